@@ -1,0 +1,41 @@
+"""Phonon density of states and thermal properties from a crystal structure alone."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ase_e3dos.calculator import E3DOSPredictor
+    from ase_e3dos.crystal import Crystal
+    from ase_e3dos.phonopy_like import E3DOSPhonopy
+    from ase_e3dos.predict import predict
+    from ase_e3dos.screening import screen
+    from ase_e3dos.spectrum import PhononSpectrum
+
+__all__ = ["Crystal", "E3DOSPhonopy", "E3DOSPredictor", "PhononSpectrum", "predict", "screen"]
+__version__ = "0.1.0"
+
+# Public name -> module that defines it; imported on first use, so that
+# `import ase_e3dos` loads neither torch nor pymatgen nor matplotlib.
+_HOMES = {
+    "Crystal": "ase_e3dos.crystal",
+    "E3DOSPhonopy": "ase_e3dos.phonopy_like",
+    "E3DOSPredictor": "ase_e3dos.calculator",
+    "PhononSpectrum": "ase_e3dos.spectrum",
+    "predict": "ase_e3dos.predict",
+    "screen": "ase_e3dos.screening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    if name != "predict":  # the module of the same name replaces it in globals() otherwise
+        globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,113 @@
+"""Exceptions and warnings of the package: each says what, why and how to mend it."""
+
+from __future__ import annotations
+
+from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplementedError
+
+
+class E3DOSError(Exception):
+    """Base class of every error that this package raises on purpose."""
+
+
+class CrystalError(E3DOSError, ValueError):
+    """The input is not a crystal that can be predicted."""
+
+
+class DisorderError(CrystalError):
+    """Sites with mixed occupation meet an encoder that cannot take them."""
+
+
+class UnreadableFileError(E3DOSError, OSError):
+    """A structure file is missing, empty, or readable by neither ASE nor pymatgen."""
+
+
+class GraphError(E3DOSError, ValueError):
+    """A crystal cannot be turned into a graph within the limits set."""
+
+
+class PredictionError(E3DOSError, RuntimeError):
+    """The network gave no usable spectrum (all zero, or not finite)."""
+
+
+class SpectrumError(E3DOSError, ValueError):
+    """A spectrum, grid or temperature is not valid."""
+
+
+class ImaginaryModesError(SpectrumError):
+    """The spectrum has imaginary weight and the policy is to refuse it."""
+
+
+class WeightsError(E3DOSError, ValueError):
+    """A weights file is missing, damaged, or does not fit the network or encoder."""
+
+
+class UnknownModelError(WeightsError):
+    """No installed plug-in offers a model of this name."""
+
+
+class DeviceError(E3DOSError, CalculatorSetupError):
+    """The device asked for is not available."""
+
+
+class PluginError(E3DOSError):
+    """A plug-in is broken, of another API version, or claims a name that is taken."""
+
+
+class EncoderError(E3DOSError, ValueError):
+    """An encoder is unknown, or gave features of the wrong shape or type."""
+
+
+class DataError(E3DOSError, ValueError):
+    """A data file lacks what training or evaluation needs."""
+
+
+class TrainingError(E3DOSError, RuntimeError):
+    """A training run cannot start or go on."""
+
+
+class ScreeningError(E3DOSError, RuntimeError):
+    """A screening run cannot start or go on."""
+
+
+class MissingExtraError(E3DOSError, ImportError):
+    """An optional dependency is needed; the message names the extra to install."""
+
+
+class NotPredictedError(E3DOSError, PropertyNotImplementedError):
+    """A quantity that a spectrum cannot give (bands, forces, eigenvectors, ...)."""
+
+
+class E3DOSWarning(UserWarning):
+    """Base class of every warning about the trust that a prediction deserves."""
+
+
+class UnseenElementWarning(E3DOSWarning):
+    """The weights never saw an element of this crystal."""
+
+
+class TruncatedWeightWarning(E3DOSWarning):
+    """Weight at the edge of the model's grid: the true spectrum may reach beyond."""
+
+
+class ImaginaryWeightWarning(E3DOSWarning):
+    """More than 1 % of the modes are imaginary."""
+
+
+class CrowdedAtomsWarning(E3DOSWarning):
+    """Atoms closer than half a bond length."""
+
+
+class OutOfDistributionWarning(E3DOSWarning):
+    """Geometry or ensemble disagreement far from the training data."""
+
+
+class IsotopeWarning(E3DOSWarning):
+    """Masses that are not the standard ones were taken into account by scaling."""
+
+
+class PartialOccupationWarning(E3DOSWarning):
+    """Occupations under one: the missing part is treated as stated in the message."""
+
+
+class PluginWarning(E3DOSWarning):
+    """A plug-in was skipped."""
