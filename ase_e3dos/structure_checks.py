@@ -1,0 +1,232 @@
+"""Checks that every crystal passes: cell, positions, species, occupations, close contacts."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ase_e3dos.errors import CrystalError
+
+__all__ = ["MIN_DISTANCE", "checked_fractions", "checked_geometry", "checked_species"]
+
+MIN_DISTANCE = 0.3
+"""Sites closer than this (Å) are one atom entered twice: refused."""
+
+FRACTION_ROUNDING = 2e-3
+"""Sums of fractions this close to one are one, written with few digits."""
+
+_MIN_VOLUME = 1e-3  # Å^3
+_MIN_RELATIVE_VOLUME = 1e-9  # of the product of the three lengths
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def checked_geometry(
+    cell: ArrayLike, scaled_positions: ArrayLike, label: object
+) -> tuple[FloatArray, FloatArray]:
+    """Cell and wrapped scaled positions as new float64 arrays, or a CrystalError."""
+    h = _floats(cell, "cell", label)
+    f = _floats(scaled_positions, "scaled positions", label)
+    if h.shape != (3, 3):
+        raise CrystalError(
+            f"{label}: the cell has shape {h.shape}, but three lattice vectors in rows are "
+            "needed, shape (3, 3). Give the full cell matrix in Å."
+        )
+    if f.size == 0:
+        raise CrystalError(
+            f"{label}: there are no atoms in the cell, so there are no phonons. Check how the "
+            "structure was read or built."
+        )
+    if f.ndim != 2 or f.shape[1] != 3:
+        raise CrystalError(
+            f"{label}: positions have shape {f.shape}, but (n_sites, 3) is needed. Give one row "
+            "of three coordinates for each site."
+        )
+    if not np.isfinite(h).all() or not np.isfinite(f).all():
+        raise CrystalError(
+            f"{label}: the cell or the positions hold numbers that are not finite (nan or inf). "
+            "Look where the structure comes from; a relaxation may have failed."
+        )
+    heights = _heights(h, label)
+    f -= np.floor(f)
+    f[f >= 1.0] = 0.0  # -1e-17 wraps to 1.0
+    contact = _close_contact(h, f, heights, label)
+    if contact is not None:
+        i, j, distance = contact
+        raise CrystalError(
+            f"{label}: sites {i} and {j}{' (its own image)' if i == j else ''} are "
+            f"{distance:.3f} Å apart, less than {MIN_DISTANCE} Å. "
+            + (
+                "The cell is too small: check its unit, which is Å."
+                if i == j
+                else "They look like one atom entered twice, or like a disordered site written "
+                "as several: keep one of them, or give one site with fractions."
+            )
+        )
+    return h, f
+
+
+def checked_species(
+    n_sites: int,
+    species_site: ArrayLike,
+    species_number: ArrayLike,
+    species_fraction: ArrayLike | None,
+    species_mass: ArrayLike | None,
+    label: object,
+) -> tuple[IntArray, IntArray, FloatArray | None, FloatArray | None]:
+    """Species arrays with their final types, or a CrystalError."""
+    site = np.array(species_site, dtype=np.int64)
+    number = np.array(species_number, dtype=np.int64)
+    fraction = None if species_fraction is None else _floats(species_fraction, "fractions", label)
+    mass = None if species_mass is None else _floats(species_mass, "masses", label)
+    for what, array in (("numbers", number), ("fractions", fraction), ("masses", mass)):
+        if array is not None and (array.shape != site.shape or array.ndim != 1):
+            raise CrystalError(
+                f"{label}: there are {site.size} species but the array of {what} has shape "
+                f"{array.shape}. Give one value for each species."
+            )
+    if number.min(initial=1) < 1 or number.max(initial=1) > 118:
+        wrong = number[(number < 1) | (number > 118)][0]
+        where = site[(number < 1) | (number > 118)][0]
+        raise CrystalError(
+            f"{label}: site {where} has atomic number {wrong}, which is no chemical element "
+            "(dummy atoms X have 0). Remove the site or give its element."
+        )
+    if len(site) != n_sites or (site != np.arange(n_sites)).any():
+        empty = np.setdiff1d(np.arange(n_sites), site)
+        if len(empty) or site.min() < 0 or site.max() >= n_sites:
+            what = f"site {empty[0]} has no species" if len(empty) else "a site index is wrong"
+            raise CrystalError(
+                f"{label}: {what} (there are {n_sites} sites). Give each site at least one species."
+            )
+    if mass is not None and not (np.isfinite(mass) & (mass > 0)).all():
+        where = site[~(np.isfinite(mass) & (mass > 0))][0]
+        raise CrystalError(
+            f"{label}: the mass on site {where} is not a positive number. Remove the masses to "
+            "use the standard ones, or give them in amu."
+        )
+    return site, number, fraction, mass
+
+
+def checked_fractions(
+    n_sites: int, site: IntArray, fraction: FloatArray, label: object
+) -> tuple[FloatArray, IntArray]:
+    """Fractions with rounding removed, and the sites that are occupied only in part."""
+    if not (np.isfinite(fraction) & (fraction > 0)).all():
+        where = site[~(np.isfinite(fraction) & (fraction > 0))][0]
+        raise CrystalError(
+            f"{label}: a fraction on site {where} is not a positive number. Give fractions above "
+            "zero and up to one, and leave out species that are not there."
+        )
+    total = np.bincount(site, weights=fraction, minlength=n_sites)
+    over = np.flatnonzero(total > 1.0 + FRACTION_ROUNDING)
+    if len(over):
+        raise CrystalError(
+            f"{label}: the fractions on site {over[0]} sum to {total[over[0]]:.4g}, more than "
+            "one. Give fractions that sum to one at most."
+        )
+    rounded = abs(total - 1.0) <= FRACTION_ROUNDING
+    fraction = fraction / np.where(rounded, total, 1.0)[site]
+    fraction[rounded[site] & (np.bincount(site, minlength=n_sites)[site] == 1)] = 1.0
+    return fraction, np.flatnonzero(~rounded).astype(np.int64)
+
+
+def _floats(values: ArrayLike, what: str, label: object) -> FloatArray:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CrystalError(
+            f"{label}: the {what} are not numbers ({error}). Give real numbers."
+        ) from error
+
+
+def _heights(h: FloatArray, label: object) -> list[float]:
+    """Distances between opposite faces of the cell in Å; plain floats, for speed."""
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = h.tolist()
+    normals = (
+        (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx),
+        (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax),
+        (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx),
+    )
+    volume = abs(ax * normals[0][0] + ay * normals[0][1] + az * normals[0][2])
+    lengths = [(x * x + y * y + z * z) ** 0.5 for x, y, z in h.tolist()]
+    if volume < max(_MIN_VOLUME, _MIN_RELATIVE_VOLUME * lengths[0] * lengths[1] * lengths[2]):
+        raise CrystalError(
+            f"{label}: the cell has no volume ({volume:.2g} Å^3): it is missing, or its vectors "
+            "lie in a plane. Give three independent lattice vectors in Å; molecules and slabs "
+            "without a third vector have no phonon density of states of a crystal."
+        )
+    return [volume / (x * x + y * y + z * z) ** 0.5 for x, y, z in normals]
+
+
+def _close_contact(
+    h: FloatArray, f: FloatArray, heights: list[float], label: object
+) -> tuple[int, int, float] | None:
+    """Two sites closer than `MIN_DISTANCE`, images included, or None.
+
+    A vector shorter than d has fractional coordinates up to d / height, so that in a cell
+    whose heights all exceed 2 d only the wrapped difference can be that short.
+    """
+    images: FloatArray = np.zeros((1, 3))
+    if min(heights) <= 2 * MIN_DISTANCE:
+        h, f = _reduced(h, f, label)
+        lengths = np.linalg.norm(h, axis=1)
+        if lengths.min() < MIN_DISTANCE:
+            return 0, 0, float(lengths.min())
+        heights = _heights(h, label)
+        n = [int(MIN_DISTANCE / height + 0.5) for height in heights]
+        shifts = itertools.product(*(range(-k, k + 1) for k in n))
+        images = np.array(list(shifts), dtype=np.float64)
+    if len(f) == 1:
+        return None
+    i, j = _candidates(f, heights)
+    difference = f[i] - f[j]
+    difference -= np.rint(difference)
+    if len(images) == 1:
+        vectors = difference @ h
+        square = np.einsum("ij,ij->i", vectors, vectors)
+    else:
+        vectors = (difference[:, None, :] + images) @ h
+        square = np.einsum("ikj,ikj->ik", vectors, vectors).min(axis=1)
+    if len(square) == 0 or (k := int(square.argmin())) < 0 or square[k] >= MIN_DISTANCE**2:
+        return None
+    return int(i[k]), int(j[k]), float(square[k] ** 0.5)
+
+
+_PAIRS: dict[int, tuple[Any, Any]] = {}
+
+
+def _candidates(f: FloatArray, heights: list[float]) -> tuple[Any, Any]:
+    """Pairs of sites that may be close: all of them in small cells."""
+    n = len(f)
+    if n <= 48:
+        if n not in _PAIRS:
+            _PAIRS[n] = np.triu_indices(n, 1)
+        return _PAIRS[n]
+    from scipy.spatial import cKDTree
+
+    box = np.array(heights)
+    points = f * box
+    points[points >= box] = 0.0
+    tree = cKDTree(points, boxsize=box)
+    pairs = tree.query_pairs(MIN_DISTANCE * (1 + 1e-9), p=np.inf, output_type="ndarray")
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _reduced(h: FloatArray, f: FloatArray, label: object) -> tuple[FloatArray, FloatArray]:
+    """Minkowski-reduced cell and the positions in it."""
+    from ase.geometry import minkowski_reduce
+
+    try:
+        reduced, _ = minkowski_reduce(h)
+    except RuntimeError as error:
+        raise CrystalError(
+            f"{label}: the cell is too skewed to be reduced ({error}). Give a compact cell of "
+            "the same lattice, e.g. by ase.build.niggli_reduce."
+        ) from error
+    new = f @ h @ np.linalg.inv(reduced)
+    return reduced, new - np.floor(new)

@@ -1,0 +1,204 @@
+"""Structure files as crystals, with the reader that keeps occupations.
+
+ASE reads first, because it is quick and streams. CIF files with mixed or partly occupied sites go
+to pymatgen (ASE's reader keeps only one of two labels with the same element on a site), and so
+does whatever ASE cannot read. Pymatgen's JSON and phonopy's YAML files are recognised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import CrystalError, UnreadableFileError
+
+__all__ = ["iter_crystals", "read_crystal"]
+
+Reader = Callable[[Path], Iterator[Any]]
+
+
+def read_crystal(path: str | PathLike[str], name: str | None = None) -> Crystal:
+    """Return the one crystal of a file; see `Crystal.from_any`.
+
+    Raises
+    ------
+    CrystalError
+        If the file holds several structures, or no crystal.
+    UnreadableFileError
+        If the file cannot be read.
+    """
+    crystals = list(islice(_iter_named(Path(fspath(path)), name or str(path)), 2))
+    if len(crystals) > 1:
+        raise CrystalError(
+            f"{path}: the file holds several structures and one is needed. Use "
+            "ase_e3dos.crystal.read_crystals(path) for all of them, or write the one you mean to "
+            "a file of its own."
+        )
+    return crystals[0]
+
+
+def iter_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:
+    """All crystals of a file; see `ase_e3dos.crystal.read_crystals`."""
+    return _iter_named(Path(fspath(path)), str(path))
+
+
+def _iter_named(path: Path, label: str) -> Iterator[Crystal]:
+    _check_file(path, label)
+    structures = _opened(path, label)
+    first = next(structures)
+    second = next(structures, None)
+    if second is None:
+        yield _as_crystal(first, label)
+        return
+    for i, structure in enumerate(chain([first, second], structures)):
+        yield _as_crystal(structure, f"{label}[{i}]")
+
+
+def _as_crystal(structure: Any, label: str) -> Crystal:
+    return Crystal.from_any(structure, label)
+
+
+def _check_file(path: Path, label: str) -> None:
+    if path.is_dir():
+        raise UnreadableFileError(
+            f"{label}: this is a directory, not a structure file. Give a file in it, such as its "
+            "POSCAR or CIF."
+        )
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(1)
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{label}: the file cannot be opened ({error.strerror}). Check the path and the "
+            "permissions."
+        ) from error
+    if not start:
+        raise UnreadableFileError(f"{label}: the file is empty. Write the structure again.")
+
+
+def _opened(path: Path, label: str) -> Iterator[Any]:
+    """Structures by the first reader that reads the file; the later ones raise by name."""
+    complaints = []
+    refused: CrystalError | None = None
+    for who, reader in _readers(path):
+        try:
+            structures = reader(path)
+            first = next(structures, None)
+            if first is None:
+                complaints.append(f"{who}: no structure found")
+                continue
+            _as_crystal(first, label)
+        except CrystalError as error:
+            refused = refused or error
+        except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
+            complaints.append(f"{who}: {type(error).__name__}: {str(error).strip()[:200]}")
+        else:
+            return _guarded(chain([first], structures), label)
+    if refused is not None:
+        raise refused
+    raise UnreadableFileError(
+        f"{label}: no structure could be read ({'; '.join(complaints)}). Check that the file is "
+        "complete and that its name or extension is usual for its format (POSCAR, .cif, .extxyz, "
+        ".json, ...)."
+    )
+
+
+def _guarded(structures: Iterator[Any], label: str) -> Iterator[Any]:
+    count = 0
+    try:
+        for structure in structures:
+            yield structure
+            count += 1
+    except (CrystalError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise UnreadableFileError(
+            f"{label}: reading failed after {count} structures ({type(error).__name__}: {error}). "
+            "The file may be cut off; repair it from that structure on."
+        ) from error
+
+
+def _readers(path: Path) -> list[tuple[str, Reader]]:
+    suffixes = {s.lower() for s in path.suffixes[-2:]}
+    if suffixes & {".yaml", ".yml"}:
+        return [("phonopy", _read_phonopy), ("pymatgen", _read_pymatgen)]
+    if suffixes & {".json"}:
+        return [("pymatgen", _read_pymatgen_json), ("ASE", _read_ase)]
+    if suffixes & {".cif", ".mcif"}:
+        return [("ASE", _read_ordered_cif), ("pymatgen", _read_pymatgen_cif), ("ASE", _read_ase)]
+    return [("ASE", _read_ase), ("pymatgen", _read_pymatgen)]
+
+
+def _read_ase(path: Path) -> Iterator[Any]:
+    from ase.io import iread
+
+    # an absolute path is never taken for a database address or an option
+    yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)
+
+
+def _read_ordered_cif(path: Path) -> Iterator[Any]:
+    images = list(_read_ase(path))
+    for atoms in images:
+        for content in atoms.info.pop("occupancy", {}).values():
+            if any(p != 1 for p in content.values()) or len(content) > 1:
+                return iter(())
+    return iter(images)
+
+
+def _read_pymatgen_cif(path: Path) -> Iterator[Any]:
+    from pymatgen.io.cif import CifParser
+
+    # sums up to 1.002 are rounding, as in Crystal
+    parser = CifParser(path, occupancy_tolerance=1.002)
+    yield from parser.parse_structures(primitive=False, on_error="raise")
+
+
+def _read_pymatgen(path: Path) -> Iterator[Any]:
+    from pymatgen.core.structure import Structure
+
+    yield Structure.from_file(path)
+
+
+def _read_pymatgen_json(path: Path) -> Iterator[Any]:
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path)) as stream:
+        yield from _structures_in(json.load(stream))
+
+
+def _structures_in(data: Any) -> Iterator[Any]:
+    """Pymatgen structures in a dict (a structure, or an entry that has one) or a list of them."""
+    if isinstance(data, list):
+        for item in data:
+            yield from _structures_in(item)
+    elif isinstance(data, dict) and "lattice" in data and "sites" in data:
+        from pymatgen.core.structure import Structure
+
+        yield Structure.from_dict(data)
+    elif isinstance(data, dict) and "structure" in data:
+        yield from _structures_in(data["structure"])
+
+
+def _read_phonopy(path: Path) -> Iterator[Any]:
+    from phonopy.interface.phonopy_yaml import PhonopyYaml
+
+    content = PhonopyYaml()
+    content.read(str(path))
+    cell = content.unitcell if content.unitcell is not None else content.primitive
+    if cell is not None:
+        cell.cell = cell.cell * _angstrom(content.calculator)
+        yield cell
+
+
+def _angstrom(calculator: str | None) -> float:
+    """Unit of length of a calculator's phonopy files, in Å."""
+    try:
+        from phonopy.physical_units import get_calculator_physical_units as units
+    except ImportError:  # phonopy 3
+        from phonopy.interface.calculator import get_default_physical_units as units
+    return float(units(calculator)["distance_to_A"])

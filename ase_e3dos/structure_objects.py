@@ -1,0 +1,237 @@
+"""ASE Atoms, pymatgen structures and PhonopyAtoms as crystals, and crystals as ASE Atoms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from ase_e3dos.crystal import ISOTOPE_TOLERANCE, STANDARD_MASSES, Crystal
+from ase_e3dos.errors import CrystalError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["atoms_from_crystal", "crystal_from_atoms", "crystal_from_object"]
+
+_HYDROGEN_ISOTOPES = {"D": 2.01410178, "T": 3.01604928}
+"""Masses in amu of the isotopes that have a symbol of their own."""
+
+_SAME_PLACE = 0.02
+"""Partly occupied sites this close (Å) are one mixed site written as several."""
+
+
+# ASE ---------------------------------------------------------------------------------------
+
+
+def crystal_from_atoms(atoms: Atoms, name: str = "") -> Crystal:
+    """Crystal from ASE Atoms.
+
+    Occupations are read from `info["occupancy"]` (a dict of dicts by the number in
+    `arrays["spacegroup_kinds"]`, or by the index of the atom where there is no such array), as
+    ASE's CIF reader writes them. Masses set on the atoms are kept. Constraints, momenta,
+    magnetic moments and a calculator do not matter.
+    """
+    if not atoms.pbc.all():
+        raise CrystalError(
+            f"{name or atoms.get_chemical_formula()}: not periodic along all three vectors "
+            f"(pbc is {atoms.pbc.tolist()}), and only a crystal has the phonons that the networks "
+            "know. If the cell is that of a crystal, set atoms.pbc = True."
+        )
+    cell = atoms.cell.array
+    try:
+        scaled = atoms.positions @ np.linalg.inv(cell)
+    except np.linalg.LinAlgError:
+        scaled = atoms.positions  # Crystal refuses the cell
+    if "occupancy" in atoms.info and len(atoms):
+        sites = _occupied_sites(atoms, name or atoms.get_chemical_formula())
+        return _crystal_from_sites(cell, scaled, sites, name)
+    masses = atoms.arrays.get("masses")
+    return Crystal(cell, scaled, np.arange(len(atoms)), atoms.numbers, None, masses, name)
+
+
+Site = list[tuple[int, float, float]]
+"""Atomic number, fraction and mass of each species of a site."""
+
+
+def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
+    occupancy = {str(key): value for key, value in atoms.info["occupancy"].items()}
+    kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
+    masses = atoms.arrays.get("masses")
+    sites = []
+    for i, (kind, symbol) in enumerate(zip(kinds.tolist(), atoms.symbols, strict=True)):
+        if str(kind) not in occupancy:
+            raise CrystalError(
+                f"{label}: info['occupancy'] has no entry for atom {i} (kind {kind}). The "
+                "atoms were changed after reading, or 'spacegroup_kinds' is missing: set both "
+                "anew, or delete atoms.info['occupancy'] if every site is fully occupied."
+            )
+        content = {str(s): float(p) for s, p in occupancy[str(kind)].items() if p != 0}
+        if symbol not in content and not (symbol == "H" and {"D", "T"} & content.keys()):
+            if len(content) != 1 or min(content.values()) < 1:
+                raise CrystalError(
+                    f"{label}: atom {i} is {symbol}, but info['occupancy'] says {content} for "
+                    "its site. Make them agree, or delete atoms.info['occupancy']."
+                )
+            content = {symbol: 1.0}  # substituted after reading a fully occupied site
+        site = [(*_element(s, label), p) for s, p in content.items()]
+        mass = None if masses is None else float(masses[i])
+        sites.append(_site_with_mass([(z, p, m) for z, m, p in site], mass, i, label))
+    return sites
+
+
+def _site_with_mass(site: Site, mass: float | None, index: int, label: str) -> Site:
+    """Put the one mass that ASE has for an atom on the species of its site."""
+    if mass is None:
+        return site
+    if len(site) == 1:
+        return [(site[0][0], site[0][1], mass)]
+    average = sum(p * m for _, p, m in site) / sum(p for _, p, _ in site)
+    if any(abs(mass - m) <= ISOTOPE_TOLERANCE * m for m in (average, *(m for *_, m in site))):
+        return site
+    raise CrystalError(
+        f"{label}: atom {index} stands for a mixed site and has a mass of its own ({mass:.4g} "
+        "amu), which cannot be divided among the species. Remove the mass, or build the Crystal "
+        "with species_mass."
+    )
+
+
+def atoms_from_crystal(crystal: Crystal) -> Atoms:
+    """ASE Atoms of a crystal; see `Crystal.to_atoms`."""
+    from ase import Atoms
+
+    atoms = Atoms(
+        numbers=crystal.numbers,
+        cell=crystal.cell,
+        scaled_positions=crystal.scaled_positions,
+        pbc=True,
+    )
+    if not np.array_equal(crystal.species_mass, crystal.standard_masses):
+        total = np.bincount(crystal.species_site, weights=crystal.species_fraction)
+        atoms.set_masses(crystal.masses / total)
+    if not crystal.is_ordered:
+        occupancy: dict[str, dict[str, float]] = {}
+        for site, z, p in zip(
+            crystal.species_site.tolist(),
+            crystal.species_number.tolist(),
+            crystal.species_fraction.tolist(),
+            strict=True,
+        ):
+            content = occupancy.setdefault(str(site), {})
+            symbol = chemical_symbols[z]
+            content[symbol] = content.get(symbol, 0.0) + p
+        atoms.info["occupancy"] = occupancy
+        atoms.new_array("spacegroup_kinds", np.arange(crystal.n_sites))
+    return atoms
+
+
+# Everything else ---------------------------------------------------------------------------
+
+
+def crystal_from_object(obj: Any, name: str = "") -> Crystal:
+    """Crystal from a pymatgen structure, PhonopyAtoms, or a row of an ASE database."""
+    kinds = {(c.__module__.partition(".")[0], c.__name__) for c in type(obj).__mro__}
+    if ("pymatgen", "IStructure") in kinds:
+        return _crystal_from_pymatgen(obj, name)
+    if ("phonopy", "PhonopyAtoms") in kinds:
+        return _crystal_from_phonopy(obj, name)
+    if ("ase", "AtomsRow") in kinds:
+        return crystal_from_atoms(obj.toatoms(), name or f"row {obj.id}")
+    hint = "Give ASE Atoms, a pymatgen Structure, PhonopyAtoms, a Crystal or the path of a file."
+    if ("phonopy", "Phonopy") in kinds:
+        hint = "Give its .primitive or its .unitcell."
+    elif ("pymatgen", "IMolecule") in kinds:
+        hint = "Give a periodic Structure; molecules have no phonon density of states."
+    elif isinstance(obj, (list, tuple)):
+        hint = "Give one structure; predict() takes lists."
+    raise CrystalError(
+        f"{name or 'the structure'}: an object of type {type(obj).__name__} is no crystal. {hint}"
+    )
+
+
+def _crystal_from_pymatgen(structure: Any, name: str) -> Crystal:
+    label = name or structure.formula
+    if not all(structure.lattice.pbc):
+        raise CrystalError(
+            f"{label}: the lattice is not periodic along all three vectors, and only a crystal "
+            "has the phonons that the networks know. Give a Lattice with pbc=(True,) * 3."
+        )
+    sites = []
+    for site in structure:
+        species = [(*_element(_bare_symbol(s), label), float(p)) for s, p in site.species.items()]
+        sites.append([(z, p, m) for z, m, p in species])
+    cell = structure.lattice.matrix
+    scaled = structure.frac_coords
+    return _crystal_from_sites(cell, scaled, sites, name)
+
+
+def _bare_symbol(species: Any) -> str:
+    """Return the symbol of a pymatgen Element, Species (without charge and spin) or dummy."""
+    element = getattr(species, "element", species)
+    return str(getattr(element, "name", species.symbol))  # the symbol of D is H, its name is D
+
+
+def _crystal_from_phonopy(cell: Any, name: str) -> Crystal:
+    label = name or "the PhonopyAtoms"
+    sites: list[Site] = []
+    table = getattr(cell, "species_table", None)  # phonopy >= 4
+    if table is not None and (cell.has_mixtures or getattr(cell, "has_weighted_species", False)):
+        for species, mass in zip([table[i] for i in cell.species_ids], cell.masses, strict=True):
+            if species.mixture is None:
+                weight = 1.0 if species.weight is None else float(species.weight)
+                sites.append([(int(species.atomic_number), weight, float(mass))])
+                continue
+            parts = [(*_element(s.rstrip("0123456789"), label), p) for s, p in species.mixture]
+            average = sum(p * m for _, m, p in parts)
+            # phonopy has one mass for the site: other than the average, all species share it
+            ratio = float(mass) / average
+            ratio = 1.0 if abs(ratio - 1.0) <= ISOTOPE_TOLERANCE else ratio
+            sites.append([(z, float(p), m * ratio) for z, m, p in parts])
+        return _crystal_from_sites(cell.cell, cell.scaled_positions, sites, name)
+    numbers = cell.numbers
+    site = np.arange(len(numbers))
+    return Crystal(cell.cell, cell.scaled_positions, site, numbers, None, cell.masses, name)
+
+
+def _crystal_from_sites(cell: Any, scaled: Any, sites: list[Site], name: str) -> Crystal:
+    scaled = np.array(scaled, dtype=np.float64).reshape(-1, 3)
+    if any(sum(p for _, p, _ in site) < 1 - 1e-9 for site in sites):
+        scaled, sites = _merged(np.asarray(cell, dtype=np.float64), scaled, sites)
+    index = [i for i, site in enumerate(sites) for _ in site]
+    number, fraction, mass = (
+        np.array([species[k] for site in sites for species in site]) for k in range(3)
+    )
+    return Crystal(cell, scaled, index, number, fraction, mass, name)
+
+
+def _merged(cell: Any, scaled: Any, sites: list[Site]) -> tuple[Any, list[Site]]:
+    """One site from partly occupied ones at the same place."""
+    kept: list[int] = []
+    contents: list[Site] = []
+    for i, site in enumerate(sites):
+        for k, j in enumerate(kept):
+            difference = scaled[i] - scaled[j]
+            distance = np.linalg.norm((difference - np.rint(difference)) @ cell)
+            total = sum(p for _, p, _ in (*site, *contents[k]))
+            if distance < _SAME_PLACE and total < 1 + 2e-3:
+                contents[k] = contents[k] + site
+                break
+        else:
+            kept.append(i)
+            contents.append(site)
+    return scaled[kept], contents
+
+
+def _element(symbol: str, label: str) -> tuple[int, float]:
+    """Atomic number and mass of a symbol; D and T are hydrogen."""
+    if symbol in _HYDROGEN_ISOTOPES:
+        return 1, _HYDROGEN_ISOTOPES[symbol]
+    z = atomic_numbers.get(symbol, 0)
+    if z == 0:
+        raise CrystalError(
+            f"{label}: {symbol!r} is no chemical element (dummy species and vacancies have no "
+            "mass). Remove these sites or give their element; for vacancies give fractions "
+            "below one."
+        )
+    return z, float(STANDARD_MASSES[z])
