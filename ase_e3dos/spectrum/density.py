@@ -1,0 +1,99 @@
+"""Densities as they come from a network, checked and scaled to the number of modes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+
+
+def normalised_density(
+    grid: FrequencyGrid,
+    density: ArrayLike | None,
+    site_density: ArrayLike | None,
+    n_sites: int,
+    name: str,
+) -> tuple[Array, Array | None, float]:
+    """Total and site densities that integrate to 3 n_sites and to 3.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    density : array_like, shape (n,) or (n_sites, n), or None
+    site_density : array_like, shape (n_sites, n), or None
+        One of the two at least, in any unit.
+    n_sites : int
+    name : str
+        Of the crystal, for messages.
+
+    Returns
+    -------
+    density : ndarray, shape (n,)
+        states/THz.
+    site_density : ndarray, shape (n_sites, n), or None
+        states/THz.
+    factor : float
+        What the total was multiplied with.
+
+    Raises
+    ------
+    SpectrumError
+        If a shape, sign or value is wrong, or the two densities differ.
+    """
+    if site_density is None and np.ndim(density) == 2:  # type: ignore[arg-type]
+        density, site_density = None, density
+    sites: Array | None = None
+    if site_density is not None:
+        raw = np.asarray(site_density, dtype=np.float64)
+        if raw.shape != (n_sites, len(grid)):
+            raise SpectrumError(
+                f"The site densities of {name} have shape {raw.shape}; its {n_sites} sites on a "
+                f"grid of {len(grid)} points need ({n_sites}, {len(grid)})."
+            )
+        sites = normalised_rows(grid, raw, 3.0, f"a site's density of {name}")
+        total = sites.sum(axis=0)
+        total *= 3 * n_sites / (total @ grid.trapezoid)
+        total.flags.writeable = False
+        if density is None:
+            return total, sites, 3 * n_sites / float(raw.sum(axis=0) @ grid.trapezoid)
+    if density is None:
+        raise SpectrumError(f"No density was given for {name}: give density or site_density.")
+    raw = np.asarray(density, dtype=np.float64)
+    if raw.shape != (len(grid),):
+        raise SpectrumError(
+            f"The density of {name} has shape {raw.shape}; its grid has {len(grid)} points."
+        )
+    scaled = normalised_rows(grid, raw[None], 3.0 * n_sites, f"the density of {name}")[0]
+    factor = 3 * n_sites / float(raw @ grid.trapezoid)
+    if sites is None:
+        return scaled, None, factor
+    if np.abs(total - scaled).max() > 0.01 * scaled.max():
+        raise SpectrumError(
+            f"The site densities of {name} do not add up to its density. Give one of the two."
+        )
+    return total, sites, factor
+
+
+def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float, what: str) -> Array:
+    """Non-negative densities (m, n), each scaled to `modes` over the frequencies in THz."""
+    y = np.asarray(rows, dtype=np.float64)
+    if y.ndim != 2 or y.shape[1] != len(grid):
+        raise SpectrumError(
+            f"The densities ({what}) have shape {y.shape} and need one row each with the "
+            f"{len(grid)} points of the grid."
+        )
+    totals = y @ grid.trapezoid
+    if not np.isfinite(totals).all():
+        raise SpectrumError(f"{what[0].upper()}{what[1:]} is not finite: the network diverged.")
+    if y.size and y.min() < 0:
+        raise SpectrumError(
+            f"{what[0].upper()}{what[1:]} is negative somewhere (down to {y.min():g}). "
+            "Clip it at zero first."
+        )
+    if not (totals > 0).all():
+        raise SpectrumError(f"{what[0].upper()}{what[1:]} is zero everywhere on its grid.")
+    scaled = y * (modes / totals)[:, None]
+    scaled.flags.writeable = False
+    return scaled

@@ -1,0 +1,432 @@
+"""PhononSpectrum: a phonon density of states and what follows from it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum import thermal
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density import normalised_density, normalised_rows
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
+from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
+from ase_e3dos.spectrum.uncertainty import Calibration
+
+if TYPE_CHECKING:
+    from ase_e3dos.crystal import Crystal
+
+PAPER_GRID = np.arange(0.0, 1001.0, 20.0)
+PAPER_GRID.flags.writeable = False
+
+
+class PhononSpectrum:
+    """Phonon density of states of a crystal, with its thermal properties and exports.
+
+    Parameters
+    ----------
+    wavenumbers : array_like, shape (n,)
+        Uniform, ascending grid in cm^-1; imaginary modes are negative.
+    density : array_like, shape (n,), optional
+        Total density in any unit; it is scaled so that its trapezoid integral
+        over frequencies in THz is 3 `crystal.n_sites`. An array of shape
+        (n_sites, n) is taken as `site_density`.
+    site_density : array_like, shape (n_sites, n), optional
+        Densities of the sites in any unit; each is scaled to 3, their sum is the total.
+    crystal : Crystal
+        The cell that the spectrum is of.
+    density_std : array_like, shape (n,), optional
+        Standard deviation of `density`, in its unit.
+    members : array_like, shape (n_members, n), optional
+        Densities by the members of an ensemble, in any unit.
+    model : str, optional
+        Name of the model.
+    calibration : Calibration, optional
+        Error model behind `interval`.
+    label_like : bool, optional
+        Whether the values are already paper labels (smoothed), so that
+        `as_paper_label` only interpolates.
+
+    Raises
+    ------
+    SpectrumError
+        If shapes do not fit, a value is negative or not finite, or all are zero.
+
+    Notes
+    -----
+    Thermal methods are per mole of what `normalization` says, take temperatures
+    as a float or an array (K, not negative), and share two options, documented
+    in `ase_e3dos.spectrum.thermal`: `imaginary` ("drop", as phonopy does, so that
+    C_V tends to 3N k_B (1 - imaginary_fraction); "pretend_real"; "refuse") and
+    `acoustic` ("debye" repairs the w^2 law near zero; None does not).
+    """
+
+    __slots__ = (
+        "_crystal",
+        "_density",
+        "_density_std",
+        "_grid",
+        "_members",
+        "_scale",
+        "_site_density",
+        "calibration",
+        "label_like",
+        "model",
+        "normalization",
+    )
+
+    def __init__(
+        self,
+        wavenumbers: ArrayLike,
+        density: ArrayLike | None = None,
+        site_density: ArrayLike | None = None,
+        *,
+        crystal: Crystal,
+        density_std: ArrayLike | None = None,
+        members: ArrayLike | None = None,
+        model: str = "",
+        calibration: Calibration | None = None,
+        label_like: bool = False,
+    ) -> None:
+        self._grid = FrequencyGrid.of(wavenumbers)
+        self._crystal = crystal
+        self._density, self._site_density, factor = normalised_density(
+            self._grid, density, site_density, crystal.n_sites, crystal.name
+        )
+        self._members = None
+        self._density_std = None
+        if members is not None:
+            self._members = normalised_rows(
+                self._grid, members, self.n_modes, f"a member's density of {crystal.name}"
+            )
+        if density_std is not None:
+            std = np.asarray(density_std, dtype=np.float64) * factor
+            if std.shape != self._density.shape or not np.isfinite(std).all():
+                raise SpectrumError(
+                    f"density_std of {crystal.name} has shape {std.shape} and needs finite values "
+                    f"of shape {self._density.shape}: one for each point of the grid."
+                )
+            self._density_std = std
+        self._scale = 1.0
+        self.model = model
+        self.calibration = calibration
+        self.label_like = label_like
+        self.normalization = "cell"
+
+    # -- the spectrum ---------------------------------------------------------------
+
+    @property
+    def crystal(self) -> Crystal:
+        """The crystal that the spectrum is of."""
+        return self._crystal
+
+    @property
+    def grid(self) -> FrequencyGrid:
+        """The frequency grid."""
+        return self._grid
+
+    @property
+    def wavenumbers(self) -> Array:
+        """Grid in cm^-1, shape (n,)."""
+        return self._grid.wavenumbers
+
+    @property
+    def frequencies(self) -> Array:
+        """Grid in THz, shape (n,)."""
+        return self._grid.frequencies
+
+    @property
+    def density(self) -> Array:
+        """Total density in states/THz, shape (n,); it integrates to `n_modes`."""
+        return self._density
+
+    @property
+    def site_density(self) -> Array | None:
+        """Densities of the sites in states/THz, shape (n_sites, n), or None; they sum to the total.
+
+        In the cell's normalisation each integrates to 3.
+        """
+        return self._site_density
+
+    @property
+    def members(self) -> Array | None:
+        """Densities by the ensemble's members in states/THz, shape (n_members, n), or None."""
+        return self._members
+
+    @property
+    def density_std(self) -> Array | None:
+        """Standard deviation over the ensemble in states/THz, shape (n,), or None."""
+        if self._density_std is None and self._members is not None and len(self._members) > 1:
+            self._density_std = self._members.std(axis=0, ddof=1)
+        return self._density_std
+
+    @property
+    def n_modes(self) -> float:
+        """Integral of the density: 3 n_sites for the cell."""
+        return 3.0 * self._crystal.n_sites * getattr(self, "_scale", 1.0)
+
+    @property
+    def imaginary_fraction(self) -> float:
+        """Share of the modes below zero."""
+        return float(thermal.imaginary_fraction(self._grid, self._density))
+
+    @property
+    def mean_wavenumber(self) -> float:
+        """Mean over all modes in cm^-1, imaginary ones counted as negative."""
+        return float(self._mean_wavenumbers(self._density))
+
+    def on_grid(self, wavenumbers: ArrayLike) -> Array:
+        """Density averaged over bins around other wavenumbers.
+
+        The edges lie half-way between the wavenumbers. Weight outside is
+        dropped, not moved; `weight_outside` says how much it is.
+
+        Parameters
+        ----------
+        wavenumbers : array_like, shape (m,)
+            cm^-1, ascending.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            states/cm^-1.
+        """
+        edges = bin_edges(wavenumbers)
+        modes = np.diff(self._grid.cumulative(self._density, edges))
+        return np.asarray(np.maximum(modes, 0.0) / np.diff(edges))
+
+    def weight_outside(self, wavenumbers: ArrayLike) -> float:
+        """Share of the modes outside the bins around the wavenumbers (cm^-1)."""
+        ends = self._grid.cumulative(self._density, bin_edges(wavenumbers)[[0, -1]])
+        return float(np.clip(1.0 - (ends[1] - ends[0]) / self.n_modes, 0.0, 1.0))
+
+    def as_paper_label(self, wavenumbers: ArrayLike = PAPER_GRID) -> Array:
+        """Density as the paper's training labels are made, in states/cm^-1.
+
+        Savitzky-Golay smoothing (window 101, order 3) of the spectrum at 1 cm^-1,
+        sampled at the wavenumbers (cm^-1, shape (m,)) and clipped at zero. A
+        `label_like` spectrum is only interpolated, with zero outside its grid.
+        """
+        per_cm = self._density / constants().thz_to_cm
+        if self.label_like:
+            x = np.asarray(wavenumbers, dtype=np.float64)
+            return np.interp(x, self.wavenumbers, per_cm, left=0.0, right=0.0)
+        return paper_label(self._grid, per_cm, wavenumbers)
+
+    # -- thermal properties -----------------------------------------------------------
+
+    def heat_capacity(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Heat capacity at constant volume in J/(K mol); float or array as `temperature`."""
+        return self._thermal("heat_capacity", temperature, imaginary, acoustic)
+
+    def entropy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational entropy in J/(K mol); float or array as `temperature`."""
+        return self._thermal("entropy", temperature, imaginary, acoustic)
+
+    def free_energy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational Helmholtz free energy with the zero-point energy in kJ/mol."""
+        return self._thermal("free_energy", temperature, imaginary, acoustic)
+
+    def internal_energy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational internal energy with the zero-point energy in kJ/mol."""
+        return self._thermal("internal_energy", temperature, imaginary, acoustic)
+
+    @property
+    def zero_point_energy(self) -> float:
+        """Zero-point energy of the real modes in kJ/mol."""
+        return float(self._thermal("internal_energy", 0.0, "drop", "debye"))
+
+    def specific_heat(self, temperature: ArrayLike = 293.15, **options: Any) -> Any:
+        """Heat capacity per kilogram in J/(kg K) (equation 2 of the paper)."""
+        return self.heat_capacity(temperature, **options) * (1000.0 / self.molar_mass)
+
+    @property
+    def molar_mass(self) -> float:
+        """g/mol of what `normalization` says."""
+        return float(self._crystal.masses.sum()) * self._scale
+
+    # -- uncertainty ------------------------------------------------------------------
+
+    def spread(self, quantity: str, *, temperature: float = 300.0) -> Any:
+        """Standard deviation of a quantity over the ensemble's members, not calibrated.
+
+        Parameters and units as for `interval`.
+        """
+        if self._members is None or len(self._members) < 2:
+            raise SpectrumError(
+                f"There is no ensemble behind this spectrum of {self._crystal.name} (model "
+                f"{self.model or 'unnamed'!r}), so it has no error bars: predict with "
+                "uncertainty=True and a model of several members, such as 'default'."
+            )
+        if quantity == "density":
+            return self._members.std(axis=0, ddof=1)
+        return float(np.std(self._values(quantity, self._members, temperature), ddof=1))
+
+    def interval(self, quantity: str, level: float = 0.9, temperature: float = 300.0) -> Any:
+        """Calibrated interval around the predicted value.
+
+        Parameters
+        ----------
+        quantity : {"heat_capacity", "entropy", "free_energy", "mean_wavenumber", "density"}
+        level : float
+            Share of crystals like the calibration's whose reference lies inside.
+        temperature : float
+            K.
+
+        Returns
+        -------
+        low, high : float, or ndarray of shape (n,) for "density"
+            In the unit of the quantity, within its physical range.
+
+        Raises
+        ------
+        SpectrumError
+            If there is no ensemble or no calibration behind the spectrum.
+        """
+        std = self.spread(quantity, temperature=temperature)
+        if self.calibration is None:
+            raise SpectrumError(
+                f"The model {self.model or 'unnamed'!r} carries no calibration, so an interval "
+                "would promise what nobody checked. `spread` gives the standard deviation of the "
+                "members; `ase_e3dos.spectrum.uncertainty.fit_spread` calibrates it."
+            )
+        atoms = 1.0 if quantity == "mean_wavenumber" else self.n_modes / 3
+        width = atoms * self.calibration.half_width(
+            quantity, np.asarray(std) / atoms, level=level, temperature=temperature
+        )
+        if quantity == "density":
+            return np.maximum(self._density - width, 0.0), self._density + width
+        value = float(self._values(quantity, self._density[None], temperature)[0])
+        low, high = value - float(width), value + float(width)
+        if quantity in ("heat_capacity", "entropy"):
+            low = max(low, 0.0)
+        if quantity == "heat_capacity":
+            high = min(high, self.n_modes * constants().gas_constant)
+        return low, high
+
+    # -- views ------------------------------------------------------------------------
+
+    def per_atom(self) -> PhononSpectrum:
+        """Return the spectrum per atom (site): it integrates to 3, values are per mole of atoms."""
+        return self._view(1.0 / self._crystal.n_sites, "atom")
+
+    def per_formula_unit(self) -> PhononSpectrum:
+        """Return the spectrum per formula unit, as `crystal.formula` writes it."""
+        amounts = re.findall(r"[A-Z][a-z]?([\d.]*)", self._crystal.formula)
+        in_formula = sum(float(amount or 1.0) for amount in amounts)
+        return self._view(in_formula / float(self._crystal.species_fraction.sum()), "formula unit")
+
+    def per_kilogram(self) -> PhononSpectrum:
+        """Return the spectrum per kilogram: J/(K kg) and kJ/kg instead of per mole."""
+        return self._view(1000.0 / (self.molar_mass / self._scale), "kilogram")
+
+    def _view(self, scale: float, normalization: str) -> PhononSpectrum:
+        view = object.__new__(PhononSpectrum)
+        factor = scale / self._scale
+        view._grid, view._crystal, view._scale = self._grid, self._crystal, scale
+        view._density = self._density * factor
+        for name in ("_site_density", "_members", "_density_std"):
+            value = getattr(self, name)
+            setattr(view, name, None if value is None else value * factor)
+        view.model, view.calibration = self.model, self.calibration
+        view.label_like, view.normalization = self.label_like, normalization
+        return view
+
+    # -- exports ----------------------------------------------------------------------
+
+    def to_phonopy(self) -> Any:
+        """`phonopy.phonon.dos.TotalDos` (that very class), THz and states/THz."""
+        from ase_e3dos.export.phonopy import total_dos
+
+        return total_dos(self)
+
+    def thermal_properties(self, **options: Any) -> Any:
+        """Return phonopy's ThermalProperties, run; options of `Phonopy.run_thermal_properties`."""
+        from ase_e3dos.export.phonopy import thermal_properties
+
+        return thermal_properties(self, **options)
+
+    def to_pymatgen(self) -> Any:
+        """Return a pymatgen CompletePhononDos where sites are known and ordered, else PhononDos."""
+        from ase_e3dos.export.pymatgen import phonon_dos
+
+        return phonon_dos(self)
+
+    def to_ase(self) -> Any:
+        """`ase.spectrum.dosdata.GridDOSData` in eV and states/eV."""
+        from ase_e3dos.export.ase import grid_dos_data
+
+        return grid_dos_data(self)
+
+    def write(self, path: str | Path, **options: Any) -> None:
+        """Write a file whose kind its name tells; see `ase_e3dos.export.files.write`."""
+        from ase_e3dos.export.files import write
+
+        write(self, path, **options)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw on Matplotlib axes and return them; see `ase_e3dos.export.plots.plot_spectrum`."""
+        from ase_e3dos.export.plots import plot_spectrum
+
+        return plot_spectrum(self, ax, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON, in the cell's normalisation."""
+        from ase_e3dos.spectrum.serialization import spectrum_to_dict
+
+        return spectrum_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> PhononSpectrum:
+        """Spectrum from `to_dict`'s dictionary."""
+        from ase_e3dos.spectrum.serialization import spectrum_from_dict
+
+        return spectrum_from_dict(data)
+
+    def __repr__(self) -> str:
+        x = self.wavenumbers
+        return (
+            f"PhononSpectrum({self._crystal.formula}, {x[0]:g}..{x[-1]:g} cm^-1 every "
+            f"{self._grid.step:g}, {self.n_modes:g} modes per {self.normalization}"
+            + (f", model {self.model!r})" if self.model else ")")
+        )
+
+    # -- helpers ----------------------------------------------------------------------
+
+    def _thermal(
+        self, quantity: Quantity, temperature: ArrayLike, imaginary: Imaginary, acoustic: Acoustic
+    ) -> Any:
+        values = thermal.thermal_property(
+            self._grid,
+            self._density[None],
+            quantity,
+            temperature,
+            imaginary=imaginary,
+            acoustic=acoustic,
+        )[0]
+        shape = np.shape(temperature)
+        return values.reshape(shape) if shape else float(values[0])
+
+    def _mean_wavenumbers(self, densities: Array) -> Array:
+        weights = self._grid.trapezoid
+        return np.asarray(densities @ (weights * self.wavenumbers) / (densities @ weights))
+
+    def _values(self, quantity: str, densities: Array, temperature: float) -> Array:
+        if quantity == "mean_wavenumber":
+            return self._mean_wavenumbers(densities)
+        if quantity in thermal.QUANTITIES:
+            return thermal.thermal_property(self._grid, densities, quantity, temperature)[:, 0]
+        known = ", ".join((*thermal.QUANTITIES, "mean_wavenumber", "density"))
+        raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")

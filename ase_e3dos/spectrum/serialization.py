@@ -1,0 +1,83 @@
+"""PhononSpectrum to and from plain dictionaries (JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.uncertainty import Calibration
+
+FORMAT = "ase-e3dos spectrum 1"
+_CRYSTAL = (
+    "cell",
+    "scaled_positions",
+    "species_site",
+    "species_number",
+    "species_fraction",
+    "species_mass",
+)
+_ARRAYS = ("density", "site_density", "density_std", "members")
+
+
+def spectrum_to_dict(spectrum: PhononSpectrum) -> dict[str, Any]:
+    """Everything in a spectrum as lists, numbers and strings, per cell.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+
+    Returns
+    -------
+    dict
+        `units` states those of the arrays.
+    """
+    cell = spectrum if spectrum.normalization == "cell" else spectrum._view(1.0, "cell")
+    crystal = {name: getattr(cell.crystal, name).tolist() for name in _CRYSTAL}
+    data: dict[str, Any] = {
+        "format": FORMAT,
+        "units": {"wavenumbers": "cm^-1", "density": "states/THz per cell", "cell": "angstrom"},
+        "formula": cell.crystal.formula,
+        "crystal": {**crystal, "name": cell.crystal.name},
+        "wavenumbers": cell.wavenumbers.tolist(),
+        "model": cell.model,
+        "label_like": cell.label_like,
+        "calibration": cell.calibration.to_dict() if cell.calibration else None,
+    }
+    for name in _ARRAYS:
+        value = getattr(cell, name)
+        data[name] = None if value is None else value.tolist()
+    return data
+
+
+def spectrum_from_dict(data: Mapping[str, Any]) -> PhononSpectrum:
+    """Spectrum from `spectrum_to_dict`'s dictionary; SpectrumError where it is damaged."""
+    from ase_e3dos.crystal import Crystal
+
+    if data.get("format") != FORMAT:
+        raise SpectrumError(
+            f"This is not a spectrum that this version can read (format {data.get('format')!r}, "
+            f"not {FORMAT!r}). Write it again with `PhononSpectrum.write`."
+        )
+    try:
+        crystal = Crystal(
+            **{name: np.array(data["crystal"][name]) for name in _CRYSTAL},
+            name=data["crystal"]["name"],
+        )
+        calibration = data["calibration"]
+        return PhononSpectrum(
+            data["wavenumbers"],
+            data["density"],
+            data["site_density"],
+            crystal=crystal,
+            density_std=data["density_std"],
+            members=data["members"],
+            model=data["model"],
+            calibration=Calibration.from_dict(calibration) if calibration else None,
+            label_like=data["label_like"],
+        )
+    except (KeyError, TypeError) as error:
+        raise SpectrumError(f"The stored spectrum is damaged: {error!r}.") from error

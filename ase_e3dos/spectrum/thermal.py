@@ -1,0 +1,303 @@
+"""Harmonic thermal properties of densities of states, one or thousands at a time.
+
+Every property is an integral of the density with a known function of
+frequency and temperature. For a grid and a temperature it is therefore a dot
+product with a vector (`kernel`), computed once by Gauss quadrature over the
+pieces of the grid and cached, so that a heat capacity costs microseconds and
+a batch is a matrix product.
+
+Near zero a binned density cannot follow the acoustic law g ~ w^2, and at a
+few kelvin nothing else matters. `acoustic="debye"` (the default) replaces the
+density below a cut-off by a w^2 that holds the same number of modes. The
+cut-off is the first grid point below which lie at least `ACOUSTIC_SHARE` of
+the real modes: low enough to touch nothing that shows above a few tens of
+kelvin, high enough for its weight to be known better than its shape.
+`acoustic=None` takes the density as it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+
+Quantity = Literal["heat_capacity", "entropy", "free_energy", "internal_energy"]
+Imaginary = Literal["drop", "pretend_real", "refuse"]
+Acoustic = Literal["debye"] | None
+
+QUANTITIES: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy", "internal_energy")
+
+#: Share of the real modes that the acoustic repair replaces at least.
+ACOUSTIC_SHARE = 0.002
+
+#: Imaginary share up to which `imaginary="refuse"` lets a spectrum pass.
+IMAGINARY_TOLERANCE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What a mode at each point of a grid adds to a property at one temperature.
+
+    Attributes
+    ----------
+    real : ndarray, shape (n,)
+        Per state/THz at a point, over the pieces above zero.
+    above : ndarray, shape (n,)
+        The part of `real` from the piece above the point.
+    imaginary : ndarray, shape (n,)
+        The same over the pieces below zero, frequencies taken as positive.
+    debye : ndarray, shape (n,)
+        Per mode of a w^2 density that ends at the point.
+    """
+
+    real: Array
+    above: Array
+    imaginary: Array
+    debye: Array
+
+
+@lru_cache(maxsize=4096)
+def kernel(grid: FrequencyGrid, quantity: Quantity, temperature: float) -> Kernel:
+    """Kernel of a property in J/(K mol) or kJ/mol.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
+    temperature : float
+        K, not negative.
+
+    Returns
+    -------
+    Kernel
+    """
+    if quantity not in QUANTITIES:
+        raise SpectrumError(
+            f"No thermal property is called {quantity!r}: choose from {', '.join(QUANTITIES)}."
+        )
+    c, knots = constants(), grid.knots
+    widths = np.diff(knots)
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    t = np.broadcast_to((nodes + 1) / 2, (len(widths), 8)).copy()
+    w = np.broadcast_to(weights / 2, t.shape).copy()
+    if grid.zero_knot >= 0:  # the entropy diverges as ln(w): nodes crowd towards zero
+        for piece, flip in ((grid.zero_knot, False), (grid.zero_knot - 1, True)):
+            if 0 <= piece < len(t):
+                w[piece] = w[piece] * 2 * t[piece]
+                t[piece] = 1 - t[piece] ** 2 if flip else t[piece] ** 2
+    values = w * _per_mode(quantity, np.abs(knots[:-1, None] + t * widths[:, None]), temperature)
+    scale = widths / c.thz_to_cm
+    on_left, on_right = (values * (1 - t)).sum(1) * scale, (values * t).sum(1) * scale
+
+    k, n = grid.zero_knot, len(grid)
+    real, above, imaginary = np.zeros(n), np.zeros(n), np.zeros(n)
+    if grid.is_split:
+        below, first = k - 1, k  # pieces that touch zero, and the points they belong to
+        imaginary[:k] += _joined(on_left[:below], on_right[:below])
+        imaginary[k - 1] += (on_left[below] + on_right[below]) * grid.step / 2 / widths[below]
+        real[k:] += _joined(on_left[k + 1 :], on_right[k + 1 :])
+        real[first] += (on_left[k] + on_right[k]) * grid.step / 2 / widths[k]
+        above[k : n - 1] = on_left[k + 1 :]
+    else:
+        k = k if k >= 0 else (0 if knots[0] > 0 else n - 1)
+        imaginary[: k + 1] += _joined(on_left[:k], on_right[:k])
+        real[k:] += _joined(on_left[k:], on_right[k:])
+        above[k : n - 1] = on_left[k:]
+    debye = _per_debye_mode(quantity, np.abs(grid.wavenumbers), temperature)
+    return Kernel(real, above, imaginary, debye)
+
+
+def thermal_property(
+    grid: FrequencyGrid,
+    densities: Array,
+    quantity: Quantity,
+    temperatures: ArrayLike,
+    *,
+    imaginary: Imaginary = "drop",
+    acoustic: Acoustic = "debye",
+) -> Array:
+    """Thermal property of many densities at many temperatures.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+        Grid of n points (`FrequencyGrid.of(wavenumbers)`).
+    densities : ndarray, shape (n_structures, n)
+        In states/THz.
+    quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
+    temperatures : array_like, shape (n_temperatures,)
+        K, not negative, finite.
+    imaginary : {"drop", "pretend_real", "refuse"}
+        What becomes of modes below zero: left out as in phonopy, taken with
+        positive frequencies, or an error where their share is above 0.2 %.
+    acoustic : {"debye", None}
+        Repair of the density near zero; see the module docstring.
+
+    Returns
+    -------
+    ndarray, shape (n_structures, n_temperatures)
+        Per mole of whatever the densities are of: heat capacity and entropy in
+        J/(K mol), free and internal energy (with the zero-point energy) in kJ/mol.
+
+    Raises
+    ------
+    SpectrumError
+        If a temperature is negative or not finite, or an option unknown.
+    ImaginaryModesError
+        If `imaginary="refuse"` and a density has more than 0.2 % of its modes below zero.
+
+    Examples
+    --------
+    >>> grid = FrequencyGrid.of(np.arange(0.0, 801.0, 10.0))
+    >>> density = np.where(grid.wavenumbers > 300, 1.0, 0.0)[None]
+    >>> modes = float(density[0] @ grid.trapezoid)
+    >>> c = thermal_property(grid, density, "heat_capacity", [5000.0])
+    >>> bool(abs(c[0, 0] / modes - 8.314) < 0.03)
+    True
+    """
+    if imaginary not in ("drop", "pretend_real", "refuse") or acoustic not in ("debye", None):
+        raise SpectrumError(
+            f"imaginary={imaginary!r} has to be 'drop', 'pretend_real' or 'refuse', and "
+            f"acoustic={acoustic!r} 'debye' or None."
+        )
+    if imaginary == "refuse":
+        worst = float(imaginary_fraction(grid, densities).max(initial=0.0))
+        if worst > IMAGINARY_TOLERANCE:
+            raise ImaginaryModesError(
+                f"{worst:.1%} of the modes are imaginary, and imaginary='refuse' was asked for. "
+                "Relax the structure, or choose 'drop' (phonopy's way) or 'pretend_real'."
+            )
+    cut = _acoustic_cut(grid, densities) if acoustic else None
+    result = np.empty((len(densities), np.size(temperatures)))
+    for column, temperature in enumerate(checked_temperatures(temperatures)):
+        k = kernel(grid, quantity, float(temperature))
+        if cut is None:
+            value = densities @ k.real
+        else:
+            value = densities[:, cut.stop :] @ k.real[cut.stop :]
+            value += (cut.low * k.real[cut.start : cut.stop]).sum(1)
+            value += cut.edge * k.above[cut.points] + cut.modes * k.debye[cut.points]
+        if imaginary == "pretend_real":
+            value += densities @ k.imaginary
+        result[:, column] = value
+    return result
+
+
+def checked_temperatures(temperatures: ArrayLike) -> Array:
+    """Temperatures as a flat array; SpectrumError where one is negative or not finite."""
+    t = np.asarray(temperatures, dtype=np.float64).ravel()
+    if not (np.isfinite(t) & (t >= 0)).all():
+        raise SpectrumError(
+            f"Temperatures have to be finite and not negative, in kelvin; got {temperatures!r}."
+        )
+    return t
+
+
+def imaginary_fraction(grid: FrequencyGrid, densities: Array) -> Array:
+    """Share of the modes below zero; densities (..., n) in states/THz, result (...)."""
+    total = densities @ grid.trapezoid
+    return np.asarray(densities @ imaginary_weights(grid) / total)
+
+
+@lru_cache(maxsize=128)
+def imaginary_weights(grid: FrequencyGrid) -> Array:
+    """Weights (n,) that integrate a density over the frequencies below zero."""
+    if grid.zero_knot < 0:
+        return grid.trapezoid * float(grid.wavenumbers[0] < 0)
+    below = grid.trapezoid * (grid.wavenumbers < 0)
+    if not grid.is_split and grid.zero_knot > 0:
+        below[grid.zero_knot] = grid.step / 2 / constants().thz_to_cm
+    return np.asarray(below)
+
+
+@dataclass(frozen=True, slots=True)
+class AcousticCut:
+    """Where the acoustic repair ends, for each of many densities."""
+
+    start: int
+    stop: int
+    points: np.ndarray[tuple[int], np.dtype[np.int64]]
+    modes: Array
+    edge: Array
+    low: Array
+
+
+def _acoustic_cut(grid: FrequencyGrid, densities: Array) -> AcousticCut:
+    start = int(np.searchsorted(grid.wavenumbers, 0.0))
+    first = grid.trapezoid[1] / 2 * densities[:, start] * float(grid.is_split)
+    low = densities[:, start:]
+    real = np.cumsum(low[:, :-1] + low[:, 1:], axis=1) * (grid.trapezoid[1] / 2)
+    real += first[:, None]  # modes between zero and each point after the first
+    points = (real < ACOUSTIC_SHARE * real[:, -1:]).sum(1)
+    rows = np.arange(len(densities))
+    modes = real[rows, points]
+    points = points + start + 1
+    stop = int(points.max(initial=start)) + 1
+    low = densities[:, start:stop] * (np.arange(start, stop) > points[:, None])
+    return AcousticCut(start, stop, points, modes, densities[rows, points], low)
+
+
+def _per_mode(quantity: Quantity, wavenumbers: Array, temperature: float) -> Array:
+    """Property of one mode: J/(K mol) or kJ/mol."""
+    c = constants()
+    energy = quantity in ("free_energy", "internal_energy")
+    zero_point = wavenumbers * (c.cm_to_kj_mol / 2) if energy else np.zeros_like(wavenumbers)
+    if temperature == 0.0:
+        return zero_point
+    x = np.clip(wavenumbers * (c.kelvin_per_cm / temperature), 1e-12, 700.0)
+    scale = c.gas_constant * (temperature / 1000.0 if energy else 1.0)
+    return zero_point + scale * _in_boltzmann_units(quantity, x)
+
+
+def _in_boltzmann_units(quantity: Quantity, x: Array) -> Array:
+    """Thermal part in k_B or k_B T, at x = h nu / k_B T > 0."""
+    e, o = np.exp(-x), -np.expm1(-x)
+    if quantity == "heat_capacity":
+        return np.asarray(x * x * e / (o * o))
+    if quantity == "entropy":
+        return np.asarray(x * e / o - np.log(o))
+    if quantity == "free_energy":
+        return np.asarray(np.log(o))
+    return np.asarray(x * e / o)
+
+
+def _per_debye_mode(quantity: Quantity, cutoffs: Array, temperature: float) -> Array:
+    """Property per mode of a w^2 density that ends at each cut-off (cm^-1)."""
+    c = constants()
+    energy = quantity in ("free_energy", "internal_energy")
+    zero_point = cutoffs * (c.cm_to_kj_mol * 3 / 8) if energy else np.zeros_like(cutoffs)
+    if temperature == 0.0:
+        return zero_point
+    x = np.clip(cutoffs * (c.kelvin_per_cm / temperature), 1e-6, None)
+    grid, mean = _debye_mean(quantity)
+    thermal = np.interp(np.log(x), grid, mean)
+    beyond = x > 200.0  # the integral is complete: its mean falls as 1/x^3
+    thermal[beyond] = mean[-1] * (200.0 / x[beyond]) ** 3
+    scale = c.gas_constant * (temperature / 1000.0 if energy else 1.0)
+    return zero_point + scale * thermal
+
+
+@cache
+def _debye_mean(quantity: Quantity) -> tuple[Array, Array]:
+    """Logarithm of X and 3/X^3 times the integral of u^2 f(u) up to X, f the thermal part."""
+    log_x = np.linspace(np.log(1e-6), np.log(200.0), 12001)
+    x = np.exp(log_x)
+    integrand = x**3 * _in_boltzmann_units(quantity, x)
+    steps = (integrand[1:] + integrand[:-1]) * (log_x[1] - log_x[0]) / 2
+    integral = np.cumsum(np.concatenate([[integrand[0] / 3], steps]))
+    return log_x, 3 * integral / x**3
+
+
+def _joined(on_left: Array, on_right: Array) -> Array:
+    """Sum at the points of what neighbouring pieces give to their left and right ends."""
+    total = np.zeros(len(on_left) + 1)
+    total[:-1] += on_left
+    total[1:] += on_right
+    return total
