@@ -1,0 +1,21 @@
+"""Plug-ins: encoders and trained models from other packages, found by name.
+
+A plug-in package has an entry point in the group ``ase_e3dos`` that names a module whose
+functions, marked with `hookimpl`, yield `EncoderSpec` and `ModelSpec` objects.
+"""
+
+from __future__ import annotations
+
+from ase_e3dos.plugins.hookspecs import hookimpl
+from ase_e3dos.plugins.manager import PluginRegistry, get_registry
+from ase_e3dos.plugins.specs import API_VERSION, EncoderSpec, ModelSpec, PluginStatus
+
+__all__ = [
+    "API_VERSION",
+    "EncoderSpec",
+    "ModelSpec",
+    "PluginRegistry",
+    "PluginStatus",
+    "get_registry",
+    "hookimpl",
+]

@@ -1,0 +1,63 @@
+"""The encoders and models of the package itself, offered through the hooks like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase_e3dos.encoders import AlloyMultiHot, MassOneHot
+from ase_e3dos.plugins.hookspecs import hookimpl
+from ase_e3dos.plugins.specs import EncoderSpec, ModelSpec
+
+__all__ = ["WEIGHTS_FOLDER", "ase_e3dos_encoders", "ase_e3dos_models"]
+
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "models"
+
+_PAPER = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
+_DFPT = "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65"
+_JARVIS = "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1"
+
+# name, stem of the weights file, source, description, further citation
+_MODELS = (
+    ("default", "default", "dfpt", "site-resolved ensemble, -400 to 4400 cm^-1, DFPT (PBEsol)", ""),
+    ("jarvis", "default", "jarvis", "the same weights speaking for JARVIS (OptB88vdW)", _JARVIS),
+    ("paper", "paper", None, "the paper's network, 51 points from 0 to 1000 cm^-1", ""),
+    ("imaginary", "imaginary", None, "the paper's with imaginary modes, -200 to 1000 cm^-1", ""),
+    ("alloy", "alloy", None, "the paper's network for alloys, trained with Mg3Bi2", ""),
+)
+
+
+@hookimpl
+def ase_e3dos_encoders() -> Iterator[EncoderSpec]:
+    """The two encoders of the paper."""
+    yield EncoderSpec(
+        name=MassOneHot.name,
+        factory=MassOneHot,
+        version=MassOneHot.version,
+        accepts_mixed=MassOneHot.accepts_mixed,
+        description="x[Z-1] = m: one element for each site",
+    )
+    yield EncoderSpec(
+        name=AlloyMultiHot.name,
+        factory=AlloyMultiHot,
+        version=AlloyMultiHot.version,
+        accepts_mixed=AlloyMultiHot.accepts_mixed,
+        description="x[Z-1] = p m: mixed sites (eq. 1 of the paper)",
+    )
+
+
+@hookimpl
+def ase_e3dos_models() -> Iterator[ModelSpec]:
+    """The shipped models whose weights are there."""
+    for name, stem, source, description, further in _MODELS:
+        weights = WEIGHTS_FOLDER / f"{stem}.safetensors"
+        if weights.is_file():
+            yield ModelSpec(
+                name=name,
+                weights=weights,
+                description=description,
+                encoder=MassOneHot.name,
+                source=source,
+                licence="CC-BY-4.0",
+                citation="; ".join(filter(None, (_PAPER, _DFPT, further))),
+            )

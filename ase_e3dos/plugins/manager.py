@@ -1,0 +1,335 @@
+"""The registry of encoders and models: loads plug-ins once, each by itself, and finds by name."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+import warnings
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from os import PathLike, fspath
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import pluggy
+
+from ase_e3dos.encoders.contract import Encoder
+from ase_e3dos.errors import EncoderError, PluginError, PluginWarning, UnknownModelError
+from ase_e3dos.plugins import hookspecs
+from ase_e3dos.plugins.specs import API_VERSION, EncoderSpec, ModelSpec, PluginStatus
+
+__all__ = ["PluginRegistry", "get_registry"]
+
+Spec = TypeVar("Spec", EncoderSpec, ModelSpec)
+
+
+class PluginRegistry:
+    """Encoders and models by name, from this package and from installed plug-ins.
+
+    Nothing is loaded before the first question. A plug-in that fails to import, implements an
+    unknown hook, was made for another API version, or claims a name that is taken is skipped
+    with one `PluginWarning` that names its distribution; the others are not touched.
+
+    Parameters
+    ----------
+    plugins : iterable of EntryPoint, optional
+        The plug-ins to load; those of the group ``ase_e3dos`` that are installed if not given.
+    environ : mapping, optional
+        In place of `os.environ`: ``E3DOS_PLUGINS_DISABLED`` and ``E3DOS_PLUGINS_ONLY`` are lists
+        of names of plug-ins or distributions, separated by commas. The built-in encoders and
+        models are always there.
+
+    Examples
+    --------
+    >>> sorted(PluginRegistry(plugins=[]).encoders())
+    ['alloy_multi_hot', 'mass_one_hot']
+    """
+
+    def __init__(
+        self,
+        plugins: Iterable[EntryPoint] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._entry_points = plugins
+        self._environ = os.environ if environ is None else environ
+        self._lock = threading.RLock()
+        self._loaded = False
+        self._pluggy = pluggy.PluginManager(hookspecs.GROUP)
+        self._pluggy.add_hookspecs(hookspecs)
+        self._encoders: dict[str, EncoderSpec] = {}
+        self._models: dict[str, ModelSpec] = {}
+        self._owners: dict[tuple[type, str], str] = {}  # (kind, name) -> owner
+        self._made: dict[str, Encoder] = {}
+        self._status: list[PluginStatus] = []
+
+    # Questions -----------------------------------------------------------------------------
+
+    def encoders(self) -> Mapping[str, EncoderSpec]:
+        """Encoders by name."""
+        self._load()
+        return MappingProxyType(self._encoders)
+
+    def models(self) -> Mapping[str, ModelSpec]:
+        """Models by name."""
+        self._load()
+        return MappingProxyType(self._models)
+
+    def encoder(self, name: str, settings: Mapping[str, Any] | None = None) -> Encoder:
+        """Encoder of a name.
+
+        Parameters
+        ----------
+        name : str
+        settings : mapping, optional
+            As the encoder's `settings` gave them when a model was trained.
+
+        Raises
+        ------
+        EncoderError
+            If there is none, it cannot be made, or it is not what its plug-in declared.
+        """
+        specs = self.encoders()
+        if name not in specs:
+            raise EncoderError(_unknown("encoder", name, specs))
+        if not settings and name in self._made:
+            return self._made[name]
+        spec = specs[name]
+        owner = self._owners[EncoderSpec, name]
+        try:
+            encoder = spec.factory(**dict(settings or {}))
+            made = (encoder.name, encoder.version, encoder.accepts_mixed)
+        except Exception as error:
+            raise EncoderError(
+                f"the encoder {name!r} of {owner} could not be made ({type(error).__name__}: "
+                f"{error}). Check its settings {dict(settings or {})}, or tell its authors."
+            ) from error
+        declared = (spec.name, spec.version, spec.accepts_mixed)
+        if made != declared:
+            raise EncoderError(
+                f"the encoder {name!r} of {owner} says (name, version, accepts_mixed) = {made}, "
+                f"but its EncoderSpec says {declared}. They must agree: tell its authors."
+            )
+        if not settings:
+            self._made[name] = encoder
+        return encoder
+
+    def model(self, name: str) -> ModelSpec:
+        """Model of a name.
+
+        Raises
+        ------
+        UnknownModelError
+            If there is none; the message lists those that are there.
+        """
+        models = self.models()
+        if name not in models:
+            hint = " A weights file is given by its path, ending in .safetensors."
+            raise UnknownModelError(_unknown("model", name, models) + hint)
+        return models[name]
+
+    def resolve_model(self, model: str | PathLike[str]) -> ModelSpec:
+        """Model of a name, or of the path of a weights file.
+
+        Raises
+        ------
+        UnknownModelError
+            If it is neither.
+        """
+        if isinstance(model, str) and model in self.models():
+            return self._models[model]
+        path = Path(fspath(model)).expanduser()
+        if path.is_file():
+            return ModelSpec(name=path.stem, weights=path, description="a weights file")
+        if not isinstance(model, str) or path.suffix == ".safetensors":
+            raise UnknownModelError(
+                f"there is no weights file {path}. Check the path, or give the name of a model: "
+                f"{_listed(self.models())}."
+            )
+        return self.model(model)
+
+    def status(self) -> list[PluginStatus]:
+        """A row for each plug-in, those that were skipped or disabled too."""
+        self._load()
+        return list(self._status)
+
+    # Registration --------------------------------------------------------------------------
+
+    def register(self, plugin: Any, name: str | None = None) -> None:
+        """Add a module or object with hook implementations, for a test or a notebook.
+
+        Raises
+        ------
+        PluginError
+            If it is broken, or claims a name that is taken.
+        """
+        self._load()
+        name = name or str(getattr(plugin, "__name__", type(plugin).__name__))
+        with self._lock:
+            provides = self._add(plugin, name, f"{name} (registered by hand)")
+            self._status.append(PluginStatus(name, "", "", "loaded", provides=provides))
+
+    def unregister(self, plugin: Any) -> None:
+        """Take away what `register` added.
+
+        Raises
+        ------
+        PluginError
+            If it is not registered.
+        """
+        self._load()
+        with self._lock:
+            name = self._pluggy.get_name(plugin)
+            by_hand = {row.name for row in self._status if not row.distribution}
+            if name is None or name not in by_hand:
+                raise PluginError(
+                    f"{plugin!r} was not added with register, so it cannot be taken away. "
+                    "Installed plug-ins are switched off with E3DOS_PLUGINS_DISABLED."
+                )
+            self._pluggy.unregister(plugin)
+            owner = f"{name} (registered by hand)"
+            for kind, spec_name in [key for key, who in self._owners.items() if who == owner]:
+                del self._owners[kind, spec_name]
+                (self._encoders if kind is EncoderSpec else self._models).pop(spec_name)
+                self._made.pop(spec_name, None)
+            self._status = [
+                row for row in self._status if (row.name, row.distribution) != (name, "")
+            ]
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            from ase_e3dos import __version__
+            from ase_e3dos.plugins import builtin
+
+            provides = self._add(builtin, "builtin", "ase-e3dos")
+            row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", provides=provides)
+            self._status.append(row)
+            found = self._entry_points
+            if found is None:
+                found = entry_points(group=hookspecs.GROUP)
+            for point in sorted(found, key=lambda p: (_distribution(p)[0], p.name)):
+                self._status.append(self._load_one(point))
+
+    def _load_one(self, point: EntryPoint) -> PluginStatus:
+        distribution, version = _distribution(point)
+        row = (point.name, distribution, version)
+        names = {point.name, distribution}
+        only = _names_in(self._environ.get("E3DOS_PLUGINS_ONLY", ""))
+        if names & _names_in(self._environ.get("E3DOS_PLUGINS_DISABLED", "")):
+            return PluginStatus(*row, "disabled", "by E3DOS_PLUGINS_DISABLED")
+        if only and not names & only:
+            return PluginStatus(*row, "disabled", "by E3DOS_PLUGINS_ONLY")
+        try:
+            provides = self._add(point.load(), f"{distribution}:{point.name}", distribution)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plug-in stops nothing
+            reason = f"{type(error).__name__}: {error}"
+            warnings.warn(
+                f"the plug-in {point.name!r} of {distribution} {version} is skipped ({reason}). "
+                f"Update or uninstall it, or set E3DOS_PLUGINS_DISABLED={point.name}.",
+                PluginWarning,
+                stacklevel=5,
+            )
+            return PluginStatus(*row, "skipped", reason)
+        return PluginStatus(*row, "loaded", provides=provides)
+
+    def _add(self, plugin: Any, name: str, owner: str) -> tuple[str, ...]:
+        """Register a plug-in and its specs, all or nothing."""
+        if inspect.isclass(plugin):
+            raise PluginError(f"{owner} is a class. Register an instance of it, or a module.")
+        try:
+            self._pluggy.register(plugin, name)
+        except ValueError as error:
+            raise PluginError(f"{owner} is registered already ({error}).") from error
+        except pluggy.PluginValidationError as error:
+            if self._pluggy.get_plugin(name) is not None:
+                self._pluggy.unregister(name=name)
+            raise PluginError(f"{owner} does not fit the hooks: {error}") from error
+        try:
+            self._pluggy.check_pending()
+            if not self._pluggy.get_hookcallers(plugin):
+                raise PluginError(
+                    f"{owner} implements no hook. Mark its functions ase_e3dos_encoders or "
+                    "ase_e3dos_models with ase_e3dos.plugins.hookimpl."
+                )
+            encoders = self._yielded(plugin, "ase_e3dos_encoders", EncoderSpec, owner)
+            models = self._yielded(plugin, "ase_e3dos_models", ModelSpec, owner)
+        except pluggy.PluginValidationError as error:
+            self._pluggy.unregister(plugin)
+            raise PluginError(f"{owner} implements a hook that does not exist: {error}") from error
+        except BaseException:
+            self._pluggy.unregister(plugin)
+            raise
+        self._encoders |= encoders
+        self._models |= models
+        self._owners |= {(EncoderSpec, n): owner for n in encoders}
+        self._owners |= {(ModelSpec, n): owner for n in models}
+        return (*encoders, *models)
+
+    def _yielded(self, plugin: Any, hook: str, kind: type[Spec], owner: str) -> dict[str, Spec]:
+        others = [p for p in self._pluggy.get_plugins() if p is not plugin]
+        specs: dict[str, Spec] = {}
+        for result in self._pluggy.subset_hook_caller(hook, remove_plugins=others)():
+            for spec in result:
+                if not isinstance(spec, kind):
+                    raise PluginError(
+                        f"{owner}: {hook} gave {spec!r}, but {kind.__name__} objects are needed."
+                    )
+                if spec.api_version != API_VERSION:
+                    raise PluginError(
+                        f"{owner}: {spec.name!r} was made for version {spec.api_version} of the "
+                        f"plug-in API, and this package has version {API_VERSION}. Install "
+                        "versions of the two that fit."
+                    )
+                taken = owner if spec.name in specs else self._owners.get((kind, spec.name))
+                if taken is not None:
+                    raise PluginError(
+                        f"{owner} offers {kind.__name__} {spec.name!r}, but {taken} offers one of "
+                        "this name already. Rename one, or disable one plug-in with "
+                        "E3DOS_PLUGINS_DISABLED."
+                    )
+                specs[spec.name] = spec
+        return specs
+
+
+_common: PluginRegistry | None = None
+_common_lock = threading.Lock()
+
+
+def get_registry() -> PluginRegistry:
+    """The registry of this process, with the installed plug-ins."""
+    global _common
+    with _common_lock:
+        if _common is None:
+            _common = PluginRegistry()
+        return _common
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    if point.dist is None:
+        return "unknown", ""
+    return point.dist.name, point.dist.version
+
+
+def _names_in(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",")} - {""}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none is installed"
+
+
+def _unknown(what: str, name: str, there: Iterable[str]) -> str:
+    there = sorted(there)
+    close = get_close_matches(str(name), there, n=2, cutoff=0.6)
+    meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return (
+        f"no installed plug-in offers the {what} {name!r}.{meant} There are: {_listed(there)}. "
+        "`e3dos plugins` shows what was loaded and what was skipped."
+    )

@@ -1,0 +1,121 @@
+"""What a plug-in yields: typed descriptions of encoders and of trained models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.encoders.contract import Encoder
+from ase_e3dos.errors import WeightsError
+
+__all__ = ["API_VERSION", "EncoderSpec", "ModelSpec", "PluginStatus"]
+
+API_VERSION = 1
+"""Version of the hooks and specs; a plug-in made for another one is skipped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """An encoder that a plug-in offers.
+
+    Parameters
+    ----------
+    name : str
+        Unique over all plug-ins; models and weights files refer to it.
+    factory : callable
+        Makes the encoder; called without arguments, or with the settings that a weights file
+        recorded as keywords.
+    version : int
+        As the encoder's own `version`.
+    accepts_mixed : bool
+        As the encoder's own `accepts_mixed`.
+    description : str
+        One line for lists.
+    api_version : int, optional
+        The `API_VERSION` that the plug-in was written for.
+    """
+
+    name: str
+    factory: Callable[..., Encoder]
+    version: int = 1
+    accepts_mixed: bool = False
+    description: str = ""
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A trained model that a plug-in offers.
+
+    Parameters
+    ----------
+    name : str
+        Unique over all plug-ins; what users give as ``model=``.
+    weights : str, path or callable
+        The weights file (safetensors), or a function without arguments that returns its path,
+        called when the model is first used (to download it, say).
+    description : str
+        One line for lists.
+    encoder : str or None
+        Name of the encoder it was trained with; None: as the weights file says.
+    source : str or None
+        Which of the data sources that the weights know it speaks for, such as "dfpt" or
+        "jarvis"; None: the weights' own default.
+    licence, citation : str
+        Terms of use, and what to cite.
+    api_version : int, optional
+        The `API_VERSION` that the plug-in was written for.
+    """
+
+    name: str
+    weights: str | PathLike[str] | Callable[[], str | PathLike[str]]
+    description: str = ""
+    encoder: str | None = None
+    source: str | None = None
+    licence: str = ""
+    citation: str = ""
+    api_version: int = API_VERSION
+
+    def weights_path(self) -> Path:
+        """Path of the weights file, which exists.
+
+        Raises
+        ------
+        WeightsError
+            If there is no such file, or the plug-in's function fails.
+        """
+        weights: Any = self.weights
+        if callable(weights):
+            try:
+                weights = weights()
+            except Exception as error:
+                raise WeightsError(
+                    f"model {self.name!r}: the plug-in could not provide its weights "
+                    f"({type(error).__name__}: {error}). Tell its authors, or use another model."
+                ) from error
+        path = Path(fspath(weights))
+        if not path.is_file():
+            raise WeightsError(
+                f"model {self.name!r}: there is no weights file {path}. Check the path, or install "
+                "the package that offers the model again."
+            )
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class PluginStatus:
+    """A row of `PluginRegistry.status`.
+
+    `status` is "loaded", "disabled" (by the environment) or "skipped" (`error` says why);
+    `provides` lists the names of its encoders and models.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    error: str = ""
+    provides: tuple[str, ...] = ()

@@ -1,0 +1,273 @@
+"""Conformance kit for third parties: whether an encoder keeps the contract.
+
+Needs no test framework: call `check_encoder` in a test of your own.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.encoders.contract import Encoder, encode_batch
+from ase_e3dos.errors import DisorderError, EncoderError
+from ase_e3dos.plugins.specs import EncoderSpec
+
+__all__ = ["check_encoder", "sample_crystals"]
+
+_TOLERANCE = 1e-5
+_CORNER_AND_CENTRE = np.array([[0.0] * 3, [0.5] * 3])
+
+
+def check_encoder(
+    encoder: Encoder | EncoderSpec, elements: Iterable[int] = range(1, 84)
+) -> tuple[str, ...]:
+    """Check that an encoder keeps the contract of `ase_e3dos.encoders.Encoder`.
+
+    Parameters
+    ----------
+    encoder : Encoder or EncoderSpec
+        With a spec, the factory and the declarations are checked as well.
+    elements : iterable of int, optional
+        Atomic numbers that the encoder must know; H to Bi if not given.
+
+    Returns
+    -------
+    tuple of str
+        Names of the checks passed.
+
+    Raises
+    ------
+    EncoderError
+        If a check fails; the message lists all that failed, with what was seen.
+
+    Examples
+    --------
+    >>> from ase_e3dos.encoders import MassOneHot
+    >>> "rotation" in check_encoder(MassOneHot())
+    True
+    """
+    spec = encoder if isinstance(encoder, EncoderSpec) else None
+    instance = spec.factory() if spec is not None else encoder
+    if not isinstance(instance, Encoder):
+        wanted = "name, version, n_features, accepts_mixed, settings() and encode(crystal)"
+        raise EncoderError(
+            f"{instance!r} is no encoder: it needs {wanted}; see ase_e3dos.encoders.Encoder."
+        )
+    checks: dict[str, Callable[[], str]] = {
+        "attributes": lambda: _attributes(instance),
+        "array": lambda: _array(instance),
+        "elements": lambda: _elements(instance, elements),
+        "determinism": lambda: _unchanged(instance, lambda crystal: crystal),
+        "rotation": lambda: _unchanged(instance, _rotated),
+        "inversion": lambda: _unchanged(instance, _inverted),
+        "translation": lambda: _unchanged(instance, _translated),
+        "permutation": lambda: _permutation(instance),
+        "supercell": lambda: _supercell(instance),
+        "isotopes": lambda: _unchanged(instance, _heavier),
+        "batch": lambda: _batch(instance),
+        "pickling": lambda: _same_features(instance, pickle.loads(pickle.dumps(instance))),
+        "settings": lambda: _settings(instance, spec),
+        "mixed sites": lambda: _mixed(instance),
+    }
+    if spec is not None:
+        checks["spec"] = lambda: _spec(instance, spec)
+    failures = []
+    for name, check in checks.items():
+        try:
+            fault = check()
+        except Exception as error:  # noqa: BLE001 - whatever an encoder raises is a finding
+            fault = f"{type(error).__name__}: {error}"
+        if fault:
+            failures.append(f"{name}: {fault}")
+    if failures:
+        raise EncoderError(
+            f"the encoder {getattr(instance, 'name', instance)!r} fails {len(failures)} of "
+            f"{len(checks)} checks:\n  " + "\n  ".join(failures)
+        )
+    return tuple(checks)
+
+
+def sample_crystals() -> list[Crystal]:
+    """Ordered crystals for the checks: cubic, skewed, left-handed and without symmetry."""
+    rng = np.random.default_rng(7)
+    salt = Crystal(2.8 * (1 - np.eye(3)), _CORNER_AND_CENTRE, [0, 1], [11, 17], name="NaCl")
+    perovskite = Crystal(
+        3.9 * np.eye(3),
+        np.concatenate([_CORNER_AND_CENTRE, 0.5 * (1 - np.eye(3))]),
+        range(5),
+        [38, 22, 8, 8, 8],
+        name="SrTiO3",
+    )
+    skewed = Crystal(
+        [[4.0, 0.0, 0.0], [7.5, 4.2, 0.0], [1.0, -6.0, 4.4]],
+        (np.arange(4)[:, None] / 4 + 0.02 * rng.normal(size=(4, 3))) % 1.0,
+        range(4),
+        [3, 15, 26, 8],
+        name="a skewed cell",
+    )
+    left = Crystal(np.diag([3.2, 3.2, -5.2]), _CORNER_AND_CENTRE * [0.6, 1.2, 1], [0, 1], [30, 16])
+    return [salt, perovskite, skewed, left]
+
+
+def _attributes(encoder: Encoder) -> str:
+    if not (isinstance(encoder.name, str) and encoder.name):
+        return f"name must be a string that is not empty, not {encoder.name!r}"
+    if not (isinstance(encoder.version, int) and encoder.version >= 1):
+        return f"version must be an integer from 1 on, not {encoder.version!r}"
+    if not (isinstance(encoder.n_features, int) and encoder.n_features >= 1):
+        return f"n_features must be an integer from 1 on, not {encoder.n_features!r}"
+    if not isinstance(encoder.accepts_mixed, bool):
+        return f"accepts_mixed must be True or False, not {encoder.accepts_mixed!r}"
+    return ""
+
+
+def _array(encoder: Encoder) -> str:
+    for crystal in sample_crystals():
+        features: Any = encoder.encode(crystal)
+        if type(features) is not np.ndarray:
+            return f"encode must give a NumPy array (any device can take it), not {type(features)}"
+        if features.dtype != np.float32:
+            return f"the features must be float32, not {features.dtype}"
+        if features.shape != (crystal.n_sites, encoder.n_features):
+            expected = (crystal.n_sites, encoder.n_features)
+            return f"the features of {crystal.name} have shape {features.shape}, not {expected}"
+        if not np.isfinite(features).all():
+            return f"the features of {crystal.name} are not all finite"
+        if not features.flags.c_contiguous:
+            return "the features must be contiguous in memory"
+    return ""
+
+
+def _elements(encoder: Encoder, elements: Iterable[int]) -> str:
+    seen: dict[bytes, int] = {}
+    for z in elements:
+        features = encoder.encode(Crystal(4.0 * np.eye(3), [[0.0] * 3], [0], [z]))
+        if not np.isfinite(features).all():
+            return f"the features of element {z} are not all finite"
+        if seen.setdefault(features.tobytes(), z) != z:
+            return f"elements {seen[features.tobytes()]} and {z} have the same features"
+    return ""
+
+
+def _unchanged(encoder: Encoder, change: Callable[[Crystal], Crystal]) -> str:
+    for crystal in sample_crystals():
+        fault = _compare(encoder.encode(crystal), encoder.encode(change(crystal)), crystal.name)
+        if fault:
+            return fault
+    return ""
+
+
+def _rotated(crystal: Crystal) -> Crystal:
+    from scipy.spatial.transform import Rotation
+
+    rotation = Rotation.from_euler("zyx", [0.4, 1.1, -2.3]).as_matrix()
+    return replace(crystal, cell=crystal.cell @ rotation.T)
+
+
+def _inverted(crystal: Crystal) -> Crystal:
+    return replace(crystal, scaled_positions=-crystal.scaled_positions)
+
+
+def _translated(crystal: Crystal) -> Crystal:
+    shift = np.array([0.21, 0.55, -0.34])
+    return replace(crystal, scaled_positions=crystal.scaled_positions + shift)
+
+
+def _heavier(crystal: Crystal) -> Crystal:
+    return replace(crystal, species_mass=1.1 * crystal.species_mass)
+
+
+def _permutation(encoder: Encoder) -> str:
+    for crystal in sample_crystals():
+        order = np.arange(crystal.n_sites)[::-1]
+        turned = replace(
+            crystal,
+            scaled_positions=crystal.scaled_positions[order],
+            species_number=crystal.species_number[order],
+            species_mass=crystal.species_mass[order],
+        )
+        fault = _compare(encoder.encode(crystal)[order], encoder.encode(turned), crystal.name)
+        if fault:
+            return fault
+    return ""
+
+
+def _supercell(encoder: Encoder) -> str:
+    for crystal in sample_crystals():
+        double = Crystal.from_any(crystal.to_atoms().repeat((2, 1, 1)))
+        expected = np.tile(encoder.encode(crystal), (2, 1))
+        fault = _compare(expected, encoder.encode(double), crystal.name)
+        if fault:
+            return fault
+    return ""
+
+
+def _batch(encoder: Encoder) -> str:
+    crystals = sample_crystals()
+    single = np.concatenate([encoder.encode(crystal) for crystal in crystals])
+    return _compare(single, encode_batch(encoder, crystals), "a batch")
+
+
+def _same_features(encoder: Encoder, other: Encoder) -> str:
+    for crystal in sample_crystals():
+        fault = _compare(encoder.encode(crystal), other.encode(crystal), crystal.name)
+        if fault:
+            return fault
+    return ""
+
+
+def _settings(encoder: Encoder, spec: EncoderSpec | None) -> str:
+    settings = dict(encoder.settings())
+    if json.loads(json.dumps(settings)) != settings:
+        return f"settings() must survive JSON, and {settings!r} does not"
+    return "" if spec is None else _same_features(encoder, spec.factory(**settings))
+
+
+def _spec(encoder: Encoder, spec: EncoderSpec) -> str:
+    for attribute in ("name", "version", "accepts_mixed"):
+        declared, own = getattr(spec, attribute), getattr(encoder, attribute)
+        if declared != own:
+            return f"the spec says {attribute} = {declared!r}, the encoder {own!r}"
+    return ""
+
+
+def _mixed(encoder: Encoder) -> str:
+    def mixed(fraction: float) -> Crystal:
+        fractions = [fraction, 1 - fraction] if fraction < 1 else [1.0]
+        n = len(fractions)
+        sites, numbers = [0] * n + [1], [*[51, 83][:n], 12]
+        return Crystal(
+            4.0 * np.eye(3), _CORNER_AND_CENTRE, sites, numbers, [*fractions, 1.0], name="mixed"
+        )
+
+    if not encoder.accepts_mixed:
+        try:
+            encoder.encode(mixed(0.5))
+        except DisorderError:
+            return ""
+        return "accepts_mixed is False, so mixed sites must raise DisorderError"
+    features = encoder.encode(mixed(0.5))
+    if features.shape != (2, encoder.n_features) or not np.isfinite(features).all():
+        return f"a crystal with a mixed site gives shape {features.shape} or features not finite"
+    swapped = Crystal(4.0 * np.eye(3), _CORNER_AND_CENTRE, [1, 0, 0], [12, 83, 51], [1.0, 0.5, 0.5])
+    fault = _compare(features, encoder.encode(swapped), "species in another order")
+    return fault or _compare(
+        encoder.encode(mixed(1.0)), encoder.encode(mixed(1 - 1e-7)), "the limit of a pure site"
+    )
+
+
+def _compare(expected: NDArray[np.float32], got: NDArray[np.float32], where: str) -> str:
+    if expected.shape != got.shape:
+        return f"{where}: shapes {expected.shape} and {got.shape}"
+    difference = float(abs(expected.astype(float) - got).max(initial=0.0))
+    scale = max(1.0, float(abs(expected).max(initial=0.0)))
+    if not difference <= _TOLERANCE * scale:
+        return f"{where}: features differ by {difference:.3g}"
+    return ""
