@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ase_e3dos.calculator import E3DOSPredictor
     from ase_e3dos.crystal import Crystal
     from ase_e3dos.phonopy_like import E3DOSPhonopy
-    from ase_e3dos.predict import predict
+    from ase_e3dos.prediction import predict
     from ase_e3dos.screening import screen
     from ase_e3dos.spectrum import PhononSpectrum
 
@@ -23,7 +23,7 @@ _HOMES = {
     "E3DOSPhonopy": "ase_e3dos.phonopy_like",
     "E3DOSPredictor": "ase_e3dos.calculator",
     "PhononSpectrum": "ase_e3dos.spectrum",
-    "predict": "ase_e3dos.predict",
+    "predict": "ase_e3dos.prediction",
     "screen": "ase_e3dos.screening",
 }
 
@@ -32,8 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
-    if name != "predict":  # the module of the same name replaces it in globals() otherwise
-        globals()[name] = value
+    globals()[name] = value
     return value
 
 

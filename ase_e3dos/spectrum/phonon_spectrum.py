@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import E3DOSWarning, SpectrumError
 from ase_e3dos.spectrum import thermal
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
@@ -77,6 +77,7 @@ class PhononSpectrum:
         "label_like",
         "model",
         "normalization",
+        "warnings",
     )
 
     def __init__(
@@ -116,6 +117,8 @@ class PhononSpectrum:
         self.calibration = calibration
         self.label_like = label_like
         self.normalization = "cell"
+        #: What is unusual about the prediction, as `ase_e3dos.trust.assess` found it.
+        self.warnings: tuple[E3DOSWarning, ...] = ()
 
     # -- the spectrum ---------------------------------------------------------------
 
@@ -342,6 +345,7 @@ class PhononSpectrum:
             setattr(view, name, None if value is None else value * factor)
         view.model, view.calibration = self.model, self.calibration
         view.label_like, view.normalization = self.label_like, normalization
+        view.warnings = self.warnings
         return view
 
     # -- exports ----------------------------------------------------------------------

@@ -1,0 +1,222 @@
+"""Model: an ensemble of networks on a device, from a weights file to densities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ase_e3dos.errors import DeviceError, WeightsError
+from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
+from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.weights import WeightsHeader, load_weights
+
+
+@dataclass(frozen=True)
+class Densities:
+    """What a model says of a batch of crystals, as shares of the modes in each bin.
+
+    Attributes
+    ----------
+    crystals
+        Mean over sites and members, shape (n_crystals, n_bins); rows sum to one.
+    members
+        Of each member, shape (n_members, n_crystals, n_bins); None for one network.
+    sites
+        Mean over members, crystal after crystal, shape (n_sites in all, n_bins); None for a
+        model without site spectra.
+    """
+
+    crystals: NDArray[np.float32]
+    members: NDArray[np.float32] | None
+    sites: NDArray[np.float32] | None
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of a name; "auto" takes CUDA where there is one.
+
+    Raises
+    ------
+    DeviceError
+        The device is unknown or not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"device {device!r} is not known to PyTorch; use 'auto', 'cpu' or 'cuda'."
+        ) from error
+    if found.type == "cuda" and (
+        not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count()
+    ):
+        raise DeviceError(
+            f"device {device!r} was asked for, but PyTorch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices here. Use device='auto' or 'cpu', or "
+            "install a CUDA build of PyTorch."
+        )
+    if found.type not in ("cpu", "cuda"):
+        raise DeviceError(f"device {device!r} is not supported; use 'auto', 'cpu' or 'cuda'.")
+    return found
+
+
+def build_network(header: WeightsHeader) -> nn.Module:
+    """A network of the kind and sizes that a header describes, not yet with its weights.
+
+    Raises
+    ------
+    WeightsError
+        The kind or a setting is unknown.
+    """
+    try:
+        if header.network == "paper":
+            return PaperNetwork(PaperSettings(**header.settings))
+        if header.network == "site":
+            return SiteNetwork(SiteSettings(**header.settings))
+    except TypeError as error:
+        raise WeightsError(f"the weights file has settings that do not fit: {error}") from error
+    raise WeightsError(
+        f"the weights file wants a network of kind {header.network!r}, which this version does "
+        "not have. Update ase-e3dos."
+    )
+
+
+class Model:
+    """An ensemble ready to predict; safe to share between threads.
+
+    Parameters
+    ----------
+    header
+        From the weights file.
+    networks
+        The members, and the distilled network last if the header says that there is one.
+    device
+        Where they run.
+    source
+        Name of the data source to speak for; None for the first.
+
+    Raises
+    ------
+    WeightsError
+        The weights know no such source.
+    """
+
+    def __init__(
+        self,
+        header: WeightsHeader,
+        networks: list[nn.Module],
+        device: torch.device,
+        source: str | None = None,
+    ) -> None:
+        if source is not None and source not in header.sources:
+            raise WeightsError(
+                f"the weights speak for {', '.join(header.sources)}, not for {source!r}."
+            )
+        self.header = header
+        self.device = device
+        self.source = header.sources.index(source) if source else 0
+        self._networks = [n.to(device).eval().requires_grad_(False) for n in networks]
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", source: str | None = None) -> Model:
+        """Read a weights file.
+
+        Raises
+        ------
+        WeightsError
+            The file is not sound, or its tensors do not fit its settings.
+        DeviceError
+            The device is not there.
+        """
+        header, states = load_weights(path)
+        networks = []
+        for state in states:
+            network = build_network(header)
+            try:
+                network.load_state_dict(state)
+            except RuntimeError as error:
+                raise WeightsError(f"{path}: the tensors do not fit the settings: {error}") from error
+            networks.append(network)
+        return cls(header, networks, resolve_device(device), source)
+
+    @property
+    def members(self) -> list[Any]:
+        """The ensemble's networks."""
+        return self._networks[: self.header.members]
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the graphs in Å."""
+        return float(self.members[0].cutoff)
+
+    @property
+    def self_edges(self) -> bool:
+        """Whether the graphs have self-edges."""
+        return bool(self.members[0].self_edges)
+
+    @property
+    def wavenumbers(self) -> NDArray[np.float64]:
+        """The grid in cm^-1, shape (n_bins,)."""
+        return self.header.grid.wavenumbers
+
+    def evaluate(self, batch: GraphBatch, names: list[str], uncertainty: bool = True) -> Densities:
+        """Predict a batch.
+
+        Parameters
+        ----------
+        batch
+            Graphs with this model's cut-off and encoder features.
+        names
+            Of the crystals, for messages.
+        uncertainty
+            Run every member; otherwise the distilled network or, where there is none, the
+            first member.
+
+        Raises
+        ------
+        PredictionError
+            A spectrum came out zero everywhere.
+        """
+        networks = self.members if uncertainty else self._networks[-1:]
+        if not uncertainty and not self.header.distilled:
+            networks = self._networks[:1]
+        with torch.inference_mode():
+            graph = batch.to(self.device)
+            if not self.members[0].per_site:
+                return self._crystal_spectra(graph, networks, names)
+            total: Tensor | None = None
+            spectra = []
+            for network in networks:
+                sites = network(graph, self.source).exp()
+                spectra.append(mean_over_sites(sites, graph))
+                total = sites if total is None else total + sites
+            assert total is not None
+            in_order = (total / len(networks)).index_select(0, graph.site_order)
+            members = torch.stack(spectra)
+            return Densities(
+                members.mean(0).cpu().numpy(),
+                members.cpu().numpy() if len(networks) > 1 else None,
+                in_order.cpu().numpy(),
+            )
+
+    def _crystal_spectra(
+        self, graph: GraphBatch, networks: list[Any], names: list[str]
+    ) -> Densities:
+        spectra = []
+        for network in networks:
+            spectrum = network(graph, self.source)
+            check_nonzero(spectrum, names)
+            spectra.append(spectrum / spectrum.sum(1, keepdim=True))
+        members = torch.stack(spectra)
+        return Densities(
+            members.mean(0).cpu().numpy(),
+            members.cpu().numpy() if len(networks) > 1 else None,
+            None,
+        )

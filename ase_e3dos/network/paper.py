@@ -1,0 +1,195 @@
+"""The network of Chen et al., Adv. Sci. 8, 2004214 (2021), figure S2 and equations S1 to S5."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ase_e3dos.errors import PredictionError
+from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.convolution import Convolution, Features, edge_basis
+from ase_e3dos.network.harmonics import spherical_harmonics
+from ase_e3dos.network.radial import GaussianBasis, RadialNetwork
+
+#: Atomic masses enter in units of this many amu, so that embedded features are of order one.
+_MASS_SCALE = 60.0
+
+
+@dataclass(frozen=True)
+class PaperSettings:
+    """Sizes of the paper's network (table S1, last column, and figure S2).
+
+    `radial_hidden`, `mass_scale` and `neighbors` are left open by the paper; the rest is its own.
+    """
+
+    n_features: int = 118
+    n_bins: int = 51
+    cutoff: float = 5.0
+    embedding: int = 64
+    channels: int = 32
+    n_gated: int = 2
+    n_radial: int = 10
+    radial_hidden: int = 16
+    neighbors: float = 30.0
+    mass_scale: float = _MASS_SCALE
+
+
+class Gate(nn.Module):
+    """Gated nonlinearity: SiLU on scalars, sigmoid gates on vectors.
+
+    GatedBlockParity of the paper; the activations keep the second moment of unit normals, as
+    e3nn's do.
+    """
+
+    def __init__(self, scalars: int, irreps: dict[str, int]) -> None:
+        super().__init__()
+        self.scalars = scalars
+        self.irreps = dict(irreps)
+
+    @property
+    def channels_in(self) -> dict[str, int]:
+        """What the preceding convolution must give."""
+        return {"0e": self.scalars + sum(self.irreps.values()), **self.irreps}
+
+    @property
+    def channels_out(self) -> dict[str, int]:
+        """What comes out."""
+        return {"0e": self.scalars, **self.irreps}
+
+    def forward(self, features: Features) -> Features:
+        """Apply the activations; gates are the last channels of the scalars."""
+        scalars, gates = features["0e"].split(
+            [self.scalars, sum(self.irreps.values())], dim=-1
+        )
+        out = {"0e": nn.functional.silu(scalars) * 1.6790}
+        if self.irreps:
+            opened = torch.sigmoid(gates) * 1.8467
+            for irrep, gate in zip(
+                self.irreps, opened.split(list(self.irreps.values()), dim=-1), strict=True
+            ):
+                out[irrep] = features[irrep] * gate
+        return out
+
+
+class PaperNetwork(nn.Module):
+    """Mass-weighted one-hot sites -> max-normalised spectrum of the crystal.
+
+    Embedding 118 -> 64 scalars, `n_gated` gated convolutions with 32 channels of l = 0 and 1,
+    a last convolution to one scalar a frequency, mean over sites (the paper's sum: the
+    normalisation that follows removes the factor), ReLU, division by the maximum.
+
+    Of the parities that GatedBlockParity could carry, 0e and 1o have a path to the output.
+    The pseudovectors 1e that the second convolution could form have none (the last convolution
+    gives scalars 0e only, and 1e x 1o has no 0e), so they are not computed.
+
+    Parameters
+    ----------
+    settings
+        Sizes.
+    """
+
+    kind = "paper"
+    per_site = False
+
+    def __init__(self, settings: PaperSettings) -> None:
+        super().__init__()
+        self.settings = s = settings
+        self.embedding = nn.Parameter(torch.randn(s.n_features, s.embedding))
+        self.basis = GaussianBasis(s.cutoff, s.n_radial)
+        self.radial = nn.ModuleList()
+        self.convolutions = nn.ModuleList()
+        self.gates = nn.ModuleList()
+        channels = {"0e": s.embedding}
+        for _ in range(s.n_gated):
+            gate = Gate(s.channels, {"1o": s.channels})
+            self.radial.append(RadialNetwork(s.n_radial, s.radial_hidden))
+            self.convolutions.append(
+                Convolution(channels, gate.channels_in, s.radial_hidden, 1, s.neighbors)
+            )
+            self.gates.append(gate)
+            channels = gate.channels_out
+        self.radial.append(RadialNetwork(s.n_radial, s.radial_hidden))
+        self.convolutions.append(
+            Convolution(channels, {"0e": s.n_bins}, s.radial_hidden, 1, s.neighbors)
+        )
+
+    @property
+    def self_edges(self) -> bool:
+        """The paper's graphs join each site to itself."""
+        return True
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the graph in Å."""
+        return self.settings.cutoff
+
+    def config(self) -> dict[str, Any]:
+        """Settings as JSON-plain values."""
+        return asdict(self.settings)
+
+    def forward(self, batch: GraphBatch, source: int = 0) -> Tensor:
+        """Spectra divided by their maximum.
+
+        Parameters
+        ----------
+        batch
+            Crystals with self-edges and features of shape (n_nodes, 118).
+        source
+            Ignored: the paper's network knows one data source.
+
+        Returns
+        -------
+        Tensor
+            Shape (n_crystals, n_bins); all zero where the ReLU killed every bin.
+        """
+        return normalise_by_maximum(torch.relu(self.crystal_scalars(batch)))
+
+    def crystal_scalars(self, batch: GraphBatch) -> Tensor:
+        """Mean over sites of the last convolution, shape (n_crystals, n_bins)."""
+        harmonics = [spherical_harmonics(b.vectors, b.lengths, 1) for b in batch.blocks]
+        lengths = [self.basis(b.lengths) for b in batch.blocks]
+        x = batch.features @ self.embedding / self.settings.mass_scale
+        features: Features = {"0e": x.unsqueeze(1)}
+        last = len(self.convolutions) - 1
+        for i, (radial, convolution) in enumerate(
+            zip(self.radial, self.convolutions, strict=True)
+        ):
+            basis = [
+                edge_basis(y, radial(r) * b.mask.unsqueeze(-1))
+                for y, r, b in zip(harmonics, lengths, batch.blocks, strict=True)
+            ]
+            features = convolution(features, basis, batch)
+            if i < last:
+                features = self.gates[i](features)
+        return mean_over_sites(features["0e"].squeeze(1), batch)
+
+
+def mean_over_sites(values: Tensor, batch: GraphBatch) -> Tensor:
+    """Node values (n_nodes, k) to their mean in each crystal, (n_crystals, k)."""
+    total = values.new_zeros(batch.n_crystals, values.shape[1])
+    total = total.index_add(0, batch.crystal_index, values)
+    return total / batch.n_sites.unsqueeze(1)
+
+
+def normalise_by_maximum(spectra: Tensor) -> Tensor:
+    """Divide each row by its maximum; rows of zeros stay zero."""
+    return spectra / spectra.amax(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def check_nonzero(spectra: Tensor, names: list[str]) -> None:
+    """Refuse spectra without any weight.
+
+    Raises
+    ------
+    PredictionError
+        Names the crystals whose spectrum is zero everywhere.
+    """
+    dead = (spectra.amax(dim=1) <= 0).nonzero().flatten().tolist()
+    if dead:
+        raise PredictionError(
+            f"{', '.join(names[i] for i in dead)}: the network gave zero at every frequency, "
+            "which happens far from its training data. Try another model (model='default')."
+        )

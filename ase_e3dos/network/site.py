@@ -1,0 +1,191 @@
+"""The default network: a normalised spectrum for every site, from densities and their products."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.convolution import Convolution, Features, edge_basis
+from ase_e3dos.network.harmonics import spherical_harmonics
+from ase_e3dos.network.paper import mean_over_sites
+from ase_e3dos.network.radial import BesselBasis
+
+
+@dataclass(frozen=True)
+class SiteSettings:
+    """Sizes of the default network."""
+
+    n_features: int = 118
+    n_bins: int = 480
+    cutoff: float = 5.0
+    scalars: int = 128
+    vectors: int = 48
+    tensors: int = 0
+    message_scalars: int = 32
+    message_vectors: int = 16
+    message_tensors: int = 0
+    n_layers: int = 2
+    n_radial: int = 8
+    l_max: int = 2
+    hidden: int = 128
+    sources: int = 3
+    source_channels: int = 8
+    neighbors: float = 30.0
+    dropout: float = 0.0
+
+
+class SiteLayer(nn.Module):
+    """Convolve, form invariants of the result, update scalars and gate vectors and tensors."""
+
+    def __init__(self, s: SiteSettings, channels_in: dict[str, int]) -> None:
+        super().__init__()
+        self.higher = {"1o": s.vectors} if s.vectors else {}
+        if s.tensors:
+            self.higher["2e"] = s.tensors
+        wanted = {"0e": s.message_scalars, "1o": s.message_vectors, "2e": s.message_tensors}
+        self.message = {k: wanted[k] for k in channels_in if wanted[k]}
+        self.down = nn.ModuleDict(
+            {k: nn.Linear(channels_in[k], n, bias=False) for k, n in self.message.items()}
+        )
+        self.convolution = Convolution(
+            self.message, {"0e": s.scalars, **self.higher}, s.n_radial, s.l_max, s.neighbors
+        )
+        self.skip = nn.ModuleDict(
+            {k: nn.Linear(channels_in[k], n, bias=False)
+             for k, n in self.higher.items() if k in channels_in}
+        )
+        self.left = nn.ModuleDict({k: nn.Linear(n, n, bias=False) for k, n in self.higher.items()})
+        self.right = nn.ModuleDict({k: nn.Linear(n, n, bias=False) for k, n in self.higher.items()})
+        n_higher = sum(self.higher.values())
+        n_context = s.scalars + s.source_channels + 1
+        self.norm = nn.LayerNorm(2 * s.scalars + n_higher)
+        self.context = nn.Linear(n_context, s.hidden)
+        self.first = nn.Linear(2 * s.scalars + n_higher, s.hidden)
+        self.second = nn.Linear(s.hidden, s.scalars + n_higher)
+        self.dropout = nn.Dropout(s.dropout)
+
+    def forward(
+        self, features: Features, basis: list[Tensor], batch: GraphBatch, context: Tensor
+    ) -> Features:
+        down = {k: self.down[k](features[k]) for k in self.message}
+        density = self.convolution(down, basis, batch)
+        scalars = features["0e"].squeeze(1)
+        invariants = [scalars, density["0e"].squeeze(1)]
+        higher: Features = {}
+        for irrep in self.higher:
+            h = density[irrep]
+            if irrep in self.skip:
+                h = h + self.skip[irrep](features[irrep])
+            higher[irrep] = h
+            # Scalar products over the components: with an l = 2 density these carry angles.
+            invariants.append((self.left[irrep](h) * self.right[irrep](h)).mean(1))
+        hidden = self.first(self.norm(torch.cat(invariants, dim=1)))
+        crystal = torch.cat([mean_over_sites(scalars, batch), context], dim=1)
+        hidden = hidden + self.context(crystal).index_select(0, batch.crystal_index)
+        update = self.second(self.dropout(nn.functional.silu(hidden)))
+        sizes = [scalars.shape[1], *self.higher.values()]
+        update, *gates = update.split(sizes, dim=1)
+        out: Features = {"0e": (scalars + update).unsqueeze(1)}
+        for (irrep, h), gate in zip(higher.items(), gates, strict=True):
+            out[irrep] = h * torch.sigmoid(gate).unsqueeze(1)
+        return out
+
+
+class SiteNetwork(nn.Module):
+    """Sites -> spectra that are non-negative and sum to one for every site.
+
+    Element embeddings linear in the occupation (so that alloys interpolate), `n_layers` of
+    `SiteLayer`, and a softmax over frequency bins for each site. What the spectrum of a crystal
+    in total knows beyond its sites (composition, volume per site, data source) enters every
+    layer as a context.
+
+    Parameters
+    ----------
+    settings
+        Sizes.
+    standard_masses
+        Mass in amu that turns the encoder's mass-weighted features into occupations,
+        shape (n_features,); None where features are taken as they are.
+    """
+
+    kind = "site"
+    per_site = True
+
+    def __init__(self, settings: SiteSettings, standard_masses: Tensor | None = None) -> None:
+        super().__init__()
+        self.settings = s = settings
+        scale = torch.ones(s.n_features) if standard_masses is None else 1 / standard_masses
+        self.register_buffer("feature_scale", scale.to(torch.float32))
+        self.embedding = nn.Linear(s.n_features, s.scalars, bias=False)
+        nn.init.normal_(self.embedding.weight)
+        self.source = nn.Embedding(s.sources, s.source_channels)
+        self.basis = BesselBasis(s.cutoff, s.n_radial)
+        self.layers = nn.ModuleList()
+        channels = {"0e": s.scalars}
+        for _ in range(s.n_layers):
+            layer = SiteLayer(s, channels)
+            self.layers.append(layer)
+            channels = {"0e": s.scalars, **layer.higher}
+        self.norm = nn.LayerNorm(s.scalars)
+        self.read_site = nn.Linear(s.scalars, s.hidden)
+        self.read_crystal = nn.Linear(s.scalars + s.source_channels + 1, s.hidden)
+        self.read_hidden = nn.Linear(s.hidden, s.hidden)
+        self.read_out = nn.Linear(s.hidden, s.n_bins)
+        self.dropout = nn.Dropout(s.dropout)
+
+    @property
+    def self_edges(self) -> bool:
+        """No self-edges: the site's own features are carried along by the layers."""
+        return False
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the graph in Å."""
+        return self.settings.cutoff
+
+    def config(self) -> dict[str, Any]:
+        """Settings as JSON-plain values."""
+        return asdict(self.settings)
+
+    def forward(self, batch: GraphBatch, source: int | Tensor = 0) -> Tensor:
+        """Logarithm of each site's weight in each bin.
+
+        Parameters
+        ----------
+        batch
+            Crystals and encoder features of shape (n_nodes, n_features).
+        source
+            Data source that the spectra speak for: one index, or one for each crystal.
+
+        Returns
+        -------
+        Tensor
+            Shape (n_nodes, n_bins), nodes in batch order; exp() sums to one over the bins.
+        """
+        if isinstance(source, int):
+            source = torch.full(
+                (batch.n_crystals,), source, dtype=torch.int64, device=batch.n_sites.device
+            )
+        # log(20 Å^3) is a typical volume per site: the context is then of order one.
+        context = torch.cat([self.source(source), batch.crystal_scalars - 3.0], dim=1)
+        basis = [
+            edge_basis(
+                spherical_harmonics(b.vectors, b.lengths, self.settings.l_max),
+                self.basis(b.lengths) * b.mask.unsqueeze(-1),
+            )
+            for b in batch.blocks
+        ]
+        x = self.embedding(batch.features * self.get_buffer("feature_scale"))
+        features: Features = {"0e": x.unsqueeze(1)}
+        for layer in self.layers:
+            features = layer(features, basis, batch, context)
+        site = self.norm(features["0e"].squeeze(1))
+        crystal = self.read_crystal(torch.cat([mean_over_sites(site, batch), context], dim=1))
+        hidden = self.read_site(site) + crystal.index_select(0, batch.crystal_index)
+        hidden = self.dropout(nn.functional.silu(hidden))
+        hidden = hidden + nn.functional.silu(self.read_hidden(hidden))
+        return torch.log_softmax(self.read_out(hidden), dim=1)

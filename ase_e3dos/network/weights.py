@@ -1,0 +1,238 @@
+"""Weights files: safetensors with a JSON header, nothing in them can run.
+
+The header (safetensors metadata, key ``ase_e3dos``) holds everything a prediction needs besides
+the numbers: network and settings, grid, encoder with its version, data sources, elements of the
+training data, calibration, units, training-set hash, licence and citation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.errors import WeightsError
+
+FORMAT = "ase-e3dos-weights/1"
+
+
+@dataclass(frozen=True)
+class GridHeader:
+    """A uniform frequency grid.
+
+    Attributes
+    ----------
+    start, step
+        cm^-1.
+    n
+        Number of points.
+    """
+
+    start: float
+    step: float
+    n: int
+
+    @property
+    def wavenumbers(self) -> NDArray[np.float64]:
+        """Grid points in cm^-1, shape (n,)."""
+        return self.start + self.step * np.arange(self.n)
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weights file says about itself.
+
+    Attributes
+    ----------
+    network
+        Kind of network, "paper" or "site".
+    settings
+        Its sizes.
+    members
+        Networks in the ensemble.
+    grid
+        Frequencies of the output.
+    encoder, encoder_version, encoder_settings
+        The encoder that the features must come from.
+    sources
+        Names of the data sources, in the order of the network's embedding.
+    elements
+        Training crystals (of the first source) that contain each element, by atomic number
+        as a string.
+    label_like
+        Whether the output is already smoothed as the paper's labels are.
+    calibration
+        Error model of the ensemble, or None (`ase_e3dos.spectrum.uncertainty.Calibration`).
+    distilled
+        Whether one further network, last in the file, stands for the ensemble's mean.
+    trust
+        Limits beyond which `ase_e3dos.trust` warns: "filling" (low, high), "disagreement" (high,).
+    trained_on
+        SHA-256 of each training file by its name.
+    units, licence, citation, description
+        For the reader.
+    """
+
+    network: str
+    settings: dict[str, Any]
+    members: int
+    grid: GridHeader
+    encoder: str
+    encoder_version: int
+    encoder_settings: dict[str, Any] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=lambda: ["dfpt"])
+    elements: dict[str, int] = field(default_factory=dict)
+    label_like: bool = False
+    calibration: dict[str, Any] | None = None
+    distilled: bool = False
+    trust: dict[str, list[float]] = field(default_factory=dict)
+    trained_on: dict[str, str] = field(default_factory=dict)
+    units: str = "grid in cm^-1; weights are shares of the modes in each bin"
+    licence: str = ""
+    citation: str = ""
+    description: str = ""
+    format: str = FORMAT
+
+
+def save_weights(
+    path: str | Path, header: WeightsHeader, members: list[dict[str, Any]]
+) -> None:
+    """Write an ensemble.
+
+    Parameters
+    ----------
+    path
+        File to write; replaced only when the new one is complete.
+    header
+        Its `members` (and `distilled`) must fit the list.
+    members
+        State dicts, the distilled network last if there is one. Stored in float32.
+
+    Raises
+    ------
+    WeightsError
+        The number of state dicts is not what the header says, or a value is not finite.
+    """
+    from safetensors.torch import save_file
+
+    if len(members) != header.members + header.distilled:
+        raise WeightsError(
+            f"{path}: {len(members)} networks given, the header speaks of "
+            f"{header.members + header.distilled}."
+        )
+    tensors = {}
+    for number, state in enumerate(members):
+        for name, value in state.items():
+            tensor = value.detach().cpu().float().contiguous().clone()
+            if not bool(tensor.isfinite().all()):
+                raise WeightsError(f"{path}: {name} of network {number} is not finite.")
+            tensors[f"{number}.{name}"] = tensor
+    content = asdict(header)
+    metadata = {
+        "ase_e3dos": json.dumps(content, sort_keys=True),
+        "sha256": _digest(content, tensors),
+    }
+    file = Path(path)
+    temporary = file.with_name(file.name + ".tmp")
+    save_file(tensors, temporary, metadata=metadata)
+    temporary.replace(file)
+
+
+def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]:
+    """Read an ensemble and check that it is whole.
+
+    Returns
+    -------
+    header, members
+        State dicts of torch tensors on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        Missing, truncated, changed since it was written, or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such weights file. Check the path or the model's name.")
+    try:
+        with safe_open(file, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise WeightsError(
+            f"{file}: not a readable safetensors file ({error}). Copy or download it again."
+        ) from error
+    header, content = _header(file, metadata)
+    if _digest(content, tensors) != metadata.get("sha256"):
+        raise WeightsError(
+            f"{file}: the checksum does not fit, so the file was changed after it was written. "
+            "Copy or download it again."
+        )
+    members: list[dict[str, Any]] = [{} for _ in range(header.members + header.distilled)]
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        if not number.isdecimal() or int(number) >= len(members) or not key:
+            raise WeightsError(f"{file}: unexpected tensor {name!r}.")
+        members[int(number)][key] = tensor
+    return header, members
+
+
+def read_header(path: str | Path) -> WeightsHeader:
+    """Read the header alone (fast, and without importing torch).
+
+    Raises
+    ------
+    WeightsError
+        As `load_weights`, the checksum excepted.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such weights file. Check the path or the model's name.")
+    try:
+        with safe_open(file, framework="numpy") as handle:
+            return _header(file, handle.metadata() or {})[0]
+    except (SafetensorError, OSError, ValueError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{file}: not a readable safetensors file ({error}).") from error
+
+
+def _header(file: Path, metadata: dict[str, str]) -> tuple[WeightsHeader, dict[str, Any]]:
+    try:
+        content = json.loads(metadata["ase_e3dos"])
+        if content["format"] != FORMAT:
+            raise WeightsError(
+                f"{file}: format {content['format']!r}, this version reads {FORMAT!r}. "
+                "Update ase-e3dos or export the weights again."
+            )
+        known = {f.name for f in fields(WeightsHeader)}
+        values = {k: v for k, v in content.items() if k in known}
+        grid = GridHeader(**values.pop("grid"))
+        header = WeightsHeader(grid=grid, **values)
+        sound = 0 < header.members < 1000 and 1 < grid.n < 100_000 and grid.step > 0
+    except WeightsError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{file}: a safetensors file, but not one of ase-e3dos ({error!r} in its header)."
+        ) from error
+    if not sound:
+        raise WeightsError(f"{file}: the header has impossible sizes; the file is damaged.")
+    return header, content
+
+
+def _digest(content: dict[str, Any], tensors: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name].numpy()).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,255 @@
+"""Predictor: crystals in, spectra out, in batches; what every front door stands on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.crystal import STANDARD_MASSES, Crystal
+from ase_e3dos.encoders import Encoder, encode_batch, encoder_for
+from ase_e3dos.errors import DisorderError, E3DOSError, E3DOSWarning, EncoderError, WeightsError
+from ase_e3dos.graph import CrystalGraph, build_graph, collate
+from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum.isotopes import stretch
+from ase_e3dos.spectrum.uncertainty import Calibration
+from ase_e3dos.trust import assess
+
+if TYPE_CHECKING:
+    from ase_e3dos.network.model import Densities, Model
+
+#: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
+EDGE_BUDGET = {"cpu": 8_000, "cuda": 400_000}
+
+
+class Predictor:
+    """A loaded model with its encoder: turns crystals into spectra.
+
+    Parameters
+    ----------
+    model
+        Name of a registered model, or the path of a weights file.
+    device
+        "auto", "cpu", "cuda" or "cuda:1".
+    encoder
+        Name of an encoder to use instead of the one chosen by the model and the crystal.
+
+    Raises
+    ------
+    UnknownModelError, WeightsError, EncoderError, DeviceError
+        The model, its file, its encoder or the device is not there or does not fit.
+    """
+
+    def __init__(
+        self, model: str | Path = "default", device: str = "auto", encoder: str | None = None
+    ) -> None:
+        from ase_e3dos.network.model import Model
+        from ase_e3dos.plugins import get_registry
+
+        registry = get_registry()
+        spec = registry.resolve_model(model)
+        self.name = spec.name
+        self.model: Model = Model.load(spec.weights_path(), device, spec.source)
+        header = self.model.header
+        self._registry = registry
+        self._trained_with = header.encoder
+        self._encoder = None if encoder is None else registry.encoder(encoder)
+        for used in filter(None, (registry.encoder(header.encoder), self._encoder)):
+            self._check_encoder(used)
+        self._calibration = (
+            Calibration.from_dict(header.calibration) if header.calibration else None
+        )
+
+    def _check_encoder(self, encoder: Encoder) -> None:
+        header = self.model.header
+        if encoder.n_features != header.settings["n_features"]:
+            raise EncoderError(
+                f"model {self.name!r} takes {header.settings['n_features']} features a site, "
+                f"encoder {encoder.name!r} gives {encoder.n_features}. Leave the encoder to be "
+                f"chosen, or use {header.encoder!r}."
+            )
+        if encoder.name == header.encoder and encoder.version != header.encoder_version:
+            raise WeightsError(
+                f"model {self.name!r} was trained with version {header.encoder_version} of the "
+                f"encoder {encoder.name!r}, version {encoder.version} is installed. Install the "
+                "matching package, or train again."
+            )
+
+    # ---- crystals -> spectra -----------------------------------------------------------------
+
+    def spectra(
+        self, crystals: Sequence[Crystal], uncertainty: bool = True
+    ) -> list[PhononSpectrum]:
+        """Spectra of some crystals, order kept.
+
+        Raises
+        ------
+        E3DOSError
+            The first crystal that cannot be predicted, by its name.
+        """
+        found = []
+        for result in self.stream(crystals, uncertainty):
+            if isinstance(result, E3DOSError):
+                raise result
+            found.append(result)
+        return found
+
+    def stream(
+        self, crystals: Iterable[Crystal | E3DOSError], uncertainty: bool = True
+    ) -> Iterator[PhononSpectrum | E3DOSError]:
+        """Spectra of any number of crystals, in order; an error in the place of its crystal.
+
+        Memory holds one batch at a time. An item that is an error already is passed on.
+        """
+        for batch in self._batches(crystals):
+            good = [g for g in batch if isinstance(g, CrystalGraph)]
+            results = iter(self._evaluate(good, uncertainty) if good else ())
+            for item in batch:
+                yield next(results) if isinstance(item, CrystalGraph) else item
+
+    def _batches(
+        self, crystals: Iterable[Crystal | E3DOSError]
+    ) -> Iterator[list[CrystalGraph | E3DOSError]]:
+        """Graphs in order, grouped under the edge budget."""
+        budget = EDGE_BUDGET[self.model.device.type]
+        group: list[CrystalGraph | E3DOSError] = []
+        edges = 0
+        for crystal in crystals:
+            item = self.graph(crystal) if isinstance(crystal, Crystal) else crystal
+            size = item.n_edges if isinstance(item, CrystalGraph) else 0
+            if group and edges + size > budget:
+                yield group
+                group, edges = [], 0
+            group.append(item)
+            edges += size
+        if group:
+            yield group
+
+    def graph(self, crystal: Crystal) -> CrystalGraph | E3DOSError:
+        """The crystal's graph, or the error that says why it cannot be predicted."""
+        try:
+            self.encoder_of(crystal)
+            return build_graph(
+                crystal, self.model.cutoff, self_edges=self.model.self_edges
+            )
+        except E3DOSError as error:
+            return error
+
+    def encoder_of(self, crystal: Crystal) -> Encoder:
+        """The encoder that a crystal gets.
+
+        Raises
+        ------
+        DisorderError
+            The crystal has mixed sites and the encoder does not take them.
+        """
+        if self._encoder is None:
+            return encoder_for(crystal, self._trained_with, self._registry)
+        if not (crystal.is_ordered or self._encoder.accepts_mixed):
+            raise DisorderError(
+                f"{crystal.name}: sites with mixed or partial occupation, which encoder "
+                f"{self._encoder.name!r} does not take. Leave the encoder to be chosen, or use "
+                "encoder='alloy_multi_hot'."
+            )
+        return self._encoder
+
+    def _evaluate(
+        self, graphs: list[CrystalGraph], uncertainty: bool
+    ) -> list[PhononSpectrum | E3DOSError]:
+        crystals = [g.crystal for g in graphs]
+        try:
+            densities = self.model.evaluate(
+                collate(graphs, self._features(crystals)), [c.name for c in crystals], uncertainty
+            )
+        except E3DOSError as error:
+            if len(graphs) == 1:
+                return [error]
+            return [self._evaluate([g], uncertainty)[0] for g in graphs]
+        offsets = np.concatenate([[0], np.cumsum([c.n_sites for c in crystals])])
+        return [
+            self._spectrum(g, densities, k, slice(offsets[k], offsets[k + 1]))
+            for k, g in enumerate(graphs)
+        ]
+
+    def _features(self, crystals: list[Crystal]) -> NDArray[np.float32]:
+        encoders = [self.encoder_of(c) for c in crystals]
+        if all(e is encoders[0] for e in encoders):
+            return encode_batch(encoders[0], crystals)
+        return np.concatenate([e.encode(c) for e, c in zip(encoders, crystals, strict=True)])
+
+    def _spectrum(
+        self, graph: CrystalGraph, densities: Densities, k: int, sites: slice
+    ) -> PhononSpectrum | E3DOSError:
+        header = self.model.header
+        total = densities.crystals[k]
+        members = None if densities.members is None else densities.members[:, k]
+        per_site = None if densities.sites is None else densities.sites[sites]
+        crystal = graph.crystal
+        if crystal.has_isotopes:
+            total, members, per_site = _with_isotopes(
+                crystal, header.grid.wavenumbers, total, members, per_site
+            )
+        try:
+            spectrum = PhononSpectrum(
+                header.grid.wavenumbers,
+                None if per_site is not None else total,
+                per_site,
+                crystal=crystal,
+                members=members,
+                model=self.name,
+                calibration=self._calibration,
+                label_like=header.label_like,
+            )
+        except E3DOSError as error:
+            return error
+        spectrum.warnings = assess(graph, header, total, members)
+        return spectrum
+
+
+def _with_isotopes(
+    crystal: Crystal,
+    wavenumbers: NDArray[np.float64],
+    total: NDArray[np.float32],
+    members: NDArray[np.float32] | None,
+    per_site: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Scale spectra to the crystal's own masses."""
+    standard = np.bincount(
+        crystal.species_site,
+        crystal.species_fraction * STANDARD_MASSES[crystal.species_number],
+        crystal.n_sites,
+    )
+    factors = np.sqrt(standard / crystal.masses)
+    mean_factor = float(np.mean(factors))
+    scaled = None
+    if per_site is not None:
+        scaled = stretch(per_site, wavenumbers, factors).astype(np.float32)
+        new_total = scaled.mean(axis=0)
+    else:
+        new_total = stretch(total[None], wavenumbers, [mean_factor])[0].astype(np.float32)
+    if members is not None:
+        # Members keep their differences from the mean, carried over to the new spectrum.
+        moved = stretch(members, wavenumbers, np.full(len(members), mean_factor))
+        shift = new_total - moved.mean(axis=0)
+        members = np.maximum(moved + shift, 0.0).astype(np.float32)
+    return new_total, members, scaled
+
+
+@lru_cache(maxsize=8)
+def load_predictor(
+    model: str | Path = "default", device: str = "auto", encoder: str | None = None
+) -> Predictor:
+    """A predictor, kept for the next call with the same arguments."""
+    return Predictor(model, device, encoder)
+
+
+def warn_about(spectrum: PhononSpectrum, stacklevel: int = 3) -> None:
+    """Issue the warnings that a spectrum carries."""
+    for warning in spectrum.warnings:
+        if isinstance(warning, E3DOSWarning):
+            warnings.warn(warning, stacklevel=stacklevel)

@@ -1,0 +1,104 @@
+"""What a training run is made of: a validated configuration, and the presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ase_e3dos.errors import TrainingError
+
+
+class DataConfig(BaseModel):
+    """One Parquet file of labelled crystals and the part it plays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(description="file name; relative to --data-dir where not absolute")
+    split: str | None = Field("train", description="entries to use; null for all of the file")
+    per_batch: int = Field(16, ge=1, description="crystals of this file in each batch")
+    leave_out_petretto_valid: bool = Field(
+        True, description="skip entries marked in_petretto_valid, the DFPT validation formulas"
+    )
+    leave_out_fold: tuple[int, int] | None = Field(
+        None, description="(k, n): skip fold k of n, for cross-validation"
+    )
+    leave_out_formulas: float = Field(
+        0.0, ge=0, lt=1, description="share of the formulas to keep out, by a fixed seed"
+    )
+
+
+class TrainingConfig(BaseModel):
+    """A training run.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A field is unknown or out of range; `read_config` turns it into a `TrainingError`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    network: Literal["paper", "site"]
+    settings: dict[str, Any] = Field(default_factory=dict, description="sizes of the network")
+    encoder: str = "mass_one_hot"
+    data: list[DataConfig]
+    validation: list[DataConfig] = Field(default_factory=list)
+    grid: Literal["paper", "imaginary", "default"]
+    epochs: int = Field(ge=1)
+    steps_per_epoch: int | None = Field(
+        None, description="batches an epoch; by default one pass over the first file"
+    )
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["exponential", "one-cycle"] = "one-cycle"
+    decay: float = Field(0.96, description="factor an epoch of the exponential schedule")
+    weight_decay: float = Field(0.05, ge=0)
+    weight_average: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights")
+    clip: float = Field(10.0, gt=0, description="largest norm of a gradient")
+    patience: int | None = Field(None, description="early stopping, in epochs without a gain")
+    loss: dict[str, float] = Field(default_factory=dict)
+    positions_noise: float = Field(0.0, ge=0, description="random displacement in Å")
+    start_from: str | None = Field(None, description="weights file or model to start from")
+    seed: int = 0
+
+
+def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
+    """Read a configuration from a YAML file or a preset's name.
+
+    Parameters
+    ----------
+    path
+        A YAML file, or the name of a preset that ships with the package.
+    overrides
+        Fields that replace those of the file.
+
+    Raises
+    ------
+    TrainingError
+        The file is missing, no YAML, or a field is wrong; the message lists the fields.
+    """
+    import yaml
+
+    file = Path(path)
+    shipped = Path(__file__).parent / "presets"
+    if not file.is_file():
+        file = shipped / f"{path}.yaml"
+    if not file.is_file():
+        names = ", ".join(sorted(p.stem for p in shipped.glob("*.yaml")))
+        raise TrainingError(f"{path}: neither a YAML file nor a preset; the presets are {names}.")
+    try:
+        values = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise TrainingError(f"{file}: not valid YAML ({error}).") from error
+    if not isinstance(values, dict):
+        raise TrainingError(f"{file}: a configuration is a mapping of fields to values.")
+    values.update(overrides or {})
+    try:
+        return TrainingConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise TrainingError(f"{file}: " + "; ".join(lines)) from error

@@ -1,0 +1,261 @@
+"""Labelled crystals from Parquet files: what training and evaluation read.
+
+The columns are described in docs/reference/data-format.md. Three kinds of labels are told
+apart by their column: ``dos_per_cm1`` (a raw spectrum on a 1 cm^-1 grid, states per cm^-1 and
+cell), ``dos_max_normalised`` (66 values on -300, -280, ..., 1000 cm^-1) and ``site_dos``
+(n_sites x 200 values in 10 cm^-1 bins from -400 to 1600 cm^-1, each site integrating to 3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import CrystalError, DataError
+from ase_e3dos.training.labels import (
+    DEFAULT_GRID,
+    IMAGINARY_GRID,
+    PAPER_GRID,
+    bin_weights,
+    paper_label,
+)
+
+LabelKind = Literal["raw", "sampled", "site"]
+_KIND_OF_COLUMN: dict[str, LabelKind] = {
+    "dos_per_cm1": "raw",
+    "dos_max_normalised": "sampled",
+    "site_dos": "site",
+}
+#: Data source that each kind of label speaks for, where a file does not say.
+_SOURCE_OF_KIND = {"raw": "dfpt", "sampled": "jarvis", "site": "mlip"}
+#: Site labels: first bin edge in cm^-1 and number of bins (10 cm^-1 each).
+SITE_BINS = 200
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Crystals with spectra of one kind.
+
+    Attributes
+    ----------
+    kind
+        "raw", "sampled" or "site".
+    source
+        Name of the data source (functional and method) the spectra come from.
+    ids, formulas, splits
+        One string for each crystal.
+    crystals
+        The structures.
+    bins
+        Weight in each bin of `DEFAULT_GRID`: raw labels, shape (n, 480), rows sum to one;
+        site labels, a list of (n_sites, 480), rows sum to one; None for sampled labels.
+    label
+        Raw labels: paper labels on 51 points; sampled labels: the 66 values. Divided by their
+        maximum, shape (n, n_points). Site labels: None.
+    label_imaginary
+        Raw labels on the 61 points from -200 cm^-1, divided by their maximum; else None.
+    strain
+        Isotropic strain of each crystal (site labels); zero elsewhere, shape (n,).
+    reference
+        Columns of scalars that the file gives (heat_capacity_300K and the like), shape (n,).
+    sha256
+        Hash of the file.
+    """
+
+    kind: LabelKind
+    source: str
+    ids: list[str]
+    formulas: list[str]
+    splits: list[str]
+    crystals: list[Crystal]
+    bins: Any
+    label: NDArray[np.float32] | None
+    label_imaginary: NDArray[np.float32] | None
+    strain: NDArray[np.float64]
+    reference: dict[str, NDArray[Any]]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    @property
+    def n_sites(self) -> NDArray[np.int64]:
+        """Sites of each crystal, shape (n,)."""
+        return np.array([c.n_sites for c in self.crystals])
+
+    def subset(self, keep: Sequence[int] | NDArray[Any]) -> LabelledSet:
+        """The entries with these indices (or where a boolean mask is true)."""
+        index = np.asarray(keep)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        index = index.astype(int)
+        take = lambda values: None if values is None else values[index]  # noqa: E731
+        bins = [self.bins[i] for i in index] if isinstance(self.bins, list) else take(self.bins)
+        return LabelledSet(
+            self.kind,
+            self.source,
+            [self.ids[i] for i in index],
+            [self.formulas[i] for i in index],
+            [self.splits[i] for i in index],
+            [self.crystals[i] for i in index],
+            bins,
+            take(self.label),
+            take(self.label_imaginary),
+            self.strain[index],
+            {k: v[index] for k, v in self.reference.items()},
+            self.sha256,
+        )
+
+    def split(self, name: str) -> LabelledSet:
+        """The entries of one split ("train", "valid", ...).
+
+        Raises
+        ------
+        DataError
+            No entry belongs to that split.
+        """
+        mask = np.array([s == name for s in self.splits], dtype=bool)
+        if not mask.any():
+            raise DataError(
+                f"no entry has split={name!r}; the file has {sorted(set(self.splits))}. "
+                "Choose one of these, or set the 'split' column."
+            )
+        return self.subset(mask)
+
+
+def read_labelled(path: str | Path) -> LabelledSet:
+    """Read a Parquet file of labelled crystals.
+
+    Parameters
+    ----------
+    path
+        File with the columns `id`, `formula`, `numbers`, `cell`, `positions_frac` and one of
+        the label columns; `split`, `source` and `strain` where there are any.
+
+    Raises
+    ------
+    DataError
+        The file is missing or unreadable, a column is missing, or a structure or label in it
+        is not valid; the message names the entry.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"{file}: no such file. Give the path of a Parquet file of spectra.")
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: not a readable Parquet file ({error}).") from error
+    names = set(table.column_names)
+    label_column = next((c for c in _KIND_OF_COLUMN if c in names), None)
+    missing = {"id", "numbers", "cell", "positions_frac"} - names
+    if missing or label_column is None:
+        wanted = ", ".join(sorted(missing)) or " or ".join(_KIND_OF_COLUMN)
+        raise DataError(f"{file}: lacks the column {wanted}; see docs/reference/data-format.md.")
+    rows = table.to_pydict()
+    kind = _KIND_OF_COLUMN[label_column]
+    ids = [str(i) for i in rows["id"]]
+    crystals = [
+        _crystal(i, *entry)
+        for i, *entry in zip(
+            ids, rows["numbers"], rows["cell"], rows["positions_frac"], strict=True
+        )
+    ]
+    bins, label, imaginary = _labels(kind, rows, ids, crystals)
+    n = len(ids)
+    scalars = {
+        name: np.array(rows[name])
+        for name in table.column_names
+        if name.startswith("flag_")
+        or name == "in_petretto_valid"
+        or (name.endswith("_300K"))
+    }
+    return LabelledSet(
+        kind,
+        str(rows["source"][0]) if "source" in names and n else _SOURCE_OF_KIND[kind],
+        ids,
+        [str(f) for f in rows.get("formula", [c.formula for c in crystals])],
+        [str(s) for s in rows.get("split", ["train"] * n)],
+        crystals,
+        bins,
+        label,
+        imaginary,
+        np.array(rows.get("strain", np.zeros(n)), dtype=float),
+        scalars,
+        hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+
+
+def _crystal(
+    name: str, numbers: list[int], cell: list[float], positions: list[float]
+) -> Crystal:
+    try:
+        return Crystal(
+            np.reshape(cell, (3, 3)),
+            np.reshape(positions, (-1, 3)),
+            np.arange(len(numbers)),
+            np.asarray(numbers, dtype=np.int64),
+            name=name,
+        )
+    except (CrystalError, ValueError) as error:
+        raise DataError(f"entry {name}: {error}") from error
+
+
+def _labels(
+    kind: LabelKind, rows: dict[str, list[Any]], ids: list[str], crystals: list[Crystal]
+) -> tuple[Any, NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    if kind == "raw":
+        bins, label, imaginary = [], [], []
+        for name, start, step, density in zip(
+            ids, rows["dos_start_cm1"], rows["dos_step_cm1"], rows["dos_per_cm1"], strict=True
+        ):
+            raw = _checked(name, density)
+            bins.append(bin_weights(start, step, raw, DEFAULT_GRID))
+            label.append(_by_maximum(name, paper_label(start, step, raw, PAPER_GRID)))
+            imaginary.append(_by_maximum(name, paper_label(start, step, raw, IMAGINARY_GRID)))
+        return (
+            np.array(bins, dtype=np.float32),
+            np.array(label, dtype=np.float32),
+            np.array(imaginary, dtype=np.float32),
+        )
+    if kind == "sampled":
+        sampled = [
+            _by_maximum(name, _checked(name, values))
+            for name, values in zip(ids, rows["dos_max_normalised"], strict=True)
+        ]
+        return None, np.array(sampled, dtype=np.float32), None
+    per_site = []
+    for name, crystal, values in zip(ids, crystals, rows["site_dos"], strict=True):
+        density = _checked(name, values)
+        if density.size != crystal.n_sites * SITE_BINS:
+            raise DataError(
+                f"entry {name}: site_dos has {density.size} values, not "
+                f"{SITE_BINS} for each of {crystal.n_sites} sites."
+            )
+        sites = np.zeros((crystal.n_sites, len(DEFAULT_GRID)), dtype=np.float32)
+        sites[:, :SITE_BINS] = density.reshape(crystal.n_sites, SITE_BINS)
+        per_site.append(sites / sites.sum(axis=1, keepdims=True))
+    return per_site, None, None
+
+
+def _checked(name: str, values: Any) -> NDArray[np.float64]:
+    density = np.asarray(values, dtype=float)
+    if not np.isfinite(density).all() or density.sum() <= 0:
+        raise DataError(f"entry {name}: its spectrum is empty, zero or not finite. Leave it out.")
+    return np.clip(density, 0.0, None)
+
+
+def _by_maximum(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    top = values.max()
+    if top <= 0:
+        raise DataError(f"entry {name}: no weight on the grid from {PAPER_GRID[0]} cm^-1.")
+    return values / top

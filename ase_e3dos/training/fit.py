@@ -1,0 +1,392 @@
+"""The training loop: batches in, a trained network out; checkpoints resume exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ase_e3dos.crystal import STANDARD_MASSES
+from ase_e3dos.errors import TrainingError
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings
+from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.labels import IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
+from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
+from ase_e3dos.training.metrics import format_errors, spectrum_errors
+from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches, join
+
+if TYPE_CHECKING:
+    from ase_e3dos.encoders import Encoder
+
+Network = PaperNetwork | SiteNetwork
+
+
+@dataclass
+class History:
+    """One row of numbers for each epoch, kept as JSON lines beside the checkpoint."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, row: dict[str, float], path: Path | None) -> None:
+        """Append a row, to the file too."""
+        self.rows.append(row)
+        if path is not None:
+            path.write_text("".join(json.dumps(r) + "\n" for r in self.rows))
+
+
+def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
+    """A freshly initialised network of the kind and sizes that the configuration asks for.
+
+    Raises
+    ------
+    TrainingError
+        A setting that the network does not have.
+    """
+    settings = {"n_features": encoder.n_features, **config.settings}
+    try:
+        if config.network == "paper":
+            return PaperNetwork(PaperSettings(**settings))
+        masses = (
+            torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
+            if encoder.name in ("mass_one_hot", "alloy_multi_hot")
+            else None
+        )
+        return SiteNetwork(SiteSettings(**settings), masses)
+    except TypeError as error:
+        raise TrainingError(f"settings of the {config.network} network: {error}") from error
+
+
+class Trainer:
+    """Trains one network.
+
+    Parameters
+    ----------
+    config
+        The run.
+    network
+        The network to train, as `make_network` or a weights file gives it.
+    training, validation
+        Data sets with their graphs; validation may be empty.
+    directory
+        Where checkpoints and the history go; None keeps nothing.
+    device
+        A torch device.
+    report
+        Called with one line of text after each epoch.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        network: Network,
+        training: list[GraphSet],
+        validation: list[GraphSet],
+        directory: Path | None = None,
+        device: str = "cpu",
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.network = network.to(self.device)
+        self.average = deepcopy(self.network).requires_grad_(False)
+        self.training, self.validation = training, validation
+        self.directory = directory
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        self.report = report
+        self.loss = SiteLoss(LossWeights(**config.loss)).to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.epoch = 0
+        self.step = 0
+        self.best = math.inf
+        self.best_epoch = -1
+        self.best_state = deepcopy(self.network.state_dict())
+        self.history = History()
+        per_batch = config.data[0].per_batch
+        n_first = len(training[0].labelled)
+        self.steps_per_epoch = config.steps_per_epoch or max(1, n_first // per_batch)
+
+    # ---- one run ---------------------------------------------------------------------------
+
+    def run(self) -> Network:
+        """Train to the end (or to the early stop) and return the best network.
+
+        Raises
+        ------
+        TrainingError
+            The loss is no longer finite.
+        """
+        while self.epoch < self.config.epochs and not self._stalled():
+            start = time.perf_counter()
+            loss = self._train_epoch()
+            row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
+            row["seconds"] = time.perf_counter() - start
+            criterion = row.get("valid_criterion", loss)
+            if criterion < self.best:
+                self.best, self.best_epoch = criterion, self.epoch
+                self.best_state = deepcopy(self._evaluated().state_dict())
+            self.epoch += 1
+            path = self.directory / "history.jsonl" if self.directory else None
+            self.history.add(row, path)
+            self.save_checkpoint()
+            self.report(format_errors(row))
+        network = self._evaluated()
+        if self.config.patience is not None:
+            network.load_state_dict(self.best_state)
+        return network
+
+    def _stalled(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.epoch - 1 - self.best_epoch >= patience
+
+    def _evaluated(self) -> Network:
+        return self.average if self.config.weight_average else self.network
+
+    def _rate(self) -> float:
+        config = self.config
+        if config.schedule == "exponential":
+            return config.learning_rate * config.decay**self.epoch
+        progress = self.step / (config.epochs * self.steps_per_epoch)
+        warm = 0.05
+        if progress < warm:
+            return config.learning_rate * (0.05 + 0.95 * progress / warm)
+        return config.learning_rate * (
+            0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+        )
+
+    def _train_epoch(self) -> float:
+        # Seeded by the epoch, not by what ran before: a resumed run draws the same batches.
+        rng = np.random.default_rng([self.config.seed, self.epoch])
+        torch.manual_seed(self.config.seed * 100_003 + self.epoch)
+        self.network.train()
+        total = 0.0
+        batches = epoch_batches(
+            self.training,
+            [d.per_batch for d in self.config.data],
+            self.steps_per_epoch,
+            rng,
+            self.config.positions_noise,
+        )
+        for batch in batches:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate()
+            loss = self._loss(batch, rng)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is not finite in epoch {self.epoch}: lower the learning rate, or "
+                    "look for a wrong label in the data. The last checkpoint is intact."
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+            self.optimizer.step()
+            self.step += 1
+            self._update_average()
+            total += float(loss.detach())
+        return total / self.steps_per_epoch
+
+    def _update_average(self) -> None:
+        if not self.config.weight_average:
+            return
+        decay = min(self.config.weight_average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for kept, new in zip(
+                self.average.parameters(), self.network.parameters(), strict=True
+            ):
+                kept.lerp_(new, 1 - decay)
+
+    # ---- losses ----------------------------------------------------------------------------
+
+    def _loss(self, batch: MixedBatch, rng: np.random.Generator) -> Tensor:
+        if isinstance(self.network, PaperNetwork):
+            predicted = self.network(batch.graph.to(self.device))
+            number, index, _ = batch.parts[0]
+            return paper_loss(predicted, self._target(self.training[number], index))
+        source = batch.source.clone()
+        transferred: set[int] = set()
+        for number, index, span in batch.parts:
+            # Now and then strained pairs are asked of the main source: only the change with
+            # strain is compared then, so that it learns the response of the source that has it.
+            if self.training[number].labelled.kind == "site" and rng.random() < 0.3:
+                source[span] = self.training[0].source
+                transferred.add(number)
+        return site_network_loss(
+            self.network, self.loss, batch, source, self.training, transferred, self.device
+        )
+
+    def _target(self, data: GraphSet, index: list[int]) -> Tensor:
+        labelled = data.labelled
+        values = labelled.label_imaginary if self.config.grid == "imaginary" else labelled.label
+        if values is None:
+            raise TrainingError(
+                f"{labelled.source}: the paper's network learns from raw spectra or 66-point ones."
+            )
+        return torch.from_numpy(values[index]).to(self.device)
+
+    # ---- validation ------------------------------------------------------------------------
+
+    def _validate(self) -> dict[str, float]:
+        row: dict[str, float] = {}
+        for number, data in enumerate(self.validation):
+            predicted = predict_labels(self._evaluated(), self.loss, data, self.device)
+            labelled = data.labelled
+            grid, reference = PAPER_GRID, labelled.label
+            if self.config.grid == "imaginary":
+                grid, reference = IMAGINARY_GRID, labelled.label_imaginary
+            elif labelled.kind == "sampled":
+                grid = JARVIS_GRID
+            if reference is None:
+                raise TrainingError(f"{labelled.source}: validation needs spectra of crystals.")
+            errors = spectrum_errors(predicted, reference, labelled.n_sites, grid)
+            name = "valid" if number == 0 else labelled.source
+            row.update({f"{name}_{k}": v for k, v in errors.items() if k != "n"})
+            if number == 0:
+                row["valid_criterion"] = errors["MSE"]
+        return row
+
+    # ---- checkpoints -----------------------------------------------------------------------
+
+    def save_checkpoint(self) -> None:
+        """Write the whole state, replacing the former file only when the new one is complete."""
+        if self.directory is None:
+            return
+        state: dict[str, Any] = {
+            "config": self.config.model_dump_json(),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best_state": self.best_state,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history.rows,
+        }
+        temporary = self.directory / "checkpoint.tmp"
+        torch.save(state, temporary)
+        temporary.replace(self.directory / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Continue from the checkpoint in the directory; False where there is none.
+
+        Raises
+        ------
+        TrainingError
+            The checkpoint belongs to another configuration or is damaged.
+        """
+        path = self.directory / "checkpoint.pt" if self.directory else None
+        if path is None or not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception as error:
+            raise TrainingError(f"{path}: damaged ({error}). Delete it to start anew.") from error
+        if state["config"] != self.config.model_dump_json():
+            raise TrainingError(
+                f"{path} was made with another configuration. Use another directory, "
+                "or delete it to start anew."
+            )
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best_state = state["best_state"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.history = History(state["history"])
+        return True
+
+
+def site_network_loss(
+    network: SiteNetwork,
+    loss: SiteLoss,
+    batch: MixedBatch,
+    source: Tensor,
+    sets: list[GraphSet],
+    transferred: set[int],
+    device: torch.device,
+) -> Tensor:
+    """Sum of the mean losses of the data sets in a batch, each by its number of crystals."""
+    graph = batch.graph.to(device)
+    site_weights = network(graph, source.to(device)).exp()
+    in_order = site_weights.index_select(0, graph.site_order)
+    index = torch.repeat_interleave(
+        torch.arange(graph.n_crystals, device=device), graph.n_sites
+    )
+    crystal = in_order.new_zeros(graph.n_crystals, in_order.shape[1]).index_add(0, index, in_order)
+    crystal = crystal / graph.n_sites.unsqueeze(1)
+    total = in_order.new_zeros(())
+    for number, entries, span in batch.parts:
+        labelled = sets[number].labelled
+        p = crystal[span]
+        if labelled.kind == "raw":
+            bins = torch.from_numpy(labelled.bins[entries]).to(device)
+            assert labelled.label is not None
+            label = torch.from_numpy(labelled.label[entries]).to(device)
+            part = loss.raw(p, bins, label).sum()
+        elif labelled.kind == "sampled":
+            assert labelled.label is not None
+            part = loss.sampled(p, torch.from_numpy(labelled.label[entries]).to(device)).sum()
+        else:
+            sites = [torch.from_numpy(labelled.bins[i]) for i in entries]
+            q = torch.stack([s.mean(0) for s in sites]).to(device)
+            part = in_order.new_zeros(())
+            if number not in transferred:
+                rows = in_order[(index >= span.start) & (index < span.stop)]
+                per_site = loss.sites(rows, torch.cat(sites).to(device))
+                shares = 1 / graph.n_sites[span].to(per_site.dtype)
+                weights = torch.repeat_interleave(shares, graph.n_sites[span])
+                part = part + loss.raw(p, q, None).sum() + (per_site * weights).sum()
+            pairs = _pairs([labelled.ids[i] for i in entries])
+            if len(pairs):
+                part = part + loss.strain(p, q, pairs.to(device)) * len(pairs)
+        total = total + part
+    return total / batch.graph.n_crystals
+
+
+def _pairs(names: list[str]) -> Tensor:
+    """Neighbouring entries of the same crystal, shape (n_pairs, 2)."""
+    rows = [(i, i + 1) for i in range(len(names) - 1) if names[i] == names[i + 1]]
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, 2)
+
+
+@torch.no_grad()
+def predict_labels(
+    network: Network, loss: SiteLoss, data: GraphSet, device: torch.device, size: int = 64
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Predictions on the label grid of a data set, shape (n, n_points)."""
+    network.eval()
+    parts = []
+    for start in range(0, len(data.labelled), size):
+        index = list(range(start, min(start + size, len(data.labelled))))
+        batch = join([(0, data, index)])
+        graph = batch.graph.to(device)
+        if isinstance(network, PaperNetwork):
+            parts.append(network(graph))
+            continue
+        p = crystal_weights(network, batch, device)
+        if data.labelled.kind == "sampled":
+            parts.append(p @ loss.get_buffer("jarvis").T)
+        else:
+            soft = p[:, loss.get_buffer("grid") < -20].sum(1)
+            parts.append(loss.paper_labels(p, soft < 0.01))
+    return np.asarray(torch.cat(parts).cpu().numpy())
+
+
+def crystal_weights(network: SiteNetwork, batch: MixedBatch, device: torch.device) -> Tensor:
+    """Bin weights of each crystal, the mean over its sites, shape (n_crystals, n_bins)."""
+    graph = batch.graph.to(device)
+    weights = network(graph, batch.source.to(device)).exp()
+    total = weights.new_zeros(graph.n_crystals, weights.shape[1])
+    return total.index_add(0, graph.crystal_index, weights) / graph.n_sites.unsqueeze(1)

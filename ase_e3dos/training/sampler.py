@@ -1,0 +1,142 @@
+"""Batches for training: crystals of several data sets mixed in fixed proportions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ase_e3dos.graph import CrystalGraph, GraphBatch, build_graph, collate
+from ase_e3dos.training.dataset import LabelledSet
+
+if TYPE_CHECKING:
+    from ase_e3dos.encoders import Encoder
+
+
+@dataclass(frozen=True)
+class GraphSet:
+    """A labelled set with the graphs and encoder features of its crystals, made once.
+
+    Attributes
+    ----------
+    labelled
+        The data.
+    graphs
+        One for each crystal.
+    features
+        Encoder output for each crystal, (n_sites, n_features) each.
+    source
+        Index of the data source in the network's embedding.
+    groups
+        Entries that are drawn together (one crystal at several strains), as index lists.
+    """
+
+    labelled: LabelledSet
+    graphs: list[CrystalGraph]
+    features: list[NDArray[np.float32]]
+    source: int
+    groups: list[list[int]]
+
+    @classmethod
+    def build(
+        cls, labelled: LabelledSet, cutoff: float, self_edges: bool, encoder: Encoder, source: int
+    ) -> GraphSet:
+        """Make the graphs and features of a labelled set."""
+        graphs = [build_graph(c, cutoff, self_edges=self_edges) for c in labelled.crystals]
+        features = [encoder.encode(c) for c in labelled.crystals]
+        if labelled.kind == "site":
+            by_id: dict[str, list[int]] = {}
+            for i, name in enumerate(labelled.ids):
+                by_id.setdefault(name, []).append(i)
+            groups = list(by_id.values())
+        else:
+            groups = [[i] for i in range(len(labelled))]
+        return cls(labelled, graphs, features, source, groups)
+
+    def batch(
+        self, index: Sequence[int], noise: float = 0.0, rng: np.random.Generator | None = None
+    ) -> tuple[list[CrystalGraph], list[NDArray[np.float32]]]:
+        """Graphs and features of some entries, the sites displaced at random if asked."""
+        graphs = [self.graphs[i] for i in index]
+        if noise and rng is not None:
+            graphs = [displaced(g, noise, rng) for g in graphs]
+        return graphs, [self.features[i] for i in index]
+
+
+def displaced(graph: CrystalGraph, noise: float, rng: np.random.Generator) -> CrystalGraph:
+    """A copy whose sites are moved by normal random vectors of `noise` Å in each direction."""
+    shift = rng.normal(0.0, noise, (graph.n_nodes, 3))
+    vectors = graph.vectors + shift[graph.neighbor] - shift[graph.center]
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return CrystalGraph(
+        graph.crystal, graph.center, graph.neighbor, vectors, lengths, graph.cutoff
+    )
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """One batch: crystals of each set in turn.
+
+    Attributes
+    ----------
+    graph
+        All crystals as one graph.
+    source
+        Data source of each crystal, shape (n_crystals,).
+    parts
+        For each set: its number, its entries, and the slice of crystals in the batch.
+    """
+
+    graph: GraphBatch
+    source: torch.Tensor
+    parts: list[tuple[int, list[int], slice]]
+
+
+def join(
+    chosen: list[tuple[int, GraphSet, list[int]]],
+    noise: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> MixedBatch:
+    """Make one batch of the entries chosen from several sets."""
+    graphs: list[CrystalGraph] = []
+    features: list[NDArray[np.float32]] = []
+    source: list[int] = []
+    parts = []
+    for number, data, index in chosen:
+        start = len(graphs)
+        g, f = data.batch(index, noise, rng)
+        graphs += g
+        features += f
+        source += [data.source] * len(index)
+        parts.append((number, index, slice(start, len(graphs))))
+    return MixedBatch(collate(graphs, np.concatenate(features)), torch.tensor(source), parts)
+
+
+def epoch_batches(
+    sets: Sequence[GraphSet],
+    per_batch: Sequence[int],
+    n_steps: int,
+    rng: np.random.Generator,
+    noise: float = 0.0,
+) -> Iterator[MixedBatch]:
+    """Random batches of one epoch; each set is gone through again as often as it takes."""
+    streams = [_endless(data, rng) for data in sets]
+    for _ in range(n_steps):
+        chosen = []
+        for number, (data, stream, size) in enumerate(zip(sets, streams, per_batch, strict=True)):
+            index: list[int] = []
+            while len(index) < size:
+                index += next(stream)
+            chosen.append((number, data, index))
+        yield join(chosen, noise, rng)
+
+
+def _endless(data: GraphSet, rng: np.random.Generator) -> Iterator[list[int]]:
+    while True:
+        for k in rng.permutation(len(data.groups)):
+            group = data.groups[k]
+            yield group if len(group) <= 4 else list(rng.choice(group, 4, replace=False))

@@ -1,0 +1,176 @@
+"""When not to trust a prediction: what is unusual about a crystal or its spectrum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from numpy.typing import NDArray
+
+from ase_e3dos.errors import (
+    CrowdedAtomsWarning,
+    E3DOSWarning,
+    ImaginaryWeightWarning,
+    IsotopeWarning,
+    OutOfDistributionWarning,
+    TruncatedWeightWarning,
+    UnseenElementWarning,
+)
+
+if TYPE_CHECKING:
+    from ase_e3dos.graph import CrystalGraph
+    from ase_e3dos.network.weights import WeightsHeader
+
+#: Share of the modes that may be imaginary without a warning.
+IMAGINARY_LIMIT = 0.01
+#: Share of the modes that may lie in the last 2 % of the grid without a warning.
+EDGE_LIMIT = 0.005
+#: Relative disagreement of the members on the average frequency without a warning.
+DISAGREEMENT_LIMIT = 0.10
+
+
+def assess(
+    graph: CrystalGraph,
+    header: WeightsHeader,
+    weights: NDArray[np.float64] | NDArray[np.float32],
+    members: NDArray[np.float32] | None,
+) -> tuple[E3DOSWarning, ...]:
+    """Warnings about one prediction, most serious first.
+
+    Parameters
+    ----------
+    graph
+        The crystal's graph.
+    header
+        Of the weights that made the prediction.
+    weights
+        Share of the modes in each bin, shape (n_bins,).
+    members
+        The same for each member of the ensemble, shape (n_members, n_bins), or None.
+
+    Returns
+    -------
+    tuple of E3DOSWarning
+        Empty where nothing is unusual.
+    """
+    found = [
+        _unseen(graph, header),
+        _crowded(graph),
+        _geometry(graph, header),
+        _disagreement(graph, header, members),
+        _imaginary(graph, header, weights),
+        _edge(graph, header, weights),
+        _isotopes(graph),
+    ]
+    return tuple(w for w in found if w is not None)
+
+
+def _unseen(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None:
+    if not header.elements:
+        return None
+    present = np.unique(graph.crystal.species_number)
+    unseen = [chemical_symbols[z] for z in present if not header.elements.get(str(z))]
+    if not unseen:
+        return None
+    return UnseenElementWarning(
+        f"{graph.crystal.name}: the weights never saw {', '.join(unseen)}. The spectrum is an "
+        "extrapolation; check it with a calculation, or train with examples of the element."
+    )
+
+
+def _crowded(graph: CrystalGraph) -> E3DOSWarning | None:
+    bonds = graph.lengths > 0
+    if not bonds.any():
+        return None
+    radii = covalent_radii[np.minimum(graph.crystal.numbers, len(covalent_radii) - 1)]
+    length = graph.lengths[bonds]
+    usual = radii[graph.center[bonds]] + radii[graph.neighbor[bonds]]
+    worst = int(np.argmin(length / usual))
+    if length[worst] >= 0.5 * usual[worst]:
+        return None
+    return CrowdedAtomsWarning(
+        f"{graph.crystal.name}: two atoms are {length[worst]:.2f} Å apart, less than half a bond "
+        f"({usual[worst]:.2f} Å). Check the structure for duplicate or misplaced atoms."
+    )
+
+
+def _geometry(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None:
+    crystal = graph.crystal
+    lonely = int((np.bincount(graph.center, minlength=graph.n_nodes) <= graph_self(graph)).sum())
+    if lonely:
+        return OutOfDistributionWarning(
+            f"{crystal.name}: {lonely} of {crystal.n_sites} sites have no neighbour within "
+            f"{graph.cutoff:g} Å, and the model was trained on dense crystals. Do not use the "
+            "spectrum of an isolated atom or molecule."
+        )
+    radii = covalent_radii[np.minimum(crystal.numbers, len(covalent_radii) - 1)]
+    filling = 4 / 3 * np.pi * float((radii**3).sum()) / crystal.volume
+    low, high = header.trust.get("filling", (0.0, np.inf))
+    if low <= filling <= high:
+        return None
+    what = "compressed" if filling > high else "open"
+    return OutOfDistributionWarning(
+        f"{crystal.name}: atoms of covalent radius fill {filling:.2f} of the cell; in the training "
+        f"data it is {low:.2f} to {high:.2f}. The crystal is more {what} than what the model "
+        "learned from (a slab, a molecule in a box, a strained cell?); do not rely on the result."
+    )
+
+
+def graph_self(graph: CrystalGraph) -> int:
+    """Number of self-edges of each site, 0 or 1."""
+    return int(bool(len(graph.lengths)) and bool((graph.lengths == 0).any()))
+
+
+def _disagreement(
+    graph: CrystalGraph, header: WeightsHeader, members: NDArray[np.float32] | None
+) -> E3DOSWarning | None:
+    if members is None:
+        return None
+    means = members @ header.grid.wavenumbers
+    relative = float(means.std(ddof=1) / max(abs(means.mean()), 1.0))
+    if relative <= header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]:
+        return None
+    return OutOfDistributionWarning(
+        f"{graph.crystal.name}: the networks of the ensemble disagree on the average frequency by "
+        f"{100 * relative:.0f} %, more than on nearly all crystals like the training data. Use "
+        "the intervals, and check with a calculation."
+    )
+
+
+def _imaginary(
+    graph: CrystalGraph, header: WeightsHeader, weights: NDArray[np.floating]
+) -> E3DOSWarning | None:
+    share = float(weights[header.grid.wavenumbers < 0].sum())
+    if share <= IMAGINARY_LIMIT:
+        return None
+    return ImaginaryWeightWarning(
+        f"{graph.crystal.name}: {100 * share:.1f} % of the modes are imaginary: the structure is "
+        "probably not stable as given. Thermal properties leave these modes out; relax the "
+        "structure, or choose imaginary='pretend_real' or 'refuse'."
+    )
+
+
+def _edge(
+    graph: CrystalGraph, header: WeightsHeader, weights: NDArray[np.floating]
+) -> E3DOSWarning | None:
+    grid = header.grid
+    tail = max(1, round(0.02 * grid.n))
+    share = float(weights[-tail:].sum())
+    if share <= EDGE_LIMIT:
+        return None
+    return TruncatedWeightWarning(
+        f"{graph.crystal.name}: {100 * share:.1f} % of the modes lie at the upper end of the "
+        f"model's grid ({grid.wavenumbers[-1]:g} cm^-1), so the true spectrum may reach beyond it. "
+        "Use a model with a wider grid (model='default')."
+    )
+
+
+def _isotopes(graph: CrystalGraph) -> E3DOSWarning | None:
+    if not graph.crystal.has_isotopes:
+        return None
+    return IsotopeWarning(
+        f"{graph.crystal.name}: masses differ from the standard ones. Each site's frequencies "
+        "were scaled so that their second moment follows 1/mass, which is exact; how the mass "
+        "redistributes modes between sites is left out."
+    )
