@@ -219,7 +219,7 @@ def paper_label(grid: FrequencyGrid, density: Array, wavenumbers: ArrayLike) -> 
     x = np.arange(start, max(high, start + 101.0) + 60.0)
     smooth = savgol_filter(np.interp(x, grid.wavenumbers, density, left=0.0, right=0.0), 101, 3)
     at = np.asarray(wavenumbers, dtype=np.float64)
-    return np.maximum(np.interp(at, x, smooth, left=0.0, right=0.0), 0.0)
+    return np.asarray(np.maximum(np.interp(at, x, smooth, left=0.0, right=0.0), 0.0))
 
 
 def _frozen(array: Array) -> Array:

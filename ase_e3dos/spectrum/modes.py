@@ -1,8 +1,9 @@
-"""A density of states as a list of equally weighted modes (its quantiles)."""
+"""A density of states as a list of modes: its quantiles."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
@@ -10,29 +11,28 @@ from ase_e3dos.spectrum.thermal import Acoustic, _acoustic_cut
 
 
 def quantile_modes(
-    grid: FrequencyGrid, density: Array, n: int, *, acoustic: Acoustic = "debye"
+    grid: FrequencyGrid, density: Array, levels: ArrayLike, *, acoustic: Acoustic = "debye"
 ) -> Array:
-    """Frequencies that divide the modes of a density into `n` equal parts.
+    """Frequencies below which given shares of the modes of a density lie.
 
     Parameters
     ----------
     grid : FrequencyGrid
     density : ndarray, shape (n_points,)
         In states/THz.
-    n : int
-        Number of modes; sums over them are averages over the density to about
-        1/n of the property.
+    levels : array_like, shape (n,)
+        Shares between 0 and 1, such as `(np.arange(n) + 0.5) / n` for n modes of equal weight.
     acoustic : {"debye", None}
         Repair of the density near zero, as in `ase_e3dos.spectrum.thermal`.
 
     Returns
     -------
     ndarray, shape (n,)
-        THz, ascending, imaginary modes negative, never exactly zero.
+        THz, in the order of the levels, imaginary modes negative, never exactly zero.
     """
     left, right, masses = grid.pieces(density)
     cumulative = np.concatenate([[0.0], np.cumsum(masses)])
-    wanted = (np.arange(n) + 0.5) / n * cumulative[-1]
+    wanted = np.asarray(levels, dtype=np.float64) * cumulative[-1]
     k = np.clip(np.searchsorted(cumulative, wanted, side="right") - 1, 0, len(masses) - 1)
     widths = np.diff(grid.knots)[k]
     rest = (wanted - cumulative[k]) * (constants().thz_to_cm / widths)

@@ -1,0 +1,172 @@
+"""Spectra as files that other programs read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.errors import MissingExtraError, SpectrumError
+from ase_e3dos.export.samples import samples
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+
+
+def write(
+    spectrum: PhononSpectrum, path: str | Path, kind: str | None = None, **options: Any
+) -> None:
+    """Write a spectrum as a file.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    path : str or Path
+    kind : str, optional
+        What to write; if not given, the name decides:
+
+        - "total_dos": `*.dat`, phonopy's total_dos.dat (THz, states/THz)
+        - "projected_dos": `projected_dos*.dat`, phonopy's, a column for each site
+        - "thermal_properties": `*.yaml`, phonopy's thermal_properties.yaml
+        - "json": `*.json`, all of the spectrum (`PhononSpectrum.from_dict`)
+        - "csv": `*.csv`, cm^-1, THz, density, standard deviation, sites
+        - "plot": `*.png`, `*.pdf`, `*.svg`, the figure of `plot_summary`
+    **options
+        Of the writer: temperatures for "thermal_properties" (`t_min`, `t_max`,
+        `t_step`, ...), figure options for "plot".
+
+    Raises
+    ------
+    SpectrumError
+        If the kind is unknown.
+    """
+    path = Path(path)
+    kind = kind or _kind(path)
+    if kind not in _WRITERS:
+        raise SpectrumError(
+            f"Do not know what to write into {path.name!r}: name it *.dat, projected_dos.dat, "
+            f"*.yaml, *.json, *.csv, *.png, *.pdf or *.svg, or give kind={'|'.join(_WRITERS)}."
+        )
+    _WRITERS[kind](spectrum, path, **options)
+
+
+def read_json(path: str | Path) -> PhononSpectrum:
+    """Spectrum from a JSON file that `write` wrote."""
+    return PhononSpectrum.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def write_total_dos(spectrum: PhononSpectrum, path: str | Path) -> None:
+    """Phonopy's total_dos.dat, with no sample at zero frequency."""
+    points = samples(spectrum)
+    _write_columns(spectrum, path, [points.frequencies, points.density], "total")
+
+
+def write_projected_dos(spectrum: PhononSpectrum, path: str | Path) -> None:
+    """Phonopy's projected_dos.dat: the frequency, then one column for each site."""
+    from ase_e3dos.export.phonopy import projected_dos
+
+    sites = projected_dos(spectrum)
+    _write_columns(spectrum, path, [sites.frequency_points, *sites.projected_dos], "sites")
+
+
+def write_thermal_properties(spectrum: PhononSpectrum, path: str | Path, **options: Any) -> None:
+    """Phonopy's thermal_properties.yaml; options as in `ase_e3dos.export.phonopy`."""
+    spectrum.thermal_properties(**options).write_yaml(
+        filename=path, volume=spectrum.crystal.volume if spectrum.normalization == "cell" else None
+    )
+
+
+def write_json(spectrum: PhononSpectrum, path: str | Path) -> None:
+    """All of the spectrum, for `read_json`."""
+    Path(path).write_text(json.dumps(spectrum.to_dict()) + "\n", encoding="utf-8")
+
+
+def write_csv(spectrum: PhononSpectrum, path: str | Path) -> None:
+    """One row for each point of the grid, with a header that states units."""
+    columns = {
+        "wavenumber_cm-1": spectrum.wavenumbers,
+        "frequency_THz": spectrum.frequencies,
+        "density_states_per_THz": spectrum.density,
+    }
+    if spectrum.density_std is not None:
+        columns["density_std_states_per_THz"] = spectrum.density_std
+    for i, row in enumerate(() if spectrum.site_density is None else spectrum.site_density):
+        columns[f"site_{i}_states_per_THz"] = row
+    np.savetxt(
+        path,
+        np.column_stack(list(columns.values())),
+        fmt="%.8g",
+        delimiter=",",
+        header=",".join(columns),
+        comments="",
+    )
+
+
+def emmet_dict(spectrum: PhononSpectrum) -> dict[str, list[float]]:
+    """Fields of emmet's `PhononDOS` document: frequencies (THz) and densities (states/THz)."""
+    points = samples(spectrum)
+    return {"frequencies": points.frequencies.tolist(), "densities": points.density.tolist()}
+
+
+def euphonic_spectrum(spectrum: PhononSpectrum) -> Any:
+    """`euphonic.Spectrum1D` in meV, normalised to 3 per atom as euphonic does.
+
+    Raises
+    ------
+    MissingExtraError
+        If euphonic is not installed.
+    """
+    try:
+        euphonic = import_module("euphonic")
+    except ImportError as error:
+        raise MissingExtraError(
+            "Export to euphonic needs that package: pip install euphonic."
+        ) from error
+    points = samples(spectrum.per_atom())
+    mev = constants().thz_to_ev * 1000.0
+    return euphonic.Spectrum1D(
+        points.frequencies * mev * euphonic.ureg("meV"),
+        points.density / mev * euphonic.ureg("1/meV"),
+        metadata={"label": spectrum.crystal.name, "model": spectrum.model},
+    )
+
+
+def _write_plot(spectrum: PhononSpectrum, path: str | Path, **options: Any) -> None:
+    from ase_e3dos.export.plots import plot_summary
+
+    plot_summary([spectrum], path, **options)
+
+
+def _write_columns(
+    spectrum: PhononSpectrum, path: str | Path, columns: list[Any], what: str
+) -> None:
+    header = (
+        f"# {what} phonon DoS of {spectrum.crystal.formula}: THz, states/THz per "
+        f"{spectrum.normalization} ({spectrum.n_modes:g} modes), predicted by model "
+        f"{spectrum.model or 'unnamed'}\n"
+    )
+    rows = np.column_stack(columns)
+    body = "".join("".join(f"{value:20.10f}" for value in row) + "\n" for row in rows)
+    Path(path).write_text(header + body, encoding="utf-8")
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(".dat"):
+        return "projected_dos" if "projected" in name or "pdos" in name else "total_dos"
+    kinds = {".yaml": "thermal_properties", ".yml": "thermal_properties"}
+    kinds |= {".json": "json", ".csv": "csv", ".png": "plot", ".pdf": "plot", ".svg": "plot"}
+    return kinds.get(path.suffix.lower(), "")
+
+
+_WRITERS: dict[str, Callable[..., None]] = {
+    "total_dos": write_total_dos,
+    "projected_dos": write_projected_dos,
+    "thermal_properties": write_thermal_properties,
+    "json": write_json,
+    "csv": write_csv,
+    "plot": _write_plot,
+}

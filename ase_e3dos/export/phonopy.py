@@ -1,0 +1,300 @@
+"""Spectra as phonopy's own result objects.
+
+phonopy computes on a mesh of q-points. `SpectrumMesh` offers the quantiles of a
+density as such a mesh, so that phonopy's own classes, not imitations, give the
+thermal properties, the smearing, the plots and the files.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ase_e3dos.errors import NotPredictedError, SpectrumError
+from ase_e3dos.export.samples import ZERO_SHIFT, samples
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array, bin_edges
+from ase_e3dos.spectrum.modes import quantile_modes
+from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.thermal import Acoustic
+
+#: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
+N_MODES = 12000
+
+_WEIGHT = 2**24
+
+
+class _Primitive:
+    """What phonopy asks of the primitive cell behind a mesh."""
+
+    def __init__(self, n_atoms: int, formula_units: int) -> None:
+        self.Z = formula_units
+        self.primitive = self
+        self._n_atoms = n_atoms
+
+    def __len__(self) -> int:
+        return self._n_atoms
+
+
+class SpectrumMesh:
+    """The quantiles of a density in the place of `phonopy.phonon.mesh.Mesh`.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        Its number of modes has to be a multiple of 3 (per cell, atom or whole formula unit).
+    n_modes : int
+        Number of quantiles at least.
+    acoustic : {"debye", None}
+        Repair of the density near zero (`ase_e3dos.spectrum.thermal`).
+
+    Attributes
+    ----------
+    frequencies : ndarray, shape (n_qpoints, n_bands)
+        THz, ascending in each row.
+    weights : ndarray of int, shape (n_qpoints,)
+        They add up to 2^24.
+    """
+
+    gamma_index = None
+    eigenvectors = None
+    with_eigenvectors = False
+
+    def __init__(
+        self, spectrum: PhononSpectrum, n_modes: int = N_MODES, acoustic: Acoustic = "debye"
+    ) -> None:
+        n_atoms = round(spectrum.n_modes / 3)
+        if n_atoms < 1 or abs(3 * n_atoms - spectrum.n_modes) > 1e-6:
+            raise SpectrumError(
+                f"phonopy counts whole atoms, but this spectrum has {spectrum.n_modes:g} modes "
+                f"per {spectrum.normalization}. Use the spectrum of the cell, or `per_atom`."
+            )
+        bands = 3 * n_atoms
+        n_qpoints = max(8, -(-n_modes // bands))
+        # Each band holds the same share of the modes. Towards zero frequency, at `start`
+        # within its band, the rows are halved again and again: a few kelvin see only that end.
+        start = spectrum.imaginary_fraction * bands % 1.0
+        edges = np.concatenate(
+            [np.arange(n_qpoints + 1) / n_qpoints, start + 0.5 ** np.arange(4, 22), [start]]
+        )
+        ends = np.unique(np.round(edges[edges <= 1.0] * _WEIGHT).astype(np.int64))
+        levels = (ends[1:] + ends[:-1])[:, None] / (2 * _WEIGHT) + np.arange(bands)
+        self.frequencies: Array = np.ascontiguousarray(
+            quantile_modes(spectrum.grid, spectrum.density, levels / bands, acoustic=acoustic)
+        )
+        self.weights: NDArray[np.int64] = np.diff(ends)
+        self.mesh_numbers: NDArray[np.int64] = np.array([len(self.weights), 1, 1])
+        self.primitive = _Primitive(n_atoms, formula_units(spectrum))
+        self.dynamical_matrix = self.primitive
+
+    @property
+    def qpoints(self) -> Any:
+        """There are none: a spectrum has no q-points."""
+        raise NotPredictedError(
+            "A predicted spectrum has no q-points (phonopy's Mesh.qpoints): its mesh only lists "
+            "quantiles of the density of states. Compute force constants with phonopy for bands."
+        )
+
+
+def formula_units(spectrum: PhononSpectrum) -> int:
+    """Whole number of formula units in what the spectrum is normalised to, at least one."""
+    per_unit = spectrum.per_formula_unit().n_modes
+    return max(1, round(spectrum.n_modes / per_unit))
+
+
+def total_dos(spectrum: PhononSpectrum) -> Any:
+    """`phonopy.phonon.dos.TotalDos` of a spectrum.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+
+    Returns
+    -------
+    phonopy.phonon.dos.TotalDos
+        `frequency_points` in THz and `dos` in states/THz (those of
+        `ase_e3dos.export.samples`); `plot`, `write` and `run_debye_frequency` work.
+    """
+    from phonopy.phonon.dos import TotalDos
+
+    points = samples(spectrum)
+    mesh: Any = SpectrumMesh(spectrum)
+    dos = TotalDos(mesh, sigma=spectrum.grid.step / constants().thz_to_cm)
+    dos._frequency_points, dos._dos = points.frequencies, points.density
+    return dos
+
+
+def resampled_total_dos(
+    spectrum: PhononSpectrum,
+    *,
+    sigma: float | None = None,
+    freq_min: float | None = None,
+    freq_max: float | None = None,
+    freq_pitch: float | None = None,
+    **options: Any,
+) -> Any:
+    """TotalDos as `Phonopy.run_total_dos` samples it.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    sigma : float, optional
+        Width of phonopy's smearing in THz. Without it the density is averaged
+        over the intervals around the points.
+    freq_min, freq_max, freq_pitch : float, optional
+        Range and spacing in THz; phonopy's choice of 201 points if not given.
+    **options
+        Of phonopy's TotalDos, such as `smearing_function`.
+
+    Returns
+    -------
+    phonopy.phonon.dos.TotalDos
+    """
+    from phonopy.phonon.dos import TotalDos
+
+    mesh: Any = SpectrumMesh(spectrum)
+    dos = TotalDos(mesh, sigma=sigma, **_known(TotalDos, options))
+    if "smearing_function" in options and hasattr(dos, "set_smearing_function"):
+        dos.set_smearing_function(options["smearing_function"])  # phonopy 3
+    dos.set_draw_area(freq_min, freq_max, freq_pitch)
+    if sigma is not None:
+        dos.run()
+        return dos
+    points, rows = _averaged(spectrum, dos.frequency_points, spectrum.density[None])
+    dos._frequency_points, dos._dos = points, rows[0]
+    dos._sigma = float(points[1] - points[0])
+    return dos
+
+
+def projected_dos(
+    spectrum: PhononSpectrum,
+    frequency_points: ArrayLike | None = None,
+    *,
+    sigma: float | None = None,
+    smearing_function: str = "Normal",
+) -> Any:
+    """`phonopy.phonon.dos.ProjectedDos` from the densities of the sites.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    frequency_points : array_like, shape (n,), optional
+        THz; those of `total_dos` if not given.
+    sigma : float, optional
+        Width of phonopy's smearing in THz; without it the densities are averaged
+        over the intervals around the points.
+    smearing_function : {"Normal", "Cauchy"}
+
+    Returns
+    -------
+    phonopy.phonon.dos.ProjectedDos
+        `projected_dos` has shape (n_sites, n) in states/THz.
+
+    Raises
+    ------
+    NotPredictedError
+        If the model gives no densities of sites.
+    """
+    from phonopy.phonon.dos import ProjectedDos
+
+    if spectrum.site_density is None:
+        raise NotPredictedError(
+            f"The model {spectrum.model or 'unnamed'!r} predicts the total density of states "
+            "only, no projection (phonopy's run_projected_dos). Use a model with site densities, "
+            "such as 'default'."
+        )
+    if frequency_points is None:
+        points = samples(spectrum)
+        frequencies, rows = points.frequencies, points.site_density
+    elif sigma is None:
+        frequencies, rows = _averaged(
+            spectrum, np.asarray(frequency_points, dtype=np.float64), spectrum.site_density
+        )
+    else:
+        frequencies = np.asarray(frequency_points, dtype=np.float64)
+        rows = _smeared(spectrum, frequencies, sigma, smearing_function)
+    dos: Any = object.__new__(ProjectedDos)  # its __init__ asks for eigenvectors
+    dos._mesh_object = SpectrumMesh(spectrum)
+    dos._frequency_points, dos._projected_dos = frequencies, rows
+    dos._use_tetrahedron_method, dos._tetrahedron_mesh = False, None
+    dos._sigma = float(frequencies[-1] - frequencies[-2])
+    return dos
+
+
+def thermal_properties(
+    spectrum: PhononSpectrum,
+    *,
+    t_min: float = 0.0,
+    t_max: float = 1000.0,
+    t_step: float = 10.0,
+    temperatures: Sequence[float] | ArrayLike | None = None,
+    acoustic: Acoustic = "debye",
+    **options: Any,
+) -> Any:
+    """`phonopy.phonon.thermal_properties.ThermalProperties`, run by phonopy's own formulas.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    t_min, t_max, t_step : float
+        Temperatures in K.
+    temperatures : array_like, optional
+        Temperatures in K instead.
+    acoustic : {"debye", None}
+        Repair of the density near zero (`ase_e3dos.spectrum.thermal`).
+    **options
+        Of `Phonopy.run_thermal_properties`: cutoff_frequency, pretend_real,
+        band_indices, classical, exclude_gamma_acoustic (a spectrum has no modes
+        at Gamma, so this one has no effect).
+
+    Returns
+    -------
+    phonopy.phonon.thermal_properties.ThermalProperties
+        kJ/mol and J/(K mol); `write_yaml` and `plot` work.
+    """
+    from phonopy.phonon.thermal_properties import ThermalProperties
+
+    mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
+    result = ThermalProperties(mesh, **_known(ThermalProperties, options))
+    if temperatures is None:
+        result.set_temperature_range(t_min=t_min, t_max=t_max, t_step=t_step)
+    else:
+        result.temperatures = np.asarray(temperatures, dtype=np.float64)
+    result.run()
+    return result
+
+
+def _averaged(spectrum: PhononSpectrum, points: Array, densities: Array) -> tuple[Array, Array]:
+    """Points (THz) without a zero, and densities averaged over the intervals around them."""
+    edges = bin_edges(points)
+    at = edges * constants().thz_to_cm
+    rows = np.stack([np.diff(spectrum.grid.cumulative(row, at)) for row in densities])
+    rows = np.maximum(rows, 0.0) / np.diff(edges)
+    at_zero = np.abs(points) < ZERO_SHIFT
+    return np.where(at_zero, ZERO_SHIFT, points), np.where(at_zero, 0.0, rows)
+
+
+def _smeared(spectrum: PhononSpectrum, points: Array, sigma: float, function: str) -> Array:
+    """Site densities (n_sites, n) smeared by phonopy's functions, at points in THz."""
+    from phonopy.phonon import dos
+
+    kernel = (dos.CauchyDistribution if function == "Cauchy" else dos.NormalDistribution)(sigma)
+    assert spectrum.site_density is not None
+    levels = (np.arange(2000) + 0.5) / 2000
+    rows = []
+    for density in spectrum.site_density:
+        modes = quantile_modes(spectrum.grid, density, levels)
+        total = float(density @ spectrum.grid.trapezoid)
+        rows.append(kernel.calc(points[:, None] - modes).mean(axis=1) * total)
+    return np.array(rows)
+
+
+def _known(factory: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Options that the installed phonopy knows; those that it may lack are dropped, not typos."""
+    known = inspect.signature(factory).parameters
+    later = {"exclude_gamma_acoustic", "smearing_function", "lang"}
+    return {name: value for name, value in options.items() if name in known or name not in later}

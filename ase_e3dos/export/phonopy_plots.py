@@ -1,0 +1,58 @@
+"""phonopy's figures of its result objects, the same for phonopy 3 and 4."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase_e3dos.spectrum.grid import Array
+
+
+def plot_dos(dos: Any, total: Array, tight: bool = False, **options: Any) -> Any:
+    """Draw phonopy's TotalDos or ProjectedDos on a new figure.
+
+    Parameters
+    ----------
+    dos : phonopy.phonon.dos.TotalDos or ProjectedDos
+    total : ndarray, shape (n,)
+        Its total, for the range.
+    tight : bool
+        Whether to show only the range that holds weight.
+    **options
+        Of its `plot`.
+
+    Returns
+    -------
+    matplotlib.pyplot
+        Call `.show()` or `.savefig(...)` on it.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1]
+    given = {name: value for name, value in options.items() if value is not None}
+    dos.plot(
+        ax, draw_grid=False, **{"indices": None, **given} if "legend_frameon" in given else given
+    )
+    if tight and (total > 1e-5).any():
+        low, high = dos.frequency_points[total > 1e-5][[0, -1]]
+        low = min(low, 0.0)
+        ax.set_xlim(low, high + 0.05 * (high - low))
+    ax.set_ylim(bottom=0)
+    return plt
+
+
+def plot_thermal(thermal_properties: Any, **options: Any) -> Any:
+    """Draw phonopy's ThermalProperties on a new figure; options of its `plot`.
+
+    Returns
+    -------
+    matplotlib.pyplot
+        Call `.show()` or `.savefig(...)` on it.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1]
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks_position("both")
+        axis.set_tick_params(which="both", direction="in")
+    thermal_properties.plot(ax, **options)
+    return plt

@@ -1,0 +1,188 @@
+"""Figures of spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.samples import samples
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "svg.fonttype": "none",
+}
+
+
+def plot_spectrum(
+    spectrum: PhononSpectrum,
+    ax: Any = None,
+    *,
+    units: str = "THz",
+    projection: str | None = None,
+    label: str | None = None,
+    color: str | None = None,
+) -> Any:
+    """Draw a density of states, with a band of one standard deviation where it is known.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    ax : matplotlib.axes.Axes, optional
+        A new figure's if not given.
+    units : {"THz", "cm-1", "meV"}
+        Of the frequency; the density is per that unit.
+    projection : {"site", "element", None}
+        Draw the densities of sites or elements below the total.
+    label, color : str, optional
+        Of the total.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    SpectrumError
+        If units or projection are unknown, or the model has no site densities.
+    """
+    c = constants()
+    scales = {"THz": 1.0, "cm-1": c.thz_to_cm, "meV": c.thz_to_ev * 1000.0}
+    if units not in scales or projection not in ("site", "element", None):
+        raise SpectrumError(
+            f"units={units!r} has to be one of {', '.join(scales)}, and projection={projection!r} "
+            "'site', 'element' or None."
+        )
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    points, scale = samples(spectrum), scales[units]
+    x, y = points.frequencies * scale, points.density / scale
+    color = color or COLOURS[0]
+    (line,) = ax.plot(x, y, color=color, label=label or spectrum.crystal.formula)
+    if points.std is not None:
+        std = points.std / scale
+        ax.fill_between(x, np.maximum(y - std, 0), y + std, color=color, alpha=0.25, lw=0)
+    for i, (name, row) in enumerate(_parts(spectrum, points.site_density, projection)):
+        ax.plot(x, row / scale, color=COLOURS[(i + 1) % len(COLOURS)], lw=0.9, label=name)
+    unit = {"THz": "THz", "cm-1": "cm$^{-1}$", "meV": "meV"}[units]
+    ax.set_xlabel(f"{'Wavenumber' if units == 'cm-1' else 'Frequency'} ({unit})")
+    ax.set_ylabel(f"DoS (states/{unit} per {spectrum.normalization})")
+    ax.set_ylim(bottom=0)
+    margin = 0.02 * (x[-1] - x[0])
+    ax.set_xlim(min(0.0, x[0]), x[-1] + margin)
+    if x[0] < -1e-3:
+        ax.axvline(0, color="0.6", lw=0.6)
+    line.set_zorder(3)
+    return ax
+
+
+def plot_summary(
+    spectra: PhononSpectrum | Sequence[PhononSpectrum],
+    path: str | Path | None = None,
+    *,
+    units: str = "THz",
+    t_max: float = 1000.0,
+    projection: str | None = "auto",
+) -> Any:
+    """Two panels: densities of states, and heat capacities per atom over temperature.
+
+    Parameters
+    ----------
+    spectra : PhononSpectrum or sequence of them
+        With one, its elements are drawn as well; with several, densities are per atom.
+    path : str or Path, optional
+        File to write (png, pdf, svg, ...).
+    units : {"THz", "cm-1", "meV"}
+    t_max : float
+        Highest temperature in K.
+    projection : {"auto", "site", "element", None}
+        "auto": elements, for a single spectrum with site densities and several elements.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    chosen = [spectra] if isinstance(spectra, PhononSpectrum) else list(spectra)
+    if not chosen:
+        raise SpectrumError("There is no spectrum to draw: give one or more.")
+    if projection == "auto":
+        one = len(chosen) == 1 and chosen[0].site_density is not None
+        projection = "element" if one and len(set(chosen[0].crystal.numbers)) > 1 else None
+    temperatures = np.linspace(0.0, t_max, 201)
+    gas_constant = constants().gas_constant
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.8, 2.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        dos_ax, heat_ax = figure.subplots(1, 2, width_ratios=[1.5, 1])
+        for i, spectrum in enumerate(chosen):
+            color = COLOURS[i % len(COLOURS)]
+            shown = spectrum if len(chosen) == 1 else spectrum.per_atom()
+            plot_spectrum(shown, dos_ax, units=units, projection=projection, color=color)
+            atom = spectrum.per_atom()
+            heat = atom.heat_capacity(temperatures)
+            heat_ax.plot(temperatures, heat, color=color, label=spectrum.crystal.formula)
+            if spectrum.members is not None and spectrum.calibration is not None:
+                at = temperatures[::10]
+                ends = np.array([atom.interval("heat_capacity", 0.9, t) for t in at])
+                heat_ax.fill_between(at, ends[:, 0], ends[:, 1], color=color, alpha=0.25, lw=0)
+        dos_ax.autoscale(axis="x")
+        right = max(ax_line.get_xdata()[-1] for ax_line in dos_ax.lines[: len(chosen)])
+        dos_ax.set_xlim(min(0.0, dos_ax.get_xlim()[0]), 1.02 * float(right))
+        dos_ax.legend(ncols=2 if len(dos_ax.lines) > 6 else 1)
+        heat_ax.axhline(3 * gas_constant, color="0.5", lw=0.7, ls="--")
+        heat_ax.text(0.98 * t_max, 3.02 * gas_constant, "$3R$", ha="right", color="0.4")
+        heat_ax.set(xlabel="Temperature (K)", ylabel=r"$C_V$ (J K$^{-1}$ mol$^{-1}$ per atom)")
+        heat_ax.set_xlim(0, t_max)
+        heat_ax.set_ylim(0, 3.35 * gas_constant)
+        for ax, letter in ((dos_ax, "a"), (heat_ax, "b")):
+            ax.set_title(f"({letter})", loc="left", fontsize=8)
+        if path is not None:
+            figure.savefig(path, dpi=300)
+    return figure
+
+
+def _parts(
+    spectrum: PhononSpectrum, rows: Array | None, projection: str | None
+) -> list[tuple[str, Array]]:
+    """Names and densities (states/THz) of sites or elements."""
+    from ase.data import chemical_symbols
+
+    if projection is None:
+        return []
+    if rows is None:
+        raise SpectrumError(
+            f"The model {spectrum.model or 'unnamed'!r} gives no site densities to project on. "
+            "Draw with projection=None, or use a model that has them, such as 'default'."
+        )
+    crystal = spectrum.crystal
+    names = ["" for _ in range(crystal.n_sites)]
+    for site, number in zip(crystal.species_site, crystal.species_number, strict=True):
+        names[site] += ("/" if names[site] else "") + chemical_symbols[number]
+    if projection == "site":
+        return [(f"{name}{i}", row) for i, (name, row) in enumerate(zip(names, rows, strict=True))]
+    sums: dict[str, Array] = {}
+    for name, row in zip(names, rows, strict=True):
+        sums[name] = sums[name] + row if name in sums else row
+    return list(sums.items())
