@@ -57,34 +57,30 @@ def paths_between(irreps_in: list[str], l_max: int, irreps_out: list[str]) -> li
     ]
 
 
-def neighbor_density(basis: list[Tensor], values: Tensor, batch: GraphBatch) -> Tensor:
-    """Sum over neighbours of edge basis times neighbour values.
+#: For one block, for each edge degree: (n_nodes_in_block, (2 l + 1) * K, width).
+EdgeBasis = list[Tensor]
+
+
+def edge_basis(harmonics: Tensor, radial: Tensor) -> EdgeBasis:
+    """Products of edge harmonics and radial functions.
 
     Parameters
     ----------
-    basis
-        For each block of the batch, shape (n_nodes_in_block, n_basis, width).
-    values
-        Node values, shape (n_nodes, n_values).
+    harmonics
+        Shape (n, width, (l_max + 1)**2).
+    radial
+        Zero where the block is padded, shape (n, width, K).
 
     Returns
     -------
-    Tensor
-        Shape (n_nodes, n_basis, n_values), nodes in batch order.
+    list of Tensor
+        For each degree l, shape (n, (2 l + 1) * K, width).
     """
-    parts = []
-    for block, phi in zip(batch.blocks, basis, strict=True):
-        n, width = block.neighbors.shape
-        gathered = values.index_select(0, block.neighbors.reshape(-1)).view(n, width, -1)
-        parts.append(torch.bmm(phi, gathered))
-    return torch.cat(parts)
-
-
-def edge_basis(harmonics: Tensor, radial: Tensor) -> Tensor:
-    """Products of harmonics (n, width, L) and radial functions (n, width, K): (n, L * K, width)."""
     n, width = radial.shape[:2]
-    product = harmonics.unsqueeze(-1) * radial.unsqueeze(-2)
-    return product.reshape(n, width, -1).transpose(1, 2)
+    l_max = math.isqrt(harmonics.shape[2]) - 1
+    by_edge = radial.transpose(1, 2).unsqueeze(1)
+    parts = harmonics.transpose(1, 2).split([2 * k + 1 for k in range(l_max + 1)], dim=1)
+    return [(y.unsqueeze(2) * by_edge).view(n, -1, width) for y in parts]
 
 
 class Convolution(nn.Module):
@@ -114,26 +110,25 @@ class Convolution(nn.Module):
         self.channels_in = dict(channels_in)
         self.channels_out = dict(channels_out)
         self.n_radial = n_radial
-        self.l_max = l_max
         self.scale = 1 / math.sqrt(neighbors)
         self.paths = paths_between(list(channels_in), l_max, list(channels_out))
         self.weights = nn.ParameterDict()
         for irrep, channels in channels_out.items():
-            fan_in = sum(n_radial * channels_in[p.irrep_in] for p in self._to(irrep))
+            fan_in = sum(self._fan_in(p) for p in self.paths if p.irrep_out == irrep)
             self.weights[irrep] = nn.Parameter(torch.randn(fan_in, channels) / math.sqrt(fan_in))
         for p in self.paths:
             if p.l_edge and degree(p.irrep_in):
                 tensor = coupling(p.l_edge, degree(p.irrep_in), degree(p.irrep_out))
                 self.register_buffer(self._name(p), tensor, persistent=False)
 
-    def _to(self, irrep: str) -> list[Path]:
-        return [p for p in self.paths if p.irrep_out == irrep]
+    def _fan_in(self, p: Path) -> int:
+        return self.n_radial * self.channels_in[p.irrep_in]
 
     @staticmethod
     def _name(p: Path) -> str:
         return f"coupling_{p.l_edge}_{degree(p.irrep_in)}_{degree(p.irrep_out)}"
 
-    def forward(self, features: Features, basis: list[Tensor], batch: GraphBatch) -> Features:
+    def forward(self, features: Features, basis: list[EdgeBasis], batch: GraphBatch) -> Features:
         """Convolve.
 
         Parameters
@@ -141,7 +136,7 @@ class Convolution(nn.Module):
         features
             Irrep -> (n_nodes, 2 l + 1, channels).
         basis
-            For each block, `edge_basis` with L = (l_max + 1)**2 and K = `n_radial`.
+            `edge_basis` of each block.
         batch
             The graph.
 
@@ -150,32 +145,52 @@ class Convolution(nn.Module):
         dict
             Irrep -> (n_nodes, 2 l + 1, channels).
         """
-        flat = torch.cat([features[k].flatten(1) for k in self.channels_in], dim=1)
-        density = neighbor_density(basis, flat, batch) * self.scale
-        n_nodes = len(flat)
-        density = density.view(n_nodes, (self.l_max + 1) ** 2, self.n_radial, -1)
-        sections: dict[str, tuple[int, int]] = {}
-        start = 0
-        for irrep, channels in self.channels_in.items():
-            stop = start + (2 * degree(irrep) + 1) * channels
-            sections[irrep] = (start, stop)
-            start = stop
+        # Rows of the weights belong to the paths in order.
+        weights = {
+            irrep: iter(w.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep]))
+            for irrep, w in self.weights.items()
+        }
+        mixing = [(p, next(weights[p.irrep_out]) * self.scale) for p in self.paths]
+        flat = {k: features[k].flatten(1) for k in self.channels_in}
+        blocks = [
+            self._block(flat, phi, block.neighbors, mixing)
+            for phi, block in zip(basis, batch.blocks, strict=True)
+        ]
+        if len(blocks) == 1:
+            return blocks[0]
+        return {k: torch.cat([b[k] for b in blocks]) for k in self.channels_out}
+
+    def _block(
+        self,
+        flat: Features,
+        basis: EdgeBasis,
+        neighbors: Tensor,
+        mixing: list[tuple[Path, Tensor]],
+    ) -> Features:
+        """One block: gather, sum over neighbours, couple, mix."""
+        n, width = neighbors.shape
+        index = neighbors.reshape(-1)
+        gathered = {k: v.index_select(0, index).view(n, width, -1) for k, v in flat.items()}
+        densities: dict[tuple[int, str], Tensor] = {}
         out: Features = {}
-        for irrep in self.channels_out:
-            parts = [self._couple(density, p, sections[p.irrep_in]) for p in self._to(irrep)]
-            out[irrep] = torch.cat(parts, dim=-1) @ self.weights[irrep]
+        for path, weight in mixing:
+            pair = (path.l_edge, path.irrep_in)
+            if pair not in densities:
+                densities[pair] = torch.bmm(basis[path.l_edge], gathered[path.irrep_in])
+            mixed = self._couple(densities[pair], path) @ weight
+            k = path.irrep_out
+            out[k] = out[k] + mixed if k in out else mixed
         return out
 
-    def _couple(self, density: Tensor, path: Path, section: tuple[int, int]) -> Tensor:
-        """(n_nodes, 2 l_out + 1, K * channels) of one path."""
-        n_nodes, l_in, l_edge = len(density), degree(path.irrep_in), path.l_edge
-        part = density[:, l_edge**2 : (l_edge + 1) ** 2, :, section[0] : section[1]]
+    def _couple(self, density: Tensor, path: Path) -> Tensor:
+        """(n, (2 l_edge + 1) K, (2 l_in + 1) C) to (n, 2 l_out + 1, K C)."""
+        n, l_in, l_edge = len(density), degree(path.irrep_in), path.l_edge
         if l_in == 0:
-            return part.reshape(n_nodes, 2 * l_edge + 1, -1)
-        channels = self.channels_in[path.irrep_in]
-        part = part.reshape(n_nodes, 2 * l_edge + 1, self.n_radial, 2 * l_in + 1, channels)
+            return density.view(n, 2 * l_edge + 1, -1)
         if l_edge == 0:
-            return part[:, 0].transpose(1, 2).reshape(n_nodes, 2 * l_in + 1, -1)
+            part = density.view(n, self.n_radial, 2 * l_in + 1, -1)
+            return part.transpose(1, 2).reshape(n, 2 * l_in + 1, -1)
         tensor = self.get_buffer(self._name(path))
+        part = density.view(n, 2 * l_edge + 1, self.n_radial, 2 * l_in + 1, -1)
         coupled = torch.einsum("nakbc,abo->nokc", part, tensor)
-        return coupled.reshape(n_nodes, coupled.shape[1], -1)
+        return coupled.reshape(n, coupled.shape[1], -1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ase_e3dos.graph import GraphBatch
-from ase_e3dos.network.convolution import Convolution, Features, edge_basis
+from ase_e3dos.network.convolution import Convolution, EdgeBasis, Features, edge_basis
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.paper import mean_over_sites
 from ase_e3dos.network.radial import BesselBasis
@@ -69,7 +69,7 @@ class SiteLayer(nn.Module):
         self.dropout = nn.Dropout(s.dropout)
 
     def forward(
-        self, features: Features, basis: list[Tensor], batch: GraphBatch, context: Tensor
+        self, features: Features, basis: list[EdgeBasis], batch: GraphBatch, context: Tensor
     ) -> Features:
         down = {k: self.down[k](features[k]) for k in self.message}
         density = self.convolution(down, basis, batch)
