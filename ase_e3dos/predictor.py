@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 from ase_e3dos.encoders import Encoder, encode_batch, encoder_for
 from ase_e3dos.errors import DisorderError, E3DOSError, E3DOSWarning, EncoderError, WeightsError
-from ase_e3dos.graph import CrystalGraph, build_graph, collate
+from ase_e3dos.graph import CrystalGraph, GraphBatch, build_graph, collate
 from ase_e3dos.spectrum import PhononSpectrum
 from ase_e3dos.spectrum.isotopes import stretch
 from ase_e3dos.spectrum.uncertainty import Calibration
@@ -164,7 +164,7 @@ class Predictor:
         crystals = [g.crystal for g in graphs]
         try:
             densities = self.model.evaluate(
-                collate(graphs, self._features(crystals)), [c.name for c in crystals], uncertainty
+                self.collated(graphs), [c.name for c in crystals], uncertainty
             )
         except E3DOSError as error:
             if len(graphs) == 1:
@@ -175,6 +175,10 @@ class Predictor:
             self._spectrum(g, densities, k, slice(offsets[k], offsets[k + 1]))
             for k, g in enumerate(graphs)
         ]
+
+    def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
+        """Graphs (at least one) with their encoder features as one batch, on the CPU."""
+        return collate(graphs, self._features([g.crystal for g in graphs]))
 
     def _features(self, crystals: list[Crystal]) -> NDArray[np.float32]:
         encoders = [self.encoder_of(c) for c in crystals]
