@@ -117,6 +117,11 @@ class E3DOSPhonopy:
 
     @masses.setter
     def masses(self, masses: Sequence[float]) -> None:
+        if not self._unitcell_crystal.is_ordered:
+            raise NotPredictedError(
+                "Setting Phonopy.masses of a cell with mixed sites does not say which species they "
+                "are of. Give a Crystal with species_mass."
+            )
         self._cells.masses = masses
         self._reset()
 

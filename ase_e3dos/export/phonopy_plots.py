@@ -28,10 +28,7 @@ def plot_dos(dos: Any, total: Array, tight: bool = False, **options: Any) -> Any
     import matplotlib.pyplot as plt
 
     ax = plt.subplots()[1]
-    given = {name: value for name, value in options.items() if value is not None}
-    dos.plot(
-        ax, draw_grid=False, **{"indices": None, **given} if "legend_frameon" in given else given
-    )
+    dos.plot(ax, draw_grid=False, **options)
     if tight and (total > 1e-5).any():
         low, high = dos.frequency_points[total > 1e-5][[0, -1]]
         low = min(low, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +49,11 @@ class FrequencyGrid:
                 "The wavenumbers of a spectrum have to ascend in equal steps (here they range "
                 f"from {steps.min():g} to {steps.max():g} cm^-1). Interpolate the density to a "
                 "uniform grid first."
+            )
+        if x[-1] <= 0:
+            raise SpectrumError(
+                f"The grid ends at {x[-1]:g} cm^-1, where all modes are imaginary. Spectra need "
+                "real frequencies, in cm^-1 and positive."
             )
         x.flags.writeable = False
         self.wavenumbers: Array = x
@@ -210,16 +215,29 @@ def paper_label(grid: FrequencyGrid, density: Array, wavenumbers: ArrayLike) -> 
     ndarray, shape (m,)
         In the unit of `density`.
     """
-    from scipy.signal import savgol_filter
-
     counts = np.cumsum(density)
     counts /= counts[-1]
     low, high = grid.wavenumbers[np.searchsorted(counts, [1e-3, 1 - 1e-6])]
     start = PUBLISHED_START if low >= 0 else np.floor(low) - 1.0
     x = np.arange(start, max(high, start + 101.0) + 60.0)
-    smooth = savgol_filter(np.interp(x, grid.wavenumbers, density, left=0.0, right=0.0), 101, 3)
+    smooth = _smoothed(np.interp(x, grid.wavenumbers, density, left=0.0, right=0.0))
     at = np.asarray(wavenumbers, dtype=np.float64)
     return np.asarray(np.maximum(np.interp(at, x, smooth, left=0.0, right=0.0), 0.0))
+
+
+def _smoothed(y: Array) -> Array:
+    """Savitzky-Golay filter of window 101 and order 3, cubic fits at the ends; as scipy's."""
+    inside, end = _savitzky_golay()
+    middle = np.convolve(y, inside, mode="valid")
+    return np.concatenate([end @ y[:101], middle, (end @ y[:-102:-1])[::-1]])
+
+
+@cache
+def _savitzky_golay() -> tuple[Array, Array]:
+    """Weights of the middle of a window (101,), and of its first 50 points (50, 101)."""
+    powers = np.vander(np.linspace(-1.0, 1.0, 101), 4)
+    fit = powers @ np.linalg.pinv(powers)
+    return fit[50], fit[:50]
 
 
 def _frozen(array: Array) -> Array:

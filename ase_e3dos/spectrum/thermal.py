@@ -9,10 +9,15 @@ a batch is a matrix product.
 Near zero a binned density cannot follow the acoustic law g ~ w^2, and at a
 few kelvin nothing else matters. `acoustic="debye"` (the default) replaces the
 density below a cut-off by a w^2 that holds the same number of modes. The
-cut-off is the first grid point below which lie at least `ACOUSTIC_SHARE` of
-the real modes: low enough to touch nothing that shows above a few tens of
-kelvin, high enough for its weight to be known better than its shape.
-`acoustic=None` takes the density as it stands.
+cut-off is the last grid point below which lie at most `ACOUSTIC_SHARE` of the
+real modes (the first point above zero at least): low enough to touch nothing
+that shows above a few tens of kelvin, high enough for its weight to be known
+better than its shape. `acoustic=None` takes the density as it stands.
+
+On the 1,117 stable DFPT spectra, binned to the default model's 10 cm^-1, the
+median deviation from the 1 cm^-1 spectra is 6 % in C_V and 10 % in entropy at
+10 K (7 and 20 % without the repair), 1.4 and 3.6 % at 20 K; see
+tests/spectrum/test_thermal.py.
 """
 
 from __future__ import annotations
@@ -34,8 +39,8 @@ Acoustic = Literal["debye"] | None
 
 QUANTITIES: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy", "internal_energy")
 
-#: Share of the real modes that the acoustic repair replaces at least.
-ACOUSTIC_SHARE = 0.002
+#: Share of the real modes that the acoustic repair replaces at most.
+ACOUSTIC_SHARE = 0.004
 
 #: Imaginary share up to which `imaginary="refuse"` lets a spectrum pass.
 IMAGINARY_TOLERANCE = 0.002
@@ -193,7 +198,7 @@ def thermal_property(
 def checked_temperatures(temperatures: ArrayLike) -> Array:
     """Temperatures as a flat array; SpectrumError where one is negative or not finite."""
     t = np.asarray(temperatures, dtype=np.float64).ravel()
-    if not (np.isfinite(t) & (t >= 0)).all():
+    if not ((t >= 0) & (t < np.inf)).all():
         raise SpectrumError(
             f"Temperatures have to be finite and not negative, in kelvin; got {temperatures!r}."
         )
@@ -230,18 +235,27 @@ class AcousticCut:
 
 
 def _acoustic_cut(grid: FrequencyGrid, densities: Array) -> AcousticCut:
+    """Where the repair ends: the last point with few enough of the real modes below it."""
     start = int(np.searchsorted(grid.wavenumbers, 0.0))
-    first = grid.trapezoid[1] / 2 * densities[:, start] * float(grid.is_split)
-    low = densities[:, start:]
-    real = np.cumsum(low[:, :-1] + low[:, 1:], axis=1) * (grid.trapezoid[1] / 2)
-    real += first[:, None]  # modes between zero and each point after the first
-    points = (real < ACOUSTIC_SHARE * real[:, -1:]).sum(1)
+    half = grid.trapezoid[1] / 2
+    wanted = ACOUSTIC_SHARE * (densities[:, start:].sum(axis=1) * (2 * half))
+    window = 33  # points; few spectra need more
+    while True:
+        low = densities[:, start : start + window]
+        real = np.cumsum((low[:, :-1] + low[:, 1:]) * half, axis=1)
+        if grid.is_split:
+            real += half * low[:, :1]
+        points = (real <= wanted[:, None]).sum(axis=1)
+        if start + window >= len(grid) or points.max(initial=0) < window - 1:
+            break  # the point is inside the window
+        window *= 4
+    points = np.maximum(points - 1, 0)
     rows = np.arange(len(densities))
     modes = real[rows, points]
-    points = points + start + 1
+    points += start + 1
     stop = int(points.max(initial=start)) + 1
-    low = densities[:, start:stop] * (np.arange(start, stop) > points[:, None])
-    return AcousticCut(start, stop, points, modes, densities[rows, points], low)
+    above = densities[:, start:stop] * (np.arange(start, stop) > points[:, None])
+    return AcousticCut(start, stop, points, modes, densities[rows, points], above)
 
 
 def _per_mode(quantity: Quantity, wavenumbers: Array, temperature: float) -> Array:

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum import Calibration, PhononSpectrum, fit_spread
+from ase_e3dos.spectrum.constants import constants
+
+
+def held_out(n, seed):
+    """Residuals with heavy tails whose scale the spread knows in part."""
+    rng = np.random.default_rng(seed)
+    std = rng.lognormal(0, 0.7, n)
+    return rng.standard_t(3, n) * np.hypot(0.5, 2 * std), std
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_coverage_on_new_crystals(level):
+    """Averaged over calibrations: at least the level, and not much more."""
+    covered = []
+    for seed in range(150):
+        spread = fit_spread(*held_out(150, seed))
+        r, s = held_out(400, seed + 10_000)
+        covered.append((np.abs(r) <= spread.half_width(s, level)).mean())
+    assert level - 0.01 < np.mean(covered) < level + 0.03
+
+
+def test_wide_ensembles_get_wide_intervals():
+    spread = fit_spread(*held_out(4000, 1))
+    assert spread.b / spread.a == pytest.approx(4.0, rel=0.3)
+    assert spread.half_width(2.0, 0.9) > 2 * spread.half_width(0.2, 0.9)
+    flat = fit_spread(held_out(100, 2)[0], np.zeros(100))
+    assert flat.b == 0
+    assert flat.half_width([0.0, 9.0], 0.9)[0] == flat.half_width([0.0, 9.0], 0.9)[1] > 0
+
+
+def test_levels_that_the_data_cannot_support_are_refused():
+    spread = fit_spread(*held_out(40, 3))
+    with pytest.raises(SpectrumError, match="20 held-out"):
+        spread.half_width(1.0, 0.99)
+    # between two calibrated levels the wider one holds
+    assert spread.half_width(1.0, 0.81) == spread.half_width(1.0, 0.85)
+    for r, s in ((np.ones(5), np.ones(5)), (np.ones(20), np.ones(19)), ([np.nan] * 20, [1] * 20)):
+        with pytest.raises(SpectrumError, match="10 crystals"):
+            fit_spread(r, s)
+
+
+@pytest.fixture
+def calibration():
+    def spreads(scale):
+        r, s = held_out(200, 4)
+        return fit_spread(scale * r, scale * s)
+
+    return Calibration(
+        {
+            "heat_capacity": {t: spreads(0.01) for t in (100.0, 300.0, 600.0)},
+            "entropy": {t: spreads(0.01 * t / 100) for t in (100.0, 300.0, 600.0)},
+            "free_energy": {t: spreads(0.001 * t / 100) for t in (100.0, 300.0, 600.0)},
+            "mean_wavenumber": {0.0: spreads(1.0)},
+            "density": {0.0: spreads(0.01)},
+        },
+        source="made up",
+    )
+
+
+def test_json_round_trip(calibration, tmp_path):
+    calibration.save(tmp_path / "c.json")
+    again = Calibration.load(tmp_path / "c.json")
+    assert again == calibration
+    assert json.loads((tmp_path / "c.json").read_text())["source"] == "made up"
+    with pytest.raises(SpectrumError, match="damaged"):
+        Calibration.from_dict({"spreads": {"entropy": {"300": {"a": 1}}}})
+
+
+def test_half_widths_between_and_beyond_temperatures(calibration):
+    def width(quantity, t):
+        return float(calibration.half_width(quantity, 1e-9, temperature=t))
+
+    assert width("entropy", 200) == pytest.approx(2 * width("entropy", 100))
+    assert width("heat_capacity", 50) == pytest.approx(width("heat_capacity", 100) / 2)
+    assert width("free_energy", 0) == width("free_energy", 100)
+    assert width("free_energy", 1200) == pytest.approx(2 * width("free_energy", 600))
+    assert width("mean_wavenumber", 5) == width("mean_wavenumber", 500)
+
+
+def test_intervals_of_a_spectrum(spectrum, calibration):
+    spectrum.calibration = calibration
+    for q in ("heat_capacity", "entropy", "free_energy"):
+        low, high = spectrum.interval(q, level=0.9, temperature=300.0)
+        assert low < getattr(spectrum, q)(300.0) < high
+        narrow = spectrum.interval(q, level=0.5)
+        assert low < narrow[0] < narrow[1] < high
+        per_atom = spectrum.per_atom().interval(q)
+        assert per_atom == pytest.approx((low / 2, high / 2))
+    low, high = spectrum.interval("mean_wavenumber")
+    assert (low + high) / 2 == pytest.approx(spectrum.mean_wavenumber)
+    low, high = spectrum.interval("density")
+    assert (low >= 0).all()
+    assert (low <= spectrum.density).all()
+    assert (high > spectrum.density).all()
+
+
+def test_intervals_stay_physical(spectrum, calibration):
+    spectrum.calibration = calibration
+    limit = 6 * constants().gas_constant
+    assert spectrum.interval("heat_capacity", 0.95, 3000.0)[1] <= limit
+    assert spectrum.interval("heat_capacity", 0.95, 1.0)[0] >= 0
+    assert spectrum.interval("entropy", 0.95, 1.0)[0] >= 0
+
+
+def test_no_ensemble_no_interval(spectrum, rock_salt, calibration):
+    alone = PhononSpectrum(
+        spectrum.wavenumbers, spectrum.density, crystal=rock_salt, calibration=calibration
+    )
+    with pytest.raises(SpectrumError, match="uncertainty=True"):
+        alone.interval("heat_capacity")
+    assert alone.density_std is None
+    with pytest.raises(SpectrumError, match="no calibration"):
+        spectrum.interval("heat_capacity")
+    assert spectrum.spread("heat_capacity") > 0
+    with pytest.raises(SpectrumError, match="No error bars"):
+        spectrum.spread("enthalpy")
