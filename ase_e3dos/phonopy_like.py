@@ -136,7 +136,10 @@ class E3DOSPhonopy:
         if name.startswith("_") or not hasattr(Phonopy, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if isinstance(getattr(Phonopy, name), property):
-            return getattr(self._cells, name)  # the cells, and None where phonopy ran nothing
+            try:  # the cells, and None where phonopy ran nothing
+                return getattr(self._cells, name)
+            except RuntimeError as error:
+                raise _not_predicted(f"Phonopy.{name}", _HINTS.get(name, "")) from error
 
         def not_predicted(*_args: Any, **_options: Any) -> Any:
             raise _not_predicted(f"Phonopy.{name}", _HINTS.get(name, ""))
