@@ -1,0 +1,162 @@
+"""What `e3dos predict` prints: a table for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ase_e3dos.errors import E3DOSError, SpectrumError
+from ase_e3dos.spectrum import PhononSpectrum
+
+if TYPE_CHECKING:
+    from ase_e3dos.cli.predict import Outcome, Per
+
+#: Probability of the intervals shown.
+LEVEL = 0.9
+_UNITS = {
+    "mean_wavenumber": "cm^-1",
+    "heat_capacity": "J/(K mol)",
+    "entropy": "J/(K mol)",
+    "free_energy": "kJ/mol",
+    "specific_heat": "J/(K kg)",
+}
+_HEADINGS = {
+    "mean_wavenumber": "mean freq.\ncm^-1",
+    "heat_capacity": "C_V\nJ/(K mol)",
+    "entropy": "S\nJ/(K mol)",
+    "free_energy": "F\nkJ/mol",
+    "specific_heat": "c_V\nJ/(K kg)",
+}
+
+
+def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
+    """Print a row for each structure and temperature, then warnings."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    good = [o for o in outcomes if isinstance(o.result, PhononSpectrum)]
+    if not good:
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption_justify="left")
+    table.add_column("file", overflow="fold")
+    table.add_column("crystal", overflow="fold")
+    table.add_column("sites", justify="right", no_wrap=True)
+    table.add_column(_HEADINGS["mean_wavenumber"], justify="right", no_wrap=True)
+    table.add_column("T\nK", justify="right", no_wrap=True)
+    for name in ("heat_capacity", "entropy", "free_energy", "specific_heat"):
+        table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
+    with_bars = False
+    for outcome in good:
+        spectrum = _view(outcome.result, per)
+        for i, temperature in enumerate(temperatures):
+            row = _values(spectrum, temperature)
+            bars = _intervals(spectrum, temperature)
+            with_bars = with_bars or bool(bars)
+            cells = {name: _with_bar(row[name], bars.get(name)) for name in row}
+            about = (spectrum.crystal.name, spectrum.crystal.formula, str(spectrum.crystal.n_sites))
+            first = [*about, cells["mean_wavenumber"]] if i == 0 else [""] * 4
+            rest = ("heat_capacity", "entropy", "free_energy", "specific_heat")
+            values = [*first, f"{temperature:g}", *(cells[name] for name in rest)]
+            table.add_row(*(Text(v) for v in values))
+    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
+    console.print(table)
+    mole = {"cell": "cells", "formula": "formula units", "atom": "atoms"}[per.value]
+    notes = [f"model {good[0].result.model}; C_V, S and F per mole of {mole}"]
+    if with_bars:
+        notes.append(f"± half a calibrated {LEVEL:.0%} interval")
+    console.print(Text("; ".join(notes), style="dim"))
+    for outcome in good:
+        for warning in outcome.warnings:
+            console.print(Text(f"warning: {warning}", style="yellow"))
+
+
+def print_json(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
+    """Print one JSON object with a list of structures, failed ones included."""
+    content = {
+        "units": {**_UNITS, "density": "states/THz", "wavenumbers": "cm^-1", "temperature": "K"},
+        "per": per.value,
+        "interval_level": LEVEL,
+        "structures": [_plain(o, temperatures, per) for o in outcomes],
+    }
+    typer.echo(json.dumps(content, indent=1, allow_nan=False))
+
+
+def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, Any]:
+    result = outcome.result
+    if isinstance(result, E3DOSError):
+        return {
+            "file": outcome.source,
+            "error": {"type": type(result).__name__, "message": str(result)},
+        }
+    spectrum = _view(result, per)
+    thermal = []
+    for temperature in temperatures:
+        values = _values(spectrum, temperature)
+        mean = values.pop("mean_wavenumber")
+        intervals = _intervals(spectrum, temperature)
+        mean_interval = intervals.pop("mean_wavenumber", None)
+        thermal.append({"temperature": temperature, **values, "intervals": intervals})
+    std = spectrum.density_std
+    return {
+        "file": outcome.source,
+        "name": spectrum.crystal.name,
+        "formula": spectrum.crystal.formula,
+        "n_sites": spectrum.crystal.n_sites,
+        "model": spectrum.model,
+        "mean_wavenumber": mean,
+        "mean_wavenumber_interval": mean_interval,
+        "imaginary_fraction": spectrum.imaginary_fraction,
+        "thermal": thermal,
+        "warnings": [{"type": type(w).__name__, "message": str(w)} for w in outcome.warnings],
+        "wavenumbers": spectrum.wavenumbers.tolist(),
+        "density": spectrum.density.tolist(),
+        "density_std": None if std is None else std.tolist(),
+    }
+
+
+def _view(result: Any, per: Per) -> PhononSpectrum:
+    spectrum: PhononSpectrum = result
+    if per.value == "atom":
+        return spectrum.per_atom()
+    return spectrum.per_formula_unit() if per.value == "formula" else spectrum
+
+
+def _values(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
+    return {
+        "mean_wavenumber": spectrum.mean_wavenumber,
+        "heat_capacity": spectrum.heat_capacity(temperature),
+        "entropy": spectrum.entropy(temperature),
+        "free_energy": spectrum.free_energy(temperature),
+        "specific_heat": spectrum.specific_heat(temperature),
+    }
+
+
+def _intervals(spectrum: PhononSpectrum, temperature: float) -> dict[str, list[float]]:
+    """Calibrated intervals of the quantities and at the temperatures that have one."""
+    if spectrum.members is None or spectrum.calibration is None:
+        return {}
+    found: dict[str, list[float]] = {}
+    for name in ("mean_wavenumber", "heat_capacity", "entropy", "free_energy"):
+        try:
+            low, high = spectrum.interval(name, LEVEL, temperature)
+        except SpectrumError:  # not calibrated at this temperature
+            continue
+        found[name] = [float(low), float(high)]
+    if "heat_capacity" in found:
+        per_kilogram = 1000.0 / spectrum.molar_mass
+        found["specific_heat"] = [x * per_kilogram for x in found["heat_capacity"]]
+    return found
+
+
+def _with_bar(value: float, interval: list[float] | None) -> str:
+    """As many digits as mean something: two of the error bar, four without one."""
+    if interval is None:
+        return f"{value:#.4g}".rstrip(".") if 1e-3 < abs(value) < 1e4 else f"{value:.0f}"
+    half = max(value - interval[0], interval[1] - value)
+    digits = 2 if half < 0.1 else 1 if half < 10 else 0
+    return f"{value:.{digits}f} ±{half:.{digits}f}"
