@@ -193,8 +193,9 @@ class Model:
                 return self._crystal_spectra(graph, networks, names)
             total: Tensor | None = None
             spectra = []
+            basis = networks[0].edge_functions(graph)
             for network in networks:
-                sites = network(graph, self.source).exp()
+                sites = network(graph, self.source, basis).exp()
                 spectra.append(mean_over_sites(sites, graph))
                 total = sites if total is None else total + sites
             assert total is not None

@@ -151,7 +151,25 @@ class SiteNetwork(nn.Module):
         """Settings as JSON-plain values."""
         return asdict(self.settings)
 
-    def forward(self, batch: GraphBatch, source: int | Tensor = 0) -> Tensor:
+    def edge_functions(self, batch: GraphBatch) -> list[EdgeBasis]:
+        """Radial functions times harmonics of each block, the same for all layers.
+
+        They depend on the settings alone, so that the members of an ensemble share them.
+        """
+        return [
+            edge_basis(
+                spherical_harmonics(b.vectors, b.lengths, self.settings.l_max),
+                self.basis(b.lengths) * b.mask.unsqueeze(-1),
+            )
+            for b in batch.blocks
+        ]
+
+    def forward(
+        self,
+        batch: GraphBatch,
+        source: int | Tensor = 0,
+        basis: list[EdgeBasis] | None = None,
+    ) -> Tensor:
         """Logarithm of each site's weight in each bin.
 
         Parameters
@@ -160,6 +178,8 @@ class SiteNetwork(nn.Module):
             Crystals and encoder features of shape (n_nodes, n_features).
         source
             Data source that the spectra speak for: one index, or one for each crystal.
+        basis
+            `edge_functions` of the batch, if at hand.
 
         Returns
         -------
@@ -172,13 +192,8 @@ class SiteNetwork(nn.Module):
             )
         # log(20 Å^3) is a typical volume per site: the context is then of order one.
         context = torch.cat([self.source(source), batch.crystal_scalars - 3.0], dim=1)
-        basis = [
-            edge_basis(
-                spherical_harmonics(b.vectors, b.lengths, self.settings.l_max),
-                self.basis(b.lengths) * b.mask.unsqueeze(-1),
-            )
-            for b in batch.blocks
-        ]
+        if basis is None:
+            basis = self.edge_functions(batch)
         x = self.embedding(batch.features * self.get_buffer("feature_scale"))
         features: Features = {"0e": x.unsqueeze(1)}
         for layer in self.layers:
