@@ -65,6 +65,11 @@ class Predictor:
             Calibration.from_dict(header.calibration) if header.calibration else None
         )
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """Error model of the ensemble, if the weights carry one."""
+        return self._calibration
+
     def _check_encoder(self, encoder: Encoder) -> None:
         header = self.model.header
         if encoder.n_features != header.settings["n_features"]:
