@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,11 @@ class Crystal:
                 value.setflags(write=False)
             object.__setattr__(self, field, value)
 
+    def _renamed(self, name: str) -> Crystal:
+        crystal = object.__new__(Crystal)
+        crystal._fill((*self.__getstate__()[:-1], name))
+        return crystal
+
     def __getstate__(self) -> tuple[Any, ...]:
         return tuple(getattr(self, field) for field in self.__slots__)
 
@@ -184,7 +189,7 @@ class Crystal:
         if isinstance(obj, Atoms):
             return crystal_from_atoms(obj, name or "")
         if isinstance(obj, Crystal):
-            return obj if name is None or name == obj.name else replace_name(obj, name)
+            return obj if name is None or name == obj.name else obj._renamed(name)
         if isinstance(obj, (str, PathLike)):
             from ase_e3dos.structure_files import read_crystal
 
@@ -284,11 +289,6 @@ class Crystal:
         from ase_e3dos.structure_objects import atoms_from_crystal
 
         return atoms_from_crystal(self)
-
-
-def replace_name(crystal: Crystal, name: str) -> Crystal:
-    """Return the same crystal under another name."""
-    return replace(crystal, name=name)
 
 
 def read_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:

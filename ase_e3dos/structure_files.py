@@ -2,7 +2,8 @@
 
 ASE reads first, because it is quick and streams. CIF files with mixed or partly occupied sites go
 to pymatgen (ASE's reader keeps only one of two labels with the same element on a site), and so
-does whatever ASE cannot read. Pymatgen's JSON and phonopy's YAML files are recognised.
+does whatever ASE cannot read; what pymatgen refuses of them is put together here, label by label.
+Pymatgen's JSON and phonopy's YAML files are recognised.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structure_objects import crystal_from_sites
 
 __all__ = ["iter_crystals", "read_crystal"]
 
@@ -53,14 +55,10 @@ def _iter_named(path: Path, label: str) -> Iterator[Crystal]:
     first = next(structures)
     second = next(structures, None)
     if second is None:
-        yield _as_crystal(first, label)
+        yield Crystal.from_any(first, label)
         return
     for i, structure in enumerate(chain([first, second], structures)):
-        yield _as_crystal(structure, f"{label}[{i}]")
-
-
-def _as_crystal(structure: Any, label: str) -> Crystal:
-    return Crystal.from_any(structure, label)
+        yield Crystal.from_any(structure, f"{label}[{i}]")
 
 
 def _check_file(path: Path, label: str) -> None:
@@ -92,7 +90,7 @@ def _opened(path: Path, label: str) -> Iterator[Any]:
             if first is None:
                 complaints.append(f"{who}: no structure found")
                 continue
-            _as_crystal(first, label)
+            first = Crystal.from_any(first, label)
         except CrystalError as error:
             refused = refused or error
         except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
@@ -130,7 +128,11 @@ def _readers(path: Path) -> list[tuple[str, Reader]]:
     if suffixes & {".json"}:
         return [("pymatgen", _read_pymatgen_json), ("ASE", _read_ase)]
     if suffixes & {".cif", ".mcif"}:
-        return [("ASE", _read_ordered_cif), ("pymatgen", _read_pymatgen_cif), ("ASE", _read_ase)]
+        return [
+            ("ASE", _read_ordered_cif),
+            ("pymatgen", _read_pymatgen_cif),
+            ("label by label", _read_cif_labels),
+        ]
     return [("ASE", _read_ase), ("pymatgen", _read_pymatgen)]
 
 
@@ -148,6 +150,33 @@ def _read_ordered_cif(path: Path) -> Iterator[Any]:
             if any(p != 1 for p in content.values()) or len(content) > 1:
                 return iter(())
     return iter(images)
+
+
+def _read_cif_labels(path: Path) -> Iterator[Any]:
+    """Each label by itself: for what both readers mix up, such as H and D on one site."""
+    from ase.io.cif import parse_cif
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path)) as stream:
+        for block in parse_cif(stream):
+            if not block.has_structure():
+                continue
+            labels = block.get_unsymmetrized_structure()
+            occupancies = block.get("_atom_site_occupancy") or [1.0] * len(labels)
+            group = block.get_spacegroup(True)
+            scaled: list[Any] = []
+            sites = []
+            for atom, mass, position, occupancy in zip(
+                labels,
+                labels.get_masses(),
+                labels.get_scaled_positions(wrap=False),
+                occupancies,
+                strict=True,
+            ):
+                images, _ = group.equivalent_sites([position], onduplicates="keep", symprec=1e-3)
+                scaled.extend(images)
+                sites += [[(int(atom.number), float(occupancy), float(mass))]] * len(images)
+            yield crystal_from_sites(labels.cell.array, scaled, sites, str(path))
 
 
 def _read_pymatgen_cif(path: Path) -> Iterator[Any]:
@@ -198,7 +227,9 @@ def _read_phonopy(path: Path) -> Iterator[Any]:
 def _angstrom(calculator: str | None) -> float:
     """Unit of length of a calculator's phonopy files, in Å."""
     try:
-        from phonopy.physical_units import get_calculator_physical_units as units
+        from phonopy.physical_units import get_calculator_physical_units
     except ImportError:  # phonopy 3
-        from phonopy.interface.calculator import get_default_physical_units as units
-    return float(units(calculator)["distance_to_A"])
+        from phonopy.interface.calculator import get_default_physical_units
+
+        return float(get_default_physical_units(calculator)["distance_to_A"])
+    return float(get_calculator_physical_units(calculator).distance_to_A)

@@ -13,7 +13,7 @@ from ase_e3dos.errors import CrystalError
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["atoms_from_crystal", "crystal_from_atoms", "crystal_from_object"]
+__all__ = ["atoms_from_crystal", "crystal_from_atoms", "crystal_from_object", "crystal_from_sites"]
 
 _HYDROGEN_ISOTOPES = {"D": 2.01410178, "T": 3.01604928}
 """Masses in amu of the isotopes that have a symbol of their own."""
@@ -46,7 +46,7 @@ def crystal_from_atoms(atoms: Atoms, name: str = "") -> Crystal:
         scaled = atoms.positions  # Crystal refuses the cell
     if "occupancy" in atoms.info and len(atoms):
         sites = _occupied_sites(atoms, name or atoms.get_chemical_formula())
-        return _crystal_from_sites(cell, scaled, sites, name)
+        return crystal_from_sites(cell, scaled, sites, name)
     masses = atoms.arrays.get("masses")
     return Crystal(cell, scaled, np.arange(len(atoms)), atoms.numbers, None, masses, name)
 
@@ -163,7 +163,7 @@ def _crystal_from_pymatgen(structure: Any, name: str) -> Crystal:
         sites.append([(z, p, m) for z, m, p in species])
     cell = structure.lattice.matrix
     scaled = structure.frac_coords
-    return _crystal_from_sites(cell, scaled, sites, name)
+    return crystal_from_sites(cell, scaled, sites, name)
 
 
 def _bare_symbol(species: Any) -> str:
@@ -188,13 +188,14 @@ def _crystal_from_phonopy(cell: Any, name: str) -> Crystal:
             ratio = float(mass) / average
             ratio = 1.0 if abs(ratio - 1.0) <= ISOTOPE_TOLERANCE else ratio
             sites.append([(z, float(p), m * ratio) for z, m, p in parts])
-        return _crystal_from_sites(cell.cell, cell.scaled_positions, sites, name)
+        return crystal_from_sites(cell.cell, cell.scaled_positions, sites, name)
     numbers = cell.numbers
     site = np.arange(len(numbers))
     return Crystal(cell.cell, cell.scaled_positions, site, numbers, None, cell.masses, name)
 
 
-def _crystal_from_sites(cell: Any, scaled: Any, sites: list[Site], name: str) -> Crystal:
+def crystal_from_sites(cell: Any, scaled: Any, sites: list[Site], name: str) -> Crystal:
+    """Crystal from the species of each site; partly occupied sites at one place are merged."""
     scaled = np.array(scaled, dtype=np.float64).reshape(-1, 3)
     if any(sum(p for _, p, _ in site) < 1 - 1e-9 for site in sites):
         scaled, sites = _merged(np.asarray(cell, dtype=np.float64), scaled, sites)
