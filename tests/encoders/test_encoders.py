@@ -1,0 +1,135 @@
+"""The two encoders of the paper, the choice between them, and the conformance kit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ase_e3dos.crystal import STANDARD_MASSES, Crystal
+from ase_e3dos.encoders import AlloyMultiHot, Encoder, MassOneHot, encode_batch, encoder_for
+from ase_e3dos.errors import DisorderError, EncoderError
+from ase_e3dos.plugins import EncoderSpec, PluginRegistry
+from ase_e3dos.testing import check_encoder, sample_crystals
+
+
+def site(numbers, fractions=None, masses=None):
+    cell, sites = 4.0 * np.eye(3), [0] * len(numbers)
+    return Crystal(cell, [[0, 0, 0]], sites, numbers, fractions, masses)
+
+
+@pytest.mark.parametrize("encoder", [MassOneHot(), AlloyMultiHot()])
+def test_encoders_keep_the_contract(encoder):
+    assert isinstance(encoder, Encoder)
+    assert "mixed sites" in check_encoder(encoder, elements=range(1, 119))
+
+
+@given(st.integers(1, 118), st.integers(1, 118), st.integers(1, 999))
+def test_equation_one(a, b, permille):
+    p = permille / 1000
+    expected = np.zeros(118)
+    expected[a - 1] += p * STANDARD_MASSES[a]
+    expected[b - 1] += (1 - p) * STANDARD_MASSES[b]
+    features = AlloyMultiHot().encode(site([a, b], [p, 1 - p]))
+    np.testing.assert_allclose(features, [expected], rtol=1e-6)
+
+
+def test_alloy_encoder_equals_one_hot_for_pure_sites():
+    for crystal in sample_crystals():
+        np.testing.assert_array_equal(AlloyMultiHot().encode(crystal), MassOneHot().encode(crystal))
+
+
+def test_isotopes_keep_the_features_of_the_element():
+    heavy, light = site([1], None, [2.014]), site([1])
+    np.testing.assert_array_equal(MassOneHot().encode(heavy), MassOneHot().encode(light))
+    both = site([1, 1], [0.5, 0.5], [1.008, 2.014])
+    np.testing.assert_array_equal(AlloyMultiHot().encode(both), AlloyMultiHot().encode(light))
+
+
+@pytest.mark.filterwarnings("ignore::ase_e3dos.errors.PartialOccupationWarning")
+@pytest.mark.parametrize(("numbers", "fractions"), [([14, 32], [0.5, 0.5]), ([14], [0.9])])
+def test_one_hot_refuses_mixed_and_partial_sites_and_names_the_way_out(numbers, fractions):
+    crystal = site(numbers, fractions)
+    with pytest.raises(DisorderError, match="alloy_multi_hot") as caught:
+        MassOneHot().encode(crystal)
+    assert crystal.name in str(caught.value)
+
+
+def test_choice_of_encoder():
+    registry = PluginRegistry(plugins=[])
+    pure, mixed = site([14]), site([14, 32], [0.5, 0.5])
+    assert encoder_for(pure, "mass_one_hot", registry).name == "mass_one_hot"
+    assert encoder_for(mixed, "mass_one_hot", registry).name == "alloy_multi_hot"
+    assert encoder_for(pure, "alloy_multi_hot", registry).name == "alloy_multi_hot"
+    with pytest.raises(EncoderError, match="mass_one_hot"):
+        encoder_for(pure, "mass_one_hott", registry)
+
+
+def test_batch_of_none_and_of_wrong_shapes():
+    assert encode_batch(AlloyMultiHot(), []).shape == (0, 118)
+
+    class Short(AlloyMultiHot):
+        n_features = 119
+
+    with pytest.raises(EncoderError, match="shape"):
+        encode_batch(Short(), [site([3])])
+
+
+class Faulty:
+    """An encoder with a fault that the kit must find."""
+
+    name, version, n_features, accepts_mixed = "faulty", 1, 118, False
+
+    def __init__(self, fault):
+        self.fault = fault
+
+    def settings(self):
+        return {"fault": {1}} if self.fault == "settings" else {"fault": self.fault}
+
+    def encode(self, crystal):
+        if self.fault != "mixed sites" and not crystal.is_ordered:
+            raise DisorderError("mixed")
+        x = AlloyMultiHot().encode(crystal)
+        if self.fault == "array":
+            return x.astype(float)
+        if self.fault == "elements":
+            return np.zeros_like(x)
+        if self.fault == "isotopes":
+            x[range(len(x)), crystal.numbers - 1] = crystal.masses
+        for fault, extra in (
+            ("rotation", crystal.cell[0, 0]),
+            ("translation", crystal.scaled_positions[:, 0]),
+            ("permutation", np.arange(crystal.n_sites)),
+            ("supercell", crystal.volume),
+        ):
+            if self.fault == fault:
+                x[:, 117] = extra
+        return x
+
+
+FAULTS = (
+    *("array", "elements", "isotopes", "rotation", "translation", "permutation", "supercell"),
+    *("settings", "mixed sites"),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_kit_finds_faults(fault):
+    with pytest.raises(EncoderError, match=rf"\n  {fault}: "):
+        check_encoder(Faulty(fault))
+
+
+def test_the_kit_compares_spec_and_encoder():
+    assert "spec" in check_encoder(EncoderSpec(name="mass_one_hot", factory=MassOneHot))
+    with pytest.raises(EncoderError, match="accepts_mixed = True"):
+        check_encoder(EncoderSpec(name="mass_one_hot", factory=MassOneHot, accepts_mixed=True))
+    with pytest.raises(EncoderError, match="is no encoder"):
+        check_encoder(object())
+
+
+def test_encoding_follows_the_order_of_sites_of_the_source():
+    atoms = bulk("NaCl", "rocksalt", a=5.6)[[1, 0]]
+    features = MassOneHot().encode(Crystal.from_any(atoms))
+    assert features.argmax(axis=1).tolist() == [16, 10]
