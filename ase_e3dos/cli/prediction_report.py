@@ -50,9 +50,10 @@ def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) ->
     table.add_column("T\nK", justify="right", no_wrap=True)
     for name in ("heat_capacity", "entropy", "free_energy", "specific_heat"):
         table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
-    with_bars = False
+    with_bars, model = False, ""
     for outcome in good:
         spectrum = _view(outcome.result, per)
+        model = spectrum.model
         for i, temperature in enumerate(temperatures):
             row = _values(spectrum, temperature)
             bars = _intervals(spectrum, temperature)
@@ -66,7 +67,7 @@ def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) ->
     console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
     console.print(table)
     mole = {"cell": "cells", "formula": "formula units", "atom": "atoms"}[per.value]
-    notes = [f"model {good[0].result.model}; C_V, S and F per mole of {mole}"]
+    notes = [f"model {model}; C_V, S and F per mole of {mole}"]
     if with_bars:
         notes.append(f"± half a calibrated {LEVEL:.0%} interval")
     console.print(Text("; ".join(notes), style="dim"))
