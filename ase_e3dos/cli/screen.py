@@ -1,0 +1,89 @@
+"""`e3dos screen`: any number of structures into a directory of Parquet shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("screen")(screen_command)
+
+
+def screen_command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Structure files, directories or globs; extended XYZ, trajectories, ase.db, JSON "
+            "lines of pymatgen structures, Parquet.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory for the Parquet shards.")
+    ],
+    model: Annotated[str, typer.Option(help="Model, or path of a weights file.")] = "default",
+    device: Annotated[
+        str,
+        typer.Option(help="auto takes every GPU, or the CPU; cpu, cuda:1, cuda:0,cuda:1."),
+    ] = "auto",
+    encoder: Annotated[str | None, typer.Option(help="Encoder; the model's own by default.")] = None,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--temperature", "-t", help="In K (293.15); given several times: list columns."
+        ),
+    ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option(help="Run the whole ensemble, for error bars.")
+    ] = True,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Worker processes for each device; with --dask, workers or jobs."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Dask scheduler (tcp://host:8786 or its file), local, or slurm."
+        ),
+    ] = None,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Compute rows with an error again.")
+    ] = False,
+    shard_size: Annotated[int, typer.Option(min=1, help="Rows in one shard at most.")] = 10_000,
+) -> None:
+    """Screen crystals: one row each in a Parquet dataset.
+
+    Run the same command again after any interruption: it goes on where it stopped.
+    """
+    from ase_e3dos.screening import PAPER_TEMPERATURE, screen
+
+    temperatures = temperature or [PAPER_TEMPERATURE]
+    try:
+        summary = screen(
+            inputs,
+            output,
+            model=model,
+            device=device,
+            encoder=encoder,
+            uncertainty=uncertainty,
+            temperature=temperatures[0] if len(temperatures) == 1 else temperatures,
+            processes=processes,
+            dask=dask,
+            progress=True,
+            retry_errors=retry_errors,
+            shard_size=shard_size,
+        )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"stopped; what was computed is in {output}. Run the same command to go on.", err=True
+        )
+        raise typer.Exit(130) from None
+    speed = f" in {summary.seconds:.1f} s ({summary.rate:,.0f}/s)" if summary.new else ""
+    typer.echo(
+        f"{summary.output}: {summary.total} structures, {summary.new} new{speed}, "
+        f"{summary.skipped} already there, {summary.failed} failed"
+    )

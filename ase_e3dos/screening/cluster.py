@@ -1,0 +1,158 @@
+"""Dask clusters: one that runs, one on this machine, or jobs of SLURM."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase_e3dos.errors import MissingExtraError, ScreeningError
+from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.screening.workers import Chunk, compute_chunk
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Seconds to wait for a scheduler.
+_TIMEOUT = 20.0
+
+
+class DaskPool:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    address
+        Of a running scheduler ("tcp://host:8786"), its scheduler file, "local" for a cluster on
+        this machine, or "slurm" for jobs as the user's dask-jobqueue configuration describes them.
+    processes
+        Workers to start for "local", jobs for "slurm".
+    device
+        On which a worker predicts; "auto" takes its first GPU if it has one.
+
+    Raises
+    ------
+    MissingExtraError
+        Dask, or dask-jobqueue, is not installed.
+    ScreeningError
+        No scheduler answers.
+    """
+
+    #: Dask itself gives the chunks of a dead worker to others, and reports those that killed several.
+    die_together = False
+
+    def __init__(
+        self, address: str, processes: int | None = None, device: str = "auto"
+    ) -> None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise MissingExtraError(
+                "screening on a cluster needs Dask. Install it with `pip install "
+                "ase-e3dos[screening]`."
+            ) from error
+        self._device = device
+        self._cluster = self._started(address, processes)
+        target: dict[str, Any] = {"address": self._cluster or address}
+        if self._cluster is None and Path(address).is_file():
+            target = {"scheduler_file": address}
+        try:
+            self._client = Client(**target, timeout=_TIMEOUT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ScreeningError(
+                f"no Dask scheduler answers at {address!r} ({error}). Start one with `dask "
+                "scheduler`, give the address that it prints, or 'local'."
+            ) from error
+        self._futures: dict[Future[Any], Any] = {}
+
+    @property
+    def n_workers(self) -> int:
+        """Threads of all workers that are there now; one at least, so that work waits for them."""
+        threads = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(sum(w["nthreads"] for w in threads), 1)
+
+    @staticmethod
+    def _started(address: str, processes: int | None) -> Any:
+        if address == "local":
+            from distributed import LocalCluster
+
+            return LocalCluster(
+                n_workers=processes, threads_per_worker=1, dashboard_address=None
+            )
+        if address == "slurm":
+            try:
+                from dask_jobqueue import SLURMCluster
+            except ImportError as error:
+                raise MissingExtraError(
+                    "SLURM jobs need dask-jobqueue. Install it with `pip install "
+                    "ase-e3dos[slurm]`."
+                ) from error
+            try:
+                cluster = SLURMCluster()
+            except (TypeError, ValueError) as error:
+                raise ScreeningError(
+                    f"dask-jobqueue cannot describe the SLURM jobs ({error}). Give cores, memory, "
+                    "queue and walltime in ~/.config/dask/jobqueue.yaml."
+                ) from error
+            cluster.scale(jobs=processes or 1)
+            return cluster
+        return None
+
+    def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
+        """Start a chunk; Dask gives it to another worker if its worker dies."""
+        task = self._client.submit(
+            _compute_on_worker, chunk.entries, settings, self._device, pure=False
+        )
+        future: Future[Any] = Future()
+        self._futures[future] = task
+        task.add_done_callback(lambda done: self._finish(future, done))
+        return future
+
+    def _finish(self, future: Future[Any], task: Any) -> None:
+        self._futures.pop(future, None)
+        if future.cancelled():
+            return
+        try:
+            if task.status == "finished":
+                future.set_result(task.result())
+            elif task.status == "error":
+                future.set_exception(task.exception())
+            else:
+                future.set_exception(
+                    ScreeningError(
+                        "the Dask cluster gave up a piece of work (is the scheduler still there?). "
+                        "Run the same command again: it goes on where it stopped."
+                    )
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to the future
+            future.set_exception(error)
+
+    def is_worker_death(self, error: BaseException) -> bool:
+        """Whether several workers died with the chunk."""
+        from distributed.scheduler import KilledWorker
+
+        return isinstance(error, KilledWorker)
+
+    def recover(self) -> None:
+        """Nothing to do: nannies and the queue start workers again."""
+
+    def close(self) -> None:
+        """Leave the cluster; stop it if it was started here."""
+        for task in list(self._futures.values()):
+            task.cancel()
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _compute_on_worker(entries: list[Any], settings: ScreenSettings, device: str) -> list[pa.RecordBatch]:
+    import warnings
+
+    import torch
+
+    from ase_e3dos.errors import PartialOccupationWarning
+
+    warnings.simplefilter("ignore", PartialOccupationWarning)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+    return compute_chunk(entries, settings, device)

@@ -1,0 +1,140 @@
+"""Entries of a screening run: an id, a crystal or the error in its place, and what they hash to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.crystal import Crystal
+
+#: Entries looked up together; a slow source is not held back longer than `BLOCK_SECONDS`.
+BLOCK_SIZE = 256
+BLOCK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One structure of the input.
+
+    Attributes
+    ----------
+    id
+        What the user calls it; unique within a run.
+    crystal
+        The crystal, or the error that says why there is none.
+    content
+        Hash of the crystal (or of the error's text), 32 hexadecimal digits.
+    """
+
+    id: str
+    crystal: Crystal | Exception
+    content: str
+
+
+def content_hash(crystal: Crystal | Exception) -> str:
+    """Hash of what a prediction depends on: cell, positions, species, fractions, masses.
+
+    Equal for crystals that differ by less than about 1e-9 Å, whatever they are called.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = blake2b(digest_size=16)
+    if isinstance(crystal, Exception):
+        digest.update(error_text(crystal).encode())
+        return digest.hexdigest()
+    # Adding zero turns -0.0, which has other bytes, into 0.0.
+    digest.update((np.round(crystal.cell, 9) + 0.0).tobytes())
+    digest.update((np.round(crystal.scaled_positions, 9) + 0.0).tobytes())
+    digest.update(crystal.species_site.tobytes())
+    digest.update(crystal.species_number.tobytes())
+    digest.update(crystal.species_fraction.tobytes())
+    digest.update(crystal.species_mass.tobytes())
+    return digest.hexdigest()
+
+
+def error_text(error: BaseException) -> str:
+    """What stands in the column `error`: the kind of error and its message."""
+    return f"{type(error).__name__}: {error}"
+
+
+def key_of(*parts: str) -> int:
+    """64-bit hash of some strings."""
+    return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=8).digest(), "little")
+
+
+class KeySet:
+    """A set of 64-bit keys in 8 bytes each, filled and asked by the block.
+
+    A million ids take 8 MB, where a set of strings takes over 100. (Two of a million random
+    keys are equal with a probability of 3e-8.)
+    """
+
+    def __init__(self, keys: NDArray[np.uint64] | None = None) -> None:
+        self._runs: list[NDArray[np.uint64]] = []
+        if keys is not None:
+            self.add(keys)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs))
+
+    def contains(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of the keys are there, shape as `keys`."""
+        found = np.zeros(len(keys), dtype=bool)
+        for run in self._runs:
+            place = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            found |= run[place] == keys
+        return found
+
+    def add(self, keys: NDArray[np.uint64]) -> None:
+        """Add keys; those that are there already do no harm."""
+        new = np.unique(keys[~self.contains(keys)])
+        if len(new) == 0:
+            return
+        self._runs.append(new)
+        # Sorted runs of falling length, so that there are few and each is merged seldom.
+        while len(self._runs) > 1 and len(self._runs[-1]) * 2 > len(self._runs[-2]):
+            last = self._runs.pop()
+            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
+
+
+def with_unique_ids(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Blocks of entries in order; the second one of an id gets "#2" behind it, and so on.
+
+    Every input then has a row of its own, and the same one each time the input is read.
+    """
+    seen = KeySet()
+    repeated: dict[str, int] = {}
+    for block in _blocks(entries):
+        keys = np.array([key_of(e.id) for e in block], dtype=np.uint64)
+        old = seen.contains(keys)
+        if old.any() or len(np.unique(keys)) < len(keys):
+            here: set[str] = set()
+            for k, entry in enumerate(block):
+                if old[k] or entry.id in here:
+                    repeated[entry.id] = repeated.get(entry.id, 1) + 1
+                    new_id = f"{entry.id}#{repeated[entry.id]}"
+                    block[k] = Entry(new_id, entry.crystal, entry.content)
+                here.add(entry.id)
+        seen.add(keys)
+        yield block
+
+
+def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    block: list[Entry] = []
+    began = time.monotonic()
+    for entry in entries:
+        block.append(entry)
+        if len(block) >= BLOCK_SIZE or time.monotonic() - began > BLOCK_SECONDS:
+            yield block
+            block = []
+            began = time.monotonic()
+    if block:
+        yield block

@@ -1,0 +1,290 @@
+"""Entries -> record batches: graphs are built in a thread while the network runs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import E3DOSError, PartialOccupationWarning, PredictionError
+from ase_e3dos.graph import CrystalGraph, GraphBatch
+from ase_e3dos.predictor import EDGE_BUDGET, Predictor
+from ase_e3dos.screening.entries import Entry
+from ase_e3dos.screening.rows import RowBuilder
+from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.trust import assess
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Structures of one batch at most, however small.
+MAX_STRUCTURES = 1024
+#: Rows of one record batch: enough for array arithmetic to pay.
+ROWS = 512
+#: Batches that may wait for the network.
+_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """Graphs that go through the network together, joined already, and entries without one."""
+
+    entries: list[Entry]
+    graphs: list[CrystalGraph]
+    joined: GraphBatch | E3DOSError | None
+    failed: list[tuple[Entry, Exception]]
+
+
+class EdgeBudget:
+    """Edges in one batch; halved whenever memory does not suffice.
+
+    Parameters
+    ----------
+    predictor
+        Its device sets the start.
+    edges
+        Start instead of it.
+    """
+
+    def __init__(self, predictor: Predictor, edges: int | None = None) -> None:
+        self.edges = edges or EDGE_BUDGET[predictor.model.device.type]
+
+    def halve(self) -> None:
+        """Half of it from now on, one thousand at least."""
+        self.edges = max(self.edges // 2, 1000)
+
+
+def evaluate(
+    entries: Iterable[Entry],
+    predictor: Predictor,
+    settings: ScreenSettings,
+    budget: EdgeBudget | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Predict entries, nearly in order; what fails is a row with its error.
+
+    Parameters
+    ----------
+    entries
+        Any number; a few batches are in memory at a time.
+    predictor
+        Of the settings' model.
+    settings
+        Of the run.
+    budget
+        Kept between calls, so that a device that ran out of memory once is spared.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Of about 512 rows.
+    """
+    budget = budget or EdgeBudget(predictor)
+    rows = RowBuilder(settings, predictor.model.wavenumbers, predictor.calibration)
+    prepared = _prepared(entries, predictor, budget)
+    for batch in _ahead(prepared):
+        for entry, error in batch.failed:
+            rows.add_error(entry, error)
+        if batch.graphs:
+            _predict(batch.entries, batch.graphs, batch.joined, predictor, budget, rows)
+        if len(rows) >= ROWS:
+            yield rows.build()
+    if len(rows):
+        yield rows.build()
+
+
+def _prepared(
+    entries: Iterable[Entry], predictor: Predictor, budget: EdgeBudget
+) -> Iterator[PreparedBatch]:
+    """Batches under the edge budget."""
+    good: list[Entry] = []
+    graphs: list[CrystalGraph] = []
+    failed: list[tuple[Entry, Exception]] = []
+    edges = 0
+    for entry in entries:
+        graph = _graph(entry, predictor)
+        if not isinstance(graph, CrystalGraph):
+            failed.append((entry, graph))
+        full = isinstance(graph, CrystalGraph) and edges + graph.n_edges > budget.edges
+        if (good and full) or len(good) + len(failed) >= MAX_STRUCTURES:
+            yield _batch(good, graphs, failed, predictor)
+            good, graphs, failed, edges = [], [], [], 0
+        if isinstance(graph, CrystalGraph):
+            good.append(entry)
+            graphs.append(graph)
+            edges += graph.n_edges
+    if good or failed:
+        yield _batch(good, graphs, failed, predictor)
+
+
+def _batch(
+    good: list[Entry],
+    graphs: list[CrystalGraph],
+    failed: list[tuple[Entry, Exception]],
+    predictor: Predictor,
+) -> PreparedBatch:
+    joined: GraphBatch | E3DOSError | None = None
+    if graphs:
+        try:
+            joined = predictor.collated(graphs)
+        except Exception as error:  # noqa: BLE001 - an encoder may raise anything; others go on
+            joined = PredictionError(f"the features could not be made ({error!r}).")
+    return PreparedBatch(good, graphs, joined, failed)
+
+
+def _graph(entry: Entry, predictor: Predictor) -> CrystalGraph | Exception:
+    if not isinstance(entry.crystal, Crystal):
+        return entry.crystal
+    try:
+        return predictor.graph(entry.crystal)
+    except Exception as error:  # noqa: BLE001 - an encoder may raise anything; others go on
+        return PredictionError(f"{entry.id}: no graph could be made ({error!r}).")
+
+
+def _ahead(batches: Iterator[PreparedBatch]) -> Iterator[PreparedBatch]:
+    """Run a generator in a thread, a few items ahead of the consumer."""
+    waiting: queue.Queue[PreparedBatch | BaseException | None] = queue.Queue(_AHEAD)
+    stop = threading.Event()
+
+    def put(item: PreparedBatch | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for batch in batches:
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer
+            put(error)
+
+    thread = threading.Thread(target=produce, name="e3dos-graphs", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join(timeout=5.0)
+
+
+def _predict(
+    entries: list[Entry],
+    graphs: list[CrystalGraph],
+    joined: GraphBatch | E3DOSError | None,
+    predictor: Predictor,
+    budget: EdgeBudget,
+    rows: RowBuilder,
+) -> None:
+    """Add the rows of some graphs; in halves where the whole does not fit or fails."""
+    failure: Exception
+    try:
+        if isinstance(joined, E3DOSError):
+            raise joined
+        batch = predictor.collated(graphs) if joined is None else joined
+        found = predictor.model.evaluate(batch, [e.id for e in entries], rows.settings.uncertainty)
+    except Exception as error:  # noqa: BLE001 - a structure must not stop the others
+        out_of_memory = _is_memory_error(error)
+        if out_of_memory:
+            budget.halve()
+            _free_memory(predictor)
+        elif not isinstance(error, E3DOSError):
+            _raise_if_device_is_lost(error)
+        failure = error if isinstance(error, E3DOSError) else _explained(error, graphs[0])
+    else:
+        for k, (entry, graph) in enumerate(zip(entries, graphs, strict=True)):
+            members = None if found.members is None else found.members[:, k]
+            _add(entry, graph, found.crystals[k], members, predictor, rows)
+        return
+    if len(graphs) == 1:
+        rows.add_error(entries[0], failure)
+        return
+    half = len(graphs) // 2
+    for part in (slice(None, half), slice(half, None)):
+        _predict(entries[part], graphs[part], None, predictor, budget, rows)
+
+
+def _add(
+    entry: Entry,
+    graph: CrystalGraph,
+    shares: np.ndarray[tuple[int], np.dtype[np.float32]],
+    members: np.ndarray[tuple[int, int], np.dtype[np.float32]] | None,
+    predictor: Predictor,
+    rows: RowBuilder,
+) -> None:
+    crystal = graph.crystal
+    if crystal.has_isotopes:
+        try:
+            spectrum = predictor.spectra([crystal], rows.settings.uncertainty)[0]
+        except E3DOSError as error:
+            rows.add_error(entry, error)
+            return
+        shares = (spectrum.density / spectrum.density.sum()).astype(np.float32)
+        if spectrum.members is not None:
+            members = spectrum.members.astype(np.float32)
+        found = spectrum.warnings
+    elif not np.isfinite(shares.sum()):
+        rows.add_error(entry, PredictionError(f"{entry.id}: the network gave values not finite."))
+        return
+    else:
+        found = assess(graph, predictor.model.header, shares, members)
+    texts = [f"{type(w).__name__}: {w}" for w in found]
+    if len(crystal.species_site) != crystal.n_sites or (crystal.species_fraction < 1.0).any():
+        texts += _vacancies(crystal)
+    rows.add(entry, shares, members, texts)
+
+
+def _vacancies(crystal: Crystal) -> list[str]:
+    occupied = np.bincount(crystal.species_site, crystal.species_fraction, crystal.n_sites)
+    vacant = int((occupied < 1.0 - 1e-6).sum())
+    if not vacant:
+        return []
+    return [
+        f"{PartialOccupationWarning.__name__}: {crystal.name}: {vacant} site(s) are occupied only "
+        "in part; each counts as a full one with three modes."
+    ]
+
+
+def _is_memory_error(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "allocate memory" in text or "not enough memory" in text
+    )
+
+
+def _free_memory(predictor: Predictor) -> None:
+    if predictor.model.device.type == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
+def _explained(error: Exception, graph: CrystalGraph) -> PredictionError:
+    name = graph.crystal.name
+    if _is_memory_error(error):
+        return PredictionError(
+            f"{name}: memory does not suffice for its {graph.n_nodes} sites and {graph.n_edges} "
+            "edges, even alone. Use its primitive cell, or a device with more memory."
+        )
+    return PredictionError(f"{name}: the prediction failed ({type(error).__name__}: {error}).")
+
+
+def _raise_if_device_is_lost(error: Exception) -> None:
+    """After a CUDA fault nothing runs in this process any more: stop instead of failing all."""
+    text = str(error)
+    if "CUDA error" in text or "device-side assert" in text:
+        raise error

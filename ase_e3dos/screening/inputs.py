@@ -1,0 +1,292 @@
+"""Inputs of a screening run, as a stream of entries: files, directories, tables, iterables."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sized
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.crystal import Crystal, read_crystals
+from ase_e3dos.errors import CrystalError, E3DOSError, ScreeningError, UnreadableFileError
+from ase_e3dos.screening.entries import Entry, content_hash
+from ase_e3dos.screening.tables import (
+    ID_COLUMNS,
+    Pair,
+    crystal_of,
+    is_table,
+    parquet_pairs,
+    table_pairs,
+)
+
+#: In directories, files with these endings (before .gz, .bz2, .xz) are structures ...
+SUFFIXES = frozenset(
+    ".cif .mcif .vasp .poscar .contcar .xyz .extxyz .traj .db .json .jsonl .ndjson .parquet .yaml "
+    ".yml .xsf .res .cell .gen .in .xtl .cssr .mson .castep".split()
+)
+#: ... and files whose names begin so.
+PREFIXES = ("POSCAR", "CONTCAR")
+_COMPRESSED = (".gz", ".bz2", ".xz")
+
+
+def iter_entries(inputs: Any) -> Iterator[Entry]:
+    """Stream the structures of any inputs; what cannot be read is an entry with its error.
+
+    Parameters
+    ----------
+    inputs
+        A path, directory or glob; a table (pandas, pyarrow); a structure; or an iterable of
+        paths, structures and (id, structure) pairs. Directories are searched with all below
+        them, in the order of names.
+
+    Yields
+    ------
+    Entry
+        Ids are those of the table, or the path (with the number of the structure where a file
+        has several), or the place in the iterable.
+
+    Raises
+    ------
+    ScreeningError
+        A path does not exist, or a glob or directory holds no structure file.
+    """
+    for name, crystal in _pairs(inputs):
+        yield Entry(name, crystal, content_hash(crystal))
+
+
+def count_entries(inputs: Any) -> int | None:
+    """How many structures there are, where that can be told without reading them all."""
+    if isinstance(inputs, (str, PathLike)):
+        inputs = [inputs]
+    if is_table(inputs):
+        return len(inputs)
+    if isinstance(inputs, (list, tuple)):
+        total = 0
+        for item in inputs:
+            if not isinstance(item, (str, PathLike)):
+                total += 1
+                continue
+            for path in _files(item):
+                count = _count(path)
+                if count is None:
+                    return None
+                total += count
+        return total
+    return len(inputs) if isinstance(inputs, Sized) and not _is_structure(inputs) else None
+
+
+def check_inputs(inputs: Any) -> None:
+    """Raise where a path is wrong before anything starts."""
+    items = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
+    if isinstance(items, (list, tuple)):
+        for item in items:
+            if isinstance(item, (str, PathLike)) and next(_files(item), None) is None:
+                raise ScreeningError(
+                    f"{item}: there is no structure file in it. Give files by name if their "
+                    "endings are unusual; known are " + ", ".join(sorted(SUFFIXES)) + "."
+                )
+
+
+def _pairs(inputs: Any) -> Iterator[Pair]:
+    if isinstance(inputs, (str, PathLike)):
+        for path in _files(inputs):
+            yield from _file_pairs(path)
+    elif is_table(inputs):
+        yield from table_pairs(inputs)
+    elif _is_structure(inputs):
+        yield _named("0", inputs)
+    elif isinstance(inputs, Iterable):
+        for number, item in enumerate(inputs):
+            if isinstance(item, (str, PathLike)):
+                yield from _pairs(item)
+            elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, int)):
+                yield _named(str(item[0]), item[1])
+            else:
+                yield _named(_id_of(item) or str(number), item)
+    else:
+        raise ScreeningError(
+            f"inputs of type {type(inputs).__name__} cannot be screened. Give paths, a table, or "
+            "an iterable of structures."
+        )
+
+
+def _is_structure(value: Any) -> bool:
+    """Whether it is one structure (several of their classes are iterable)."""
+    return isinstance(value, Crystal) or hasattr(value, "cell") or hasattr(value, "lattice")
+
+
+def _id_of(item: Any) -> str | None:
+    info = getattr(item, "info", None) or getattr(item, "properties", None)
+    if isinstance(info, dict):
+        return next((str(info[c]) for c in ID_COLUMNS if info.get(c) is not None), None)
+    return None
+
+
+def _named(name: str, structure: Any) -> Pair:
+    if isinstance(structure, E3DOSError):
+        return name, structure
+    return name, crystal_of(structure, name)
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+def _files(path: str | PathLike[str]) -> Iterator[Path]:
+    """Files that a path, directory or glob stands for."""
+    text = os.fspath(path)
+    found = Path(text)
+    if found.is_dir():
+        yield from _files_below(found)
+    elif found.exists():
+        yield found
+    elif glob.has_magic(text):
+        for match in sorted(glob.iglob(text, recursive=True)):  # noqa: PTH207 - any glob
+            if Path(match).is_dir():
+                yield from _files_below(Path(match))
+            else:
+                yield Path(match)
+    else:
+        raise ScreeningError(f"{text}: no such file or directory. Check the path.")
+
+
+def _files_below(directory: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(directory):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and (
+                name.startswith(PREFIXES) or _suffix(Path(name)) in SUFFIXES
+            ):
+                yield Path(root, name)
+
+
+def _suffix(path: Path) -> str:
+    """Ending in small letters, without that of a compression."""
+    if path.suffix.lower() in _COMPRESSED:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def _file_pairs(path: Path) -> Iterator[Pair]:
+    """Structures of a file; if reading it fails, the error in the place where it did."""
+    count = 0
+    readers = {
+        ".parquet": parquet_pairs,
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+        ".db": _ase_database,
+        ".xyz": _frames,
+        ".extxyz": _frames,
+        ".traj": _frames,
+    }
+    try:
+        for pair in readers.get(_suffix(path), _any_file)(path):
+            yield pair
+            count += 1
+    except GeneratorExit:
+        raise
+    except E3DOSError as error:
+        yield (f"{path}[{count}]" if count else str(path)), error
+    except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
+        text = f"{path}: reading failed after {count} structures ({type(error).__name__}: {error})."
+        yield (f"{path}[{count}]" if count else str(path)), UnreadableFileError(text)
+
+
+def _any_file(path: Path) -> Iterator[Pair]:
+    for crystal in read_crystals(path):
+        yield crystal.name, crystal
+
+
+def _frames(path: Path) -> Iterator[Pair]:
+    """Frames of an extended XYZ file or trajectory; a frame that is no crystal stops nothing."""
+    from ase.io import iread
+
+    if not path.stat().st_size:
+        raise UnreadableFileError(f"{path}: the file is empty. Write the structures again.")
+    form = "traj" if _suffix(path) == ".traj" else "extxyz"
+    frames = iread(str(path.absolute()), index=":", format=form, do_not_split_by_at_sign=True)
+    for number, atoms in enumerate(frames):
+        name = _id_of(atoms) or f"{path}[{number}]"
+        yield _named(name, atoms)
+
+
+def _ase_database(path: Path) -> Iterator[Pair]:
+    from ase.db import connect
+
+    for row in connect(str(path.absolute()), type="db").select():
+        name = f"{path}[id={row.id}]"
+        try:
+            atoms = row.toatoms()
+        except Exception as error:  # noqa: BLE001 - one bad row stops nothing
+            yield name, CrystalError(f"{name}: the row cannot be read ({error!r}).")
+        else:
+            yield _named(name, atoms)
+
+
+def _json_lines(path: Path) -> Iterator[Pair]:
+    """One pymatgen structure in each line: bare, or in "structure" beside an id."""
+    with _text(path) as stream:
+        for number, line in enumerate(stream):
+            if not line.strip():
+                continue
+            name = f"{path}[{number}]"
+            try:
+                content = json.loads(line)
+            except ValueError as error:
+                yield name, UnreadableFileError(
+                    f"{name}: line {number + 1} is not JSON ({error}). The file may be cut off."
+                )
+                continue
+            if isinstance(content, dict):
+                found = next((content[c] for c in ID_COLUMNS if content.get(c) is not None), None)
+                name = name if found is None or "sites" in content else str(found)
+                content = content.get("structure", content)
+            yield name, crystal_of(content, name)
+
+
+def _text(path: Path) -> io.TextIOBase:
+    if path.suffix.lower() == ".gz":
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8")  # type: ignore[arg-type]
+    return path.open(encoding="utf-8")
+
+
+def _count(path: Path) -> int | None:
+    """Structures in a file where that is quick to tell (a file of one kind of many is one)."""
+    suffix = _suffix(path)
+    try:
+        if suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return int(pq.read_metadata(path).num_rows)
+        if suffix == ".db":
+            from ase.db import connect
+
+            return int(connect(str(path.absolute()), type="db").count())
+        if suffix == ".traj":
+            from ase.io.trajectory import Trajectory
+
+            with Trajectory(str(path)) as frames:
+                return len(frames)
+        if suffix in (".jsonl", ".ndjson"):
+            with _text(path) as stream:
+                return sum(1 for line in stream if line.strip())
+        if suffix in (".xyz", ".extxyz"):
+            return None if path.suffix.lower() in _COMPRESSED else _count_frames(path)
+    except Exception:  # noqa: BLE001 - what is wrong with the file is said when it is read
+        return None
+    return 1
+
+
+def _count_frames(path: Path) -> int:
+    count = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.strip():
+                for _ in range(int(line) + 1):
+                    stream.readline()
+                count += 1
+    return count

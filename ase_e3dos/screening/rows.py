@@ -1,0 +1,217 @@
+"""Predictions as rows: thermal properties of hundreds of spectra at a time, in arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.screening.entries import Entry, error_text
+from ase_e3dos.screening.schema import schema
+from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.spectrum.grid import FrequencyGrid
+from ase_e3dos.spectrum.thermal import imaginary_fraction, thermal_property
+from ase_e3dos.spectrum.uncertainty import Calibration
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Probability of the interval whose half width is the column `uncertainty`.
+LEVEL = 0.9
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class RowBuilder:
+    """Collects predictions and errors, and turns them into one record batch.
+
+    Parameters
+    ----------
+    settings
+        Of the run.
+    wavenumbers
+        Grid of the model in cm^-1, shape (n_bins,).
+    calibration
+        Error model of the ensemble, or None.
+    """
+
+    settings: ScreenSettings
+    wavenumbers: NDArray[np.float64]
+    calibration: Calibration | None
+    _good: list[Entry] = field(default_factory=list)
+    _shares: list[NDArray[np.float32]] = field(default_factory=list)
+    _members: list[NDArray[np.float32]] = field(default_factory=list)
+    _warnings: list[list[str]] = field(default_factory=list)
+    _bad: list[tuple[Entry, str]] = field(default_factory=list)
+    _place: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def add(
+        self,
+        entry: Entry,
+        shares: NDArray[np.float32],
+        members: NDArray[np.float32] | None,
+        warnings: list[str],
+    ) -> None:
+        """Add a prediction.
+
+        Parameters
+        ----------
+        entry
+            With a crystal.
+        shares
+            Of the modes in each bin, shape (n_bins,).
+        members
+            The same by the members of the ensemble, shape (n_members, n_bins), or None.
+        warnings
+            Texts for the column.
+        """
+        self._place.append(len(self._good))
+        self._good.append(entry)
+        self._shares.append(shares)
+        self._warnings.append(warnings)
+        if members is not None:
+            self._members.append(members)
+
+    def add_error(self, entry: Entry, error: BaseException) -> None:
+        """Add an entry that cannot be predicted."""
+        self._place.append(-1 - len(self._bad))
+        self._bad.append((entry, error_text(error)))
+
+    def build(self) -> pa.RecordBatch:
+        """All that was added, in order, as a batch of the schema; the builder is empty then."""
+        import pyarrow as pa
+
+        columns = self._columns()
+        n_good = len(self._good)
+        entries = [*self._good, *(entry for entry, _ in self._bad)]
+        crystals = [e.crystal if isinstance(e.crystal, Crystal) else None for e in entries]
+        columns["id"] = pa.array([e.id for e in entries])
+        columns["content"] = pa.array([e.content for e in entries])
+        columns["formula"] = pa.array([c and c.formula for c in crystals], pa.string())
+        columns["n_sites"] = pa.array([c and c.n_sites for c in crystals], pa.int32())
+        average, lightest = _masses(crystals)
+        columns["average_mass"], columns["minimum_mass"] = pa.array(average), pa.array(lightest)
+        columns["warnings"] = pa.array(
+            [*self._warnings, *([] for _ in self._bad)], pa.list_(pa.string())
+        )
+        columns["error"] = pa.array([None] * n_good + [text for _, text in self._bad], pa.string())
+        columns["model"] = pa.repeat(self.settings.model_name, len(entries))
+        columns["model_hash"] = pa.repeat(self.settings.model_hash, len(entries))
+
+        form = schema(self.settings.single_temperature)
+        batch = pa.RecordBatch.from_arrays([columns[name] for name in form.names], schema=form)
+        place = np.array(self._place, dtype=np.int64)
+        order = np.where(place >= 0, place, n_good - 1 - place)
+        if (np.diff(order) != 1).any():
+            batch = batch.take(pa.array(order))
+        for values in (
+            self._good, self._shares, self._members, self._warnings, self._bad, self._place
+        ):
+            values.clear()
+        return batch
+
+    def _columns(self) -> dict[str, Any]:
+        """Columns that come from the spectra, null in the rows of errors."""
+        import pyarrow as pa
+
+        grid = FrequencyGrid.of(self.wavenumbers)
+        n_bad = len(self._bad)
+        n_sites = np.array([e.crystal.n_sites for e in self._good], dtype=float)  # type: ignore[union-attr]
+        total_mass = np.array([e.crystal.masses.sum() for e in self._good])  # type: ignore[union-attr]
+        shares = np.array(self._shares, dtype=np.float64).reshape(-1, len(grid))
+        # In states/THz, per atom; the cell's density is n_sites times it.
+        density = shares * (3.0 / np.maximum(shares @ grid.trapezoid, 1e-300))[:, None]
+        t = self.settings.temperatures
+        per_atom = {
+            name: thermal_property(grid, density, name, t)
+            for name in ("heat_capacity", "entropy", "free_energy")
+        }
+        zero_point = thermal_property(grid, density, "internal_energy", [0.0])[:, 0]
+        weights = grid.trapezoid * grid.wavenumbers
+
+        cells = (density * n_sites[:, None]).astype(np.float32)
+        offsets = np.arange(len(cells) + 1, dtype=np.int32) * len(grid)
+        offsets = np.concatenate([offsets, np.full(n_bad, offsets[-1], dtype=np.int32)])
+        missing = np.arange(len(cells) + n_bad) >= len(cells)
+        columns = {
+            "density": pa.ListArray.from_arrays(
+                pa.array(offsets), pa.array(cells.ravel()), mask=pa.array(missing)
+            ),
+            "mean_wavenumber": _nullable(density @ weights / 3.0, n_bad),
+            "zero_point_energy_per_cell": _nullable(zero_point * n_sites, n_bad),
+            "imaginary_fraction": _nullable(imaginary_fraction(grid, density), n_bad),
+        }
+        c_v = per_atom["heat_capacity"]
+        per_cell = n_sites[:, None]
+        thermal = {
+            "heat_capacity_per_atom": c_v,
+            "heat_capacity_per_cell": c_v * per_cell,
+            "specific_heat": c_v * per_cell * (1000.0 / total_mass)[:, None],
+            "entropy_per_cell": per_atom["entropy"] * per_cell,
+            "free_energy_per_cell": per_atom["free_energy"] * per_cell,
+            "uncertainty": self._half_widths(grid),
+        }
+        for name, values in thermal.items():
+            columns[name] = self._thermal_column(values, n_bad)
+        return columns
+
+    def _half_widths(self, grid: FrequencyGrid) -> Array | None:
+        """Of the interval of the heat capacity per atom, shape (n_good, n_temperatures)."""
+        calibration = self.calibration
+        if not self._members or calibration is None or "heat_capacity" not in calibration.spreads:
+            return None
+        members = np.array(self._members, dtype=np.float64)
+        n_good, n_members, n_bins = members.shape
+        flat = members.reshape(-1, n_bins)
+        flat *= (3.0 / np.maximum(flat @ grid.trapezoid, 1e-300))[:, None]
+        t = self.settings.temperatures
+        values = thermal_property(grid, flat, "heat_capacity", t).reshape(n_good, n_members, -1)
+        std = values.std(axis=1, ddof=1)
+        return np.column_stack(
+            [
+                calibration.half_width("heat_capacity", std[:, k], level=LEVEL, temperature=t_k)
+                for k, t_k in enumerate(t)
+            ]
+        )
+
+    def _thermal_column(self, values: Array | None, n_bad: int) -> Any:
+        import pyarrow as pa
+
+        if self.settings.single_temperature:
+            if values is None:
+                return pa.nulls(len(self._good) + n_bad, pa.float64())
+            return _nullable(values[:, 0], n_bad)
+        kind = pa.list_(pa.float64())
+        if values is None:
+            return pa.nulls(len(self._good) + n_bad, kind)
+        return pa.array([*values.tolist(), *[None] * n_bad], kind)
+
+
+def _nullable(values: NDArray[Any], n_bad: int) -> Any:
+    """An array with nulls behind it, one for each error."""
+    import pyarrow as pa
+
+    padded = np.concatenate([values, np.zeros(n_bad)])
+    return pa.array(padded, mask=np.arange(len(padded)) >= len(values))
+
+
+def _masses(crystals: list[Crystal | None]) -> tuple[list[float | None], list[float | None]]:
+    """The paper's average mass and the smallest one of each crystal, in amu."""
+    average: list[float | None] = []
+    lightest: list[float | None] = []
+    for crystal in crystals:
+        if crystal is None:
+            average.append(None)
+            lightest.append(None)
+            continue
+        masses = crystal.masses
+        average.append(float(np.sqrt(masses).mean() ** 2))
+        lightest.append(float(masses.min()))
+    return average, lightest

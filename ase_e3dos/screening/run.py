@@ -1,0 +1,234 @@
+"""screen(): crystals in, Parquet shards out, however many, however often it is interrupted."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ase_e3dos.errors import PartialOccupationWarning
+from ase_e3dos.screening.entries import Entry, with_unique_ids
+from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
+from ase_e3dos.screening.progress import Progress, Report, progress_report
+from ase_e3dos.screening.settings import PAPER_TEMPERATURE, ScreenSettings
+from ase_e3dos.screening.shards import SHARD_SIZE, ShardStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSummary:
+    """What a run did.
+
+    Attributes
+    ----------
+    output
+        The directory.
+    total
+        Structures in the input.
+    new
+        Rows written by this run.
+    skipped
+        Structures whose rows were there.
+    failed
+        New rows with an error.
+    seconds
+        Wall-clock time of predicting and writing, without loading the model's libraries.
+    """
+
+    output: Path
+    total: int
+    new: int
+    skipped: int
+    failed: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """New rows in a second."""
+        return self.new / self.seconds if self.seconds > 0 else 0.0
+
+
+def screen(
+    inputs: Any,
+    output: str | PathLike[str],
+    *,
+    model: str | Path = "default",
+    device: str = "auto",
+    encoder: str | None = None,
+    uncertainty: bool = True,
+    temperature: float | list[float] | tuple[float, ...] = PAPER_TEMPERATURE,
+    processes: int | None = None,
+    dask: str | None = None,
+    progress: bool | Report = False,
+    retry_errors: bool = False,
+    shard_size: int = SHARD_SIZE,
+) -> ScreenSummary:
+    """Predict any number of crystals into a directory of Parquet shards.
+
+    A second run with the same output computes what is missing: rows are known by id, content
+    and model. Rows of a structure that has changed are replaced.
+
+    Parameters
+    ----------
+    inputs
+        Path of a file or directory, or a glob; a pandas or pyarrow table; or any iterable of
+        these paths, structures, or (id, structure) pairs. Files: whatever ASE and pymatgen read,
+        extended XYZ and trajectories, ase.db, JSON lines of pymatgen structures, and Parquet
+        with the columns numbers, cell and positions_frac (or structure).
+    output
+        Directory for the shards; made if it is not there.
+    model
+        Name of a registered model, or the path of a weights file.
+    device
+        "auto" takes every GPU, one process each, or the CPU; "cpu", "cuda:1", "cuda:0,cuda:1".
+    encoder
+        Name of an encoder; by default the model's own, or its alloy form for mixed sites.
+    uncertainty
+        Run the whole ensemble and fill the column `uncertainty`.
+    temperature
+        In K; several make list columns.
+    processes
+        Worker processes for each device; 1, the default, predicts in this process. In a script,
+        more than one needs the usual ``if __name__ == "__main__":``. With `dask`, workers or
+        jobs to start.
+    dask
+        Address or file of a Dask scheduler, "local", or "slurm".
+    progress
+        True for a bar on a terminal, or a function that takes a
+        `ase_e3dos.screening.progress.Progress`.
+    retry_errors
+        Compute the rows with an error again.
+    shard_size
+        Rows in one Parquet file at most.
+
+    Returns
+    -------
+    ScreenSummary
+
+    Raises
+    ------
+    ScreeningError
+        An input does not exist, or the output cannot be written, is in use by another process,
+        or is for other temperatures. Structures that fail are rows with an error instead.
+    WeightsError, DeviceError, EncoderError
+        The model, device or encoder is not there.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> summary = screen([("salt", bulk("NaCl", "rocksalt", a=5.64))], "salt_screen")
+    ... # doctest: +SKIP
+    """
+    settings = ScreenSettings.of(model, encoder, uncertainty, temperature)
+    check_inputs(inputs)
+    total = count_entries(inputs) if progress else None
+    with (
+        ShardStore(Path(output), settings, shard_size) as store,
+        progress_report(progress, total) as report,
+        _quiet(),
+    ):
+        if retry_errors:
+            store.forget_errors()
+        run = _Run(store, settings, report, total)
+        return run.through(inputs, device, processes, dask)
+
+
+class _Run:
+    """Counts of a run, and its way from entries to rows."""
+
+    def __init__(
+        self, store: ShardStore, settings: ScreenSettings, report: Report, total: int | None
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._report = report
+        self._total = total
+        self._seen = self._skipped = self._new = self._failed = 0
+        self._started: float | None = None
+
+    def through(
+        self, inputs: Any, device: str, processes: int | None, dask: str | None
+    ) -> ScreenSummary:
+        missing = self._missing(inputs)
+        first = next(missing, None)
+        if first is not None:
+            batches = self._batches(_chain(first, missing), device, processes, dask)
+            try:
+                for batch in batches:
+                    self._take(batch)
+            except KeyboardInterrupt:
+                self._store.flush()
+                raise
+            finally:
+                batches.close()
+        self._store.finish()
+        seconds = time.perf_counter() - self._started if self._started else 0.0
+        self._tell()
+        return ScreenSummary(
+            self._store.directory, self._seen, self._new, self._skipped, self._failed, seconds
+        )
+
+    def _missing(self, inputs: Any) -> Iterator[Entry]:
+        """Entries without a row; those of a block are asked for together."""
+        for block in with_unique_ids(iter_entries(inputs)):
+            keys = [self._store.row_key(e.id, e.content) for e in block]
+            there = self._store.done.contains(np.array(keys, dtype=np.uint64))
+            self._seen += len(block)
+            self._skipped += int(there.sum())
+            yield from (e for e, old in zip(block, there, strict=True) if not old)
+
+    def _batches(
+        self, entries: Iterator[Entry], device: str, processes: int | None, dask: str | None
+    ) -> Iterator[pa.RecordBatch]:
+        from ase_e3dos.screening.evaluation import evaluate
+        from ase_e3dos.screening.workers import ProcessPool, evaluate_on, local_devices
+
+        if dask is None:
+            devices = local_devices(device, processes)
+            if len(devices) == 1:
+                predictor = self._settings.predictor(devices[0])
+                self._started = time.perf_counter()
+                yield from evaluate(entries, predictor, self._settings)
+                return
+            pool: Any = ProcessPool(devices)
+        else:
+            from ase_e3dos.screening.cluster import DaskPool
+
+            pool = DaskPool(dask, processes, device)
+        self._started = time.perf_counter()
+        try:
+            yield from evaluate_on(pool, entries, self._settings)
+        finally:
+            pool.close()
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        self._new += len(batch)
+        self._failed += len(batch) - batch.column("error").null_count
+        self._store.add(batch)
+        self._tell()
+
+    def _tell(self) -> None:
+        done = self._new + self._skipped
+        self._report(Progress(done, self._skipped, self._failed, self._total))
+
+
+def _chain(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What each of thousands of structures would say stands in the column `warnings`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PartialOccupationWarning)
+        yield

@@ -1,0 +1,106 @@
+"""What a screening run computes, and the fingerprint by which a later run knows its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase_e3dos.errors import ScreeningError, WeightsError
+from ase_e3dos.spectrum.thermal import checked_temperatures
+
+if TYPE_CHECKING:
+    from ase_e3dos.predictor import Predictor
+
+#: Room temperature of the paper's figure 5 and table S2, in K.
+PAPER_TEMPERATURE = 293.15
+
+
+@dataclass(frozen=True)
+class ScreenSettings:
+    """Model and temperatures of a run; small, and the same on every machine.
+
+    Attributes
+    ----------
+    model, encoder
+        As for `ase_e3dos.predict`.
+    uncertainty
+        Run the whole ensemble.
+    temperatures
+        In K, at least one.
+    single_temperature
+        Whether thermal columns hold numbers; lists, in the order of the temperatures, otherwise.
+    """
+
+    model: str = "default"
+    encoder: str | None = None
+    uncertainty: bool = True
+    temperatures: tuple[float, ...] = field(default=(PAPER_TEMPERATURE,))
+    single_temperature: bool = True
+
+    @classmethod
+    def of(
+        cls, model: str | Path, encoder: str | None, uncertainty: bool, temperature: Any
+    ) -> ScreenSettings:
+        """Settings from the arguments of `screen`.
+
+        Raises
+        ------
+        SpectrumError, ScreeningError
+            A temperature is negative or not finite, or there is none.
+        """
+        single = isinstance(temperature, (int, float))
+        values = tuple(checked_temperatures(temperature).tolist())
+        if not values:
+            raise ScreeningError("no temperature is given. Give at least one, in kelvin.")
+        return cls(str(model), encoder, uncertainty, values, single)
+
+    @cached_property
+    def model_name(self) -> str:
+        """Name of the model, as it stands in the rows."""
+        return self._spec[0]
+
+    @cached_property
+    def model_hash(self) -> str:
+        """Fingerprint of weights, data source, encoder and ensemble: 16 hexadecimal digits.
+
+        Rows that carry it need not be computed again.
+        """
+        _, path, source = self._spec
+        parts = [_weights_digest(path), source or "", self.encoder or "", str(self.uncertainty)]
+        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def grid(self) -> tuple[float, float, int]:
+        """First wavenumber, step (cm^-1) and number of points of the model's densities."""
+        from ase_e3dos.network.weights import read_header
+
+        grid = read_header(self._spec[1]).grid
+        return grid.start, grid.step, grid.n
+
+    @cached_property
+    def _spec(self) -> tuple[str, Path, str | None]:
+        from ase_e3dos.plugins import get_registry
+
+        spec = get_registry().resolve_model(self.model)
+        return spec.name, Path(spec.weights_path()), spec.source
+
+    def predictor(self, device: str) -> Predictor:
+        """The predictor, kept for the next call in this process."""
+        from ase_e3dos.predictor import load_predictor
+
+        return load_predictor(self.model, device, self.encoder)
+
+
+def _weights_digest(path: Path) -> str:
+    """The digest that a weights file carries of itself (checked when it is loaded)."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            digest = (handle.metadata() or {}).get("sha256")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable weights file ({error}).") from error
+    return digest or sha256(path.read_bytes()).hexdigest()

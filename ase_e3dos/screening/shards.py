@@ -1,0 +1,308 @@
+"""The output of a screening: Parquet shards that appear whole or not at all, one writer at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ase_e3dos.errors import ScreeningError
+from ase_e3dos.screening.entries import KeySet, key_of
+from ase_e3dos.screening.schema import FORMAT, metadata
+from ase_e3dos.screening.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows in one shard at most ...
+SHARD_SIZE = 10_000
+#: ... and seconds after which a smaller one is written: what a kill can cost.
+SHARD_SECONDS = 60.0
+
+# Readers of Parquet directories pass over names that begin with a dot.
+_LOCK = ".lock"
+_OWNER = ".owner.json"
+_TEMPORARY = ".tmp-"
+
+
+class ShardStore:
+    """A directory of Parquet shards, opened for writing.
+
+    Parameters
+    ----------
+    directory
+        Made if it is not there.
+    settings
+        Of the run.
+    shard_size
+        Rows in one shard.
+
+    Notes
+    -----
+    Used as a context manager: it holds a lock that the operating system drops with the process.
+    """
+
+    def __init__(
+        self, directory: Path, settings: ScreenSettings, shard_size: int = SHARD_SIZE
+    ) -> None:
+        self.directory = directory
+        self._settings = settings
+        self._shard_size = shard_size
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._oldest = 0.0
+        self._number = 0
+        self._replaces = False
+        self._ids = KeySet()
+        self.done = KeySet()
+        self.n_written = 0
+
+    def __enter__(self) -> ShardStore:
+        from filelock import FileLock, Timeout
+
+        with _storage_errors(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.directory / _LOCK, timeout=0)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise ScreeningError(
+                    f"{self.directory}: another process is writing here ({self._owner()}). Wait "
+                    "for it, stop it, or choose another output."
+                ) from None
+        try:
+            with _storage_errors(self.directory):
+                self._claim()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            (self.directory / _OWNER).unlink(missing_ok=True)
+        self._lock.release()
+
+    def _claim(self) -> None:
+        """Say who writes, remove what a killed process left, see which rows there are."""
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.ctime()}
+        (self.directory / _OWNER).write_text(json.dumps(who), encoding="utf-8")
+        for leftover in self.directory.glob(f"{_TEMPORARY}*"):
+            leftover.unlink()
+        self._read_index()
+
+    def _owner(self) -> str:
+        try:
+            who = json.loads((self.directory / _OWNER).read_text(encoding="utf-8"))
+            return f"process {who['pid']} on {who['host']}, since {who['since']}"
+        except (OSError, ValueError, KeyError):
+            return "it does not say which"
+
+    # Rows that are there -----------------------------------------------------------------------
+
+    def shards(self) -> list[Path]:
+        """Shards in the order in which they were written."""
+        return sorted(self.directory.glob("part-*.parquet"))
+
+    def row_key(self, id_: str, content: str) -> int:
+        """Key of a row by id and content (and the model of the settings)."""
+        return key_of(id_, content, self._settings.model_hash)
+
+    def _read_index(self) -> None:
+        name = self._settings.model_name
+        id_keys: list[int] = []
+        for shard in self.shards():
+            self._number = int(shard.stem.partition("-")[2]) + 1
+            table = self._checked(shard)
+            columns = [table[c].to_pylist() for c in ("id", "content", "model_hash", "model")]
+            done = []
+            for id_, content, model_hash, model in zip(*columns, strict=True):
+                done.append(key_of(id_, content, model_hash))
+                if model == name:
+                    id_keys.append(key_of(id_))
+            self.done.add(np.array(done, dtype=np.uint64))
+        keys = np.array(id_keys, dtype=np.uint64)
+        self._ids.add(keys)
+        if len(self._ids) < len(keys):  # killed between writing new rows and removing old ones
+            self.drop_superseded()
+
+    def _checked(self, shard: Path) -> pa.Table:
+        """Index columns of a shard whose rows go together with this run's."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            about = json.loads(pq.read_schema(shard).metadata[b"ase_e3dos"])
+            if about["format"] != FORMAT:
+                raise ValueError(f"of format {about['format']!r}")
+            table = pq.read_table(shard, columns=["id", "content", "model_hash", "model"])
+        except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+            raise ScreeningError(
+                f"{shard}: this is no shard of a screening, or it is damaged ({error}). Remove "
+                "it to have its structures computed again, or choose another output."
+            ) from error
+        mine = self._settings
+        if about["temperatures_K"] != list(mine.temperatures):
+            raise ScreeningError(
+                f"{self.directory}: its rows are for {about['temperatures_K']} K, and now "
+                f"{list(mine.temperatures)} K are asked for. Choose another output, or the same "
+                "temperatures."
+            )
+        return table
+
+    def forget_errors(self) -> None:
+        """Forget the rows with an error, so that they are computed again."""
+        import pyarrow.parquet as pq
+
+        keep = []
+        for shard in self.shards():
+            table = pq.read_table(shard, columns=["id", "content", "model_hash", "error"])
+            for row in table.to_pylist():
+                if row["error"] is None:
+                    keep.append(key_of(row["id"], row["content"], row["model_hash"]))
+        self.done = KeySet(np.array(keep, dtype=np.uint64))
+
+    # Rows that come ----------------------------------------------------------------------------
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take rows; they are on disk when a shard is full or a minute has passed.
+
+        Raises
+        ------
+        ScreeningError
+            The disk is full, or the output cannot be written any more.
+        """
+        if not self._pending:
+            self._oldest = time.monotonic()
+        self._pending.append(batch)
+        self._pending_rows += len(batch)
+        if not self._replaces and len(self._ids):
+            keys = np.array([key_of(i) for i in batch.column("id").to_pylist()], dtype=np.uint64)
+            self._replaces = bool(self._ids.contains(keys).any())
+        late = time.monotonic() - self._oldest > SHARD_SECONDS
+        if self._pending_rows >= self._shard_size or late:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all rows that wait."""
+        import pyarrow as pa
+
+        while self._pending_rows:
+            table = pa.Table.from_batches(self._pending)
+            part, rest = table[: self._shard_size], table[self._shard_size :]
+            self._write(part, self.directory / f"part-{self._number:05d}.parquet")
+            self._number += 1
+            self.n_written += len(part)
+            self._pending = rest.to_batches()
+            self._pending_rows = len(rest)
+
+    def finish(self) -> None:
+        """Write what waits, and remove rows whose structures have changed since."""
+        self.flush()
+        if self._replaces:
+            self.drop_superseded()
+
+    def drop_superseded(self) -> None:
+        """Keep the last row of each id and model."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        seen = KeySet()
+        for shard in reversed(self.shards()):
+            table = pq.read_table(shard, columns=["id", "model"])
+            rows = zip(table["id"].to_pylist(), table["model"].to_pylist(), strict=True)
+            keys = np.array([key_of(*row) for row in rows], dtype=np.uint64)
+            # Of equal ids in one shard, the last: np.unique finds the first of the reversed.
+            _, last = np.unique(keys[::-1], return_index=True)
+            keep = np.zeros(len(keys), dtype=bool)
+            keep[len(keys) - 1 - last] = True
+            keep &= ~seen.contains(keys)
+            seen.add(keys)
+            if keep.all():
+                continue
+            if keep.any():
+                self._write(pq.read_table(shard).filter(pa.array(keep)), shard)
+            else:
+                shard.unlink()
+
+    def _write(self, table: pa.Table, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not table.schema.metadata:
+            table = table.replace_schema_metadata(metadata(self._settings))
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content, compression="zstd", row_group_size=self._shard_size)
+        temporary = self.directory / f"{_TEMPORARY}{os.getpid()}-{path.name}"
+        with _storage_errors(self.directory, self.n_written):
+            try:
+                with temporary.open("wb") as stream:
+                    stream.write(content.getvalue())
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                temporary.replace(path)
+                _sync_directory(self.directory)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename last (where the system can; Windows cannot open directories)."""
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _storage_errors(directory: Path, n_safe: int = 0) -> Iterator[None]:
+    """Say in plain words what a failing disk means."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, ScreeningError):
+            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        what = "there is no space left" if full else f"it cannot be written ({error.strerror})"
+        mend = "Free some space" if full else "Check the path and its permissions"
+        safe = f" {n_safe} new rows are safe in whole shards;" if n_safe else ""
+        raise ScreeningError(
+            f"{directory}: {what}.{safe} {mend}, and run the same command again: it goes on where "
+            "it stopped."
+        ) from error
+
+
+def read_metadata(directory: Path) -> list[dict[str, Any]]:
+    """What the shards of an output say about themselves, each model once.
+
+    Raises
+    ------
+    ScreeningError
+        There are no shards.
+    """
+    import pyarrow.parquet as pq
+
+    found: dict[str, dict[str, Any]] = {}
+    for shard in sorted(directory.glob("part-*.parquet")):
+        about = json.loads((pq.read_schema(shard).metadata or {}).get(b"ase_e3dos", b"{}"))
+        if about.get("format") == FORMAT:
+            found[about["model"]] = about
+    if not found:
+        raise ScreeningError(
+            f"{directory}: there are no rows of a screening. Run `e3dos screen INPUT -o "
+            f"{directory}` first, and check the path."
+        )
+    return list(found.values())

@@ -1,0 +1,269 @@
+"""Chunks of entries on many processes: of this machine (one for each GPU) or of a Dask cluster.
+
+Workers compute and send back record batches; the process that called `screen` alone writes. A
+worker that dies takes with it nothing but its chunk, which another one computes again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ase_e3dos.errors import PredictionError, ScreeningError
+from ase_e3dos.screening.entries import Entry
+from ase_e3dos.screening.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Entries that a worker gets at once.
+CHUNK_SIZE = 1024
+#: A chunk that this many workers did not survive is divided.
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Entries for one worker, and how often they were given out."""
+
+    entries: list[Entry]
+    attempt: int = 0
+
+    def again(self) -> list[Chunk]:
+        """What to do after a worker died with it: the same, or two halves."""
+        if self.attempt + 1 < _ATTEMPTS:
+            return [Chunk(self.entries, self.attempt + 1)]
+        half = len(self.entries) // 2
+        # The halves start one attempt from being divided again.
+        return [
+            Chunk(part, _ATTEMPTS - 1)
+            for part in (self.entries[:half], self.entries[half:])
+            if part
+        ]
+
+
+class Pool(Protocol):
+    """Where chunks are computed."""
+
+    n_workers: int
+    #: Whether the death of one worker takes all running chunks with it.
+    die_together: bool
+
+    def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
+        """Start a chunk; the future gives record batches."""
+
+    def is_worker_death(self, error: BaseException) -> bool:
+        """Whether the error says that a worker died, and not that the chunk is wrong."""
+
+    def recover(self) -> None:
+        """Make the pool usable again after a death."""
+
+    def close(self) -> None:
+        """Stop the workers that were started here."""
+
+
+def evaluate_on(
+    pool: Pool, entries: Iterable[Entry], settings: ScreenSettings, chunk_size: int = CHUNK_SIZE
+) -> Iterator[pa.RecordBatch]:
+    """Predict entries on a pool; batches come as they are ready.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Every entry is in exactly one of them.
+
+    Raises
+    ------
+    ScreeningError
+        Workers could not do anything.
+    """
+    chunks = _chunks(entries, chunk_size)
+    running: dict[Future[Any], Chunk] = {}
+    waiting: list[Chunk] = []
+    exhausted = False
+    while True:
+        while not exhausted and not waiting and len(running) < 2 * pool.n_workers + 1:
+            chunk = next(chunks, None)
+            if chunk is None:
+                exhausted = True
+            else:
+                running[pool.submit(chunk, settings)] = chunk
+        while waiting and len(running) < 2 * pool.n_workers + 1:
+            chunk = waiting.pop()
+            running[pool.submit(chunk, settings)] = chunk
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            chunk = running.pop(future, None)
+            if chunk is None:
+                continue
+            error = future.exception()
+            if error is None:
+                yield from future.result()
+            elif not pool.is_worker_death(error):
+                raise error
+            else:
+                lost = [chunk, *_lost(pool, running)]
+                pool.recover()
+                for one in lost:
+                    if len(one.entries) == 1 and one.attempt + 1 >= _ATTEMPTS:
+                        yield _row_of_death(one.entries[0], settings)
+                    else:
+                        waiting += one.again()
+
+
+def _lost(pool: Pool, running: dict[Future[Any], Chunk]) -> list[Chunk]:
+    """Chunks that went down with the pool, taken out of those that run."""
+    if not pool.die_together:
+        return []
+    gone = [f for f in running if not f.done() or f.exception() is not None]
+    return [running.pop(f) for f in gone]
+
+
+def _row_of_death(entry: Entry, settings: ScreenSettings) -> pa.RecordBatch:
+    import numpy as np
+
+    from ase_e3dos.screening.rows import RowBuilder
+
+    rows = RowBuilder(settings, np.arange(0.0, 30.0, 10.0), None)
+    rows.add_error(
+        entry,
+        PredictionError(
+            f"{entry.id}: the worker process died while it computed this structure, twice. It may "
+            "need more memory than the worker has; try it alone with `e3dos predict`."
+        ),
+    )
+    return rows.build()
+
+
+def _chunks(entries: Iterable[Entry], size: int) -> Iterator[Chunk]:
+    group: list[Entry] = []
+    for entry in entries:
+        group.append(entry)
+        if len(group) == size:
+            yield Chunk(group)
+            group = []
+    if group:
+        yield Chunk(group)
+
+
+def compute_chunk(
+    entries: list[Entry], settings: ScreenSettings, device: str = "auto"
+) -> list[pa.RecordBatch]:
+    """Predict entries in this process; what a worker runs."""
+    from ase_e3dos.screening.evaluation import evaluate
+
+    return list(evaluate(entries, settings.predictor(device), settings))
+
+
+# Processes of this machine -------------------------------------------------------------------
+
+_device = "auto"
+
+
+class ProcessPool:
+    """Processes of this machine, one for each device.
+
+    Parameters
+    ----------
+    devices
+        Of the workers, such as ["cuda:0", "cuda:1"] or ["cpu"] * 4.
+    """
+
+    die_together = True
+
+    def __init__(self, devices: list[str]) -> None:
+        self.n_workers = len(devices)
+        self._devices = devices
+        self._deaths = 0
+        self._executor = self._started()
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        devices = context.Queue()
+        for device in self._devices:
+            devices.put(device)
+        return ProcessPoolExecutor(
+            self.n_workers, mp_context=context, initializer=_start_worker, initargs=(devices,)
+        )
+
+    def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
+        """Start a chunk."""
+        try:
+            return self._executor.submit(_compute_on_device, chunk.entries, settings)
+        except BrokenProcessPool as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def is_worker_death(self, error: BaseException) -> bool:
+        """Whether a process was killed."""
+        return isinstance(error, BrokenProcessPool)
+
+    def recover(self) -> None:
+        """Start the processes anew.
+
+        Raises
+        ------
+        ScreeningError
+            They keep dying.
+        """
+        self._deaths += 1
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._deaths > 30:
+            raise ScreeningError(
+                "the worker processes died 30 times. Look for what kills them (memory?), use "
+                "fewer of them, and run the same command again: it goes on where it stopped."
+            )
+        self._executor = self._started()
+
+    def close(self) -> None:
+        """Stop the processes."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker(devices: Any) -> None:
+    """Take a device; on a CPU run on one thread, as there is a process for each core."""
+    global _device  # noqa: PLW0603 - one device for the life of the process
+    _device = devices.get()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import warnings
+
+    import torch
+
+    from ase_e3dos.errors import PartialOccupationWarning
+
+    warnings.simplefilter("ignore", PartialOccupationWarning)
+    if _device == "cpu":
+        torch.set_num_threads(1)
+
+
+def _compute_on_device(entries: list[Entry], settings: ScreenSettings) -> list[pa.RecordBatch]:
+    return compute_chunk(entries, settings, _device)
+
+
+def local_devices(device: str, processes: int | None) -> list[str]:
+    """Devices of the worker processes; one device means that no process is started.
+
+    Parameters
+    ----------
+    device
+        "auto" and "cuda" take every GPU; "cpu", "cuda:1" that one; "cuda:0,cuda:2" these.
+    processes
+        Of them for each device on a CPU; 1 by default.
+    """
+    named = [d.strip() for d in device.split(",") if d.strip()]
+    if len(named) == 1 and named[0] in ("auto", "cuda"):
+        import torch
+
+        found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        if len(found) > 1:
+            named = found
+        elif named[0] == "auto":
+            named = found or ["cpu"]
+    return [d for d in named for _ in range(max(processes or 1, 1))]
