@@ -27,6 +27,15 @@ class DataConfig(BaseModel):
     leave_out_formulas: float = Field(
         0.0, ge=0, lt=1, description="share of the formulas to keep out, by a fixed seed"
     )
+    with_elements: list[str] = Field(
+        default_factory=list, description="use only crystals that contain one of these elements"
+    )
+    without_elements: list[str] = Field(
+        default_factory=list, description="skip crystals that contain one of these elements"
+    )
+    limit: int | None = Field(
+        None, ge=1, description="use this many of the crystals that remain, by a fixed seed"
+    )
 
 
 class TrainingConfig(BaseModel):
@@ -98,7 +107,6 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}"
-            for e in error.errors()
+            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors()
         ]
         raise TrainingError(f"{file}: " + "; ".join(lines)) from error

@@ -28,6 +28,8 @@ from ase_e3dos.training.labels import (
 )
 
 LabelKind = Literal["raw", "sampled", "site"]
+#: First wavenumber and step in cm^-1, values in states/cm^-1 and cell.
+RawSpectrum = tuple[float, float, NDArray[np.float64]]
 _KIND_OF_COLUMN: dict[str, LabelKind] = {
     "dos_per_cm1": "raw",
     "dos_max_normalised": "sampled",
@@ -67,6 +69,9 @@ class LabelledSet:
         Columns of scalars that the file gives (heat_capacity_300K and the like), shape (n,).
     sha256
         Hash of the file.
+    raw
+        Raw labels: (start, step, values) of each spectrum, in cm^-1 and states/cm^-1 a cell;
+        else None.
     """
 
     kind: LabelKind
@@ -81,6 +86,7 @@ class LabelledSet:
     strain: NDArray[np.float64]
     reference: dict[str, NDArray[Any]]
     sha256: str
+    raw: list[RawSpectrum] | None = None
 
     def __len__(self) -> int:
         return len(self.crystals)
@@ -111,6 +117,7 @@ class LabelledSet:
             self.strain[index],
             {k: v[index] for k, v in self.reference.items()},
             self.sha256,
+            None if self.raw is None else [self.raw[i] for i in index],
         )
 
     def split(self, name: str) -> LabelledSet:
@@ -173,11 +180,9 @@ def read_labelled(path: str | Path) -> LabelledSet:
     bins, label, imaginary = _labels(kind, rows, ids, crystals)
     n = len(ids)
     scalars = {
-        name: np.array(rows[name])
+        name: _column(rows[name])
         for name in table.column_names
-        if name.startswith("flag_")
-        or name == "in_petretto_valid"
-        or (name.endswith("_300K"))
+        if name.startswith("flag_") or name == "in_petretto_valid" or (name.endswith("_300K"))
     }
     return LabelledSet(
         kind,
@@ -192,12 +197,27 @@ def read_labelled(path: str | Path) -> LabelledSet:
         np.array(rows.get("strain", np.zeros(n)), dtype=float),
         scalars,
         hashlib.sha256(file.read_bytes()).hexdigest(),
+        _raw_spectra(rows) if kind == "raw" else None,
     )
 
 
-def _crystal(
-    name: str, numbers: list[int], cell: list[float], positions: list[float]
-) -> Crystal:
+def _raw_spectra(rows: dict[str, list[Any]]) -> list[RawSpectrum]:
+    return [
+        (float(start), float(step), np.clip(np.asarray(values, dtype=np.float64), 0.0, None))
+        for start, step, values in zip(
+            rows["dos_start_cm1"], rows["dos_step_cm1"], rows["dos_per_cm1"], strict=True
+        )
+    ]
+
+
+def _column(values: list[Any]) -> NDArray[Any]:
+    """Booleans as they are, numbers as floats with NaN for null."""
+    if all(isinstance(v, bool) for v in values):
+        return np.array(values, dtype=bool)
+    return np.array([np.nan if v is None else v for v in values], dtype=float)
+
+
+def _crystal(name: str, numbers: list[int], cell: list[float], positions: list[float]) -> Crystal:
     try:
         return Crystal(
             np.reshape(cell, (3, 3)),
@@ -251,11 +271,11 @@ def _checked(name: str, values: Any) -> NDArray[np.float64]:
     density = np.asarray(values, dtype=float)
     if not np.isfinite(density).all() or density.sum() <= 0:
         raise DataError(f"entry {name}: its spectrum is empty, zero or not finite. Leave it out.")
-    return np.clip(density, 0.0, None)
+    return np.asarray(np.clip(density, 0.0, None))
 
 
 def _by_maximum(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     top = values.max()
     if top <= 0:
         raise DataError(f"entry {name}: no weight on the grid from {PAPER_GRID[0]} cm^-1.")
-    return values / top
+    return np.asarray(values / top)

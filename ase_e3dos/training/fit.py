@@ -293,7 +293,7 @@ class Trainer:
             state = torch.load(path, map_location=self.device, weights_only=True)
         except Exception as error:
             raise TrainingError(f"{path}: damaged ({error}). Delete it to start anew.") from error
-        if state["config"] != self.config.model_dump_json():
+        if TrainingConfig.model_validate_json(state["config"]) != self.config:
             raise TrainingError(
                 f"{path} was made with another configuration. Use another directory, "
                 "or delete it to start anew."

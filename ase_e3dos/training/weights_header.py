@@ -1,0 +1,97 @@
+"""The header of freshly trained weights: what they are, were trained on, and are good for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.data import covalent_radii
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.network.weights import GridHeader, WeightsHeader
+from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.sampler import GraphSet
+
+if TYPE_CHECKING:
+    from ase_e3dos.encoders import Encoder
+    from ase_e3dos.spectrum.grid import Array
+    from ase_e3dos.training.fit import Network
+
+LICENCE = "CC-BY-4.0"
+_METHOD = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
+_DATA = {
+    "dfpt": "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65",
+    "jarvis": (
+        "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1"
+    ),
+    "mlip": "finite displacements with TensorNet-MatPES-PBE (this project)",
+}
+
+
+def make_header(
+    config: TrainingConfig,
+    network: Network,
+    encoder: Encoder,
+    training: list[GraphSet],
+    sources: list[str],
+    grid: Array,
+) -> WeightsHeader:
+    """Describe one trained network.
+
+    Parameters
+    ----------
+    config
+        Of the run.
+    network
+        What it gave.
+    encoder
+        That made its features.
+    training
+        The data.
+    sources
+        Names in the order of the embedding.
+    grid
+        Wavenumbers of the output in cm^-1, uniform.
+    """
+    crystals = [c for data in training for c in data.labelled.crystals]
+    return WeightsHeader(
+        network=config.network,
+        settings=network.config(),
+        members=1,
+        grid=GridHeader(float(grid[0]), float(grid[1] - grid[0]), len(grid)),
+        encoder=encoder.name,
+        encoder_version=encoder.version,
+        encoder_settings=dict(encoder.settings()),
+        sources=sources,
+        elements=element_counts(crystals),
+        label_like=config.network == "paper",
+        trust={"filling": list(filling_range(crystals))},
+        trained_on={
+            part.path.rsplit("/", 1)[-1]: data.labelled.sha256
+            for part, data in zip(config.data, training, strict=True)
+        },
+        licence=LICENCE,
+        citation="; ".join([_METHOD, *(_DATA[s] for s in sources if s in _DATA)]),
+        description=f"{config.network} network, {config.epochs} epochs, seed {config.seed}",
+    )
+
+
+def element_counts(crystals: list[Crystal]) -> dict[str, int]:
+    """Crystals that contain each element, by atomic number as a string."""
+    counts: Counter[int] = Counter()
+    for crystal in crystals:
+        counts.update(set(crystal.species_number.tolist()))
+    return {str(z): counts[z] for z in sorted(counts)}
+
+
+def filling(crystal: Crystal) -> float:
+    """Share of the cell that spheres of covalent radius fill, as `ase_e3dos.trust` takes it."""
+    radii = covalent_radii[np.minimum(crystal.numbers, len(covalent_radii) - 1)]
+    return float(4 / 3 * np.pi * (radii**3).sum() / crystal.volume)
+
+
+def filling_range(crystals: list[Crystal]) -> tuple[float, float]:
+    """0.1 and 99.9 percentile of `filling` over crystals."""
+    low, high = np.percentile([filling(c) for c in crystals], [0.1, 99.9])
+    return float(low), float(high)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from ase_e3dos.errors import DataError, TrainingError
+from ase_e3dos.network.weights import load_weights
+from ase_e3dos.predictor import Predictor
+from ase_e3dos.training.config import TrainingConfig, read_config
+from ase_e3dos.training.dataset import read_labelled
+from ase_e3dos.training.ensemble import join_members, train_ensemble
+from ase_e3dos.training.run import (
+    config_of_run,
+    cross_validation,
+    data_directory,
+    select_training,
+    train,
+)
+from ase_e3dos.training.selection import composition_key
+
+
+def same_states(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+@pytest.mark.parametrize("preset", ["paper", "imaginary"])
+def test_presets_are_valid(preset):
+    config = read_config(preset)
+    assert config.network == "paper"
+    assert config.learning_rate == 0.005
+    assert config.decay == 0.96
+    assert config.weight_decay == 0.05
+
+
+def test_unknown_field_is_named(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"network": "paper", "lerning_rate": 1}))
+    with pytest.raises(TrainingError, match="lerning_rate"):
+        read_config(file)
+
+
+def test_header_is_complete(data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site)
+    header = train(config, data_dir, None).header
+    assert header.sources == ["dfpt", "jarvis", "mlip"]
+    assert header.grid.n == 480
+    assert set(header.trained_on) == {"raw.parquet", "sampled.parquet", "sites.parquet"}
+    assert header.trained_on["raw.parquet"] == read_labelled(data_dir / "raw.parquet").sha256
+    low, high = header.trust["filling"]
+    assert 0 < low < high
+    assert header.licence == "CC-BY-4.0"
+    assert "Chen" in header.citation
+    chosen = select_training(config, data_dir)
+    copper = sum(29 in c.numbers for s in chosen for c in s.crystals)
+    assert header.elements.get("29", 0) == copper
+    assert sum(header.elements.values()) == sum(
+        len(set(c.numbers.tolist())) for s in chosen for c in s.crystals
+    )
+
+
+def test_weights_predict(data_dir, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper)
+    path = train(config, data_dir, None).save(tmp_path / "w.safetensors")
+    data = read_labelled(data_dir / "raw.parquet")
+    (spectrum,) = Predictor(path).spectra(data.crystals[:1])
+    assert spectrum.label_like
+    assert len(spectrum.wavenumbers) == 51
+
+
+@pytest.mark.parametrize("kind", ["paper", "site"])
+def test_deterministic_and_seeded(kind, data_dir, request):
+    values = request.getfixturevalue(f"tiny_{kind}") | {"epochs": 1}
+    config = TrainingConfig.model_validate(values)
+    first, second = (train(config, data_dir, None).state for _ in range(2))
+    same_states(first, second)
+    other = train(config.model_copy(update={"seed": 1}), data_dir, None).state
+    assert any(not torch.equal(first[k], other[k]) for k in first)
+
+
+@pytest.mark.parametrize("kind", ["paper", "site"])
+def test_killed_run_resumes_exactly(kind, data_dir, tmp_path, request):
+    """SIGKILL somewhere in the middle, start again: bit-identical weights and history."""
+    values = request.getfixturevalue(f"tiny_{kind}") | {"epochs": 60}
+    config = TrainingConfig.model_validate(values)
+    undisturbed = train(config, data_dir, tmp_path / "calm")
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(values))
+    command = [
+        sys.executable, "-c", "from ase_e3dos.cli import main; main()", "train", str(file),
+        "--data-dir", str(data_dir), "-o", str(tmp_path / "killed"), "--device", "cpu",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    history = tmp_path / "killed" / "history.jsonl"
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit and process.poll() is None:
+        if history.is_file() and len(history.read_text().splitlines()) >= 3:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+    done = config_of_run(tmp_path / "killed")
+    assert done == config
+    lines: list[str] = []
+    resumed = train(config, data_dir, tmp_path / "killed", report=lines.append)
+    assert any("resuming" in line for line in lines)
+    same_states(undisturbed.state, resumed.state)
+    for a, b in zip(undisturbed.history, resumed.history, strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {
+            k: v for k, v in b.items() if k != "seconds"
+        }
+
+
+def test_other_configuration_in_the_same_folder(data_dir, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    train(config, data_dir, tmp_path)
+    with pytest.raises(TrainingError, match="another configuration"):
+        train(config.model_copy(update={"seed": 3}), data_dir, tmp_path)
+
+
+def test_leaving_out_a_fold_leaves_its_compositions_out_everywhere(data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site)
+    seen = []
+    for run in cross_validation(config, 3):
+        first, *others = select_training(run, data_dir)
+        whole = select_training(config, data_dir)[0]
+        fold = {composition_key(c) for c in whole.crystals} - {
+            composition_key(c) for c in first.crystals
+        }
+        assert fold
+        seen += sorted(fold)
+        for other in others:
+            assert not fold & {composition_key(c) for c in other.crystals}
+    assert len(seen) == len(set(seen)) == len(whole)
+
+
+def test_filters(data_dir, tiny_paper):
+    part = tiny_paper["data"][0]
+    cases = {"with_elements": ["Cu"], "without_elements": ["Cu"], "limit": 2}
+    chosen = {}
+    for key, value in cases.items():
+        config = TrainingConfig.model_validate(tiny_paper | {"data": [part | {key: value}]})
+        chosen[key] = select_training(config, data_dir)[0]
+    assert all(29 in c.numbers for c in chosen["with_elements"].crystals)
+    assert not any(29 in c.numbers for c in chosen["without_elements"].crystals)
+    assert len(chosen["limit"]) == 2
+    nothing = TrainingConfig.model_validate(
+        tiny_paper | {"data": [part | {"with_elements": ["U"]}]}
+    )
+    with pytest.raises(TrainingError, match="no entry is left"):
+        select_training(nothing, data_dir)
+    wrong = TrainingConfig.model_validate(tiny_paper | {"data": [part | {"split": "tset"}]})
+    with pytest.raises(DataError, match="tset"):
+        select_training(wrong, data_dir)
+
+
+def test_ensemble_is_the_mean_of_its_members(data_dir, tiny_site, tmp_path):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1})
+    path = train_ensemble(config, 2, data_dir, tmp_path)
+    header, states = load_weights(path)
+    assert header.members == len(states) == 2
+    crystal = read_labelled(data_dir / "raw.parquet").crystals[8]
+    both = Predictor(path).spectra([crystal])[0]
+    alone = [
+        Predictor(tmp_path / f"member-{k}" / "weights.safetensors").spectra([crystal])[0].density
+        for k in range(2)
+    ]
+    np.testing.assert_allclose(both.density, np.mean(alone, axis=0), rtol=1e-4, atol=1e-6)
+    assert both.density_std is not None
+
+
+def test_unlike_networks_are_not_joined(data_dir, tiny_site, tiny_paper, tmp_path):
+    files = []
+    for values in (tiny_site, tiny_paper):
+        config = TrainingConfig.model_validate(values | {"epochs": 1})
+        files.append(train(config, data_dir, None).save(tmp_path / f"{len(files)}.safetensors"))
+    with pytest.raises(TrainingError, match="alike"):
+        join_members(files, tmp_path / "both.safetensors")
+
+
+def test_fine_tuning_starts_from_the_weights(data_dir, tiny_site, tmp_path):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1})
+    start = train(config, data_dir, None).save(tmp_path / "start.safetensors")
+    tuned = TrainingConfig.model_validate(
+        {
+            "network": "site",
+            "grid": "default",
+            "data": [{"path": "sampled.parquet", "per_batch": 2}],
+            "epochs": 1,
+            "steps_per_epoch": 1,
+            "learning_rate": 1e-12,
+            "weight_decay": 0.0,
+            "start_from": str(start),
+        }
+    )
+    result = train(tuned, data_dir, None)
+    # The source of the new data comes first; nothing else has moved.
+    assert result.header.sources == ["jarvis", "dfpt", "mlip"]
+    crystal = read_labelled(data_dir / "raw.parquet").crystals[0]
+    path = result.save(tmp_path / "tuned.safetensors")
+    before = Predictor(start)
+    before.model.source = 1
+    np.testing.assert_allclose(
+        Predictor(path).spectra([crystal])[0].density,
+        before.spectra([crystal])[0].density,
+        atol=1e-5,
+    )
+
+
+def test_start_of_another_kind_is_refused(data_dir, tiny_site, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    start = train(config, data_dir, None).save(tmp_path / "start.safetensors")
+    wrong = TrainingConfig.model_validate(tiny_site | {"start_from": str(start)})
+    with pytest.raises(TrainingError, match="kind"):
+        train(wrong, data_dir, None)
+
+
+def test_no_data_folder(monkeypatch):
+    monkeypatch.delenv("E3DOS_DATA", raising=False)
+    with pytest.raises(TrainingError, match="E3DOS_DATA"):
+        data_directory()
