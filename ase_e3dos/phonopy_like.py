@@ -262,11 +262,16 @@ class E3DOSPhonopy:
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
         """Fit phonopy's Debye frequency to the total density of states."""
-        _ran(self._total_dos, "run_total_dos").run_debye_frequency(freq_max_fit=freq_max_fit)
+        dos = _ran(self._total_dos, "run_total_dos")
+        if hasattr(dos, "run_debye_frequency"):
+            dos.run_debye_frequency(freq_max_fit=freq_max_fit)
+        else:  # phonopy 3
+            dos.set_Debye_frequency(len(self._cells.primitive), freq_max_fit=freq_max_fit)
 
     def get_Debye_frequency(self) -> Any:  # noqa: N802
         """Debye frequency in THz, after `set_Debye_frequency`."""
-        return _ran(self._total_dos, "run_total_dos").debye_frequency
+        dos = _ran(self._total_dos, "run_total_dos")
+        return dos.debye_frequency if hasattr(dos, "debye_frequency") else dos.get_Debye_frequency()
 
     def run_projected_dos(
         self,

@@ -86,8 +86,7 @@ def plot_spectrum(
     ax.set_xlabel(f"{'Wavenumber' if units == 'cm-1' else 'Frequency'} ({unit})")
     ax.set_ylabel(f"DoS (states/{unit} per {spectrum.normalization})")
     ax.set_ylim(bottom=0)
-    margin = 0.02 * (x[-1] - x[0])
-    ax.set_xlim(min(0.0, x[0]), x[-1] + margin)
+    ax.set_xlim(*_shown_range(x, y))
     if x[0] < -1e-3:
         ax.axvline(0, color="0.6", lw=0.6)
     line.set_zorder(3)
@@ -136,6 +135,7 @@ def plot_summary(
         figure = Figure(figsize=(6.8, 2.6), layout="constrained")
         FigureCanvasAgg(figure)
         dos_ax, heat_ax = figure.subplots(1, 2, width_ratios=[1.5, 1])
+        ends: list[tuple[float, float]] = []
         for i, spectrum in enumerate(chosen):
             color = COLOURS[i % len(COLOURS)]
             shown = spectrum if len(chosen) == 1 else spectrum.per_atom()
@@ -145,11 +145,10 @@ def plot_summary(
             heat_ax.plot(temperatures, heat, color=color, label=spectrum.crystal.formula)
             if spectrum.members is not None and spectrum.calibration is not None:
                 at = temperatures[::10]
-                ends = np.array([atom.interval("heat_capacity", 0.9, t) for t in at])
-                heat_ax.fill_between(at, ends[:, 0], ends[:, 1], color=color, alpha=0.25, lw=0)
-        dos_ax.autoscale(axis="x")
-        right = max(ax_line.get_xdata()[-1] for ax_line in dos_ax.lines[: len(chosen)])
-        dos_ax.set_xlim(min(0.0, dos_ax.get_xlim()[0]), 1.02 * float(right))
+                band = np.array([atom.interval("heat_capacity", 0.9, t) for t in at])
+                heat_ax.fill_between(at, band[:, 0], band[:, 1], color=color, alpha=0.25, lw=0)
+            ends.append(dos_ax.get_xlim())
+        dos_ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
         dos_ax.legend(ncols=2 if len(dos_ax.lines) > 6 else 1)
         heat_ax.axhline(3 * gas_constant, color="0.5", lw=0.7, ls="--")
         heat_ax.text(0.98 * t_max, 3.02 * gas_constant, "$3R$", ha="right", color="0.4")
@@ -161,6 +160,13 @@ def plot_summary(
         if path is not None:
             figure.savefig(path, dpi=300)
     return figure
+
+
+def _shown_range(x: Array, y: Array) -> tuple[float, float]:
+    """From zero, or the lowest imaginary mode that shows, to a little above the highest mode."""
+    visible = x[y > 2e-3 * y.max()]
+    margin = 0.04 * (visible[-1] - visible[0])
+    return (float(visible[0] - margin) if visible[0] < 0 else 0.0), float(visible[-1] + margin)
 
 
 def _parts(
