@@ -57,6 +57,10 @@ class EncoderError(E3DOSError, ValueError):
     """An encoder is unknown, or gave features of the wrong shape or type."""
 
 
+class AlloyError(E3DOSError, ValueError):
+    """End members, fractions or comparisons that do not make an alloy."""
+
+
 class DataError(E3DOSError, ValueError):
     """A data file lacks what training or evaluation needs."""
 
