@@ -8,8 +8,10 @@ in `ase_e3dos.structure_checks`.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import gcd
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +162,8 @@ class Crystal:
         ----------
         obj : Crystal, ase.Atoms, pymatgen Structure, PhonopyAtoms, str or path
             Structures may have mixed sites: `info["occupancy"]` as ASE's CIF reader writes it,
-            disordered pymatgen structures, phonopy's mixtures. A path is a file with one
+            disordered pymatgen structures, phonopy's mixtures. Lengths are in Å (those of
+            PhonopyAtoms in memory too, whatever the calculator). A path is a file with one
             structure in any format that ASE or pymatgen reads, or a phonopy YAML file.
         name : str, optional
             What messages call it; the file or the formula if not given.
@@ -252,12 +255,9 @@ class Crystal:
         The same for a supercell and whatever the order of the sites.
         """
         if self.is_ordered:
-            counts = np.bincount(self.species_number)
-            present = np.flatnonzero(counts).tolist()
-            factor = np.gcd.reduce(counts[present])
-            amounts = {
-                z: counts[z] / factor for z in sorted(present, key=_FORMULA_RANK.__getitem__)
-            }
+            counts = Counter(self.species_number.tolist())
+            factor = gcd(*counts.values())
+            amounts = {z: counts[z] / factor for z in sorted(counts, key=_FORMULA_RANK.__getitem__)}
         else:
             amounts = self._mixed_amounts()
         return "".join(f"{chemical_symbols[z]}{_amount(n)}" for z, n in amounts.items())
@@ -268,7 +268,7 @@ class Crystal:
             species = zip(-self.species_fraction[site], self.species_number[site], strict=True)
             key = tuple(sorted((round(float(p), 6), int(z)) for p, z in species))
             contents[key] = contents.get(key, 0) + 1
-        factor = np.gcd.reduce(list(contents.values()))
+        factor = gcd(*contents.values())
         amounts: dict[int, float] = {}
         for key in sorted(contents, key=lambda k: (_FORMULA_RANK[k[0][1]], k)):
             for fraction, z in key:

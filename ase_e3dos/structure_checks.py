@@ -219,8 +219,9 @@ def _candidates(f: FloatArray, heights: list[float]) -> tuple[Any, Any]:
 
 def _reduced(h: FloatArray, f: FloatArray, label: object) -> tuple[FloatArray, FloatArray]:
     """Minkowski-reduced cell and the positions in it."""
-    from ase.geometry import minkowski_reduce
+    from ase import geometry
 
+    minkowski_reduce: Any = geometry.minkowski_reduce
     try:
         reduced, _ = minkowski_reduce(h)
     except RuntimeError as error:

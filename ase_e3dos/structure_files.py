@@ -158,7 +158,8 @@ def _read_cif_labels(path: Path) -> Iterator[Any]:
     from ase.io.formats import open_with_compression
 
     with open_with_compression(str(path)) as stream:
-        for block in parse_cif(stream):
+        blocks: Iterator[Any] = parse_cif(stream)
+        for block in blocks:
             if not block.has_structure():
                 continue
             labels = block.get_unsymmetrized_structure()

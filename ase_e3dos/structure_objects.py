@@ -35,7 +35,7 @@ def crystal_from_atoms(atoms: Atoms, name: str = "") -> Crystal:
     """
     if not atoms.pbc.all():
         raise CrystalError(
-            f"{name or atoms.get_chemical_formula()}: not periodic along all three vectors "
+            f"{name or atoms.symbols}: not periodic along all three vectors "
             f"(pbc is {atoms.pbc.tolist()}), and only a crystal has the phonons that the networks "
             "know. If the cell is that of a crystal, set atoms.pbc = True."
         )
@@ -45,7 +45,7 @@ def crystal_from_atoms(atoms: Atoms, name: str = "") -> Crystal:
     except np.linalg.LinAlgError:
         scaled = atoms.positions  # Crystal refuses the cell
     if "occupancy" in atoms.info and len(atoms):
-        sites = _occupied_sites(atoms, name or atoms.get_chemical_formula())
+        sites = _occupied_sites(atoms, name or str(atoms.symbols))
         return crystal_from_sites(cell, scaled, sites, name)
     masses = atoms.arrays.get("masses")
     return Crystal(cell, scaled, np.arange(len(atoms)), atoms.numbers, None, masses, name)
@@ -101,15 +101,16 @@ def atoms_from_crystal(crystal: Crystal) -> Atoms:
     """ASE Atoms of a crystal; see `Crystal.to_atoms`."""
     from ase import Atoms
 
+    masses = None
+    if not np.array_equal(crystal.species_mass, crystal.standard_masses):
+        masses = crystal.masses / np.bincount(crystal.species_site, crystal.species_fraction)
     atoms = Atoms(
         numbers=crystal.numbers,
         cell=crystal.cell,
         scaled_positions=crystal.scaled_positions,
+        masses=masses,
         pbc=True,
     )
-    if not np.array_equal(crystal.species_mass, crystal.standard_masses):
-        total = np.bincount(crystal.species_site, weights=crystal.species_fraction)
-        atoms.set_masses(crystal.masses / total)
     if not crystal.is_ordered:
         occupancy: dict[str, dict[str, float]] = {}
         for site, z, p in zip(
@@ -122,7 +123,7 @@ def atoms_from_crystal(crystal: Crystal) -> Atoms:
             symbol = chemical_symbols[z]
             content[symbol] = content.get(symbol, 0.0) + p
         atoms.info["occupancy"] = occupancy
-        atoms.new_array("spacegroup_kinds", np.arange(crystal.n_sites))
+        atoms.arrays["spacegroup_kinds"] = np.arange(crystal.n_sites)
     return atoms
 
 

@@ -201,7 +201,8 @@ def _permutation(encoder: Encoder) -> str:
 
 def _supercell(encoder: Encoder) -> str:
     for crystal in sample_crystals():
-        double = Crystal.from_any(crystal.to_atoms().repeat((2, 1, 1)))
+        atoms: Any = crystal.to_atoms()
+        double = Crystal.from_any(atoms.repeat((2, 1, 1)))
         expected = np.tile(encoder.encode(crystal), (2, 1))
         fault = _compare(expected, encoder.encode(double), crystal.name)
         if fault:

@@ -23,9 +23,9 @@ class MassOneHot:
     Examples
     --------
     >>> salt = Crystal(5.6 / 2 * (1 - np.eye(3)), [[0] * 3, [0.5] * 3], [0, 1], [11, 17])
-    >>> MassOneHot().encode(salt)[:, [10, 16]]
-    array([[22.98977,  0.     ],
-           [ 0.     , 35.45   ]], dtype=float32)
+    >>> MassOneHot().encode(salt)[:, [10, 16]].round(2)
+    array([[22.99,  0.  ],
+           [ 0.  , 35.45]], dtype=float32)
     """
 
     name = "mass_one_hot"
