@@ -1,0 +1,208 @@
+"""Both networks as a whole: sizes, symmetries, and the spectrum that is zero everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, make_supercell
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import DeviceError, PredictionError, WeightsError
+from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.model import Model, resolve_device
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings
+from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.weights import GridHeader, WeightsHeader
+
+BatchOf = Callable[..., GraphBatch]
+Spectra = Callable[..., Tensor]
+
+
+@pytest.fixture(params=["paper", "site", "site with tensors"])
+def spectra(request: pytest.FixtureRequest, batch_of: BatchOf) -> Spectra:
+    """Structures to per-crystal outputs of an untrained network, far from zero and smooth."""
+    torch.manual_seed(3)
+    if request.param == "paper":
+        network: torch.nn.Module = PaperNetwork(PaperSettings(channels=8, embedding=16))
+        return lambda *s: network.crystal_scalars(batch_of(*s))
+    tensors = 6 if "tensors" in request.param else 0
+    settings = SiteSettings(
+        n_bins=40, scalars=24, vectors=8, tensors=tensors, message_tensors=tensors, hidden=32
+    )
+    masses = torch.full((settings.n_features,), 60.0)
+    network = SiteNetwork(settings, masses)
+
+    def site(*structures: Atoms) -> Tensor:
+        batch = batch_of(*structures, self_edges=False)
+        total = torch.zeros(batch.n_crystals, settings.n_bins)
+        total = total.index_add(0, batch.crystal_index, network(batch).exp())
+        return total / batch.n_sites.unsqueeze(1)
+
+    return site
+
+
+def assert_same(one: Tensor, other: Tensor) -> None:
+    scale = float(one.detach().abs().max())
+    torch.testing.assert_close(one, other, atol=2e-5 * scale, rtol=0)
+
+
+def moved(atoms: Atoms, how: str) -> Atoms:
+    new = atoms.copy()
+    if how == "rotation":
+        turn = Rotation.random(random_state=1).as_matrix()
+        new.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
+    elif how == "inversion":
+        new.set_cell(-atoms.cell.array, scale_atoms=True)
+    elif how == "translation":
+        new.positions += [0.37, -11.2, 4.4]
+    elif how == "permutation":
+        new = new[np.random.default_rng(0).permutation(len(new))]
+    elif how == "another cell of the lattice":
+        new = make_supercell(atoms, [[1, 1, 0], [0, 1, -2], [0, 0, 1]])
+    elif how == "supercell":
+        new = make_supercell(atoms, [[2, 0, 1], [0, 1, 0], [0, 0, 1]])
+    return new
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "rotation",
+        "inversion",
+        "translation",
+        "permutation",
+        "another cell of the lattice",
+        "supercell",
+    ],
+)
+def test_spectrum_does_not_depend_on_the_description(
+    spectra: Spectra, low_symmetry: Atoms, how: str
+) -> None:
+    assert_same(spectra(moved(low_symmetry, how)), spectra(low_symmetry))
+
+
+def test_spectrum_does_depend_on_the_structure(spectra: Spectra, low_symmetry: Atoms) -> None:
+    """The tests of invariance would pass on a network that sees nothing."""
+    reference = spectra(low_symmetry)
+    shifted, swapped = low_symmetry.copy(), low_symmetry.copy()
+    shifted.positions[0] += 0.3
+    swapped.symbols[0] = "Ba"
+    for other in (shifted, swapped):
+        change = (spectra(other) - reference).abs().max() / reference.abs().max()
+        assert float(change.detach()) > 1e-3
+
+
+def test_batch_equals_single(spectra: Spectra, low_symmetry: Atoms, rocksalt: Atoms) -> None:
+    several = [rocksalt, low_symmetry, bulk("Cu"), bulk("Si", cubic=True), rocksalt]
+    one_by_one = torch.cat([spectra(s) for s in several])
+    assert_same(spectra(*several), one_by_one)
+
+
+def test_paper_network_has_the_sizes_of_the_paper() -> None:
+    network = PaperNetwork(PaperSettings())
+    shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
+    k = network.settings.radial_hidden
+    gated = 32 + 32 + 32  # scalars, gates, vectors
+    expected = {"embedding": (118, 64)}
+    # 64 scalars in: one path to scalars (l = 0) and one to vectors (l = 1)
+    expected["convolutions.0.weights.0e"] = (64 * k, gated - 32)
+    expected["convolutions.0.weights.1o"] = (64 * k, 32)
+    # 32 scalars and 32 vectors in: 0x0 and 1x1 to scalars, 0x1 and 1x0 to vectors
+    expected["convolutions.1.weights.0e"] = (2 * 32 * k, gated - 32)
+    expected["convolutions.1.weights.1o"] = (2 * 32 * k, 32)
+    expected["convolutions.2.weights.0e"] = (2 * 32 * k, 51)
+    for i in range(3):
+        expected[f"radial.{i}.hidden.weight"] = (k, 10)
+        expected[f"radial.{i}.hidden.bias"] = (k,)
+    assert shapes == expected
+    assert network.cutoff == 5.0
+    assert network.self_edges
+
+
+def test_paper_spectra_have_maximum_one(batch_of: BatchOf, low_symmetry: Atoms) -> None:
+    spectrum = PaperNetwork(PaperSettings())(batch_of(low_symmetry, bulk("Cu")))
+    assert spectrum.shape == (2, 51)
+    assert (spectrum >= 0).all()
+    assert spectrum.amax(dim=1).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_every_site_of_the_site_network_has_weight_one(
+    batch_of: BatchOf, low_symmetry: Atoms
+) -> None:
+    network = SiteNetwork(SiteSettings(n_bins=30))
+    weights = network(batch_of(low_symmetry, self_edges=False)).exp()
+    torch.testing.assert_close(weights.sum(1), torch.ones(len(low_symmetry)))
+
+
+def paper_header() -> WeightsHeader:
+    return WeightsHeader(
+        network="paper",
+        settings=PaperNetwork(PaperSettings()).config(),
+        members=1,
+        grid=GridHeader(0.0, 20.0, 51),
+        encoder="mass_one_hot",
+        encoder_version=1,
+    )
+
+
+def test_zero_spectrum_is_an_error_that_names_the_crystal(batch_of: BatchOf) -> None:
+    network = PaperNetwork(PaperSettings())
+    with torch.no_grad():
+        network.convolutions[-1].weights["0e"].zero_()
+    model = Model(paper_header(), [network], torch.device("cpu"))
+    batch = batch_of(bulk("Cu"), bulk("Si"))
+    with pytest.raises(PredictionError, match=r"Si\.cif.*zero at every frequency"):
+        model.evaluate(batch, ["Cu.cif", "Si.cif"])
+
+
+def test_unknown_source_and_device_are_refused() -> None:
+    network = PaperNetwork(PaperSettings())
+    with pytest.raises(WeightsError, match="speak for dfpt, not for 'neutrons'"):
+        Model(paper_header(), [network], torch.device("cpu"), source="neutrons")
+    with pytest.raises(DeviceError, match="'cdua'"):
+        resolve_device("cdua")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="sees 0 CUDA devices"):
+            resolve_device("cuda")
+
+
+@pytest.mark.gpu
+def test_cpu_and_gpu_agree(batch_of: BatchOf, low_symmetry: Atoms) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    network = SiteNetwork(SiteSettings(n_bins=40))
+    batch = batch_of(low_symmetry, bulk("Cu"), self_edges=False)
+    on_cpu = network(batch).exp()
+    on_gpu = network.to("cuda")(batch.to("cuda")).exp().cpu()
+    torch.testing.assert_close(on_gpu, on_cpu, atol=1e-4, rtol=1e-3)
+
+
+def test_density_of_a_crystal_is_the_mean_of_its_sites(
+    batch_of: BatchOf, low_symmetry: Atoms
+) -> None:
+    settings = SiteSettings(n_bins=40)
+    header = WeightsHeader(
+        network="site",
+        settings={},
+        members=2,
+        grid=GridHeader(5.0, 10.0, 40),
+        encoder="mass_one_hot",
+        encoder_version=1,
+    )
+    model = Model(header, [SiteNetwork(settings), SiteNetwork(settings)], torch.device("cpu"))
+    batch = batch_of(bulk("Cu"), low_symmetry, self_edges=False)
+    densities = model.evaluate(batch, ["Cu", "other"])
+    assert densities.members is not None
+    assert densities.sites is not None
+    np.testing.assert_allclose(densities.members.mean(0), densities.crystals, atol=1e-7)
+    np.testing.assert_allclose(densities.sites[1:].mean(0), densities.crystals[1], atol=1e-6)
+    # Site order is the order given: the symbols of the crystal, not the order of the blocks.
+    single = model.evaluate(batch_of(low_symmetry, self_edges=False), ["other"])
+    np.testing.assert_allclose(single.sites, densities.sites[1:], atol=1e-6)
+    assert Crystal.from_any(low_symmetry).n_sites == len(densities.sites) - 1
