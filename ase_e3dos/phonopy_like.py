@@ -103,7 +103,7 @@ class E3DOSPhonopy:
             if self._predict is not None:
                 self._spectrum = self._predict(crystal)
             else:
-                from ase_e3dos.predict import predict
+                from ase_e3dos.prediction import predict
 
                 self._spectrum = predict([crystal], model=self._model, device=self._device)[0]
         return self._spectrum
