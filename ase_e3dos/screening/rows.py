@@ -88,16 +88,17 @@ class RowBuilder:
         """All that was added, in order, as a batch of the schema; the builder is empty then."""
         import pyarrow as pa
 
-        columns = self._columns()
         n_good = len(self._good)
         entries = [*self._good, *(entry for entry, _ in self._bad)]
         crystals = [e.crystal if isinstance(e.crystal, Crystal) else None for e in entries]
+        total_mass, average, lightest = _masses(crystals)
+        columns = self._columns(total_mass[:n_good])
         columns["id"] = pa.array([e.id for e in entries])
         columns["content"] = pa.array([e.content for e in entries])
         columns["formula"] = pa.array([c and c.formula for c in crystals], pa.string())
         columns["n_sites"] = pa.array([c and c.n_sites for c in crystals], pa.int32())
-        average, lightest = _masses(crystals)
-        columns["average_mass"], columns["minimum_mass"] = pa.array(average), pa.array(lightest)
+        for name, mass in (("average_mass", average), ("minimum_mass", lightest)):
+            columns[name] = pa.array(mass, mask=np.isnan(mass))
         columns["warnings"] = pa.array(
             [*self._warnings, *([] for _ in self._bad)], pa.list_(pa.string())
         )
@@ -117,14 +118,13 @@ class RowBuilder:
             values.clear()
         return batch
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self, total_mass: Array) -> dict[str, Any]:
         """Columns that come from the spectra, null in the rows of errors."""
         import pyarrow as pa
 
         grid = FrequencyGrid.of(self.wavenumbers)
         n_bad = len(self._bad)
         n_sites = np.array([e.crystal.n_sites for e in self._good], dtype=float)  # type: ignore[union-attr]
-        total_mass = np.array([e.crystal.masses.sum() for e in self._good])  # type: ignore[union-attr]
         shares = np.array(self._shares, dtype=np.float64).reshape(-1, len(grid))
         # In states/THz, per atom; the cell's density is n_sites times it.
         density = shares * (3.0 / np.maximum(shares @ grid.trapezoid, 1e-300))[:, None]
@@ -202,16 +202,22 @@ def _nullable(values: NDArray[Any], n_bad: int) -> Any:
     return pa.array(padded, mask=np.arange(len(padded)) >= len(values))
 
 
-def _masses(crystals: list[Crystal | None]) -> tuple[list[float | None], list[float | None]]:
-    """The paper's average mass and the smallest one of each crystal, in amu."""
-    average: list[float | None] = []
-    lightest: list[float | None] = []
-    for crystal in crystals:
-        if crystal is None:
-            average.append(None)
-            lightest.append(None)
-            continue
-        masses = crystal.masses
-        average.append(float(np.sqrt(masses).mean() ** 2))
-        lightest.append(float(masses.min()))
-    return average, lightest
+def _masses(crystals: list[Crystal | None]) -> Array:
+    """Total, average (the paper's) and smallest mass in amu, shape (3, n); nan without a crystal."""
+    there = [c for c in crystals if c is not None]
+    masses = np.full((3, len(crystals)), np.nan)
+    if not there:
+        return masses
+    n_sites = np.array([c.n_sites for c in there])
+    starts = np.concatenate([[0], np.cumsum(n_sites)])
+    n_species = [len(c.species_site) for c in there]
+    site = np.concatenate([c.species_site for c in there]) + np.repeat(starts[:-1], n_species)
+    weight = np.concatenate([c.species_fraction for c in there])
+    weight = weight * np.concatenate([c.species_mass for c in there])
+    by_site = np.bincount(site, weight, starts[-1])
+    masses[:, [c is not None for c in crystals]] = [
+        np.add.reduceat(by_site, starts[:-1]),
+        (np.add.reduceat(np.sqrt(by_site), starts[:-1]) / n_sites) ** 2,
+        np.minimum.reduceat(by_site, starts[:-1]),
+    ]
+    return masses

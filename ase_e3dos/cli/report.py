@@ -1,0 +1,53 @@
+"""`e3dos report`: the output of `e3dos screen` as a page to read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("report")(report_command)
+
+
+def report_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Directory that e3dos screen wrote.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="HTML file (report.html unless --plot is given)."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="DIRECTORY", help="Write the figures as files, too.")
+    ] = None,
+    plot_format: Annotated[
+        str, typer.Option("--plot-format", help="Of these files: png, pdf or svg.")
+    ] = "png",
+    model: Annotated[
+        str | None, typer.Option(help="Whose rows, where there are several models'.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", "-t", help="Which, where there are several.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Phonon screening",
+) -> None:
+    """Make one self-contained page of a screening, readable offline."""
+    from ase_e3dos.screening.report import read_screen
+
+    screened = read_screen(directory, model, temperature)
+    if output is None and plot is None:
+        output = Path("report.html")
+    if output is not None:
+        from ase_e3dos.screening.report.page import write_page
+
+        write_page(screened, output, title)
+        typer.echo(f"{output}: {screened.n_structures} structures")
+    if plot is not None:
+        from ase_e3dos.screening.report.plots import write_plots
+
+        for path in write_plots(screened, plot, plot_format):
+            typer.echo(str(path))

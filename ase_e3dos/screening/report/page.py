@@ -1,0 +1,183 @@
+"""The report as one HTML page that needs no network: data, figures, plotly and script inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.screening.report.figures import all_figures, top_range
+from ase_e3dos.screening.report.statistics import HIGH, MAX_ROWS, TOP, ScreenedSet
+from ase_e3dos.spectrum.constants import constants
+
+#: Columns of the table: key, name, unit, digits.
+_TABLE = (
+    ("formula", "Formula", "", 0),
+    ("id", "Id", "", 0),
+    ("n_sites", "Sites", "", 0),
+    ("specific_heat", "C_V", "J/(kg K)", 0),
+    ("heat_capacity_per_atom", "C_V per atom", "J/(K mol)", 2),
+    ("uncertainty", "± (90 %)", "J/(K mol)", 2),
+    ("mean_wavenumber", "Mean wavenumber", "cm⁻¹", 0),
+    ("imaginary_fraction", "Imaginary share", "", 4),
+    ("average_mass", "Average mass", "amu", 1),
+)
+#: Failures that the page lists at most.
+_FAILURES = 500
+
+
+def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening") -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    screened
+        The screening's output.
+    path
+        Of the HTML file.
+    title
+        Of the page.
+
+    Raises
+    ------
+    MissingExtraError
+        Plotly is not installed.
+    """
+    from plotly.offline import get_plotlyjs
+
+    figures = {name: json.loads(f.to_json()) for name, f in all_figures(screened).items()}
+    data = {
+        "columns": _columns(screened),
+        "spectra": _spectra(screened),
+        "figures": figures,
+        "facts": {"csv_name": f"{path.stem}.csv"},
+    }
+    low, high = top_range(screened)
+    page = Template(_part("page.html")).substitute(
+        title=escape(title),
+        css=_part("page.css"),
+        js=_part("page.js"),
+        plotly=get_plotlyjs(),
+        data=_inert(json.dumps(data, separators=(",", ":"), allow_nan=False)),
+        lead=_lead(screened),
+        numbers=_numbers(screened),
+        top_text=f"The first {min(TOP, len(screened.table))}, each spectrum from {low:.0f} to "
+        f"{high:.0f} cm<sup>−1</sup>, with C<sub>V</sub> in J/(kg K). Click one to see it large.",
+        failures=_failures(screened),
+        footer=_footer(screened),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _part(name: str) -> str:
+    return files("ase_e3dos.screening.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _inert(text: str) -> str:
+    """JSON that cannot end its script element, whatever a user calls a structure."""
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _columns(screened: ScreenedSet) -> list[dict[str, Any]]:
+    shown = screened.table.iloc[screened.shown]
+    columns = []
+    for key, name, unit, digits in _TABLE:
+        if key == "uncertainty" and not shown[key].notna().any():
+            continue
+        values: list[Any] = shown[key].tolist()
+        if key in ("formula", "id"):
+            values = [str(v) for v in values]
+        elif key != "n_sites":
+            values = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
+        columns.append(
+            {"key": key, "name": name, "unit": unit, "digits": digits, "values": values}
+            | {"text": key in ("formula", "id")}
+        )
+    return columns
+
+
+def _spectra(screened: ScreenedSet) -> dict[str, Any]:
+    """One byte for each point of the range where any spectrum shows; enough for the eye."""
+    levels = np.rint(screened.densities * 255).astype(np.uint8)
+    there = np.flatnonzero(levels.any(axis=0))
+    x = screened.wavenumbers
+    first, stop = (int(there[0]), int(there[-1]) + 1) if len(there) else (0, len(x))
+    step = float(x[1] - x[0])
+    return {
+        "start": float(x[first]),
+        "step": step,
+        "n": stop - first,
+        "step_thz": step / constants().thz_to_cm,
+        "values": base64.b64encode(np.ascontiguousarray(levels[:, first:stop])).decode(),
+    }
+
+
+def _lead(screened: ScreenedSet) -> str:
+    about = screened.about
+    sample = ""
+    if len(screened.table) > MAX_ROWS:
+        sample = (
+            f" Means, fits and the distribution are over all of them; points and table hold the "
+            f"top {TOP} and a random sample, {MAX_ROWS:,} in all."
+        )
+    return (
+        f"Specific heat at {screened.temperature:g} K and phonon spectra predicted with the model "
+        f"<b>{escape(about['model'])}</b>.{sample} Hover over a point to see its crystal, click it "
+        "to see its spectrum."
+    )
+
+
+def _numbers(screened: ScreenedSet) -> str:
+    constant, _ = screened.rigidity
+    best = screened.table.iloc[0] if len(screened.table) else None
+    shown = [
+        (f"{screened.n_structures:,}", "structures"),
+        (f"{100 * screened.high_share:.1f} %", f"above {HIGH:,.0f} J/(kg K)"),
+        ("" if best is None else f"{best['specific_heat']:,.0f}", "highest C<sub>V</sub>, J/(kg K)"),
+        (f"{constant:,.0f}", "C of C m̄<sup>−1/2</sup>, cm<sup>−1</sup> amu<sup>1/2</sup>"),
+        (f"{len(screened.failures):,}", "failures"),
+        (f"{sum(screened.n_warned.values()):,}", "warnings"),
+    ]
+    return "".join(f"<div><b>{number}</b><span>{name}</span></div>" for number, name in shown)
+
+
+def _failures(screened: ScreenedSet) -> str:
+    parts = []
+    if screened.n_warned:
+        lines = "".join(
+            f"<tr><td class=text>{escape(kind)}</td><td>{count:,}</td></tr>"
+            for kind, count in sorted(screened.n_warned.items(), key=lambda item: -item[1])
+        )
+        parts.append(
+            "<table style='width:auto'><thead><tr><th class=text>Warning</th><th>Number</th></tr>"
+            f"</thead><tbody>{lines}</tbody></table>"
+        )
+    if len(screened.failures):
+        first = screened.failures.head(_FAILURES)
+        lines = "".join(
+            f"<tr><td>{escape(str(i))}</td><td>{escape(str(e))}</td></tr>"
+            for i, e in zip(first["id"], first["error"], strict=True)
+        )
+        more = len(screened.failures) - len(first)
+        parts.append(
+            "<div class=failures><table><thead><tr><th class=text>Id</th><th class=text>Error</th>"
+            f"</tr></thead><tbody>{lines}</tbody></table></div>"
+            + (f"<p>and {more:,} more in the column <code>error</code>.</p>" if more else "")
+        )
+    return "".join(parts) or "<p>None.</p>"
+
+
+def _footer(screened: ScreenedSet) -> str:
+    about = screened.about
+    return (
+        f"Rows in <code>{escape(str(screened.directory))}</code>, written by ase-e3dos "
+        f"{escape(about['version'])}, model fingerprint <code>{about['model_hash']}</code>. "
+        "Imaginary modes are left out of heat capacities. Figures after Chen et al., "
+        "<i>Adv. Sci.</i> <b>8</b>, 2004214 (2021)."
+    )
