@@ -21,6 +21,8 @@ CUTOFF_TOLERANCE = 1e-6
 
 #: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
 _BLOCK_RATIO = 1.25
+#: Nodes below which a block of its own costs more than the padding it saves.
+_SMALLEST_BLOCK = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,8 +244,7 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
     order = np.argsort(degree, kind="stable")
     rank = np.empty(n_nodes, dtype=np.int64)
     rank[order] = np.arange(n_nodes)
-    level = np.floor(np.log(np.maximum(degree[order], 1)) / np.log(_BLOCK_RATIO))
-    bounds = [0, *(np.flatnonzero(np.diff(level)) + 1), n_nodes]
+    bounds = _block_bounds(degree[order])
 
     blocks = []
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
@@ -273,6 +274,22 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
         torch.from_numpy(scalars.astype(np.float32)),
         torch.from_numpy(n_sites),
     )
+
+
+def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
+    """Where blocks begin and end: widths differ by `_BLOCK_RATIO`, few blocks are tiny.
+
+    Parameters
+    ----------
+    degree
+        Neighbours of each node, ascending, shape (n_nodes,).
+    """
+    level = np.floor(np.log(np.maximum(degree, 1)) / np.log(_BLOCK_RATIO))
+    bounds = [0]
+    for cut in np.flatnonzero(np.diff(level)) + 1:
+        if cut - bounds[-1] >= _SMALLEST_BLOCK and len(degree) - cut >= _SMALLEST_BLOCK:
+            bounds.append(int(cut))
+    return [*bounds, len(degree)]
 
 
 def _empty_block(n_nodes: int) -> NeighborBlock:

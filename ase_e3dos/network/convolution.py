@@ -44,6 +44,21 @@ class Path:
     l_edge: int
     irrep_out: str
 
+    @property
+    def degrees(self) -> tuple[int, int, int]:
+        """(l_edge, l_in, l_out)."""
+        return self.l_edge, degree(self.irrep_in), degree(self.irrep_out)
+
+    @property
+    def basis_degrees(self) -> tuple[int, int, int]:
+        """Which edge functions the path needs: a scalar harmonic serves every l_in."""
+        return (0, 0, 0) if self.l_edge == 0 else self.degrees
+
+    def coupling(self) -> Tensor | None:
+        """Coefficients, or None where a factor is a scalar."""
+        l_edge, l_in, l_out = self.degrees
+        return coupling(l_edge, l_in, l_out) if l_edge and l_in else None
+
 
 def paths_between(irreps_in: list[str], l_max: int, irreps_out: list[str]) -> list[Path]:
     """All couplings that parity and the triangle rule allow."""
@@ -57,12 +72,19 @@ def paths_between(irreps_in: list[str], l_max: int, irreps_out: list[str]) -> li
     ]
 
 
-#: For one block, for each edge degree: (n_nodes_in_block, (2 l + 1) * K, width).
-EdgeBasis = list[Tensor]
+#: Degrees (l_edge, l_in, l_out) of a coupling.
+Degrees = tuple[int, int, int]
+#: For one block, the edge functions of each coupling; see `edge_basis`.
+EdgeBasis = dict[Degrees, Tensor]
 
 
-def edge_basis(harmonics: Tensor, radial: Tensor) -> EdgeBasis:
-    """Products of edge harmonics and radial functions.
+def edge_basis(
+    harmonics: Tensor, radial: Tensor, couplings: dict[Degrees, Tensor | None]
+) -> EdgeBasis:
+    """Radial functions times harmonics times coupling coefficients, for the edges of a block.
+
+    The coupling is applied here, once for all layers, channels and networks: the sum over
+    neighbours j and components m of x_j gives coupled densities at once.
 
     Parameters
     ----------
@@ -70,17 +92,31 @@ def edge_basis(harmonics: Tensor, radial: Tensor) -> EdgeBasis:
         Shape (n, width, (l_max + 1)**2).
     radial
         Zero where the block is padded, shape (n, width, K).
+    couplings
+        Coefficients (2 l_edge + 1, 2 l_in + 1, 2 l_out + 1) of each coupling; None where one of
+        the inputs is a scalar, whose coupling is the identity.
 
     Returns
     -------
-    list of Tensor
-        For each degree l, shape (n, (2 l + 1) * K, width).
+    dict
+        For a coupling with coefficients, shape (n, (2 l_out + 1) K, width (2 l_in + 1)); for
+        one without, shape (n, (2 l_edge + 1) K, width).
     """
     n, width = radial.shape[:2]
-    l_max = math.isqrt(harmonics.shape[2]) - 1
-    by_edge = radial.transpose(1, 2).unsqueeze(1)
-    parts = harmonics.transpose(1, 2).split([2 * k + 1 for k in range(l_max + 1)], dim=1)
-    return [(y.unsqueeze(2) * by_edge).view(n, -1, width) for y in parts]
+    radial = radial.transpose(1, 2).contiguous()
+    basis: EdgeBasis = {}
+    for degrees, tensor in couplings.items():
+        l_edge = degrees[0]
+        y = harmonics[:, :, l_edge**2 : (l_edge + 1) ** 2]
+        if tensor is None:
+            product = y.transpose(1, 2).contiguous().unsqueeze(2) * radial.unsqueeze(1)
+            basis[degrees] = product.view(n, -1, width)
+            continue
+        _, m_in, m_out = tensor.shape
+        coupled = (y @ tensor.flatten(1)).view(n, width, m_in, m_out).permute(0, 3, 1, 2)
+        product = coupled.contiguous().unsqueeze(2) * radial.unsqueeze(1).unsqueeze(-1)
+        basis[degrees] = product.view(n, -1, width * m_in)
+    return basis
 
 
 class Convolution(nn.Module):
@@ -94,8 +130,6 @@ class Convolution(nn.Module):
         Number K of radial functions.
     l_max
         Highest degree of the edge harmonics, at most 2.
-    neighbors
-        Mean number of neighbours, the square of the normalisation of the sum.
     """
 
     def __init__(
@@ -104,29 +138,31 @@ class Convolution(nn.Module):
         channels_out: dict[str, int],
         n_radial: int,
         l_max: int,
-        neighbors: float,
     ) -> None:
         super().__init__()
         self.channels_in = dict(channels_in)
         self.channels_out = dict(channels_out)
         self.n_radial = n_radial
-        self.scale = 1 / math.sqrt(neighbors)
         self.paths = paths_between(list(channels_in), l_max, list(channels_out))
         self.weights = nn.ParameterDict()
         for irrep, channels in channels_out.items():
             fan_in = sum(self._fan_in(p) for p in self.paths if p.irrep_out == irrep)
             self.weights[irrep] = nn.Parameter(torch.randn(fan_in, channels) / math.sqrt(fan_in))
         for p in self.paths:
-            if p.l_edge and degree(p.irrep_in):
-                tensor = coupling(p.l_edge, degree(p.irrep_in), degree(p.irrep_out))
-                self.register_buffer(self._name(p), tensor, persistent=False)
+            tensor = p.coupling()
+            if tensor is not None:
+                self.register_buffer(self._name(p.degrees), tensor, persistent=False)
 
     def _fan_in(self, p: Path) -> int:
         return self.n_radial * self.channels_in[p.irrep_in]
 
     @staticmethod
-    def _name(p: Path) -> str:
-        return f"coupling_{p.l_edge}_{degree(p.irrep_in)}_{degree(p.irrep_out)}"
+    def _name(degrees: Degrees) -> str:
+        return "coupling_{}_{}_{}".format(*degrees)
+
+    def couplings(self) -> dict[Degrees, Tensor | None]:
+        """What `edge_basis` needs to make this convolution's edge functions."""
+        return {p.basis_degrees: getattr(self, self._name(p.degrees), None) for p in self.paths}
 
     def forward(self, features: Features, basis: list[EdgeBasis], batch: GraphBatch) -> Features:
         """Convolve.
@@ -136,7 +172,7 @@ class Convolution(nn.Module):
         features
             Irrep -> (n_nodes, 2 l + 1, channels).
         basis
-            `edge_basis` of each block.
+            `edge_basis` of each block, with at least the `couplings` of this convolution.
         batch
             The graph.
 
@@ -150,7 +186,7 @@ class Convolution(nn.Module):
             irrep: iter(w.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep]))
             for irrep, w in self.weights.items()
         }
-        mixing = [(p, next(weights[p.irrep_out]) * self.scale) for p in self.paths]
+        mixing = [(p, next(weights[p.irrep_out])) for p in self.paths]
         flat = {k: features[k].flatten(1) for k in self.channels_in}
         blocks = [
             self._block(flat, phi, block.neighbors, mixing)
@@ -167,30 +203,28 @@ class Convolution(nn.Module):
         neighbors: Tensor,
         mixing: list[tuple[Path, Tensor]],
     ) -> Features:
-        """One block: gather, sum over neighbours, couple, mix."""
+        """One block: gather, sum over neighbours, mix."""
         n, width = neighbors.shape
         index = neighbors.reshape(-1)
         gathered = {k: v.index_select(0, index).view(n, width, -1) for k, v in flat.items()}
-        densities: dict[tuple[int, str], Tensor] = {}
+        densities: dict[tuple[Degrees, str], Tensor] = {}
         out: Features = {}
         for path, weight in mixing:
-            pair = (path.l_edge, path.irrep_in)
-            if pair not in densities:
-                densities[pair] = torch.bmm(basis[path.l_edge], gathered[path.irrep_in])
-            mixed = self._couple(densities[pair], path) @ weight
+            key = (path.basis_degrees, path.irrep_in)
+            if key not in densities:
+                densities[key] = self._density(path, basis, gathered[path.irrep_in])
+            mixed = densities[key] @ weight
             k = path.irrep_out
             out[k] = out[k] + mixed if k in out else mixed
         return out
 
-    def _couple(self, density: Tensor, path: Path) -> Tensor:
-        """(n, (2 l_edge + 1) K, (2 l_in + 1) C) to (n, 2 l_out + 1, K C)."""
-        n, l_in, l_edge = len(density), degree(path.irrep_in), path.l_edge
-        if l_in == 0:
-            return density.view(n, 2 * l_edge + 1, -1)
-        if l_edge == 0:
-            part = density.view(n, self.n_radial, 2 * l_in + 1, -1)
+    def _density(self, path: Path, basis: EdgeBasis, values: Tensor) -> Tensor:
+        """Sum over neighbours, coupled: (n, 2 l_out + 1, K * channels)."""
+        n, width = values.shape[:2]
+        l_edge, l_in, l_out = path.degrees
+        phi = basis[path.basis_degrees]
+        if l_edge == 0 and l_in > 0:
+            part = torch.bmm(phi, values).view(n, self.n_radial, 2 * l_in + 1, -1)
             return part.transpose(1, 2).reshape(n, 2 * l_in + 1, -1)
-        tensor = self.get_buffer(self._name(path))
-        part = density.view(n, 2 * l_edge + 1, self.n_radial, 2 * l_in + 1, -1)
-        coupled = torch.einsum("nakbc,abo->nokc", part, tensor)
-        return coupled.reshape(n, coupled.shape[1], -1)
+        channels = self.channels_in[path.irrep_in]
+        return torch.bmm(phi, values.reshape(n, -1, channels)).view(n, 2 * l_out + 1, -1)

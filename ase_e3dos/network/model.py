@@ -142,7 +142,9 @@ class Model:
             try:
                 network.load_state_dict(state)
             except RuntimeError as error:
-                raise WeightsError(f"{path}: the tensors do not fit the settings: {error}") from error
+                raise WeightsError(
+                    f"{path}: the tensors do not fit the settings: {error}"
+                ) from error
             networks.append(network)
         return cls(header, networks, resolve_device(device), source)
 

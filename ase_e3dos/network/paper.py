@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,9 +62,7 @@ class Gate(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Apply the activations; gates are the last channels of the scalars."""
-        scalars, gates = features["0e"].split(
-            [self.scalars, sum(self.irreps.values())], dim=-1
-        )
+        scalars, gates = features["0e"].split([self.scalars, sum(self.irreps.values())], dim=-1)
         out = {"0e": nn.functional.silu(scalars) * 1.6790}
         if self.irreps:
             opened = torch.sigmoid(gates) * 1.8467
@@ -106,15 +105,11 @@ class PaperNetwork(nn.Module):
         for _ in range(s.n_gated):
             gate = Gate(s.channels, {"1o": s.channels})
             self.radial.append(RadialNetwork(s.n_radial, s.radial_hidden))
-            self.convolutions.append(
-                Convolution(channels, gate.channels_in, s.radial_hidden, 1, s.neighbors)
-            )
+            self.convolutions.append(Convolution(channels, gate.channels_in, s.radial_hidden, 1))
             self.gates.append(gate)
             channels = gate.channels_out
         self.radial.append(RadialNetwork(s.n_radial, s.radial_hidden))
-        self.convolutions.append(
-            Convolution(channels, {"0e": s.n_bins}, s.radial_hidden, 1, s.neighbors)
-        )
+        self.convolutions.append(Convolution(channels, {"0e": s.n_bins}, s.radial_hidden, 1))
 
     @property
     def self_edges(self) -> bool:
@@ -151,15 +146,16 @@ class PaperNetwork(nn.Module):
         """Mean over sites of the last convolution, shape (n_crystals, n_bins)."""
         harmonics = [spherical_harmonics(b.vectors, b.lengths, 1) for b in batch.blocks]
         lengths = [self.basis(b.lengths) for b in batch.blocks]
+        scale = 1 / math.sqrt(self.settings.neighbors)
+        masks = [b.mask.unsqueeze(-1) * scale for b in batch.blocks]
         x = batch.features @ self.embedding / self.settings.mass_scale
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
-        for i, (radial, convolution) in enumerate(
-            zip(self.radial, self.convolutions, strict=True)
-        ):
+        for i, (radial, convolution) in enumerate(zip(self.radial, self.convolutions, strict=True)):
+            couplings = convolution.couplings()
             basis = [
-                edge_basis(y, radial(r) * b.mask.unsqueeze(-1))
-                for y, r, b in zip(harmonics, lengths, batch.blocks, strict=True)
+                edge_basis(y, radial(r) * m, couplings)
+                for y, r, m in zip(harmonics, lengths, masks, strict=True)
             ]
             features = convolution(features, basis, batch)
             if i < last:

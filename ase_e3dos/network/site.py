@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,11 +53,14 @@ class SiteLayer(nn.Module):
             {k: nn.Linear(channels_in[k], n, bias=False) for k, n in self.message.items()}
         )
         self.convolution = Convolution(
-            self.message, {"0e": s.scalars, **self.higher}, s.n_radial, s.l_max, s.neighbors
+            self.message, {"0e": s.scalars, **self.higher}, s.n_radial, s.l_max
         )
         self.skip = nn.ModuleDict(
-            {k: nn.Linear(channels_in[k], n, bias=False)
-             for k, n in self.higher.items() if k in channels_in}
+            {
+                k: nn.Linear(channels_in[k], n, bias=False)
+                for k, n in self.higher.items()
+                if k in channels_in
+            }
         )
         self.left = nn.ModuleDict({k: nn.Linear(n, n, bias=False) for k, n in self.higher.items()})
         self.right = nn.ModuleDict({k: nn.Linear(n, n, bias=False) for k, n in self.higher.items()})
@@ -156,10 +160,15 @@ class SiteNetwork(nn.Module):
 
         They depend on the settings alone, so that the members of an ensemble share them.
         """
+        couplings = {}
+        for layer in self.layers:
+            couplings |= layer.convolution.couplings()
+        scale = 1 / math.sqrt(self.settings.neighbors)
         return [
             edge_basis(
                 spherical_harmonics(b.vectors, b.lengths, self.settings.l_max),
-                self.basis(b.lengths) * b.mask.unsqueeze(-1),
+                self.basis(b.lengths) * (b.mask.unsqueeze(-1) * scale),
+                couplings,
             )
             for b in batch.blocks
         ]

@@ -99,9 +99,7 @@ class WeightsHeader:
     format: str = FORMAT
 
 
-def save_weights(
-    path: str | Path, header: WeightsHeader, members: list[dict[str, Any]]
-) -> None:
+def save_weights(path: str | Path, header: WeightsHeader, members: list[dict[str, Any]]) -> None:
     """Write an ensemble.
 
     Parameters
