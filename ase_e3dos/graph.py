@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,8 +102,8 @@ def build_graph(
         lengths = np.concatenate([lengths, np.zeros(len(sites))])
     if max_edges is not None and len(center) > max_edges:
         raise GraphError(
-            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of {max_edges}. "
-            "Use the primitive cell, or raise the limit."
+            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
+            f"{max_edges}. Use the primitive cell, or raise the limit."
         )
     order = np.argsort(center, kind="stable")
     return CrystalGraph(
@@ -247,7 +248,7 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
     bounds = _block_bounds(degree[order])
 
     blocks = []
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in pairwise(bounds):
         nodes = order[start:stop]
         width = max(int(degree[nodes].max()), 1)
         slots = np.arange(width)

@@ -220,7 +220,7 @@ class Convolution(nn.Module):
 
     def _density(self, path: Path, basis: EdgeBasis, values: Tensor) -> Tensor:
         """Sum over neighbours, coupled: (n, 2 l_out + 1, K * channels)."""
-        n, width = values.shape[:2]
+        n = len(values)
         l_edge, l_in, l_out = path.degrees
         phi = basis[path.basis_degrees]
         if l_edge == 0 and l_in > 0:

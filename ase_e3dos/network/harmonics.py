@@ -98,5 +98,5 @@ def coupling(l_1: int, l_2: int, l_out: int) -> Tensor:
         tensor = torch.einsum("aij,bjk,cki->abc", q, q, q)
     else:
         raise ValueError(f"the coupling {l_1} x {l_2} -> {l_out} is odd and not used here")
-    tensor = tensor * math.sqrt(2 * l_out + 1) / tensor.norm()
-    return tensor.to(torch.float32)
+    scaled: Tensor = tensor * math.sqrt(2 * l_out + 1) / torch.linalg.vector_norm(tensor)
+    return scaled.to(torch.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -195,7 +195,7 @@ class Model:
                 return self._crystal_spectra(graph, networks, names)
             total: Tensor | None = None
             spectra = []
-            basis = networks[0].edge_functions(graph)
+            basis = cast(SiteNetwork, networks[0]).edge_functions(graph)
             for network in networks:
                 sites = network(graph, self.source, basis).exp()
                 spectra.append(mean_over_sites(sites, graph))

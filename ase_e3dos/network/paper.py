@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +152,7 @@ class PaperNetwork(nn.Module):
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
         for i, (radial, convolution) in enumerate(zip(self.radial, self.convolutions, strict=True)):
-            couplings = convolution.couplings()
+            couplings = cast(Convolution, convolution).couplings()
             basis = [
                 edge_basis(y, radial(r) * m, couplings)
                 for y, r, m in zip(harmonics, lengths, masks, strict=True)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ase_e3dos.graph import GraphBatch
-from ase_e3dos.network.convolution import Convolution, EdgeBasis, Features, edge_basis
+from ase_e3dos.network.convolution import (
+    Convolution,
+    Degrees,
+    EdgeBasis,
+    Features,
+    edge_basis,
+)
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.paper import mean_over_sites
 from ase_e3dos.network.radial import BesselBasis
@@ -75,6 +81,20 @@ class SiteLayer(nn.Module):
     def forward(
         self, features: Features, basis: list[EdgeBasis], batch: GraphBatch, context: Tensor
     ) -> Features:
+        """Features of the next layer.
+
+        Parameters
+        ----------
+        features
+            Irrep -> (n_nodes, 2 l + 1, channels).
+        basis
+            Edge functions of each block.
+        batch
+            The graph.
+        context
+            Of each crystal: source embedding and logarithm of the volume per site, shape
+            (n_crystals, n_context).
+        """
         down = {k: self.down[k](features[k]) for k in self.message}
         density = self.convolution(down, basis, batch)
         scalars = features["0e"].squeeze(1)
@@ -160,9 +180,9 @@ class SiteNetwork(nn.Module):
 
         They depend on the settings alone, so that the members of an ensemble share them.
         """
-        couplings = {}
+        couplings: dict[Degrees, Tensor | None] = {}
         for layer in self.layers:
-            couplings |= layer.convolution.couplings()
+            couplings |= cast(SiteLayer, layer).convolution.couplings()
         scale = 1 / math.sqrt(self.settings.neighbors)
         return [
             edge_basis(

@@ -40,7 +40,7 @@ class GridHeader:
     @property
     def wavenumbers(self) -> NDArray[np.float64]:
         """Grid points in cm^-1, shape (n,)."""
-        return self.start + self.step * np.arange(self.n)
+        return self.start + self.step * np.arange(self.n, dtype=np.float64)
 
 
 @dataclass(frozen=True)
