@@ -1,0 +1,192 @@
+"""Waterfall of an alloy's spectra, and its thermal properties over composition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.alloy.comparison import Comparison
+from ase_e3dos.alloy.sweep import CompositionSweep, property_row
+from ase_e3dos.export.samples import samples
+from ase_e3dos.spectrum.constants import constants
+
+if TYPE_CHECKING:
+    from ase_e3dos.spectrum import PhononSpectrum
+
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "svg.fonttype": "none",
+}
+#: Of comparisons, told apart by colour-blind readers too.
+_COLOURS = ("#D55E00", "#000000", "#CC79A7", "#009E73", "#56B4E9")
+_DASHES = ("--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
+#: Curves drawn at most; more are thinned out evenly.
+_MAX_CURVES = 21
+
+
+def plot_sweep(
+    sweep: CompositionSweep,
+    path: str | Path | None = None,
+    *,
+    comparisons: Sequence[Comparison] = (),
+    temperature: float = 300.0,
+    references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]] = (),
+) -> Any:
+    """Draw the spectra one above the other, and three properties over the composition.
+
+    Parameters
+    ----------
+    sweep : CompositionSweep
+    path : str or Path, optional
+        File to write (png, pdf, svg, ...).
+    comparisons : sequence of Comparison
+        Drawn dashed at their compositions.
+    temperature : float
+        K, of C_V and S.
+    references : sequence of (position, wavenumbers, density, label)
+        Curves of others (measured or calculated): position on the axis of compositions,
+        cm^-1, states/cm^-1 per atom, name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.8, 4.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.add_gridspec(3, 2, width_ratios=[1.5, 1])
+        _waterfall(figure.add_subplot(grid[:, 0]), sweep, comparisons, references)
+        axes = [figure.add_subplot(grid[i, 1]) for i in range(3)]
+        _properties(axes, sweep, comparisons, temperature)
+        if path is not None:
+            figure.savefig(path, dpi=300)
+    return figure
+
+
+def composition_axis(sweep: CompositionSweep) -> tuple[NDArray[np.float64], str]:
+    """Positions of the compositions on an axis, and its label.
+
+    The fraction of the second end member where there are two, else the place in the list.
+    """
+    if sweep.solution.n_members == 2:
+        return sweep.fractions[:, 1], f"fraction of {sweep.solution.members[1].formula}"
+    return np.arange(len(sweep), dtype=np.float64), "composition (place in the table)"
+
+
+def _waterfall(
+    ax: Any,
+    sweep: CompositionSweep,
+    comparisons: Sequence[Comparison],
+    references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]],
+) -> None:
+    import matplotlib as mpl
+
+    positions, label = composition_axis(sweep)
+    drawn = np.unique(np.linspace(0, len(sweep) - 1, min(len(sweep), _MAX_CURVES)).astype(int))
+    curves = [_curve(sweep.spectra[i]) for i in drawn]
+    span = float(np.ptp(positions)) or 1.0
+    # a peak reaches over about five curves, at most a third of the axis
+    scale = span * min(5.0 / len(drawn), 0.35) / max(y.max() for _, y, _ in curves)
+    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(drawn)))
+    for i, (x, y, std), colour in zip(reversed(drawn), curves[::-1], colours[::-1], strict=True):
+        at = float(positions[i])
+        ax.fill_between(x, at, at + y * scale, color=colour, alpha=0.15, lw=0)
+        ax.plot(x, at + y * scale, color=colour, lw=1.0)
+        if std is not None:
+            low, high = np.maximum(y - std, 0.0), y + std
+            ax.fill_between(x, at + low * scale, at + high * scale, color=colour, alpha=0.3, lw=0)
+    for k, comparison in enumerate(comparisons):
+        name: str | None = comparison.name
+        for p, spectrum in _shown(comparison):
+            at = _position(sweep, p)
+            x, y, _ = _curve(spectrum)
+            style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.8, "zorder": 4}
+            ax.plot(x, at + y * scale, label=name, **style)
+            name = None
+    for at, points, values, name in references:
+        ax.plot(
+            points, at + np.asarray(values) * scale, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5
+        )
+        ax.annotate(name, (1.0, at), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+    low = min(_visible(x, y)[0] for x, y, _ in curves)
+    high = max(_visible(x, y)[1] for x, y, _ in curves)
+    ax.set_xlim(min(low, 0.0), high)
+    ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
+    ax.set_title("(a)", loc="left", fontsize=8)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper right")
+
+
+def _properties(
+    axes: Sequence[Any],
+    sweep: CompositionSweep,
+    comparisons: Sequence[Comparison],
+    temperature: float,
+) -> None:
+    positions, label = composition_axis(sweep)
+    rows = sweep.table(temperature)
+    names = {
+        "mean_wavenumber": "mean freq.\n(cm$^{-1}$)",
+        "heat_capacity": f"$C_V$({temperature:g} K)\n(J K$^{{-1}}$ mol$^{{-1}}$)",
+        "entropy": f"$S$({temperature:g} K)\n(J K$^{{-1}}$ mol$^{{-1}}$)",
+    }
+    for ax, (name, title), letter in zip(axes, names.items(), "bcd", strict=True):
+        y = np.array([getattr(row, name) for row in rows])
+        ax.plot(positions, y, "o-", ms=2.5, lw=0.9, color="#0072B2", label="prediction")
+        if all(name in row.errors for row in rows):
+            error = np.array([row.errors[name] for row in rows])
+            ax.fill_between(positions, y - error, y + error, color="#0072B2", alpha=0.2, lw=0)
+        for k, other in enumerate(comparisons):
+            at = [_position(sweep, p) for p in other.fractions]
+            pairs = zip(other.fractions, other.spectra, strict=True)
+            values = [getattr(property_row(p, s, temperature), name) for p, s in pairs]
+            marker = "s" if len(at) < 3 else ""
+            style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.9, "ms": 3}
+            ax.plot(at, values, marker=marker, label=other.name, **style)
+        ax.set_ylabel(title)
+        ax.set_title(f"({letter})", loc="left", fontsize=8)
+    axes[-1].set_xlabel(label)
+    for ax in axes[:-1]:
+        ax.tick_params(labelbottom=False)
+
+
+def _curve(
+    spectrum: PhononSpectrum,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Wavenumbers, and density per atom with its standard deviation in states/cm^-1."""
+    thz_to_cm = constants().thz_to_cm
+    points = samples(spectrum.per_atom())
+    std = None if points.std is None else points.std / thz_to_cm
+    return points.frequencies * thz_to_cm, points.density / thz_to_cm, std
+
+
+def _visible(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    shown = x[y > 5e-3 * y.max()]
+    return float(shown[0]), float(shown[-1]) * 1.05
+
+
+def _shown(comparison: Comparison) -> list[tuple[NDArray[np.float64], PhononSpectrum]]:
+    """About five of the spectra, so that the curves below stay visible."""
+    n = len(comparison.spectra)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, 5)).round().astype(int))
+    return [(comparison.fractions[i], comparison.spectra[i]) for i in chosen]
+
+
+def _position(sweep: CompositionSweep, p: NDArray[np.float64]) -> float:
+    """Place of a composition on the axis of `composition_axis`."""
+    if sweep.solution.n_members == 2:
+        return float(p[1])
+    return float(np.argmin(np.linalg.norm(sweep.fractions - p, axis=1)))

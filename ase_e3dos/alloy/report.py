@@ -1,0 +1,261 @@
+"""AlloyReport: the rows of an alloy study as a table, as JSON, and as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.alloy.comparison import Comparison, spectral_distance
+from ase_e3dos.alloy.sweep import (
+    QUANTITIES,
+    CompositionSweep,
+    PropertyRow,
+    grouped_warnings,
+    property_row,
+)
+from ase_e3dos.errors import E3DOSWarning
+from ase_e3dos.spectrum import PhononSpectrum
+
+__all__ = ["AlloyReport", "Entry"]
+
+PREDICTION = "prediction"
+UNITS = {
+    "mean_wavenumber": "cm^-1",
+    "heat_capacity": "J/(K mol of atoms)",
+    "entropy": "J/(K mol of atoms)",
+    "distance": "cm^-1",
+    "wavenumbers": "cm^-1",
+    "density": "states/THz per atom",
+    "temperature": "K",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One spectrum of the study.
+
+    Attributes
+    ----------
+    method : str
+        "prediction", or the name of a comparison.
+    row : PropertyRow
+        Its composition and properties.
+    spectrum : PhononSpectrum
+        The spectrum.
+    distance : float or None
+        `spectral_distance` from the prediction at the same composition, cm^-1.
+    """
+
+    method: str
+    row: PropertyRow
+    spectrum: PhononSpectrum
+    distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlloyReport:
+    """What `e3dos alloy` prints and writes.
+
+    Attributes
+    ----------
+    end_members : tuple of str
+        Formulas; empty for a single structure.
+    entries : tuple of Entry
+        Predictions first, then each comparison.
+    warnings : tuple of E3DOSWarning
+        About the predictions.
+    """
+
+    end_members: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    warnings: tuple[E3DOSWarning, ...]
+
+    @classmethod
+    def of_sweep(
+        cls, sweep: CompositionSweep, comparisons: Sequence[Comparison], temperature: float
+    ) -> AlloyReport:
+        """Report on a sweep and its comparisons."""
+        entries = [Entry(PREDICTION, property_row(p, s, temperature), s) for p, s in sweep]
+        for other in comparisons:
+            for p, s, distance in zip(
+                other.fractions, other.spectra, other.distances(), strict=True
+            ):
+                row = property_row(p, s, temperature)
+                entries.append(Entry(other.name, row, s, float(distance)))
+        members = tuple(member.formula for member in sweep.solution.members)
+        return cls(members, tuple(entries), sweep.warnings)
+
+    @classmethod
+    def of_structure(
+        cls,
+        spectrum: PhononSpectrum,
+        others: Sequence[tuple[str, PhononSpectrum]],
+        temperature: float,
+    ) -> AlloyReport:
+        """Report on one structure and supercells for it."""
+        none = np.zeros(0)
+        entries = [Entry(PREDICTION, property_row(none, spectrum, temperature), spectrum)]
+        for name, other in others:
+            row = property_row(none, other, temperature)
+            distance = spectral_distance(other, spectrum)
+            entries.append(Entry(f"supercell {name}", row, other, distance))
+        found = grouped_warnings([spectrum, *(other for _, other in others)])
+        return cls((), tuple(entries), found)
+
+    def show(self) -> None:
+        """Print tables of the predictions and of the comparisons, then warnings."""
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
+        predictions = [e for e in self.entries if e.method == PREDICTION]
+        others = [e for e in self.entries if e.method != PREDICTION]
+        console.print(self._table(predictions, with_method=False))
+        if others:
+            console.print(self._table(others, with_method=True))
+        notes = [f"model {predictions[0].spectrum.model}; C_V and S per mole of atoms"]
+        if any(e.row.errors for e in predictions):
+            calibrated = all(e.row.calibrated for e in predictions)
+            meaning = "half a calibrated 90% interval" if calibrated else "ensemble std"
+            notes.append(f"± {meaning}")
+        if others:
+            notes.append("distance: Wasserstein, from the prediction at the same composition")
+        console.print(Text("; ".join(notes), style="dim"))
+        for warning in self.warnings:
+            console.print(Text(f"warning: {warning}", style="yellow"))
+
+    def to_json(self) -> str:
+        """JSON object with units, end members and a list of entries."""
+        return json.dumps(
+            {
+                "units": UNITS,
+                "end_members": list(self.end_members),
+                "entries": [_plain(e) for e in self.entries],
+                "warnings": [{"type": type(w).__name__, "message": str(w)} for w in self.warnings],
+            },
+            indent=1,
+            allow_nan=False,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write table.csv, alloy.json, and a CIF and a spectrum for each prediction."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "alloy.json").write_text(self.to_json() + "\n", encoding="utf-8")
+        with (folder / "table.csv").open("w", encoding="utf-8", newline="") as stream:
+            self._write_csv(stream)
+        for entry in self.entries:
+            if entry.method == PREDICTION:
+                parts = [f"{p:.4f}" for p in entry.row.fractions]
+                stem = "_".join([entry.row.formula, *parts[1:]])
+                entry.spectrum.write(folder / f"{stem}.json")
+                _write_cif(entry.spectrum, folder / f"{stem}.cif")
+
+    def _table(self, entries: Sequence[Entry], *, with_method: bool) -> Any:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        if with_method:
+            table.add_column("comparison", overflow="fold")
+        for member in self._fraction_names():
+            table.add_column(f"fraction\n{member}", justify="right", no_wrap=True)
+        table.add_column("crystal", overflow="fold")
+        temperature = f"{entries[0].row.temperature:g} K"
+        for heading in ("mean freq.\ncm^-1", f"C_V({temperature})\nJ/(K mol)"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(f"S({temperature})\nJ/(K mol)", justify="right", no_wrap=True)
+        if with_method:
+            table.add_column("distance\ncm^-1", justify="right", no_wrap=True)
+        for entry in entries:
+            row = entry.row
+            cells = [entry.method] if with_method else []
+            skipped = len(row.fractions) - len(self._fraction_names())
+            cells += [f"{p:.4g}" for p in row.fractions[skipped:]]
+            cells.append(row.formula)
+            cells += [
+                _with_bar(getattr(row, name), row.errors.get(name), digits)
+                for name, digits in zip(QUANTITIES, (1, 3, 2), strict=True)
+            ]
+            if with_method:
+                cells.append("" if entry.distance is None else f"{entry.distance:.2f}")
+            table.add_row(*(Text(cell) for cell in cells))
+        return table
+
+    def _fraction_names(self) -> tuple[str, ...]:
+        """Columns of fractions: that of the second end member where there are two."""
+        return self.end_members[1:] if len(self.end_members) == 2 else self.end_members
+
+    def _write_csv(self, stream: Any) -> None:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(
+            [
+                "method",
+                *(f"fraction_{member}" for member in self.end_members),
+                "formula",
+                "temperature_K",
+                *(f"{q}{suffix}" for q in QUANTITIES for suffix in ("", "_error")),
+                "distance_cm-1",
+            ]
+        )
+        for entry in self.entries:
+            row = entry.row
+            values: list[Any] = [entry.method, *row.fractions, row.formula, row.temperature]
+            for quantity in QUANTITIES:
+                values += [getattr(row, quantity), row.errors.get(quantity, "")]
+            writer.writerow([*values, "" if entry.distance is None else entry.distance])
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    row, atom = entry.row, entry.spectrum.per_atom()
+    std = atom.density_std
+    return {
+        "method": entry.method,
+        "fractions": list(row.fractions),
+        "formula": row.formula,
+        "n_sites": entry.spectrum.crystal.n_sites,
+        "cell": entry.spectrum.crystal.cell.tolist(),
+        "model": entry.spectrum.model,
+        "temperature": row.temperature,
+        **{quantity: getattr(row, quantity) for quantity in QUANTITIES},
+        "errors": dict(row.errors),
+        "errors_calibrated": row.calibrated,
+        "distance": entry.distance,
+        "imaginary_fraction": entry.spectrum.imaginary_fraction,
+        "wavenumbers": atom.wavenumbers.tolist(),
+        "density": atom.density.tolist(),
+        "density_std": None if std is None else std.tolist(),
+    }
+
+
+def _with_bar(value: float, error: float | None, digits: int) -> str:
+    if error is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} ±{error:.{digits}f}"
+
+
+def _write_cif(spectrum: PhononSpectrum, path: Path) -> None:
+    """CIF with occupations, by pymatgen."""
+    from ase.data import chemical_symbols
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+    from pymatgen.io.cif import CifWriter
+
+    crystal = spectrum.crystal
+    sites: list[dict[str, float]] = [{} for _ in range(crystal.n_sites)]
+    for site, z, p in zip(
+        crystal.species_site.tolist(),
+        crystal.species_number.tolist(),
+        crystal.species_fraction.tolist(),
+        strict=True,
+    ):
+        sites[site][chemical_symbols[z]] = sites[site].get(chemical_symbols[z], 0.0) + p
+    structure = Structure(Lattice(crystal.cell), sites, crystal.scaled_positions)
+    CifWriter(structure, significant_figures=8).write_file(path)
