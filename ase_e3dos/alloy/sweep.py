@@ -153,10 +153,9 @@ def composition_sweep(
     >>> [row.formula for row in sweep.table()]
     ['Cu', 'Cu0.75Au0.25', 'Cu0.5Au0.5', 'Cu0.25Au0.75', 'Au']
     """
-    if isinstance(end_members, SolidSolution):
-        solution = end_members
-    else:
-        solution = SolidSolution(end_members)
+    if not isinstance(end_members, SolidSolution):
+        end_members = SolidSolution(end_members)
+    solution = end_members
     if isinstance(fractions, (int, np.integer)):
         weights = composition_grid(solution.n_members, int(fractions))
     else:
