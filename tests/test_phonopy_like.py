@@ -249,7 +249,7 @@ def test_impossible_cells_are_named():
 def test_with_the_shipped_weights():
     if not WEIGHTS.exists():
         pytest.skip("the default model's weights are not there yet")
-    pytest.importorskip("ase_e3dos.predict", reason="prediction is not there yet")
+    pytest.importorskip("ase_e3dos.prediction", reason="prediction is not there yet")
     phonon = E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), device="cpu")
     phonon.run_mesh([8, 8, 8])
     dos = phonon.run_total_dos()

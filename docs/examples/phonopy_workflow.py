@@ -22,7 +22,7 @@ phonon.run_thermal_properties(t_min=0, t_max=1000, t_step=100)
 phonon.write_total_dos()
 phonon.write_projected_dos()
 phonon.write_yaml_thermal_properties()
-print(sorted(os.listdir()))
+print(sorted(path.name for path in Path.cwd().iterdir()))
 
 dos = phonon.total_dos
 print(f"{len(phonon.primitive)} atoms in the primitive cell, {len(dos.dos)} frequency points")
