@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ase_e3dos.training.evaluation import Evaluation
 
 
 def register(app: typer.Typer) -> None:
@@ -20,26 +23,76 @@ def evaluate_command(
         list[str] | None,
         typer.Option("--model", "-m", help="Name or weights file; several are compared."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Entries to use, or 'all'.")] = "valid",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Entries to use: valid (the default), train, all, or kept-out (the default for "
+            "site spectra: formulas left out of training)."
+        ),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(help="Data source to speak for, such as jarvis; default the model's own."),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for figures: figure 2 and the element tables of the paper, coverage, "
+            "strain."
+        ),
     ] = None,
     device: Annotated[str, typer.Option()] = "auto",
     machine: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
 ) -> None:
     """Print the error measures of one or several models on one file."""
     from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.metrics import format_errors
+    from ase_e3dos.training.sections import with_sections
 
     results = []
     for model in models or ["default"]:
-        found = evaluate(model, data, None if split == "all" else split, device, source)
+        found = with_sections(evaluate(model, data, split, device, source))
         results.append(found)
         if not machine:
-            typer.echo(f"{found.model} on {found.data}, split {found.split}")
-            typer.echo(format_errors(found.errors))
-            for name, section in found.sections.items():
-                typer.echo(f"  {name}: {format_errors(section)}")
+            _show(found)
+        if figures is not None:
+            _draw(found, data, device, source, figures, model)
     if machine:
         typer.echo(json.dumps([r.to_dict() for r in results], indent=1))
+    elif len(results) > 1:
+        typer.echo(_table(results))
+
+
+def _show(found: Evaluation) -> None:
+    from ase_e3dos.training.metrics import format_errors
+
+    typer.echo(f"{found.model} on {found.data}, split {found.split}")
+    typer.echo(format_errors(found.errors))
+    for name, section in found.sections.items():
+        typer.echo(f"  {name}: {format_errors(section)}")
+
+
+def _table(results: list[Evaluation]) -> str:
+    """A Markdown table, one row a model."""
+    names = list(results[0].errors)
+    lines = ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for found in results:
+        cells = [f"{found.errors[name]:.4g}" for name in names]
+        lines.append(f"| {found.model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _draw(
+    found: Evaluation, data: Path, device: str, source: str | None, folder: Path, model: str
+) -> None:
+    from ase_e3dos.training.dataset import read_labelled
+    from ase_e3dos.training.evaluation import evaluate
+    from ase_e3dos.training.figures import write_figures
+
+    assert found.predictions is not None
+    parts = {found.split: found.predictions}
+    if "train" in read_labelled(data).splits and found.split == "valid":
+        trained = evaluate(model, data, "train", device, source, uncertainty=False).predictions
+        assert trained is not None
+        parts = {"train": trained, **parts}
+    for path in write_figures(parts, folder):
+        typer.echo(f"figure: {path}")

@@ -1,0 +1,1 @@
+"""Training: data, losses, runs, evaluation, labels from any calculator."""

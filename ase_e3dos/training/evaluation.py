@@ -19,8 +19,11 @@ from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.training.dataset import LabelledSet, read_labelled
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.training.metrics import spectrum_errors
+from ase_e3dos.training.selection import kept_out
 
 Section = dict[str, float]
+#: Share of the formulas that training on strained cells leaves out.
+KEPT_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def predictions(
 def evaluate(
     model: str | Path | Predictor,
     data: str | Path | LabelledSet,
-    split: str | None = "valid",
+    split: str | None = None,
     device: str = "auto",
     source: str | None = None,
     uncertainty: bool = True,
@@ -173,7 +176,8 @@ def evaluate(
     data
         Parquet file, or a labelled set as it is.
     split
-        Entries to use; None for all.
+        Entries to use; "all", or "kept-out" for the fifth of the formulas that training on
+        strained cells leaves out. None for "kept-out" with site labels, "valid" with others.
     device
         Where to run.
     source
@@ -195,9 +199,12 @@ def evaluate(
     predictor = model if isinstance(model, Predictor) else open_predictor(model, device, source)
     name = data.source if isinstance(data, LabelledSet) else Path(data).name
     labelled = data if isinstance(data, LabelledSet) else read_labelled(data)
-    if split is not None:
+    split = split or ("kept-out" if labelled.kind == "site" else "valid")
+    if split == "kept-out":
+        labelled = labelled.subset(kept_out(labelled.formulas, KEPT_OUT_SHARE))
+    elif split != "all":
         labelled = labelled.split(split)
     found = predictions(predictor, labelled, uncertainty)
     grid, predicted, reference = found.on_label_grid()
     errors = spectrum_errors(predicted, reference, labelled.n_sites, grid)
-    return Evaluation(predictor.name, name, split or "all", errors, predictions=found)
+    return Evaluation(predictor.name, name, split, errors, predictions=found)

@@ -1,0 +1,174 @@
+"""Calibrated error bars: fitted on predictions for crystals that the networks never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ase_e3dos.errors import TrainingError
+from ase_e3dos.predictor import Predictor
+from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.uncertainty import THERMAL, Calibration, Spread, fit_spread
+from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.evaluation import Predictions, predictions
+from ase_e3dos.training.reference import reference_spectra
+from ase_e3dos.training.run import data_directory, load_part
+from ase_e3dos.training.selection import left_out
+
+TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
+#: Share of the crystals like the training data that pass without a warning of disagreement.
+AGREEING_SHARE = 0.99
+_BINS_PER_CRYSTAL = 32
+
+
+@dataclass(frozen=True)
+class CalibratedModel:
+    """Error model of an ensemble, and the disagreement beyond which it warns.
+
+    Attributes
+    ----------
+    calibration
+        For the weights header.
+    disagreement
+        99th percentile of the relative spread of the average frequency.
+    """
+
+    calibration: Calibration
+    disagreement: float
+
+
+def quantity_values(spectrum: PhononSpectrum, quantity: str, temperature: float) -> float:
+    """A quantity per atom: J/(K mol), kJ/mol or cm^-1."""
+    if quantity == "mean_wavenumber":
+        return spectrum.mean_wavenumber
+    return float(getattr(spectrum, quantity)(temperature)) / spectrum.crystal.n_sites
+
+
+def member_spread(spectrum: PhononSpectrum, quantity: str, temperature: float) -> float:
+    """Standard deviation of a quantity over the members, per atom."""
+    value = float(spectrum.spread(quantity, temperature=temperature))
+    return value if quantity == "mean_wavenumber" else value / spectrum.crystal.n_sites
+
+
+def fit_calibration(
+    predicted: Sequence[PhononSpectrum],
+    reference: Sequence[PhononSpectrum],
+    temperatures: Sequence[float] = TEMPERATURES,
+    source: str = "",
+) -> CalibratedModel:
+    """Fit the error model of an ensemble.
+
+    Parameters
+    ----------
+    predicted
+        Of crystals that the ensemble was not trained on, each with members.
+    reference
+        The true spectra of the same crystals.
+    temperatures
+        K, for heat capacity, entropy and free energy.
+    source
+        What the crystals are, for the record.
+
+    Raises
+    ------
+    TrainingError
+        The lists differ in length, or a spectrum has no members.
+    """
+    if len(predicted) != len(reference) or not predicted:
+        raise TrainingError(
+            f"a calibration needs a reference for each prediction; got {len(predicted)} and "
+            f"{len(reference)}."
+        )
+    lonely = [s.crystal.name for s in predicted if s.members is None]
+    if lonely:
+        raise TrainingError(
+            f"{lonely[0]}: the prediction has no ensemble behind it, so there is nothing to "
+            "calibrate. Train at least two members for each fold."
+        )
+    spreads: dict[str, dict[float, Spread]] = {}
+    for quantity in (*THERMAL, "mean_wavenumber"):
+        known = temperatures if quantity in THERMAL else (0.0,)
+        spreads[quantity] = {
+            t: _fit(predicted, reference, quantity, t if quantity in THERMAL else 300.0)
+            for t in known
+        }
+    if not predicted[0].label_like:
+        spreads["density"] = {0.0: _fit_density(predicted, reference)}
+    relative = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in predicted]
+    limit = float(np.quantile(relative, AGREEING_SHARE))
+    return CalibratedModel(Calibration(spreads, source), limit)
+
+
+def _fit(
+    predicted: Sequence[PhononSpectrum],
+    reference: Sequence[PhononSpectrum],
+    quantity: str,
+    temperature: float,
+) -> Spread:
+    residuals = [
+        quantity_values(p, quantity, temperature) - quantity_values(y, quantity, temperature)
+        for p, y in zip(predicted, reference, strict=True)
+    ]
+    return fit_spread(residuals, [member_spread(p, quantity, temperature) for p in predicted])
+
+
+def _fit_density(
+    predicted: Sequence[PhononSpectrum], reference: Sequence[PhononSpectrum]
+) -> Spread:
+    """Error model of single bins, those that hold a percent of the highest density or more."""
+    rng = np.random.default_rng(0)
+    residuals: list[Array] = []
+    spreads: list[Array] = []
+    for p, y in zip(predicted, reference, strict=True):
+        filled = np.flatnonzero(p.density > 0.01 * p.density.max())
+        bins = rng.choice(filled, _BINS_PER_CRYSTAL)
+        truth = y.on_grid(p.wavenumbers) * constants().thz_to_cm
+        residuals.append((p.density - truth)[bins])
+        spreads.append(np.asarray(p.spread("density"))[bins])
+    return fit_spread(np.array(residuals), np.array(spreads))
+
+
+def out_of_fold(
+    weights: Sequence[str | Path],
+    configs: Sequence[TrainingConfig],
+    data_dir: str | Path | None,
+    device: str = "auto",
+) -> list[Predictions]:
+    """Predictions of each fold by the ensemble that was trained without it.
+
+    Parameters
+    ----------
+    weights
+        One weights file for each fold.
+    configs
+        The configuration of each, as `ase_e3dos.training.run.cross_validation` makes them.
+    data_dir
+        Folder of the data.
+    device
+        Where to run.
+
+    Raises
+    ------
+    TrainingError
+        A configuration leaves no fold out.
+    """
+    folder = data_directory(data_dir)
+    found = []
+    for path, config in zip(weights, configs, strict=True):
+        fold = left_out(load_part(config.data[0], folder), config.data[0])
+        if fold is None:
+            raise TrainingError(f"{path}: its configuration leaves no fold out of training.")
+        found.append(predictions(Predictor(path, device), fold))
+    return found
+
+
+def calibrate(folds: Sequence[Predictions], source: str = "") -> CalibratedModel:
+    """Fit the error model on the out-of-fold predictions of a cross-validation."""
+    predicted = [s for fold in folds for s in fold.spectra]
+    reference = [s for fold in folds for s in reference_spectra(fold.labelled)]
+    return fit_calibration(predicted, reference, source=source)

@@ -1,0 +1,96 @@
+"""Whether intervals hold what they promise: coverage, widths, and errors against spreads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.uncertainty import THERMAL
+from ase_e3dos.training.calibration import member_spread, quantity_values
+from ase_e3dos.training.evaluation import Predictions
+from ase_e3dos.training.reference import reference_spectra
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+TEMPERATURES = (100.0, 300.0, 600.0)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Intervals of one quantity at one temperature.
+
+    Attributes
+    ----------
+    quantity, temperature
+        What; K (zero for the average frequency).
+    covered
+        Share of the crystals whose reference lies in the interval, by level.
+    width
+        Median full width of the 90 % interval, per atom: J/(K mol), kJ/mol or cm^-1.
+    rank_correlation
+        Spearman's, between absolute error and predicted half width.
+    errors, half_widths
+        Absolute errors, and half widths of the 90 % intervals, per atom, shape (n,).
+    """
+
+    quantity: str
+    temperature: float
+    covered: dict[float, float]
+    width: float
+    rank_correlation: float
+    errors: Array
+    half_widths: Array
+
+    def row(self) -> dict[str, float]:
+        """The numbers without the arrays."""
+        levels = {f"cover{100 * level:.0f}": share for level, share in self.covered.items()}
+        return {**levels, "width90": self.width, "rank": self.rank_correlation}
+
+
+def coverage(found: Predictions) -> list[Coverage]:
+    """Coverage of the calibrated intervals of an ensemble, against raw spectra.
+
+    Returns
+    -------
+    list of Coverage
+        For heat capacity, entropy and free energy at 100, 300 and 600 K, and the average
+        frequency; empty for a model without ensemble or calibration.
+    """
+    if not found.spectra or any(s.members is None or s.calibration is None for s in found.spectra):
+        return []
+    reference = reference_spectra(found.labelled)
+    asked = [(quantity, t) for quantity in THERMAL for t in TEMPERATURES]
+    return [_coverage(found, reference, q, t) for q, t in [*asked, ("mean_wavenumber", 0.0)]]
+
+
+def _coverage(
+    found: Predictions, reference: list[PhononSpectrum], quantity: str, temperature: float
+) -> Coverage:
+    from scipy.stats import spearmanr
+
+    calibration = found.spectra[0].calibration
+    assert calibration is not None
+    at = temperature or 300.0
+    spread = np.array([member_spread(s, quantity, at) for s in found.spectra])
+    error = np.abs(
+        [
+            quantity_values(p, quantity, at) - quantity_values(y, quantity, at)
+            for p, y in zip(found.spectra, reference, strict=True)
+        ]
+    )
+    half = {
+        level: calibration.half_width(quantity, spread, level=level, temperature=at)
+        for level in LEVELS
+    }
+    rank = spearmanr(error, half[0.9]).statistic if len(error) > 2 else np.nan
+    return Coverage(
+        quantity,
+        temperature,
+        {level: float((error <= width).mean()) for level, width in half.items()},
+        float(np.median(2 * half[0.9])),
+        float(rank),
+        error,
+        half[0.9],
+    )

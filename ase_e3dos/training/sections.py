@@ -1,0 +1,36 @@
+"""Everything that `e3dos evaluate` says beyond the published measures, section by section."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ase_e3dos.training.band_edges import band_edge_errors
+from ase_e3dos.training.coverage import coverage
+from ase_e3dos.training.evaluation import Evaluation, Section
+from ase_e3dos.training.site_response import site_errors, strain_response
+from ase_e3dos.training.stability import stability_errors
+from ase_e3dos.training.thermal_errors import thermal_errors
+
+
+def with_sections(evaluation: Evaluation) -> Evaluation:
+    """The evaluation with the further sections that its data allow.
+
+    Raw labels: thermal properties at 300 K, band edges, stability, interval coverage. 66-point
+    labels: stability. Site labels: sites and strain.
+    """
+    found = evaluation.predictions
+    if found is None:
+        return evaluation
+    sections: dict[str, Section] = {}
+    if found.labelled.kind == "raw":
+        sections["300 K"] = thermal_errors(found)
+        sections["edges"] = band_edge_errors(found)
+        for row in coverage(found):
+            at = f" {row.temperature:g} K" if row.temperature else ""
+            sections[f"interval {row.quantity}{at}"] = row.row()
+    if found.labelled.kind == "site":
+        sections["sites"] = site_errors(found)
+        sections["strain"] = strain_response(found).summary()
+    else:
+        sections["stability"] = stability_errors(found)
+    return replace(evaluation, sections={k: v for k, v in sections.items() if v})
