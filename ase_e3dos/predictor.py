@@ -139,9 +139,7 @@ class Predictor:
         """The crystal's graph, or the error that says why it cannot be predicted."""
         try:
             self.encoder_of(crystal)
-            return build_graph(
-                crystal, self.model.cutoff, self_edges=self.model.self_edges
-            )
+            return build_graph(crystal, self.model.cutoff, self_edges=self.model.self_edges)
         except E3DOSError as error:
             return error
 

@@ -45,7 +45,9 @@ def build_app() -> typer.Typer:
     )
 
     @app.callback(invoke_without_command=True)
-    def _version(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+    def _version(
+        version: bool = typer.Option(False, "--version", help="Show the version."),
+    ) -> None:
         if version:
             typer.echo(f"ase-e3dos {__version__}")
             raise typer.Exit

@@ -202,9 +202,7 @@ class Trainer:
             return
         decay = min(self.config.weight_average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for kept, new in zip(
-                self.average.parameters(), self.network.parameters(), strict=True
-            ):
+            for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(new, 1 - decay)
 
     # ---- losses ----------------------------------------------------------------------------
@@ -216,7 +214,7 @@ class Trainer:
             return paper_loss(predicted, self._target(self.training[number], index))
         source = batch.source.clone()
         transferred: set[int] = set()
-        for number, index, span in batch.parts:
+        for number, _index, span in batch.parts:
             # Now and then strained pairs are asked of the main source: only the change with
             # strain is compared then, so that it learns the response of the source that has it.
             if self.training[number].labelled.kind == "site" and rng.random() < 0.3:
@@ -321,9 +319,7 @@ def site_network_loss(
     graph = batch.graph.to(device)
     site_weights = network(graph, source.to(device)).exp()
     in_order = site_weights.index_select(0, graph.site_order)
-    index = torch.repeat_interleave(
-        torch.arange(graph.n_crystals, device=device), graph.n_sites
-    )
+    index = torch.repeat_interleave(torch.arange(graph.n_crystals, device=device), graph.n_sites)
     crystal = in_order.new_zeros(graph.n_crystals, in_order.shape[1]).index_add(0, index, in_order)
     crystal = crystal / graph.n_sites.unsqueeze(1)
     total = in_order.new_zeros(())

@@ -23,9 +23,7 @@ JARVIS_GRID = np.arange(-300.0, 1001.0, 20.0)
 DEFAULT_GRID = np.arange(-395.0, 4400.0, 10.0)
 
 
-def paper_label(
-    start: float, step: float, density: ArrayLike, wavenumbers: ArrayLike
-) -> Array:
+def paper_label(start: float, step: float, density: ArrayLike, wavenumbers: ArrayLike) -> Array:
     """Smooth a raw spectrum and sample it, as the paper's labels are made.
 
     Savitzky-Golay filter (window 101, order 3) on the raw 1 cm^-1 spectrum, linear
@@ -128,7 +126,5 @@ def pair_sum_matrix(centers: ArrayLike, wavenumbers: ArrayLike) -> NDArray[np.fl
     """
     fine, coarse = np.asarray(centers, float), np.asarray(wavenumbers, float)
     half = (coarse[1] - coarse[0]) / 2
-    inside: Sequence[NDArray[np.bool_]] = [
-        (fine > w - half) & (fine < w + half) for w in coarse
-    ]
+    inside: Sequence[NDArray[np.bool_]] = [(fine > w - half) & (fine < w + half) for w in coarse]
     return np.array(inside, dtype=np.float32)

@@ -72,9 +72,7 @@ def displaced(graph: CrystalGraph, noise: float, rng: np.random.Generator) -> Cr
     shift = rng.normal(0.0, noise, (graph.n_nodes, 3))
     vectors = graph.vectors + shift[graph.neighbor] - shift[graph.center]
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return CrystalGraph(
-        graph.crystal, graph.center, graph.neighbor, vectors, lengths, graph.cutoff
-    )
+    return CrystalGraph(graph.crystal, graph.center, graph.neighbor, vectors, lengths, graph.cutoff)
 
 
 @dataclass(frozen=True)
