@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 MAX_STRUCTURES = 1024
 #: Rows of one record batch: enough for array arithmetic to pay.
 ROWS = 512
+#: Seconds after which fewer rows go out, where structures come slowly.
+_ROW_SECONDS = 5.0
 #: Batches that may wait for the network.
 _AHEAD = 3
 
@@ -86,13 +89,15 @@ def evaluate(
     budget = budget or EdgeBudget(predictor)
     rows = RowBuilder(settings, predictor.model.wavenumbers, predictor.calibration)
     prepared = _prepared(entries, predictor, budget)
+    last = time.monotonic()
     for batch in _ahead(prepared):
         for entry, error in batch.failed:
             rows.add_error(entry, error)
         if batch.graphs:
             _predict(batch.entries, batch.graphs, batch.joined, predictor, budget, rows)
-        if len(rows) >= ROWS:
+        if len(rows) >= ROWS or time.monotonic() - last > _ROW_SECONDS:
             yield rows.build()
+            last = time.monotonic()
     if len(rows):
         yield rows.build()
 

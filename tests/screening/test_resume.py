@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+from small_screen import (
+    assert_same_rows,
+    crystals,
+    make_weights,
+    rows_by_id,
+    start_screen,
+    table_of,
+)
+
+from ase_e3dos import screen
+from ase_e3dos.errors import ScreeningError
+from ase_e3dos.screening import shards
+
+SLOW = Path(__file__).with_name("slow_screen.py")
+
+
+def start_slowly(weights: Path, output: Path, n: int, seconds: float) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(SLOW), str(weights), str(output), str(n), str(seconds)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_shards(output: Path, process: subprocess.Popen[bytes], n: int = 1) -> None:
+    for _ in range(6000):
+        if len(list(output.glob("part-*.parquet"))) >= n or process.poll() is not None:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no shard was written")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments_and_resumed_it_is_as_undisturbed(
+    weights: Path, tmp_path: Path, seed: int
+) -> None:
+    n = 120
+    screen(crystals(n), tmp_path / "whole", model=weights, device="cpu")
+    random_ = random.Random(seed)
+    kills = 0
+    for _ in range(3):
+        process = start_slowly(weights, tmp_path / "killed", n, 0.02)
+        try:
+            there = len(list((tmp_path / "killed").glob("part-*.parquet")))
+            wait_for_shards(tmp_path / "killed", process, there + 1)
+            time.sleep(random_.uniform(0.0, 0.8))
+        finally:
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        for shard in (tmp_path / "killed").glob("part-*.parquet"):
+            assert rows_by_id(shard), "a shard is damaged"
+    assert kills > 0
+    before = rows_by_id(tmp_path / "killed")
+    summary = screen(crystals(n), tmp_path / "killed", model=weights, device="cpu")
+    assert summary.skipped == len(before) > 0
+    assert summary.new == n - len(before)
+    assert_same_rows(tmp_path / "killed", tmp_path / "whole")
+    assert not list((tmp_path / "killed").glob(".tmp-*"))
+    after = rows_by_id(tmp_path / "killed")
+    assert all(after[name] == row for name, row in before.items()), "a row was computed twice"
+
+
+def test_a_second_run_computes_nothing_and_loads_no_network(
+    weights: Path, tmp_path: Path
+) -> None:
+    first = screen(table_of(20), tmp_path, model=weights, device="cpu")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from small_screen import *\nfrom ase_e3dos import screen\n"
+        "print(screen(table_of(20), sys.argv[2], model=sys.argv[3]).skipped)\n"
+        "assert 'ase_e3dos.network.site' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(SLOW.parent), str(tmp_path), str(weights)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (first.new, first.skipped) == (20, 0)
+    assert done.stdout.strip() == "20", done.stderr
+
+
+def test_more_input_adds_rows_and_a_changed_structure_replaces_its_row(
+    weights: Path, tmp_path: Path
+) -> None:
+    screen(crystals(10), tmp_path, model=weights, device="cpu", shard_size=4)
+    changed = [*crystals(12)]
+    changed[3] = ("salt-3", bulk("NaCl", "rocksalt", a=6.0))
+    summary = screen(changed, tmp_path, model=weights, device="cpu", shard_size=4)
+    assert (summary.new, summary.skipped) == (3, 9)
+    rows = rows_by_id(tmp_path)
+    assert len(rows) == 12
+    assert rows["salt-3"]["formula"] == "NaCl"
+
+
+def test_rows_of_a_changed_structure_are_cleaned_up_after_a_kill(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen(crystals(6), tmp_path, model=weights, device="cpu")
+    changed = [("salt-0", bulk("NaCl", "rocksalt", a=6.0)), *crystals(6)[1:]]
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.ShardStore, "drop_superseded", lambda self: None)
+        screen(changed, tmp_path, model=weights, device="cpu")
+    with pytest.raises(AssertionError, match="more than one row"):
+        rows_by_id(tmp_path)
+    summary = screen(changed, tmp_path, model=weights, device="cpu")
+    assert summary.new == 0
+    assert rows_by_id(tmp_path)["salt-0"]["formula"] == "NaCl"
+
+
+def test_other_weights_of_the_same_name_replace_and_another_model_stands_beside(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "new").mkdir()
+    old = make_weights(tmp_path / "tiny.safetensors", seed=1)
+    new = make_weights(tmp_path / "new" / "tiny.safetensors", seed=2)
+    other = make_weights(tmp_path / "other.safetensors", seed=3)
+    screen(crystals(4), tmp_path / "out", model=old, device="cpu")
+    before = rows_by_id(tmp_path / "out")
+    names = {row["model"] for row in before.values()}
+    assert screen(crystals(4), tmp_path / "out", model=new, device="cpu").new == 4
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(tmp_path / "out").to_pylist()
+    if {row["model"] for row in rows} == names:  # one name: the new weights replace the old
+        assert len(rows) == 4
+        assert {r["model_hash"] for r in rows}.isdisjoint(
+            {r["model_hash"] for r in before.values()}
+        )
+    n_before = len(rows)
+    assert screen(crystals(4), tmp_path / "out", model=other, device="cpu").new == 4
+    assert pq.read_table(tmp_path / "out").num_rows == n_before + 4
+
+
+def test_another_temperature_is_refused(weights: Path, tmp_path: Path) -> None:
+    screen(crystals(2), tmp_path, model=weights, device="cpu")
+    with pytest.raises(ScreeningError, match="asked for"):
+        screen(crystals(2), tmp_path, model=weights, device="cpu", temperature=500.0)
+
+
+def test_rows_with_errors_are_kept_until_a_retry_is_asked_for(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ase_e3dos.network.model import Model
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "evaluate", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        assert screen(crystals(2), tmp_path, model=weights, device="cpu").failed == 2
+    assert screen(crystals(2), tmp_path, model=weights, device="cpu").skipped == 2
+    again = screen(crystals(2), tmp_path, model=weights, device="cpu", retry_errors=True)
+    assert (again.new, again.failed) == (2, 0)
+    assert {row["error"] for row in rows_by_id(tmp_path).values()} == {None}
+
+
+def test_two_processes_cannot_write_to_one_output(weights: Path, tmp_path: Path) -> None:
+    process = start_slowly(weights, tmp_path, 2000, 0.05)
+    try:
+        wait_for_shards(tmp_path, process)
+        with pytest.raises(ScreeningError, match=f"another process.*process {process.pid} on"):
+            screen(crystals(2), tmp_path, model=weights, device="cpu")
+    finally:
+        process.kill()
+        process.wait()
+    # The lock went with the process.
+    screen(crystals(2), tmp_path, model=weights, device="cpu")
+
+
+def test_a_full_disk_is_said_and_leaves_whole_shards(weights: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: writing fails in its middle."""
+    import pyarrow.parquet as pq
+
+    data = tmp_path / "salts.parquet"
+    pq.write_table(table_of(60), data)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    arguments = [data, "-o", tmp_path / "out", "--model", weights, "--shard-size", 20]
+    process = start_screen(*arguments, preexec_fn=limit)
+    output, errors = process.communicate()
+    assert process.returncode == 2, errors
+    assert "no space left" in errors
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "out").glob(".tmp-*"))
+    assert not list((tmp_path / "out").glob("part-*"))
+    process = start_screen(*arguments)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "60 new" in output
+    assert len(rows_by_id(tmp_path / "out")) == 60
+
+
+def test_rows_before_the_disk_was_full_are_kept(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    calls: list[int] = []
+    sync = os.fsync
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 5:  # each shard syncs its file and the directory
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.os, "fsync", full)
+        with pytest.raises(ScreeningError, match="20 new rows are safe"):
+            screen(crystals(30), tmp_path, model=weights, device="cpu", shard_size=10)
+    assert len(rows_by_id(tmp_path)) == 20
+    assert screen(crystals(30), tmp_path, model=weights, device="cpu").skipped == 20
+
+
+def test_a_read_only_output_is_an_error_before_anything_is_computed(
+    weights: Path, tmp_path: Path
+) -> None:
+    where = tmp_path / "out"
+    where.mkdir()
+    where.chmod(0o555)
+    try:
+        if os.access(where, os.W_OK):  # root writes everywhere: a place where nobody can
+            where = Path("/proc/out")
+            if not where.parent.is_dir():
+                pytest.skip("run as root, and there is no /proc")
+        with pytest.raises(ScreeningError, match="cannot be written"):
+            screen(crystals(2), where, model=weights, device="cpu")
+    finally:
+        (tmp_path / "out").chmod(0o755)
+
+
+def test_an_output_that_is_a_file_or_has_other_parquet_files(weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(ScreeningError, match="cannot be written"):
+        screen(crystals(1), file, model=weights, device="cpu")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    import pyarrow.parquet as pq
+
+    pq.write_table(table_of(1), foreign / "part-00000.parquet")
+    with pytest.raises(ScreeningError, match="no shard of a screening"):
+        screen(crystals(1), foreign, model=weights, device="cpu")
