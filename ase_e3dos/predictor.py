@@ -16,7 +16,7 @@ from ase_e3dos.encoders import Encoder, encode_batch, encoder_for
 from ase_e3dos.errors import DisorderError, E3DOSError, E3DOSWarning, EncoderError, WeightsError
 from ase_e3dos.graph import CrystalGraph, GraphBatch, build_graph, collate
 from ase_e3dos.spectrum import PhononSpectrum
-from ase_e3dos.spectrum.isotopes import stretch
+from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.trust import assess
 
@@ -231,19 +231,19 @@ def _with_isotopes(
         crystal.species_fraction * STANDARD_MASSES[crystal.species_number],
         crystal.n_sites,
     )
-    factors = np.sqrt(standard / crystal.masses)
-    mean_factor = float(np.mean(factors))
     scaled = None
     if per_site is not None:
-        scaled = stretch(per_site, wavenumbers, factors).astype(np.float32)
+        moved, moves = with_masses(per_site, wavenumbers, standard, crystal.masses)
+        scaled = moved.astype(np.float32)
         new_total = scaled.mean(axis=0)
     else:
-        new_total = stretch(total[None], wavenumbers, [mean_factor])[0].astype(np.float32)
+        factor = total_factor(standard, crystal.masses)
+        moves = moves_of(wavenumbers, np.full(len(wavenumbers), factor))
+        new_total = (moves @ total).astype(np.float32)
     if members is not None:
         # Members keep their differences from the mean, carried over to the new spectrum.
-        moved = stretch(members, wavenumbers, np.full(len(members), mean_factor))
-        shift = new_total - moved.mean(axis=0)
-        members = np.maximum(moved + shift, 0.0).astype(np.float32)
+        moved = members @ moves.T
+        members = np.maximum(moved + new_total - moved.mean(axis=0), 0.0).astype(np.float32)
     return new_total, members, scaled
 
 

@@ -171,6 +171,6 @@ def _isotopes(graph: CrystalGraph) -> E3DOSWarning | None:
         return None
     return IsotopeWarning(
         f"{graph.crystal.name}: masses differ from the standard ones. Each site's frequencies "
-        "were scaled so that their second moment follows 1/mass, which is exact; how the mass "
-        "redistributes modes between sites is left out."
+        "were moved so that their second moment follows 1/mass, which is exact; where in the "
+        "spectrum the mass shifts them is an approximation (docs/howto/isotopes.md)."
     )

@@ -1,0 +1,199 @@
+"""Mean-square displacements of the sites, from their spectra.
+
+A harmonic crystal with the site spectra g_i (each integrates to 3) has, along any axis on
+average, the quantum mean-square displacement (Willis and Pryor, *Thermal Vibrations in
+Crystallography*, Cambridge 1975; phonopy's thermal displacements are the same sum over modes)
+
+    U_iso,i = 1/3 integral of hbar / (2 m_i w) coth(hbar w / 2 k_B T) g_i(w) dw .
+
+The integrand grows as 1/w^2 towards zero, where a binned density cannot follow the acoustic
+law g ~ w^2. Below the cut-off of `ase_e3dos.spectrum.thermal` (0.4 % of the modes at most) the
+density is therefore replaced by a w^2 that holds as many modes, of which each site takes its
+share of the mass, m_i / M: in acoustic modes all atoms move alike. The integral over the w^2
+is done analytically in w and converges at any temperature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+from ase_e3dos.spectrum.thermal import (
+    IMAGINARY_TOLERANCE,
+    Acoustic,
+    _acoustic_cut,
+    checked_temperatures,
+)
+
+if TYPE_CHECKING:
+    from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+
+#: B_iso / U_iso.
+B_OVER_U = 8 * np.pi**2
+
+
+def u_iso(
+    spectrum: PhononSpectrum,
+    temperature: ArrayLike,
+    *,
+    imaginary: str = "drop",
+    acoustic: Acoustic = "debye",
+) -> Any:
+    """Isotropic displacement parameters of the sites.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        With site densities. Mixed sites have their average mass.
+    temperature : array_like
+        K, not negative; any shape.
+    imaginary : {"drop", "refuse"}
+        Modes below zero are left out (phonopy's way), or an error where their share is above
+        0.2 %. A crystal with imaginary modes has no harmonic displacements.
+    acoustic : {"debye", None}
+        Repair near zero; without it values depend on the width of the bins.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, *temperature.shape)
+        U_iso in Å^2, the mean-square displacement along one axis.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, or for temperatures that are negative or not finite.
+    ImaginaryModesError
+        If `imaginary="refuse"` and more than 0.2 % of the modes are imaginary.
+    """
+    _check_imaginary(spectrum, imaginary)
+    densities, masses = _sites(spectrum), spectrum.crystal.masses
+    values = _u_iso(spectrum.grid, densities, masses, checked_temperatures(temperature), acoustic)
+    return values.reshape(len(values), *np.shape(temperature))
+
+
+def u_iso_std(spectrum: PhononSpectrum, temperature: ArrayLike) -> Any:
+    """Standard deviation of `u_iso` over the ensemble's members, not calibrated.
+
+    The members are totals; at each frequency the sites take the shares of the mean spectrum.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        With site densities and at least two members.
+    temperature : array_like
+        K; any shape.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, *temperature.shape)
+        Å^2.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities or members.
+    """
+    members = spectrum.members
+    if members is None or len(members) < 2:
+        raise SpectrumError(
+            f"There is no ensemble behind this spectrum of {spectrum.crystal.name}, so its "
+            "displacements have no error bars: predict with uncertainty=True and a model of "
+            "several members, such as 'default'."
+        )
+    t, masses = checked_temperatures(temperature), spectrum.crystal.masses
+    sites = _sites(spectrum)
+    factor = 3.0 * spectrum.crystal.n_sites / spectrum.n_modes
+    shares = sites / np.maximum(sites.sum(axis=0), 1e-300)
+    values = [_u_iso(spectrum.grid, shares * m * factor, masses, t, "debye") for m in members]
+    return np.std(values, axis=0, ddof=1).reshape(len(sites), *np.shape(temperature))
+
+
+def mean_square_displacements(
+    spectrum: PhononSpectrum, temperature: ArrayLike, **options: Any
+) -> Any:
+    """<u^2> of the sites over all three axes in Å^2: three times `u_iso`, same parameters."""
+    return 3.0 * u_iso(spectrum, temperature, **options)
+
+
+def b_iso(spectrum: PhononSpectrum, temperature: ArrayLike, **options: Any) -> Any:
+    """B_iso = 8 pi^2 U_iso of the sites in Å^2; same parameters as `u_iso`."""
+    return B_OVER_U * u_iso(spectrum, temperature, **options)
+
+
+def _check_imaginary(spectrum: PhononSpectrum, imaginary: str) -> None:
+    if imaginary not in ("drop", "refuse"):
+        raise SpectrumError(
+            f"imaginary={imaginary!r} has to be 'drop' or 'refuse': an imaginary mode has no "
+            "mean-square displacement."
+        )
+    share = spectrum.imaginary_fraction
+    if imaginary == "refuse" and share > IMAGINARY_TOLERANCE:
+        raise ImaginaryModesError(
+            f"{share:.1%} of the modes of {spectrum.crystal.name} are imaginary, and "
+            "imaginary='refuse' was asked for. Relax the structure, or choose 'drop'."
+        )
+
+
+def _sites(spectrum: PhononSpectrum) -> Array:
+    """Site densities in states/THz, each of which integrates to 3 whatever the view."""
+    sites = spectrum.site_density
+    if sites is None:
+        raise SpectrumError(
+            f"The model {spectrum.model or 'unnamed'!r} gives no site densities, so nothing is "
+            "known of how far each atom moves. Use a model that has them, such as 'default'."
+        )
+    return np.asarray(sites * (3.0 * spectrum.crystal.n_sites / spectrum.n_modes))
+
+
+def _u_iso(
+    grid: FrequencyGrid,
+    densities: Array,
+    masses: Array,
+    temperatures: Array,
+    acoustic: Acoustic,
+) -> Array:
+    """U_iso in Å^2, shape (n_sites, n_temperatures), of site densities (n_sites, n)."""
+    left, right, _ = grid.pieces(densities)
+    knots = grid.knots
+    first = int(np.searchsorted(knots, 0.0))  # the first piece above zero
+    start, held, end = first, 0.0, 0.0
+    if acoustic:
+        cut = _acoustic_cut(grid, densities.sum(axis=0)[None])
+        held, end = float(cut.modes[0]), float(grid.wavenumbers[cut.points[0]])
+        start = int(np.searchsorted(knots, end))
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    t, w = (nodes + 1) / 2, weights / 2
+    widths = np.diff(knots)[start:]
+    at = knots[start:-1, None] + t * widths[:, None]
+    scale = widths / constants().thz_to_cm
+    # u^2 times 3/u^2 dw: the mean over a w^2 density that ends at `end`
+    u, v = np.polynomial.legendre.leggauss(64)
+    u, v = (u + 1) / 2, v / 2 * 3 * ((u + 1) / 2) ** 2
+    result = np.empty((len(densities), len(temperatures)))
+    for k, temperature in enumerate(temperatures):
+        mode = _per_mode(at, float(temperature)) * w
+        value = left[:, start:] @ ((mode * (1 - t)).sum(1) * scale)
+        value += right[:, start:] @ ((mode * t).sum(1) * scale)
+        if held > 0:
+            debye = float(_per_mode(u * end, float(temperature)) @ v)
+            value += held * debye * masses / masses.sum()
+        result[:, k] = value / (3 * masses)
+    return result
+
+
+def _per_mode(wavenumbers: Array, temperature: float) -> Array:
+    """m <u^2> of a mode in amu Å^2: hbar^2 / (2 E) coth(E / 2 k_B T)."""
+    from scipy.constants import atomic_mass, elementary_charge, hbar
+
+    c = constants()
+    energy = np.maximum(wavenumbers, 1e-9) * (c.thz_to_ev / c.thz_to_cm)
+    unit = hbar**2 / (atomic_mass * 1e-20) / elementary_charge  # hbar^2 / (amu Å^2) in eV
+    if temperature == 0.0:
+        return np.asarray(unit / (2 * energy))
+    x = np.clip(energy / (2 * c.boltzmann_ev * temperature), 1e-12, 350.0)
+    return np.asarray(unit / (2 * energy) / np.tanh(x))

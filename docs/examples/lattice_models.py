@@ -1,0 +1,172 @@
+"""Lattices with exact phonons, to check what follows from spectra: EMT metals and spring crystals.
+
+Forces come from ASE (its EMT potential) or from springs between neighbours; phonopy makes the
+phonons. `LatticeModel.with_masses` changes masses and keeps the force constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.spectrum import PhononSpectrum, named_grid
+from ase_e3dos.spectrum.constants import constants
+
+
+class LatticeModel:
+    """A crystal with force constants, and its phonons by phonopy.
+
+    Parameters
+    ----------
+    atoms
+        Primitive cell.
+    phonon
+        With force constants; its primitive cell is `atoms`.
+    """
+
+    def __init__(self, atoms: Atoms, phonon: Phonopy) -> None:
+        self.atoms, self.phonon = atoms, phonon
+        self._fourier: dict[int, np.ndarray] = {}
+
+    def with_masses(self, masses: Mapping[str, float]) -> LatticeModel:
+        """The same force constants with other masses (amu) of some elements."""
+        atoms = self.atoms.copy()
+        atoms.set_masses([masses.get(a.symbol, a.mass) for a in atoms])
+        changed = LatticeModel(atoms, self.phonon)
+        changed._fourier = self._fourier
+        return changed
+
+    def modes(self, mesh: int = 12) -> tuple[np.ndarray, np.ndarray]:
+        """Frequencies (cm^-1) and shares of the sites in all modes of a mesh.
+
+        Returns
+        -------
+        wavenumbers : ndarray, shape (n_modes,)
+        shares : ndarray, shape (n_sites, n_modes)
+            Squared eigenvector components; they sum to one over the sites.
+        """
+        if mesh not in self._fourier:
+            self._fourier[mesh] = self._force_constants_at(mesh)
+        root = np.repeat(np.sqrt(self.atoms.get_masses()), 3)
+        squares, vectors = np.linalg.eigh(self._fourier[mesh] / np.outer(root, root))
+        thz = np.sign(squares) * np.sqrt(np.abs(squares)) * self.phonon.unit_conversion_factor
+        n_q, n = squares.shape
+        shares = (np.abs(vectors) ** 2).reshape(n_q, n // 3, 3, n).sum(axis=2)
+        wavenumbers = thz.ravel() * constants().thz_to_cm
+        return wavenumbers, shares.transpose(1, 0, 2).reshape(n // 3, -1)
+
+    def _force_constants_at(self, mesh: int) -> np.ndarray:
+        """Fourier transforms of the force constants by phonopy, half a step off the Gamma point."""
+        steps = (np.arange(mesh) + 0.5) / mesh - 0.5
+        points = np.stack(np.meshgrid(steps, steps, steps[: mesh // 2]), axis=-1).reshape(-1, 3)
+        dynamical, found = self.phonon.dynamical_matrix, []  # the other half is its conjugate
+        for q in points:
+            dynamical.run(q)
+            found.append(dynamical.dynamical_matrix)
+        root = np.repeat(np.sqrt(self.phonon.primitive.masses), 3)
+        return np.array(found) * np.outer(root, root)
+
+    def spectrum(
+        self, mesh: int = 12, wavenumbers: np.ndarray | None = None
+    ) -> PhononSpectrum:
+        """Histogram of the modes, by default on the grid of the default model (10 cm^-1)."""
+        x = named_grid("default").wavenumbers if wavenumbers is None else wavenumbers
+        modes, shares = self.modes(mesh)
+        step = x[1] - x[0]
+        edges = np.append(x - step / 2, x[-1] + step / 2)
+        rows = [np.histogram(modes, edges, weights=row)[0] for row in shares]
+        return PhononSpectrum(x, site_density=rows, crystal=Crystal.from_any(self.atoms))
+
+
+def emt(name: str, repeat: int = 3) -> LatticeModel:
+    """Copper, gold, ... (fcc), CuAu, AuPt, ... (L1_0), NiAl, AlPd, ... (B2), Cu3Au (L1_2), relaxed.
+
+    Parameters
+    ----------
+    name
+        "Cu", "CuAu L1_0", "NiAl B2", "Cu3Au L1_2", and so on with the elements of EMT.
+    repeat
+        Of the primitive cell in the supercell, along each axis.
+    """
+    formula, _, structure = name.partition(" ")
+    elements = Atoms(formula).get_chemical_symbols()
+    if not structure:
+        atoms = bulk(formula, "fcc")
+    elif structure == "B2":
+        atoms = bulk(formula, "cesiumchloride", a=3.0)
+    elif structure == "L1_0":
+        atoms = Atoms(elements, cell=[2.75, 2.75, 3.8], scaled_positions=[[0] * 3, [0.5] * 3])
+    else:
+        half = [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0, 0]]
+        atoms = Atoms(elements, cell=[3.8] * 3, scaled_positions=half)
+    atoms.pbc = True
+    atoms.calc = EMT()
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=200)
+    atoms.calc = None
+    phonon = _phonon(atoms, np.eye(3, dtype=int) * repeat)
+    phonon.generate_displacements(distance=0.01)
+    forces = []
+    for displaced in phonon.supercells_with_displacements or []:
+        cell = Atoms(
+            numbers=displaced.numbers, cell=displaced.cell, positions=displaced.positions, pbc=True
+        )
+        cell.calc = EMT()
+        forces.append(cell.get_forces())
+    phonon.forces = forces
+    phonon.produce_force_constants()
+    phonon.symmetrize_force_constants()
+    return LatticeModel(atoms, phonon)
+
+
+def springs(
+    atoms: Atoms,
+    constants_by_distance: Sequence[tuple[float, float, float]],
+    repeat: int = 3,
+) -> LatticeModel:
+    """A crystal held together by springs between neighbours.
+
+    Parameters
+    ----------
+    atoms
+        Primitive cell.
+    constants_by_distance
+        (distance in Å up to which it holds, along the bond, across the bond), ascending; the
+        force constants are in eV/Å^2.
+    repeat
+        Of the primitive cell in the supercell, along each axis.
+    """
+    from ase.neighborlist import neighbor_list
+
+    phonon = _phonon(atoms, np.eye(3, dtype=int) * repeat)
+    cell = phonon.supercell
+    big = Atoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    limits = np.array([row[0] for row in constants_by_distance])
+    i, j, d, vectors = neighbor_list("ijdD", big, float(limits[-1]))
+    values = np.array([row[1:] for row in constants_by_distance])[np.searchsorted(limits, d)]
+    n = vectors / d[:, None]
+    projector = n[:, :, None] * n[:, None, :]
+    blocks = values[:, :1, None] * projector + values[:, 1:, None] * (np.eye(3) - projector)
+    force_constants = np.zeros((len(big), len(big), 3, 3))
+    np.add.at(force_constants, (i, j), -blocks)
+    np.add.at(force_constants, (i, i), blocks)
+    phonon.force_constants = force_constants
+    return LatticeModel(atoms, phonon)
+
+
+def _phonon(atoms: Atoms, supercell_matrix: np.ndarray) -> Phonopy:
+    cell = PhonopyAtoms(
+        symbols=atoms.get_chemical_symbols(),
+        cell=atoms.cell[:],
+        scaled_positions=atoms.get_scaled_positions(),
+        masses=atoms.get_masses(),
+    )
+    return Phonopy(cell, supercell_matrix, primitive_matrix=np.eye(3))
