@@ -121,9 +121,9 @@ def _waterfall(
             points, at + np.asarray(values) * scale, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5
         )
         ax.annotate(name, (1.0, at), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    low = min(_visible(x, y)[0] for x, y, _ in curves)
-    high = max(_visible(x, y)[1] for x, y, _ in curves)
-    ax.set_xlim(min(low, 0.0), high)
+    ranges = [_visible(*curve[:2]) for curve in curves]
+
+    ax.set_xlim(min(0.0, *(r[0] for r in ranges)), max(r[1] for r in ranges))
     ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)
     if ax.get_legend_handles_labels()[0]:
