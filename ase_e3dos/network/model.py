@@ -67,19 +67,20 @@ def resolve_device(device: str) -> torch.device:
     return found
 
 
-def build_network(header: WeightsHeader) -> nn.Module:
-    """A network of the kind and sizes that a header describes, not yet with its weights.
+def build_network(header: WeightsHeader, number: int = 0) -> nn.Module:
+    """One network of the kind and sizes that a header describes, not yet with its weights.
 
     Raises
     ------
     WeightsError
         The kind or a setting is unknown.
     """
+    settings = header.settings_of(number)
     try:
         if header.network == "paper":
-            return PaperNetwork(PaperSettings(**header.settings))
+            return PaperNetwork(PaperSettings(**settings))
         if header.network == "site":
-            return SiteNetwork(SiteSettings(**header.settings))
+            return SiteNetwork(SiteSettings(**settings))
     except TypeError as error:
         raise WeightsError(f"the weights file has settings that do not fit: {error}") from error
     raise WeightsError(
@@ -137,8 +138,8 @@ class Model:
         """
         header, states = load_weights(path)
         networks = []
-        for state in states:
-            network = build_network(header)
+        for number, state in enumerate(states):
+            network = build_network(header, number)
             try:
                 network.load_state_dict(state)
             except RuntimeError as error:
@@ -156,7 +157,7 @@ class Model:
     @property
     def cutoff(self) -> float:
         """Radius of the graphs in Å."""
-        return float(self.members[0].cutoff)
+        return max(float(n.cutoff) for n in self.members)
 
     @property
     def self_edges(self) -> bool:
@@ -195,9 +196,12 @@ class Model:
                 return self._crystal_spectra(graph, networks, names)
             total: Tensor | None = None
             spectra = []
-            basis = cast(SiteNetwork, networks[0]).edge_functions(graph)
-            for network in networks:
-                sites = network(graph, self.source, basis).exp()
+            shared: dict[tuple[Any, ...], list[Any]] = {}
+            for network in cast(list[SiteNetwork], networks):
+                kind = network.edge_kind()
+                if kind not in shared:
+                    shared[kind] = network.edge_functions(graph)
+                sites = network(graph, self.source, shared[kind]).exp()
                 spectra.append(mean_over_sites(sites, graph))
                 total = sites if total is None else total + sites
             assert total is not None

@@ -175,6 +175,12 @@ class SiteNetwork(nn.Module):
         """Settings as JSON-plain values."""
         return asdict(self.settings)
 
+    def edge_kind(self) -> tuple[Any, ...]:
+        """What the edge functions depend on; networks that agree here can share them."""
+        s = self.settings
+        irreps = {k for layer in self.layers for k in cast(SiteLayer, layer).message}
+        return s.cutoff, s.n_radial, s.l_max, s.neighbors, bool(s.tensors), frozenset(irreps)
+
     def edge_functions(self, batch: GraphBatch) -> list[EdgeBasis]:
         """Radial functions times harmonics of each block, the same for all layers.
 

@@ -53,6 +53,8 @@ class WeightsHeader:
         Kind of network, "paper" or "site".
     settings
         Its sizes.
+    other_settings
+        Sizes of the networks that differ from the first, by their number as a string.
     members
         Networks in the ensemble.
     grid
@@ -85,6 +87,7 @@ class WeightsHeader:
     encoder: str
     encoder_version: int
     encoder_settings: dict[str, Any] = field(default_factory=dict)
+    other_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     sources: list[str] = field(default_factory=lambda: ["dfpt"])
     elements: dict[str, int] = field(default_factory=dict)
     label_like: bool = False
@@ -97,6 +100,10 @@ class WeightsHeader:
     citation: str = ""
     description: str = ""
     format: str = FORMAT
+
+    def settings_of(self, number: int) -> dict[str, Any]:
+        """Sizes of one network, by its number in the file."""
+        return self.other_settings.get(str(number), self.settings)
 
 
 def save_weights(path: str | Path, header: WeightsHeader, members: list[dict[str, Any]]) -> None:

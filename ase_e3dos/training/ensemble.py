@@ -92,11 +92,13 @@ def join_members(
         raise TrainingError("no weights files were given to join.")
     headers: list[WeightsHeader] = []
     states: list[dict[str, Any]] = []
+    sizes: list[dict[str, Any]] = []
     for file in files:
         header, found = load_weights(file)
         _check_alike(file, header, headers)
         headers.append(header)
         states += found[: header.members]
+        sizes += [header.settings_of(k) for k in range(header.members)]
     first = headers[0]
     trust = dict(first.trust)
     ranges = [h.trust["filling"] for h in headers if "filling" in h.trust]
@@ -113,9 +115,12 @@ def join_members(
         header, found = load_weights(distilled)
         _check_alike(distilled, header, headers)
         states.append(found[0])
+        sizes.append(header.settings_of(0))
     joined = replace(
         first,
         members=len(states) - (distilled is not None),
+        settings=sizes[0],
+        other_settings={str(k): s for k, s in enumerate(sizes) if s != sizes[0]},
         elements=dict(sorted(elements.items(), key=lambda item: int(item[0]))),
         trust=trust,
         trained_on=trained_on,
@@ -137,10 +142,3 @@ def _check_alike(file: str | Path, header: WeightsHeader, others: list[WeightsHe
                 f"{file}: its {name} is {getattr(header, name)!r}, that of the first file "
                 f"{getattr(first, name)!r}. Only networks that are alike make an ensemble."
             )
-    ignored = {"dropout"}
-    mine = {k: v for k, v in header.settings.items() if k not in ignored}
-    if mine != {k: v for k, v in first.settings.items() if k not in ignored}:
-        raise TrainingError(
-            f"{file}: its network has other sizes than that of the first file. Only networks "
-            "that are alike make an ensemble."
-        )
