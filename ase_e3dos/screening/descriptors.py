@@ -1,0 +1,74 @@
+"""Descriptors of the spectra of a screen, as further columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.errors import ScreeningError
+from ase_e3dos.spectrum.descriptors import COLUMNS, descriptor_columns
+from ase_e3dos.spectrum.grid import FrequencyGrid
+
+
+def describe_screen(directory: str | Path, output: str | Path) -> int:
+    """Write `id`, `formula`, `model` and all descriptors of a screen's rows to a Parquet file.
+
+    Parameters
+    ----------
+    directory
+        That `e3dos screen` wrote. Rows with an error have nulls.
+    output
+        Parquet file; rows are in the order of the shards, so that it joins on `id` and `model`.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    ScreeningError
+        There are no shards of a screen.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shards = sorted(Path(directory).rglob("*.parquet"))
+    tables = []
+    for shard in shards:
+        table = pq.read_table(shard)
+        about = (table.schema.metadata or {}).get(b"ase_e3dos")
+        if about is None or "density" not in table.column_names:
+            continue
+        tables.append(_described(table, json.loads(about)["grid"]))
+    if not tables:
+        raise ScreeningError(
+            f"{directory}: holds no shards of a screen. Give the directory of `e3dos screen`."
+        )
+    joined = pa.concat_tables(tables)
+    pq.write_table(joined, output)
+    return int(joined.num_rows)
+
+
+def _described(table: Any, grid: dict[str, Any]) -> Any:
+    import pyarrow as pa
+
+    x = FrequencyGrid.of(grid["start"] + grid["step"] * np.arange(grid["n"]))
+    good = np.asarray(table["density"].is_valid())
+    values = table["density"].drop_null().combine_chunks()
+    densities = np.asarray(values.flatten(), dtype=np.float64).reshape(-1, len(x))
+    columns = {name: table[name] for name in ("id", "formula", "model")}
+    found = descriptor_columns(x, densities) if len(densities) else {}
+    for name in COLUMNS:
+        padded = np.full(len(good), np.nan)
+        padded[good] = found.get(name, np.array([]))
+        columns[name] = pa.array(padded, mask=~good)
+    fields = []
+    for name, column in columns.items():
+        unit, meaning = COLUMNS.get(name, ("", ""))
+        about = {"unit": unit, "description": meaning} if meaning else None
+        fields.append(pa.field(name, column.type, metadata=about))
+    return pa.table(list(columns.values()), schema=pa.schema(fields))

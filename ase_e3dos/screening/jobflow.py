@@ -1,0 +1,85 @@
+"""A jobflow Maker, so that workflows of atomate2 and others can chain a screening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.errors import MissingExtraError
+from ase_e3dos.screening.run import screen
+from ase_e3dos.screening.settings import PAPER_TEMPERATURE
+
+try:
+    from jobflow import Maker, job
+except ImportError as error:
+    raise MissingExtraError(
+        "ScreenMaker needs jobflow. Install it with `pip install ase-e3dos[jobflow]`."
+    ) from error
+
+#: Columns that stay in the Parquet files: too long for a document of a job store.
+_LONG = ("density",)
+
+
+@dataclass
+class ScreenMaker(Maker):  # type: ignore[misc]
+    """Make jobs that predict many structures at once.
+
+    Parameters
+    ----------
+    name
+        Of the jobs.
+    model, device, uncertainty, temperature
+        As for `ase_e3dos.screen`.
+    output
+        Directory for the shards, in that of the job.
+
+    Examples
+    --------
+    >>> job = ScreenMaker().make([relax_1.output.structure, relax_2.output.structure])
+    ... # doctest: +SKIP
+    """
+
+    name: str = "e3dos screen"
+    model: str = "default"
+    device: str = "auto"
+    uncertainty: bool = True
+    temperature: float = PAPER_TEMPERATURE
+    output: str = "e3dos_screen"
+
+    @job  # type: ignore[misc, untyped-decorator]
+    def make(self, structures: list[Any], ids: list[str] | None = None) -> dict[str, Any]:
+        """Predict structures.
+
+        Parameters
+        ----------
+        structures
+            Of pymatgen, or the outputs of other jobs that are such.
+        ids
+            One for each; numbers by default.
+
+        Returns
+        -------
+        dict
+            "directory" of the Parquet shards, "rows" (all columns but the density, in order)
+            and "failed", the number of rows with an error.
+        """
+        import pyarrow.parquet as pq
+
+        names = [str(k) for k in range(len(structures))] if ids is None else ids
+        summary = screen(
+            list(zip(names, structures, strict=True)),
+            self.output,
+            model=self.model,
+            device=self.device,
+            uncertainty=self.uncertainty,
+            temperature=self.temperature,
+        )
+        table = pq.read_table(summary.output)
+        rows = table.select([c for c in table.column_names if c not in _LONG]).to_pylist()
+        rows.sort(key=lambda row: names.index(row["id"]) if row["id"] in names else len(names))
+        return {
+            "directory": str(Path(summary.output).resolve()),
+            "rows": rows,
+            "failed": summary.failed,
+        }

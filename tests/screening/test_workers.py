@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from small_screen import assert_same_rows, crystals, rows_by_id
+
+from ase_e3dos import screen
+from ase_e3dos.errors import ScreeningError
+from ase_e3dos.screening import workers
+from ase_e3dos.screening.inputs import iter_entries
+from ase_e3dos.screening.settings import ScreenSettings
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_rows_of_one_process(weights: Path, tmp_path: Path) -> None:
+    screen(crystals(30), tmp_path / "one", model=weights, device="cpu")
+    screen(crystals(30), tmp_path / "two", model=weights, device="cpu", processes=2)
+    assert_same_rows(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_killed_worker_process_loses_nothing(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CHUNK_SIZE", 10)
+    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+    victims: list[int] = []
+    submit = workers.ProcessPool.submit
+
+    def submit_and_kill(self, chunk, settings):
+        future = submit(self, chunk, settings)
+        running = list(self._executor._processes or {})
+        if not victims and running:
+            victims.append(running[0])
+            os.kill(running[0], signal.SIGKILL)
+        return future
+
+    monkeypatch.setattr(workers.ProcessPool, "submit", submit_and_kill)
+    screen(crystals(60), tmp_path / "killed", model=weights, device="cpu", processes=2)
+    assert victims
+    screen(crystals(60), tmp_path / "whole", model=weights, device="cpu")
+    assert_same_rows(tmp_path / "killed", tmp_path / "whole")
+
+
+class DeadlyPool:
+    """A pool in which one structure kills whoever computes it."""
+
+    n_workers = 2
+    die_together = False
+
+    def __init__(self, deadly: str) -> None:
+        self.deadly = deadly
+        self.deaths = 0
+
+    def submit(self, chunk: workers.Chunk, settings: ScreenSettings) -> Future[object]:
+        future: Future[object] = Future()
+        if any(e.id == self.deadly for e in chunk.entries):
+            self.deaths += 1
+            future.set_exception(ChildProcessError("killed"))
+        else:
+            future.set_result(workers.compute_chunk(chunk.entries, settings, "cpu"))
+        return future
+
+    def is_worker_death(self, error: BaseException) -> bool:
+        return isinstance(error, ChildProcessError)
+
+    def recover(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_structure_that_kills_workers_is_found_and_marked(weights: Path) -> None:
+    settings = ScreenSettings(model=str(weights))
+    pool = DeadlyPool("salt-13")
+    entries = iter_entries(crystals(40))
+    rows = [r for b in workers.evaluate_on(pool, entries, settings, 16) for r in b.to_pylist()]
+    assert sorted(r["id"] for r in rows) == sorted(name for name, _ in crystals(40))
+    (failed,) = (r for r in rows if r["error"])
+    assert failed["id"] == "salt-13"
+    assert "worker process died" in failed["error"]
+    assert pool.deaths < 10
+
+
+def test_devices() -> None:
+    assert workers.local_devices("cpu", None) == ["cpu"]
+    assert workers.local_devices("cpu", 3) == ["cpu"] * 3
+    assert workers.local_devices("cuda:0,cuda:2", None) == ["cuda:0", "cuda:2"]
+
+
+# Dask ----------------------------------------------------------------------------------------
+
+
+def start(*command: object, cwd: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DASK_DISTRIBUTED__DASHBOARD__LINK": ""}
+    with (cwd / f"{command[2]}-{time.monotonic_ns()}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)], stdout=log, stderr=log, env=environment, cwd=cwd
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]]]]:
+    """A real scheduler with two workers on loopback; its file, and the workers."""
+    pytest.importorskip("distributed", reason="Dask is not installed (extra: screening)")
+    file = tmp_path / "scheduler.json"
+    processes = [
+        start("-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+              "--scheduler-file", file, cwd=tmp_path)
+    ]  # fmt: skip
+    try:
+        for _ in range(1200):
+            if file.exists() and file.read_text().strip():
+                break
+            assert processes[0].poll() is None, "the scheduler did not start"
+            time.sleep(0.1)
+        processes += [
+            start("-m", "dask", "worker", "--scheduler-file", file, "--host", "127.0.0.1",
+                  "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", f"w{k}",
+                  "--local-directory", tmp_path / f"w{k}", cwd=tmp_path)
+            for k in range(2)
+        ]  # fmt: skip
+        yield file, processes[1:]
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_dask_worker_killed_in_the_middle_loses_and_repeats_nothing(
+    cluster: tuple[Path, list[subprocess.Popen[bytes]]],
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from distributed import Client
+
+    file, dask_workers = cluster
+    with Client(scheduler_file=str(file), set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=180)
+    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+    killed: list[int] = []
+
+    def kill_in_the_middle(state) -> None:
+        if state.done >= 30 and not killed:
+            killed.append(state.done)
+            dask_workers[0].send_signal(signal.SIGKILL)
+            dask_workers[0].wait()
+
+    address = json.loads(file.read_text())["address"]
+    summary = screen(
+        crystals(200), tmp_path / "dask", model=weights, dask=address, progress=kill_in_the_middle,
+        shard_size=50,
+    )  # fmt: skip
+    assert killed
+    assert killed[0] < 200
+    assert (summary.new, summary.failed) == (200, 0)
+    screen(crystals(200), tmp_path / "one", model=weights, device="cpu")
+    assert_same_rows(tmp_path / "dask", tmp_path / "one")
+    # The file of the scheduler is as good as its address, and nothing is left to do.
+    again = screen(crystals(200), tmp_path / "dask", model=weights, dask=str(file))
+    assert again.new == 0
+
+
+def test_no_scheduler_is_said(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed (extra: screening)")
+    from ase_e3dos.screening import cluster as module
+
+    monkeypatch.setattr(module, "_TIMEOUT", 1.0)
+    with pytest.raises(ScreeningError, match="no Dask scheduler answers"):
+        screen(crystals(1), tmp_path, model=weights, dask="tcp://127.0.0.1:9")
+    assert not list(tmp_path.glob("part-*"))
+
+
+def test_a_job_of_jobflow(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobflow = pytest.importorskip("jobflow", reason="jobflow is not installed (extra: jobflow)")
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from ase_e3dos.screening.jobflow import ScreenMaker
+
+    monkeypatch.chdir(tmp_path)
+    structures = [AseAtomsAdaptor.get_structure(a) for _, a in crystals(3)]
+    job = ScreenMaker(model=str(weights), device="cpu").make(structures, ["a", "b", "c"])
+    answer = jobflow.run_locally(job, ensure_success=True)[job.uuid][1].output
+    assert [row["id"] for row in answer["rows"]] == ["a", "b", "c"]
+    assert answer["rows"][1]["formula"] == "MgO"
+    assert len(rows_by_id(Path(answer["directory"]))) == 3
