@@ -271,9 +271,10 @@ def _unrotated(cells: Array) -> Array:
     """Cells (m, 3, 3) turned so that they are pure strains of their mean.
 
     With h = h_mean S Q, S symmetric and Q orthogonal (reflections too), h_mean S remains: a
-    result that depends neither on the choice of basis nor on the order.
+    result that depends neither on the choice of basis nor on the order. Left-handed cells are
+    inverted, which no spectrum sees: phonopy expects right-handed ones.
     """
-    mean = cells[0]
+    mean = cells[0] * np.sign(np.linalg.det(cells[0]))
     for _ in range(50):
         strains = np.array([_stretch(np.linalg.solve(mean, cell)) for cell in cells])
         average = strains.mean(axis=0)

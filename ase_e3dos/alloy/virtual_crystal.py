@@ -198,7 +198,7 @@ class VirtualCrystal:
 
 def _atom_keys(supercell: Any, cell: Array, scaled: Array) -> Keys:
     """Site and lattice point (modulo the supercell) of each atom of a supercell."""
-    n = round(supercell.volume / abs(np.linalg.det(cell)))
+    n = round(abs(np.linalg.det(supercell.cell) / np.linalg.det(cell)))
     sites = np.repeat(np.arange(len(scaled)), n)  # phonopy keeps the images of a site together
     lattice = np.rint(supercell.positions @ np.linalg.inv(cell) - scaled[sites])
     points = np.rint(lattice @ cell @ np.linalg.inv(supercell.cell) * n).astype(int) % n
