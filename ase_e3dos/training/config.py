@@ -16,6 +16,9 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(description="file name; relative to --data-dir where not absolute")
+    append: str | None = Field(
+        None, description="JSON file of one more crystal with a sampled spectrum, for training"
+    )
     split: str | None = Field("train", description="entries to use; null for all of the file")
     per_batch: int = Field(16, ge=1, description="crystals of this file in each batch")
     leave_out_petretto_valid: bool = Field(

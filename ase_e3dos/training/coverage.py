@@ -32,7 +32,8 @@ class Coverage:
     rank_correlation
         Spearman's, between absolute error and predicted half width.
     errors, half_widths
-        Absolute errors, and half widths of the 90 % intervals, per atom, shape (n,).
+        Absolute errors, and half widths of the 90 % intervals (or of the highest level below
+        that the calibration supports), per atom, shape (n,).
     """
 
     quantity: str
@@ -80,17 +81,21 @@ def _coverage(
             for p, y in zip(found.spectra, reference, strict=True)
         ]
     )
+    # Few held-out crystals cannot support the highest levels.
+    highest = min(s.levels[-1] for s in calibration.spreads[quantity].values())
     half = {
         level: calibration.half_width(quantity, spread, level=level, temperature=at)
         for level in LEVELS
+        if level <= highest
     }
-    rank = spearmanr(error, half[0.9]).statistic if len(error) > 2 else np.nan
+    widest = half[max(half, key=lambda level: level if level <= 0.9 else 0.0)]
+    rank = spearmanr(error, widest).statistic if len(error) > 2 else np.nan
     return Coverage(
         quantity,
         temperature,
         {level: float((error <= width).mean()) for level, width in half.items()},
-        float(np.median(2 * half[0.9])),
+        float(np.median(2 * half[0.9])) if 0.9 in half else np.nan,
         float(rank),
         error,
-        half[0.9],
+        widest,
     )

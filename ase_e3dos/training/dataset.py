@@ -3,14 +3,16 @@
 The columns are described in docs/reference/data-format.md. Three kinds of labels are told
 apart by their column: ``dos_per_cm1`` (a raw spectrum on a 1 cm^-1 grid, states per cm^-1 and
 cell), ``dos_max_normalised`` (66 values on -300, -280, ..., 1000 cm^-1) and ``site_dos``
-(n_sites x 200 values in 10 cm^-1 bins from -400 to 1600 cm^-1, each site integrating to 3).
+(n_sites x 200 values in 10 cm^-1 bins from -400 to 1600 cm^-1, or n_sites x 480 to 4400 cm^-1,
+each site integrating to 3).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +39,7 @@ _KIND_OF_COLUMN: dict[str, LabelKind] = {
 }
 #: Data source that each kind of label speaks for, where a file does not say.
 _SOURCE_OF_KIND = {"raw": "dfpt", "sampled": "jarvis", "site": "mlip"}
-#: Site labels: first bin edge in cm^-1 and number of bins (10 cm^-1 each).
+#: Site labels: bins of 10 cm^-1 from -400 to 1600 cm^-1, or 480 where modes lie above.
 SITE_BINS = 200
 
 
@@ -217,6 +219,63 @@ def _column(values: list[Any]) -> NDArray[Any]:
     return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 
+def append_sampled(labelled: LabelledSet, path: str | Path) -> LabelledSet:
+    """A labelled set of raw spectra with one more crystal, whose spectrum is sampled.
+
+    Parameters
+    ----------
+    labelled
+        Raw spectra.
+    path
+        JSON file with `formula`, `numbers`, `cell`, `positions_frac`, `wavenumbers_cm1` (the
+        51 points of the paper) and `dos_max_normalised`. The crystal joins the split "train".
+
+    Raises
+    ------
+    DataError
+        The file is missing, or is not of that form.
+    """
+    file = Path(path)
+    try:
+        entry = json.loads(file.read_text(encoding="utf-8"))
+        points = np.asarray(entry["wavenumbers_cm1"], dtype=float)
+        values = _checked(file.stem, entry["dos_max_normalised"])
+        crystal = _crystal(file.stem, entry["numbers"], entry["cell"], entry["positions_frac"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file}: not a crystal with a sampled spectrum ({error!r}).") from error
+    if labelled.label is None or labelled.label_imaginary is None or labelled.bins is None:
+        raise DataError(f"{file}: a sampled spectrum can join raw spectra only.")
+    step = points[1] - points[0]
+    imaginary = np.interp(IMAGINARY_GRID, points, values, left=0.0, right=0.0)
+    rows = (
+        bin_weights(points[0], step, values, DEFAULT_GRID),
+        _by_maximum(file.stem, np.interp(PAPER_GRID, points, values, left=0.0, right=0.0)),
+        _by_maximum(file.stem, imaginary),
+    )
+    bins, label, label_imaginary = (
+        np.concatenate([known, row[None].astype(np.float32)])
+        for known, row in zip(
+            (labelled.bins, labelled.label, labelled.label_imaginary), rows, strict=True
+        )
+    )
+    return replace(
+        labelled,
+        ids=[*labelled.ids, file.stem],
+        formulas=[*labelled.formulas, str(entry.get("formula", crystal.formula))],
+        splits=[*labelled.splits, "train"],
+        crystals=[*labelled.crystals, crystal],
+        bins=bins,
+        label=label,
+        label_imaginary=label_imaginary,
+        raw=None if labelled.raw is None else [*labelled.raw, (points[0], step, values)],
+        strain=np.append(labelled.strain, 0.0),
+        reference={
+            k: np.concatenate([v, np.array([None], dtype=object)])
+            for k, v in labelled.reference.items()
+        },
+    )
+
+
 def _crystal(name: str, numbers: list[int], cell: list[float], positions: list[float]) -> Crystal:
     try:
         return Crystal(
@@ -256,13 +315,14 @@ def _labels(
     per_site = []
     for name, crystal, values in zip(ids, crystals, rows["site_dos"], strict=True):
         density = _checked(name, values)
-        if density.size != crystal.n_sites * SITE_BINS:
+        n_bins, rest = divmod(density.size, crystal.n_sites)
+        if rest or n_bins not in (SITE_BINS, len(DEFAULT_GRID)):
             raise DataError(
-                f"entry {name}: site_dos has {density.size} values, not "
-                f"{SITE_BINS} for each of {crystal.n_sites} sites."
+                f"entry {name}: site_dos has {density.size} values, not {SITE_BINS} or "
+                f"{len(DEFAULT_GRID)} for each of {crystal.n_sites} sites."
             )
         sites = np.zeros((crystal.n_sites, len(DEFAULT_GRID)), dtype=np.float32)
-        sites[:, :SITE_BINS] = density.reshape(crystal.n_sites, SITE_BINS)
+        sites[:, :n_bins] = density.reshape(crystal.n_sites, n_bins)
         per_site.append(sites / sites.sum(axis=1, keepdims=True))
     return per_site, None, None
 

@@ -18,7 +18,7 @@ from ase_e3dos.network.paper import PaperSettings
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.training.config import DataConfig, TrainingConfig
-from ase_e3dos.training.dataset import LabelledSet, read_labelled
+from ase_e3dos.training.dataset import LabelledSet, append_sampled, read_labelled
 from ase_e3dos.training.fit import Network, Trainer, make_network
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
 from ase_e3dos.training.sampler import GraphSet
@@ -94,8 +94,8 @@ def data_directory(given: str | Path | None = None) -> Path:
 
 def load_part(part: DataConfig, directory: Path) -> LabelledSet:
     """The whole file of a part; read once a process."""
-    path = Path(part.path)
-    return _read(str(path if path.is_absolute() else directory / path))
+    whole = _read(str(directory / part.path))
+    return whole if part.append is None else append_sampled(whole, directory / part.append)
 
 
 @lru_cache(maxsize=8)
