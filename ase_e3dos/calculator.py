@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+import warnings
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -269,6 +271,8 @@ class E3DOSPredictor(Calculator):
             crystal = Crystal.from_any(atoms)
             spectrum = predictor.spectra([crystal], p["uncertainty"])[0]
             self.atoms = atoms.copy()
+            if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
+                self.atoms.info["occupancy"] = copy.deepcopy(atoms.info["occupancy"])
             self._spectrum = spectrum
             self.results = _results(spectrum, float(p["temperature"]))
         warn_about(spectrum, stacklevel=5)
@@ -357,8 +361,6 @@ class E3DOSPredictor(Calculator):
             return atoms
         living = self._living()
         if len(living) > 1:
-            import warnings
-
             warnings.warn(
                 "this calculator is attached to several Atoms objects and answers for the one "
                 "attached last. Pass the atoms, as in calc.get_phonon_dos(atoms), or give each a "

@@ -105,7 +105,7 @@ def test_files_are_read_back_by_their_owners(run_cli: Run, salt: Path, tmp_path:
     (s,) = predict([salt])
     with (out / "salt" / "spectrum.json").open() as stream:
         again = PhononSpectrum.from_dict(json.load(stream))
-    np.testing.assert_allclose(again.density, s.density)
+    np.testing.assert_allclose(again.density, s.density, atol=1e-4 * s.density.max())
     theirs = get_ph_dos(str(out / "salt" / "total_dos.dat"))
     assert theirs.cv(300) == pytest.approx(s.heat_capacity(300.0), rel=0.02)
     from phonopy.file_IO import read_thermal_properties_yaml
