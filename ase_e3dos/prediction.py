@@ -67,7 +67,8 @@ def _listed(structures: Any) -> Iterable[Any]:
     single = isinstance(structures, str) or not isinstance(structures, Iterable)
     if single or hasattr(structures, "cell") or hasattr(structures, "lattice"):
         return [structures]
-    return structures
+    several: Iterable[Any] = structures
+    return several
 
 
 def _name(structure: Any, index: int) -> str | None:

@@ -348,7 +348,8 @@ def site_network_loss(
             if len(pairs):
                 part = part + loss.strain(p, q, pairs.to(device)) * len(pairs)
         total = total + part
-    return total / batch.graph.n_crystals
+    mean: Tensor = total / batch.graph.n_crystals
+    return mean
 
 
 def _pairs(names: list[str]) -> Tensor:
@@ -385,4 +386,5 @@ def crystal_weights(network: SiteNetwork, batch: MixedBatch, device: torch.devic
     graph = batch.graph.to(device)
     weights = network(graph, batch.source.to(device)).exp()
     total = weights.new_zeros(graph.n_crystals, weights.shape[1])
-    return total.index_add(0, graph.crystal_index, weights) / graph.n_sites.unsqueeze(1)
+    mean: Tensor = total.index_add(0, graph.crystal_index, weights) / graph.n_sites.unsqueeze(1)
+    return mean

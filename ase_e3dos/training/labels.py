@@ -48,7 +48,8 @@ def paper_label(start: float, step: float, density: ArrayLike, wavenumbers: Arra
     points = start + step * np.arange(len(raw))
     window = WINDOW if len(raw) >= WINDOW else (len(raw) - 1) // 2 * 2 + 1
     smooth = savgol_filter(raw, window, ORDER) if window > ORDER else raw
-    return np.clip(np.interp(wavenumbers, points, smooth, left=0.0, right=0.0), 0.0, None)
+    at = np.asarray(wavenumbers, float)
+    return np.clip(np.interp(at, points, smooth, left=0.0, right=0.0), 0.0, None)
 
 
 def bin_weights(start: float, step: float, density: ArrayLike, centers: ArrayLike) -> Array:
@@ -77,7 +78,7 @@ def bin_weights(start: float, step: float, density: ArrayLike, centers: ArrayLik
     bounds = np.concatenate([grid - width / 2, [grid[-1] + width / 2]])
     at_bounds = np.interp(bounds, edges, cumulative)
     at_bounds[0], at_bounds[-1] = 0.0, cumulative[-1]
-    return np.diff(at_bounds) / cumulative[-1]
+    return np.asarray(np.diff(at_bounds) / cumulative[-1])
 
 
 def paper_label_matrix(
@@ -110,7 +111,8 @@ def paper_label_matrix(
         unit[k] = 1.0 / width
         rows.append(savgol_filter(np.interp(points, grid, unit), WINDOW, ORDER))
     smooth = np.array(rows)
-    label = np.array([np.interp(wavenumbers, points, row, left=0.0, right=0.0) for row in smooth])
+    at = np.asarray(wavenumbers, float)
+    label = np.array([np.interp(at, points, row, left=0.0, right=0.0) for row in smooth])
     return label.T.astype(np.float32)
 
 
