@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from ase_e3dos.spectrum.constants import constants
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum import PhononSpectrum
+
+#: Wavenumbers, density, and its standard deviation or None.
+Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
 
 _STYLE: Any = {
     "font.size": 8,
@@ -40,6 +43,7 @@ def plot_sweep(
     comparisons: Sequence[Comparison] = (),
     temperature: float = 300.0,
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]] = (),
+    paper_labels: bool = False,
 ) -> Any:
     """Draw the spectra one above the other, and three properties over the composition.
 
@@ -55,6 +59,9 @@ def plot_sweep(
     references : sequence of (position, wavenumbers, density, label)
         Curves of others (measured or calculated): position on the axis of compositions,
         cm^-1, states/cm^-1 per atom, name.
+    paper_labels : bool
+        Draw the spectra as the paper's labels are made (smoothed), to compare with such
+        references; without error bands.
 
     Returns
     -------
@@ -68,7 +75,8 @@ def plot_sweep(
         figure = Figure(figsize=(6.8, 4.6), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(3, 2, width_ratios=[1.5, 1])
-        _waterfall(figure.add_subplot(grid[:, 0]), sweep, comparisons, references)
+        ax = figure.add_subplot(grid[:, 0])
+        _waterfall(ax, sweep, comparisons, references, _label if paper_labels else _curve)
         axes = [figure.add_subplot(grid[i, 1]) for i in range(3)]
         _properties(axes, sweep, comparisons, temperature)
         if path is not None:
@@ -91,12 +99,13 @@ def _waterfall(
     sweep: CompositionSweep,
     comparisons: Sequence[Comparison],
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]],
+    curve: Callable[[PhononSpectrum], Curve],
 ) -> None:
     import matplotlib as mpl
 
     positions, label = composition_axis(sweep)
     drawn = np.unique(np.linspace(0, len(sweep) - 1, min(len(sweep), _MAX_CURVES)).astype(int))
-    curves = [_curve(sweep.spectra[i]) for i in drawn]
+    curves = [curve(sweep.spectra[i]) for i in drawn]
     span = float(np.ptp(positions)) or 1.0
     # a peak reaches over about five curves, at most a third of the axis
     scale = span * min(5.0 / len(drawn), 0.35) / max(y.max() for _, y, _ in curves)
@@ -112,7 +121,7 @@ def _waterfall(
         name: str | None = comparison.name
         for p, spectrum in _shown(comparison):
             at = _position(sweep, p)
-            x, y, _ = _curve(spectrum)
+            x, y, _ = curve(spectrum)
             style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.8, "zorder": 4}
             ax.plot(x, at + y * scale, label=name, **style)
             name = None
@@ -120,9 +129,9 @@ def _waterfall(
         ax.plot(
             points, at + np.asarray(values) * scale, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5
         )
-        ax.annotate(name, (1.0, at), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    ranges = [_visible(*curve[:2]) for curve in curves]
-
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom")
+    ranges = [_visible(*drawn_curve[:2]) for drawn_curve in curves]
     ax.set_xlim(min(0.0, *(r[0] for r in ranges)), max(r[1] for r in ranges))
     ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)
@@ -163,9 +172,13 @@ def _properties(
         ax.tick_params(labelbottom=False)
 
 
-def _curve(
-    spectrum: PhononSpectrum,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+def _label(spectrum: PhononSpectrum) -> Curve:
+    """Wavenumbers, and the smoothed density per atom in states/cm^-1."""
+    x = np.arange(0.0, spectrum.wavenumbers[-1], 5.0)
+    return x, spectrum.per_atom().as_paper_label(x), None
+
+
+def _curve(spectrum: PhononSpectrum) -> Curve:
     """Wavenumbers, and density per atom with its standard deviation in states/cm^-1."""
     thz_to_cm = constants().thz_to_cm
     points = samples(spectrum.per_atom())

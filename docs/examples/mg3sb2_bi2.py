@@ -104,7 +104,7 @@ def main() -> None:
             shown = GRID <= 400
             curves.append((p, GRID[shown], label[shown], f"{name} DFPT"))
     options.out.parent.mkdir(exist_ok=True)
-    plot_sweep(sweep, options.out, comparisons=[mixture], references=curves)
+    plot_sweep(sweep, options.out, comparisons=[mixture], references=curves, paper_labels=True)
     print(f"wrote {options.out}")
 
 

@@ -129,3 +129,4 @@ def test_figure(sweep, tmp_path):
     curve = (1.0, np.arange(0.0, 400.0, 20.0), np.full(20, 0.01), "DFPT")
     plot_sweep(sweep, path, comparisons=[linear_mixture(sweep)], references=[curve])
     assert path.stat().st_size > 10_000
+    assert plot_sweep(sweep, references=[curve], paper_labels=True).axes
