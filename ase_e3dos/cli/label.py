@@ -1,0 +1,66 @@
+"""`e3dos label`: spectra for structures by finite displacements with any ASE calculator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ase_e3dos.errors import DataError
+
+Relaxation = Literal["none", "positions", "cell"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("label")(label_command)
+
+
+def label_command(
+    structures: Annotated[list[Path], typer.Argument(help="Structure files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    calculator: Annotated[
+        str,
+        typer.Option(
+            "--calculator", "-c", help="emt, lj, or package.module:function returning a calculator."
+        ),
+    ] = "emt",
+    source: Annotated[
+        str, typer.Option(help="Name of the potential or method in the file.")
+    ] = "mlip",
+    supercell: Annotated[float, typer.Option(min=1.0, help="Least size in Å.")] = 9.0,
+    displacement: Annotated[float, typer.Option(min=1e-4, help="Å.")] = 0.03,
+    mesh: Annotated[float, typer.Option(min=1.0, help="Mesh density as phonopy's length.")] = 40.0,
+    strains: Annotated[
+        str, typer.Option(help="Isotropic strains, separated by commas: -0.01,0,0.01")
+    ] = "0",
+    relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "none",
+    fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
+    workers: Annotated[int, typer.Option(min=1)] = 1,
+    retry: Annotated[bool, typer.Option("--retry", help="Try failures again.")] = False,
+) -> None:
+    """Calculate site-projected spectra; the same command goes on after an interruption."""
+    from ase_e3dos.crystal import read_crystals
+    from ase_e3dos.training.labelling import LabelSettings, calculator_factory, label_all
+
+    calculator_factory(calculator)
+    try:
+        values = tuple(float(s) for s in strains.split(","))
+    except ValueError as error:
+        raise DataError(f"--strains {strains}: write numbers separated by commas.") from error
+    settings = LabelSettings(supercell, displacement, mesh, values, relax, fmax)
+    crystals = [c for path in structures for c in read_crystals(path)]
+    done, failed = label_all(
+        crystals,
+        calculator,
+        output,
+        settings,
+        source=source,
+        workers=workers,
+        retry=retry,
+        report=typer.echo,
+    )
+    typer.echo(f"{done} labelled -> {output}; {failed} failed")
+    if failed:
+        typer.echo(f"errors: {output}.errors.jsonl (try them again with --retry)")
