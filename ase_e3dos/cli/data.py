@@ -1,0 +1,61 @@
+"""`e3dos data`: import phonon data, and look at files of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+SplitBy = Literal["random", "composition", "prototype", "paper"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    data = typer.Typer(help="Import phonon data, and look at files of it.", no_args_is_help=True)
+    data.command("import")(import_command)
+    data.command("show")(show_command)
+    app.add_typer(data, name="data")
+
+
+def import_command(
+    kind: Annotated[str, typer.Argument(help="petretto, jarvis, phonopy, pymatgen or ase-db.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    source: Annotated[str | None, typer.Option(help="Name of the functional and method.")] = None,
+    split: Annotated[SplitBy, typer.Option(help="How to divide.")] = "random",
+    split_file: Annotated[
+        Path | None, typer.Option(help="Parquet file with id and split, for --split paper.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    licence: Annotated[str | None, typer.Option(help="Of the data.")] = None,
+) -> None:
+    """Turn other people's phonon data into a Parquet file, with an account of what was rejected."""
+    from ase_e3dos.training.importers import import_data
+
+    account = import_data(
+        kind, paths, output, source=source, by=split, seed=seed,
+        split_file=split_file, licence=licence,
+    )  # fmt: skip
+    typer.echo(account.text())
+
+
+def show_command(
+    file: Annotated[Path, typer.Argument(help="Parquet file of labelled crystals.")],
+) -> None:
+    """Say what a file holds, and check every entry."""
+    from collections import Counter
+
+    import pyarrow.parquet as pq
+
+    from ase_e3dos.training.dataset import read_labelled
+
+    data = read_labelled(file)
+    about = (pq.read_schema(file).metadata or {}).get(b"ase_e3dos")
+    elements = {z for c in data.crystals for z in c.numbers.tolist()}
+    typer.echo(f"{file}: {len(data)} crystals, {data.kind} labels, source {data.source}")
+    parts = Counter(data.splits)
+    typer.echo("splits: " + ", ".join(f"{n} {name}" for name, n in sorted(parts.items())))
+    typer.echo(f"{len(elements)} elements, up to {data.n_sites.max()} sites; sha256 {data.sha256}")
+    if about:
+        typer.echo(about.decode())

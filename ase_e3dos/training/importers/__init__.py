@@ -1,0 +1,139 @@
+"""Importers: other people's phonon data into the Parquet form of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from ase_e3dos import __version__
+from ase_e3dos.errors import DataError
+from ase_e3dos.training.labelled_file import Entry, Reject, problem, write_labelled
+from ase_e3dos.training.splits import SplitBy, split_names
+
+Importer = Callable[[Sequence[Path]], Iterator[Entry | Reject]]
+
+#: Kind: (module, usual source, licence, what it reads).
+KINDS = {
+    "petretto": ("petretto", "dfpt", "CC-BY-4.0", "figshare JSON files of Petretto et al. 2018"),
+    "jarvis": ("jarvis", "jarvis", "NIST, public domain", "edos_pdos and dft_3d JSON of JARVIS"),
+    "phonopy": ("phonopy_runs", "custom", "", "folders, yaml files or archives of phonopy runs"),
+    "pymatgen": ("pymatgen_dos", "custom", "", "JSON of pymatgen PhononDos with a structure"),
+    "ase-db": ("ase_db", "custom", "", "ase.db files with spectra in the data of their rows"),
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an import did.
+
+    Attributes
+    ----------
+    path
+        The file written.
+    n_taken
+        Entries in it.
+    rejects
+        What was left out, with reasons.
+    splits
+        Entries of each split.
+    """
+
+    path: Path
+    n_taken: int
+    rejects: list[Reject]
+    splits: dict[str, int]
+
+    def text(self) -> str:
+        """A readable account; reasons that occur often are counted."""
+        parts = ", ".join(f"{n} {name}" for name, n in sorted(self.splits.items()))
+        lines = [f"{self.n_taken} entries -> {self.path} ({parts}); {len(self.rejects)} rejected"]
+        by_reason: dict[str, list[str]] = {}
+        for reject in self.rejects:
+            by_reason.setdefault(reject.reason, []).append(reject.id)
+        for reason, names in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            lines.append(f"  {len(names)} x {reason} ({shown})")
+        return "\n".join(lines)
+
+
+def import_data(
+    kind: str,
+    paths: Sequence[str | Path],
+    output: str | Path,
+    *,
+    source: str | None = None,
+    by: SplitBy = "random",
+    seed: int = 0,
+    split_file: str | Path | None = None,
+    licence: str | None = None,
+) -> Account:
+    """Read data of one kind, check every entry, split them and write a Parquet file.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`.
+    paths
+        Files or folders.
+    output
+        Parquet file.
+    source
+        Name of the functional and method; by default the usual one of the kind.
+    by, seed, split_file
+        As for `ase_e3dos.training.splits.split_names`. Splits that the data carry are kept
+        where `by` is "random".
+    licence
+        Of the data, for the file's metadata.
+
+    Raises
+    ------
+    DataError
+        The kind or a path does not exist, or nothing is left.
+    """
+    if kind not in KINDS:
+        raise DataError(f"{kind!r}: no such kind of data; choose from {', '.join(KINDS)}.")
+    module, usual_source, usual_licence, description = KINDS[kind]
+    files = [Path(p).expanduser() for p in paths]
+    for file in files:
+        if not file.exists():
+            raise DataError(f"{file}: no such file or folder.")
+    read: Importer = import_module(f"{__name__}.{module}").read
+    taken, rejects = sort_out(read(files))
+    if not taken:
+        account = Account(Path(output), 0, rejects, {})
+        raise DataError(f"nothing usable was found.\n{account.text()}")
+    names = split_names(
+        [e.crystal for e in taken], by, seed=seed, ids=[e.id for e in taken], paper=split_file
+    )
+    taken = [replace(e, split=name) for e, name in zip(taken, names, strict=True)]
+    provenance = {
+        "kind": description,
+        "files": [f.name for f in files],
+        "licence": usual_licence if licence is None else licence,
+        "split": f"{by}, seed {seed}" if by != "paper" else f"paper, {Path(str(split_file)).name}",
+        "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
+    }
+    write_labelled(output, taken, source or usual_source, provenance)
+    splits = {name: names.count(name) for name in set(names)}
+    return Account(Path(output), len(taken), rejects, splits)
+
+
+def sort_out(items: Iterator[Entry | Reject]) -> tuple[list[Entry], list[Reject]]:
+    """Sound entries, and the others with the reason; an id that comes again is rejected."""
+    taken: list[Entry] = []
+    rejects: list[Reject] = []
+    seen: set[str] = set()
+    for item in items:
+        if isinstance(item, Reject):
+            rejects.append(item)
+            continue
+        reason = "an id that occurred before" if item.id in seen else problem(item)
+        if reason is None:
+            seen.add(item.id)
+            taken.append(item)
+        else:
+            rejects.append(Reject(item.id, reason))
+    return taken, rejects

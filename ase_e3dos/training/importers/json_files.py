@@ -1,0 +1,49 @@
+"""JSON files of any compression, one after the other."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.training.labelled_file import Reject
+
+
+def json_contents(paths: Sequence[Path]) -> Iterator[tuple[str, Any | Reject]]:
+    """Name and content of every JSON file: .json, .json.gz, folders of them, zip archives.
+
+    A file that is not readable comes as a `Reject`.
+    """
+    for path in paths:
+        if path.is_dir():
+            found = [p for p in sorted(path.rglob("*")) if p.name.endswith((".json", ".json.gz"))]
+            yield from json_contents(found)
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name in sorted(archive.namelist()):
+                    if name.endswith(".json"):
+                        yield _stem(name), _parsed(name, archive.read(name))
+        else:
+            yield _stem(path.name), _read(path)
+
+
+def _stem(name: str) -> str:
+    return Path(name).name.removesuffix(".gz").removesuffix(".json")
+
+
+def _read(path: Path) -> Any | Reject:
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        return Reject(path.name, f"not readable ({error})")
+    return _parsed(path.name, data)
+
+
+def _parsed(name: str, data: bytes) -> Any | Reject:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return Reject(_stem(name), "not valid JSON")

@@ -1,0 +1,112 @@
+"""phonopy runs: folders, yaml files (also compressed) and archives of them.
+
+With force constants (in `phonopy_params.yaml`, FORCE_CONSTANTS, FORCE_SETS, force sets in the
+yaml) site spectra are calculated for the primitive cell; a folder with `phonopy.yaml` and
+`total_dos.dat` only gives the total spectrum. Archives of phonopy yaml files (Alexandria, the
+MDR phonon database) are read member by member.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import E3DOSError
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.training.labelled_file import Entry, Reject
+from ase_e3dos.training.phonopy_labels import site_labels
+
+_NAMES = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
+_ENDINGS = (".yaml", ".yaml.xz", ".yaml.bz2", ".yaml.gz", ".yaml.lzma")
+
+
+def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+    """Entries of folders, files and archives."""
+    for path in paths:
+        if path.is_dir():
+            yield from _folder(path)
+        elif zipfile.is_zipfile(path) or (path.is_file() and _is_tar(path)):
+            yield from _archive(path)
+        else:
+            yield _run(path.name.split(".")[0], path)
+
+
+def _is_tar(path: Path) -> bool:
+    return not path.name.endswith(_ENDINGS) and tarfile.is_tarfile(path)
+
+
+def _folder(path: Path) -> Iterator[Entry | Reject]:
+    """A run, or a folder of runs or of yaml files."""
+    for name in _NAMES:
+        files = [path / (name + ending) for ending in ("", ".xz", ".bz2", ".gz")]
+        for file in filter(Path.is_file, files):
+            yield _run(path.name, file)
+            return
+    for child in sorted(path.iterdir()):
+        if child.is_dir():
+            yield from _folder(child)
+        elif child.name.endswith(_ENDINGS):
+            yield _run(child.name.split(".")[0], child)
+
+
+def _archive(path: Path) -> Iterator[Entry | Reject]:
+    with tempfile.TemporaryDirectory() as folder:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder)  # zipfile keeps members inside the folder
+        else:
+            with tarfile.open(path) as archive:
+                archive.extractall(folder, filter="data")
+        yield from _folder(Path(folder))
+
+
+def _run(name: str, file: Path) -> Entry | Reject:
+    import phonopy
+
+    folder = file.parent
+
+    def beside(other: str) -> str | None:
+        path = folder / other
+        return str(path) if path.is_file() and file.name.startswith(_NAMES) else None
+
+    try:
+        phonon = phonopy.load(
+            str(file),
+            log_level=0,
+            force_constants_filename=beside("FORCE_CONSTANTS"),
+            force_sets_filename=beside("FORCE_SETS"),
+        )
+        crystal = Crystal.from_any(phonon.primitive, name)
+    except E3DOSError as error:
+        return Reject(name, f"structure: {error}")
+    except Exception as error:  # noqa: BLE001 - phonopy raises anything; the account says what
+        return Reject(name, f"phonopy cannot load it ({type(error).__name__})")
+    if phonon.force_constants is None:
+        return _total(name, crystal, folder / "total_dos.dat")
+    try:
+        values, lowest, highest = site_labels(phonon)
+    except E3DOSError as error:
+        return Reject(name, str(error))
+    scalars = {"min_wavenumber": lowest, "max_wavenumber": highest}
+    return Entry(name, crystal, values, scalars=scalars, provenance=file.name)
+
+
+def _total(name: str, crystal: Crystal, file: Path) -> Entry | Reject:
+    """The spectrum of total_dos.dat, resampled at 1 cm^-1."""
+    if not file.is_file():
+        return Reject(name, "neither force constants nor total_dos.dat")
+    try:
+        frequencies, density = np.loadtxt(file, unpack=True)[:2]
+    except ValueError:
+        return Reject(name, "total_dos.dat is not two columns of numbers")
+    to_cm = constants().thz_to_cm
+    x = frequencies * to_cm
+    grid = np.arange(np.floor(x[0]), np.ceil(x[-1]) + 1.0)
+    values = np.interp(grid, x, density / to_cm, left=0.0, right=0.0)
+    return Entry(name, crystal, values, float(grid[0]), 1.0, provenance=file.name)

@@ -1,0 +1,59 @@
+"""JSON of pymatgen's PhononDos and CompletePhononDos (frequencies in THz).
+
+A PhononDos knows no structure: give a record {"structure": ..., "ph_dos": ...} (one of
+"ph_dos", "phonon_dos", "dos" or "total_dos"), or a list of such records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.training.importers.json_files import json_contents
+from ase_e3dos.training.importers.petretto import scaled_to_modes
+from ase_e3dos.training.importers.structures import crystal_of
+from ase_e3dos.training.labelled_file import Entry, Reject
+
+_DOS_KEYS = ("ph_dos", "phonon_dos", "dos", "total_dos")
+
+
+def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+    """Entries of the files."""
+    for name, content in json_contents(paths):
+        if isinstance(content, Reject):
+            yield content
+        elif isinstance(content, list):
+            for i, record in enumerate(content):
+                yield _entry(f"{name}-{i}", record)
+        else:
+            yield _entry(name, content)
+
+
+def _entry(name: str, record: Any) -> Entry | Reject:
+    if not isinstance(record, dict):
+        return Reject(name, "not a record")
+    name = str(record.get("material_id", record.get("id", name)))
+    dos: Any = record
+    if "frequencies" not in record:
+        dos = next((record[k] for k in _DOS_KEYS if isinstance(record.get(k), dict)), None)
+    if dos is None or "densities" not in dos:
+        return Reject(name, "no frequencies and densities")
+    structure = record.get("structure", dos.get("structure"))
+    if structure is None:
+        return Reject(name, "a PhononDos without a structure; see the documentation of the kind")
+    crystal = crystal_of(name, structure)
+    if isinstance(crystal, Reject):
+        return crystal
+    to_cm = constants().thz_to_cm
+    x = np.asarray(dos["frequencies"], dtype=float) * to_cm
+    density = np.asarray(dos["densities"], dtype=float) / to_cm
+    if len(x) < 10 or len(x) != len(density) or (np.diff(x) <= 0).any():
+        return Reject(name, "frequencies that do not ascend")
+    grid = np.arange(np.floor(x[0]), np.ceil(x[-1]) + 1.0)
+    values = np.interp(grid, x, density, left=0.0, right=0.0)
+    values = scaled_to_modes(values, 1.0, crystal.n_sites)
+    return Entry(name, crystal, values, float(grid[0]), 1.0, provenance=name)

@@ -1,0 +1,127 @@
+"""Splits: which entries train, validate and test, so that nothing leaks from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import DataError
+from ase_e3dos.training.selection import composition_key
+
+SplitBy = Literal["random", "composition", "prototype", "paper"]
+
+
+def split_names(
+    crystals: Sequence[Crystal],
+    by: SplitBy = "random",
+    shares: Mapping[str, float] | None = None,
+    seed: int = 0,
+    ids: Sequence[str] = (),
+    paper: str | Path | None = None,
+) -> list[str]:
+    """The split of each crystal.
+
+    Parameters
+    ----------
+    crystals
+        To divide.
+    by
+        "random"; "composition" and "prototype" keep crystals of one reduced composition or one
+        structure type together; "paper" takes the splits of another file by `ids`.
+    shares
+        Share of each split; 0.8 train, 0.1 valid, 0.1 test if not given.
+    seed
+        Of the division.
+    ids
+        Of the crystals, for "paper".
+    paper
+        Parquet file with the columns id and split, such as the published training data.
+
+    Raises
+    ------
+    DataError
+        Shares that do not add up to one, or "paper" without its file.
+    """
+    if by == "paper":
+        return _paper_split(ids, paper)
+    parts = dict(shares or {"train": 0.8, "valid": 0.1, "test": 0.1})
+    if abs(sum(parts.values()) - 1) > 1e-6 or min(parts.values()) < 0:
+        raise DataError(f"the shares of the splits add up to {sum(parts.values()):g}, not to 1.")
+    keys: list[Hashable]
+    if by == "composition":
+        keys = [composition_key(c) for c in crystals]
+    elif by == "prototype":
+        keys = [prototype(c) for c in crystals]
+    else:
+        keys = list(range(len(crystals)))
+    return _divide(keys, parts, seed)
+
+
+def _divide(keys: Sequence[Hashable], shares: Mapping[str, float], seed: int) -> list[str]:
+    """Whole groups in random order, each to the split that lacks most."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
+    order = list(groups.values())
+    rng = np.random.default_rng(seed)
+    rng.shuffle(order)
+    filled = dict.fromkeys(shares, 0)
+    names = [""] * len(keys)
+    for group in order:
+        missing = {name: share * len(keys) - filled[name] for name, share in shares.items()}
+        chosen = max(missing, key=lambda name: missing[name])
+        filled[chosen] += len(group)
+        for i in group:
+            names[i] = chosen
+    return names
+
+
+def prototype(crystal: Crystal, tolerance: float = 0.01) -> Hashable:
+    """Structure type: space group, occupied Wyckoff positions and stoichiometry, no elements.
+
+    Parameters
+    ----------
+    crystal
+        Ordered.
+    tolerance
+        Of the symmetry search in Å. Where none is found, the crystal is a type of its own.
+    """
+    import spglib
+
+    numbers = crystal.numbers.tolist()
+    cell = (crystal.cell.tolist(), crystal.scaled_positions.tolist(), numbers)
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=tolerance)
+    except spglib.error.SpglibError:
+        found = None
+    if found is None:
+        return ("unknown", crystal.name)
+    wyckoffs: dict[int, list[str]] = {}
+    seen: set[int] = set()
+    for letter, orbit, z in zip(
+        found.wyckoffs, found.crystallographic_orbits, numbers, strict=True
+    ):
+        if int(orbit) not in seen:
+            seen.add(int(orbit))
+            wyckoffs.setdefault(z, []).append(letter)
+    letters = tuple(sorted(tuple(sorted(v)) for v in wyckoffs.values()))
+    counts = tuple(sorted(n for _, n in composition_key(crystal)))
+    return (int(found.number), letters, counts)
+
+
+def _paper_split(ids: Sequence[str], paper: str | Path | None) -> list[str]:
+    import pyarrow.parquet as pq
+
+    if paper is None or not Path(paper).is_file():
+        raise DataError(
+            "the paper's split needs a Parquet file with the columns id and split: give it with "
+            "--split-file."
+        )
+    table = pq.read_table(paper, columns=["id", "split"]).to_pydict()
+    known = dict(zip(table["id"], table["split"], strict=True))
+    # Materials that the file does not know were the paper's test set, or are new.
+    return [known.get(name, "test") for name in ids]

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+
+import numpy as np
+import phonopy
+import pyarrow.parquet as pq
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.phonon.dos import PhononDos
+from typer.testing import CliRunner
+
+from ase_e3dos.cli import build_app
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import DataError
+from ase_e3dos.training.dataset import read_labelled
+from ase_e3dos.training.importers import import_data
+from ase_e3dos.training.labelled_file import Entry, problem
+from ase_e3dos.training.labelling import LabelSettings, finite_displacements
+from ase_e3dos.training.selection import composition_key
+from ase_e3dos.training.splits import prototype, split_names
+
+THZ_TO_CM = 33.3564095198
+CELLS = [bulk("NaCl", "rocksalt", a=5.64), bulk("Si", "diamond", a=5.43), bulk("Cu", "fcc")]
+
+
+def structure(atoms):
+    return AseAtomsAdaptor.get_structure(atoms)
+
+
+def gaussian(x, modes, centre=200.0, width=30.0):
+    g = np.exp(-0.5 * ((x - centre) / width) ** 2)
+    return modes * g / (g.sum() * (x[1] - x[0]))
+
+
+def petretto_record(atoms, name, scale=1.0):
+    x = -2.4 + np.arange(500.0)
+    return {
+        "metadata": {"material_id": name, "structure": structure(atoms).to(fmt="cif")},
+        "phonon": {
+            "dos_frequencies": x.tolist(),
+            "ph_dos": (scale * gaussian(x, 3 * len(atoms))).tolist(),
+        },
+        "flags": {"has_neg_fr": False, "large_asr_break": True},
+    }
+
+
+def test_petretto(tmp_path):
+    folder = tmp_path / "phonon"
+    folder.mkdir()
+    for i, atoms in enumerate(CELLS):
+        record = petretto_record(atoms, f"mp-{i}")
+        (folder / f"mp-{i}.json").write_text(json.dumps(record))
+    (folder / "bad.json").write_text("{")
+    (folder / "other.json").write_text('{"a": 1}')
+    wrong = petretto_record(CELLS[0], "mp-9", scale=1.7)
+    (folder / "mp-9.json").write_text(json.dumps(wrong))
+    broken = petretto_record(CELLS[0], "mp-8")
+    broken["metadata"]["structure"] = "data_x"
+    (folder / "mp-8.json").write_text(json.dumps(broken))
+    account = import_data("petretto", [folder], tmp_path / "out.parquet")
+    assert account.n_taken == 3
+    reasons = {r.id: r.reason for r in account.rejects}
+    assert reasons["bad"] == "not valid JSON"
+    assert "not a file of this collection" in reasons["other"]
+    assert "integrates to" in reasons["mp-9"]
+    assert "structure" in reasons["mp-8"]
+    assert "4 rejected" in account.text()
+    data = read_labelled(tmp_path / "out.parquet")
+    assert data.kind == "raw"
+    assert data.source == "dfpt"
+    assert sorted(data.formulas) == ["Cu", "NaCl", "Si"]
+    start, step, values = data.raw[0]
+    assert (start, step) == pytest.approx((-2.4, 1.0))
+    assert values.sum() == pytest.approx(3 * data.crystals[0].n_sites, rel=1e-4)
+    assert data.reference["flag_large_asr_break"].all()
+    about = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"ase_e3dos"])
+    assert about["licence"] == "CC-BY-4.0"
+    assert "files" in about
+
+
+def test_jarvis(tmp_path):
+    x = np.arange(-300.0, 1001.0, 20.0)
+    atoms = {
+        "JVASP-1": CELLS[0],
+        "JVASP-2": CELLS[1],
+        "JVASP-3": CELLS[2],
+    }
+    records = [
+        {"jid": "JVASP-1", "pdos_elast": gaussian(x, 6).tolist()},
+        {"jid": "JVASP-2", "pdos_elast": gaussian(np.linspace(0, 1000, 200), 6).tolist()},
+        {"jid": "JVASP-3", "pdos_elast": "na"},
+        {"jid": "JVASP-4", "pdos_elast": gaussian(x, 6).tolist()},
+    ]
+    structures = [
+        {
+            "jid": name,
+            "atoms": {
+                "lattice_mat": a.cell.tolist(),
+                "coords": a.get_scaled_positions().tolist(),
+                "elements": a.get_chemical_symbols(),
+                "cartesian": False,
+            },
+        }
+        for name, a in atoms.items()
+    ]
+    (tmp_path / "edos_pdos.json").write_text(json.dumps(records))
+    with zipfile.ZipFile(tmp_path / "dft_3d.json.zip", "w") as archive:
+        archive.writestr("dft_3d.json", json.dumps(structures))
+    account = import_data(
+        "jarvis",
+        [tmp_path / "edos_pdos.json", tmp_path / "dft_3d.json.zip"],
+        tmp_path / "o.parquet",
+    )
+    assert account.n_taken == 2
+    reasons = {r.id: r.reason for r in account.rejects}
+    assert "no phonon spectrum" in reasons["JVASP-3"]
+    assert "no structure" in reasons["JVASP-4"]
+    data = read_labelled(tmp_path / "o.parquet")
+    assert data.kind == "sampled"
+    assert data.label.shape == (2, 66)
+    np.testing.assert_allclose(data.label.max(axis=1), 1)
+    for row in data.label:
+        assert x[row.argmax()] == 200
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for symbol in ("Cu", "Al"):
+        atoms = bulk(symbol, "fcc")
+        phonon = finite_displacements(atoms, EMT(), LabelSettings(supercell=5.0))
+        (folder / symbol).mkdir()
+        file = folder / symbol / "phonopy_params.yaml"
+        phonon.save(file, settings={"force_constants": True})
+    # One run with the total spectrum alone.
+    (folder / "Ni").mkdir()
+    phonon = finite_displacements(bulk("Ni", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    phonon.run_mesh(20.0)
+    phonon.run_total_dos(freq_pitch=0.02)
+    np.savetxt(
+        folder / "Ni" / "total_dos.dat",
+        np.column_stack([phonon.total_dos.frequency_points, phonon.total_dos.dos]),
+    )
+    bare = phonopy.Phonopy(phonon.unitcell, phonon.supercell_matrix, primitive_matrix=np.eye(3))
+    bare.save(folder / "Ni" / "phonopy.yaml")
+    return folder
+
+
+def test_phonopy_folders(run_folder, tmp_path):
+    account = import_data(
+        "phonopy", [run_folder / "Cu", run_folder / "Al"], tmp_path / "o.parquet", source="emt"
+    )
+    assert account.n_taken == 2, account.text()
+    data = read_labelled(tmp_path / "o.parquet")
+    assert data.kind == "site"
+    assert data.source == "emt"
+    assert data.ids == ["Cu", "Al"]
+    for bins in data.bins:
+        np.testing.assert_allclose(bins.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_phonopy_total_dos_alone(run_folder, tmp_path):
+    account = import_data("phonopy", [run_folder / "Ni"], tmp_path / "o.parquet")
+    data = read_labelled(tmp_path / "o.parquet")
+    assert account.n_taken == 1
+    assert data.kind == "raw"
+    assert data.raw[0][2].sum() == pytest.approx(3, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_archives_of_yaml_files(kind, run_folder, tmp_path):
+    path = tmp_path / f"archive.{kind}"
+    files = {f"{s}.yaml": run_folder / s / "phonopy_params.yaml" for s in ("Cu", "Al")}
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, file in files.items():
+                archive.write(file, name)
+            archive.writestr("broken.yaml", "a: [")
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            for name, file in files.items():
+                archive.add(file, name)
+    account = import_data("phonopy", [path], tmp_path / "o.parquet")
+    assert account.n_taken == 2
+    assert len(account.rejects) == (kind == "zip")
+
+
+def test_pymatgen(tmp_path):
+    x = np.linspace(0, 15, 400)
+    g = np.exp(-0.5 * ((x - 6) / 0.8) ** 2)
+    good = {
+        "id": "a",
+        "structure": structure(CELLS[0]).as_dict(),
+        "ph_dos": PhononDos(x, 6 * g / np.trapezoid(g, x)).as_dict(),
+    }
+    lost = PhononDos(x, g).as_dict()
+    (tmp_path / "many.json").write_text(json.dumps([good, lost]))
+    account = import_data("pymatgen", [tmp_path / "many.json"], tmp_path / "o.parquet")
+    assert account.n_taken == 1
+    assert "without a structure" in account.rejects[0].reason
+    data = read_labelled(tmp_path / "o.parquet")
+    start, step, values = data.raw[0]
+    mean = (start + step * np.arange(len(values))) @ values / values.sum()
+    assert mean == pytest.approx(6 * THZ_TO_CM, rel=0.01)
+
+
+def test_ase_db(tmp_path):
+    from ase.db import connect
+
+    db = connect(tmp_path / "x.db")
+    x = np.arange(0.0, 500.0, 2.0)
+    for atoms in CELLS[:2]:
+        density = gaussian(x, 3 * len(atoms)) * THZ_TO_CM
+        db.write(atoms, data={"e3dos_phonon_wavenumbers": x, "e3dos_phonon_dos": density})
+    db.write(CELLS[2])
+    account = import_data("ase-db", [tmp_path / "x.db"], tmp_path / "o.parquet")
+    assert account.n_taken == 2
+    assert "no spectrum" in account.rejects[0].reason
+
+
+def test_problems_are_named():
+    crystal = Crystal.from_any(CELLS[0])
+    x = np.arange(0.0, 500.0)
+    good = gaussian(x, 6)
+    assert problem(Entry("a", crystal, good)) is None
+    cases = {
+        "finite": np.where(x == 200, np.nan, good),
+        "no weight": 0 * good,
+        "negative": np.where(x > 300, -0.1, good),
+        "integrates": 2 * good,
+    }
+    for word, values in cases.items():
+        assert word in problem(Entry("a", crystal, values)), word
+    assert "grid" in problem(Entry("a", crystal, good, step=30.0))
+    assert "not 3" in problem(Entry("a", crystal, np.full((2, 200), 0.1)))
+
+
+def test_nothing_usable(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(DataError, match="nothing usable"):
+        import_data("petretto", [tmp_path / "x.json"], tmp_path / "o.parquet")
+    with pytest.raises(DataError, match="no such kind"):
+        import_data("vasp", [tmp_path / "x.json"], tmp_path / "o.parquet")
+
+
+def test_splits():
+    cells = [
+        bulk(f"{m}{x}", "rocksalt", a=a)
+        for m in ("Na", "K", "Li") for x in ("Cl", "Br") for a in (5.2, 5.4, 5.6, 5.8)
+    ]  # fmt: skip
+    cells += [bulk(s, "fcc") for s in ("Cu", "Ag", "Al", "Ni")]
+    crystals = [Crystal.from_any(a) for a in cells]
+    assert split_names(crystals, seed=1) == split_names(crystals, seed=1)
+    assert split_names(crystals, seed=1) != split_names(crystals, seed=2)
+    names = split_names(crystals, "composition")
+    by_key = {}
+    for crystal, name in zip(crystals, names, strict=True):
+        by_key.setdefault(composition_key(crystal), set()).add(name)
+    assert all(len(v) == 1 for v in by_key.values())
+    assert len({prototype(c) for c in crystals}) == 2  # rock salt and fcc
+    names = split_names(crystals, "prototype")
+    assert len(set(names[:24])) == len(set(names[24:])) == 1
+    with pytest.raises(DataError, match="add up"):
+        split_names(crystals, shares={"train": 0.5})
+    with pytest.raises(DataError, match="split-file"):
+        split_names(crystals, "paper")
+
+
+def test_the_papers_split(data_dir):
+    data = read_labelled(data_dir / "raw.parquet")
+    names = split_names(
+        data.crystals, "paper", ids=[*data.ids[:-1], "new"], paper=data_dir / "raw.parquet"
+    )
+    assert names == [*data.splits[:-1], "test"]
+
+
+def test_commands(tmp_path):
+    record = [{"id": "a", **petretto_record(CELLS[0], "a")}]
+    (tmp_path / "a.json").write_text(json.dumps(record[0]))
+    out = str(tmp_path / "o.parquet")
+    runner = CliRunner()
+    result = runner.invoke(
+        build_app(), ["data", "import", "petretto", str(tmp_path / "a.json"), "-o", out]
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 entries" in result.output
+    result = runner.invoke(build_app(), ["data", "show", out])
+    assert result.exit_code == 0, result.output
+    assert "raw labels, source dfpt" in result.output
