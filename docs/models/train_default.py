@@ -42,8 +42,13 @@ from ase_e3dos.training.weights_header import make_header
 SOURCES = ["dfpt", "jarvis", "mlip"]
 FOLDS = 4
 
-DEEP = {"n_layers": 3, "scalars": 128, "message_scalars": 40, "message_vectors": 20,
-        "dropout": 0.12}
+DEEP = {
+    "n_layers": 3,
+    "scalars": 128,
+    "message_scalars": 40,
+    "message_vectors": 20,
+    "dropout": 0.12,
+}
 #: What each member changes in the preset.
 MEMBERS: list[dict[str, Any]] = [
     {"seed": 5, "positions_noise": 0.02, "epochs": 30},
@@ -96,13 +101,24 @@ def calibration_weights(seed: int, data_dir: Path, output: Path) -> list[Path]:
     }
 
     def fit(
-        sets: list[GraphSet], sizes: list[int], changes: dict[str, Any], number: int,
-        folder: Path, start: dict[str, Any] | None,
+        sets: list[GraphSet],
+        sizes: list[int],
+        changes: dict[str, Any],
+        number: int,
+        folder: Path,
+        start: dict[str, Any] | None,
     ) -> Any:
         data = [{"path": "x", "per_batch": n} for n in sizes]
         config = TrainingConfig(
-            network="site", grid="default", settings={"dropout": 0.1}, data=data,
-            weight_decay=0.02, weight_average=0.999, positions_noise=0.03, seed=number, **changes,
+            network="site",
+            grid="default",
+            settings={"dropout": 0.1},
+            data=data,
+            weight_decay=0.02,
+            weight_average=0.999,
+            positions_noise=0.03,
+            seed=number,
+            **changes,
         )
         torch.manual_seed(number)
         network = make_network(config, encoder)
@@ -139,7 +155,9 @@ def fit_error_model(files: list[list[Path]], data_dir: Path, output: Path) -> Ca
         joined = join_members([f[fold] for f in files], output / f"fold-{fold}.safetensors")
         held_out = dfpt.subset(fold_of == fold)
         out_of_fold.append(predictions(Predictor(joined, "cpu"), held_out))
-    return calibrate(out_of_fold, f"{FOLDS}-fold cross-validation by composition, DFPT training set")
+    return calibrate(
+        out_of_fold, f"{FOLDS}-fold cross-validation by composition, DFPT training set"
+    )
 
 
 def main() -> None:
@@ -160,8 +178,10 @@ def main() -> None:
     files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION_SEEDS]
     model = fit_error_model(files, data_dir, output)
     path = join_members(
-        members, output / "default.safetensors",
-        calibration=model.calibration, disagreement=model.disagreement,
+        members,
+        output / "default.safetensors",
+        calibration=model.calibration,
+        disagreement=model.disagreement,
         description="site-resolved spectra, DFPT, JARVIS and strained potential phonons",
     )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
