@@ -89,6 +89,23 @@ def build_network(header: WeightsHeader, number: int = 0) -> nn.Module:
     )
 
 
+def check_shapes(network: nn.Module, state: dict[str, Any]) -> None:
+    """Compare the shapes of a network's parameters with those of a state dict.
+
+    Raises
+    ------
+    WeightsError
+        A tensor is missing or has another shape.
+    """
+    for name, tensor in network.state_dict().items():
+        if name not in state or state[name].shape != tensor.shape:
+            given = tuple(state[name].shape) if name in state else "missing"
+            raise WeightsError(
+                f"the weights file does not fit its own settings: {name} should have the shape "
+                f"{tuple(tensor.shape)} and is {given}. Copy or download it again."
+            )
+
+
 class Model:
     """An ensemble ready to predict; safe to share between threads.
 
@@ -139,10 +156,15 @@ class Model:
         header, states = load_weights(path)
         networks = []
         for number, state in enumerate(states):
-            network = build_network(header, number)
             try:
+                with torch.device("meta"):  # sizes first: nothing is allocated
+                    sketch = build_network(header, number)
+                check_shapes(sketch, state)
+                network = build_network(header, number)
                 network.load_state_dict(state)
-            except RuntimeError as error:
+            except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+                if isinstance(error, WeightsError):
+                    raise
                 raise WeightsError(
                     f"{path}: the tensors do not fit the settings: {error}"
                 ) from error

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import WeightsError
+from ase_e3dos.network.header_checks import header_fault
 
 FORMAT = "ase-e3dos-weights/1"
 
@@ -219,19 +220,19 @@ def _header(file: Path, metadata: dict[str, str]) -> tuple[WeightsHeader, dict[s
                 f"{file}: format {content['format']!r}, this version reads {FORMAT!r}. "
                 "Update ase-e3dos or export the weights again."
             )
+        fault = header_fault(content)
+        if fault is not None:
+            raise WeightsError(f"{file}: {fault} in its header; the file is damaged.")
         known = {f.name for f in fields(WeightsHeader)}
         values = {k: v for k, v in content.items() if k in known}
         grid = GridHeader(**values.pop("grid"))
         header = WeightsHeader(grid=grid, **values)
-        sound = 0 < header.members < 1000 and 1 < grid.n < 100_000 and grid.step > 0
     except WeightsError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(
             f"{file}: a safetensors file, but not one of ase-e3dos ({error!r} in its header)."
         ) from error
-    if not sound:
-        raise WeightsError(f"{file}: the header has impossible sizes; the file is damaged.")
     return header, content
 
 

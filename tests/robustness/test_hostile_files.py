@@ -1,0 +1,167 @@
+"""Files that try to run code, to write elsewhere, or to use up the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from ase_e3dos.crystal import read_crystals
+from ase_e3dos.errors import E3DOSError, WeightsError
+from ase_e3dos.network.weights import load_weights, read_header
+from ase_e3dos.predictor import Predictor
+
+
+class Bomb:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "the-bomb-went-off"
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt", "m.ckpt", "m.pkl"])
+def test_pickles_are_no_weights(tmp_path: Path, marker: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps({"state": Bomb(marker)}))
+    for read in (load_weights, read_header, Predictor):
+        with pytest.raises(WeightsError):
+            read(path)
+    assert not marker.exists()
+
+
+def test_torch_checkpoints_are_no_weights(tmp_path: Path, marker: Path) -> None:
+    import torch
+
+    path = tmp_path / "m.safetensors"
+    torch.save({"state": Bomb(marker)}, path)
+    with pytest.raises(WeightsError):
+        Predictor(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.traj", "a.json", "a.cif", "POSCAR", "a.pkl", "a.pckl", "a.py", "a.db", "a.yaml"]
+)
+def test_pickles_are_no_structures(tmp_path: Path, marker: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(Bomb(marker)))
+    with pytest.raises(E3DOSError):
+        list(read_crystals(path))
+    assert not marker.exists()
+
+
+def test_python_is_not_executed(tmp_path: Path, marker: Path) -> None:
+    path = tmp_path / "structure.py"
+    path.write_text(f"import os; os.mkdir({str(marker)!r})\natoms = None\n")
+    with pytest.raises(E3DOSError):
+        list(read_crystals(path))
+    assert not marker.exists()
+
+
+def test_json_imports_no_module(tmp_path: Path, marker: Path, monkeypatch: Any) -> None:
+    """Names of classes in pymatgen's JSON are not followed to modules of somebody's choice."""
+    (tmp_path / "hostile_module.py").write_text(f"import os; os.mkdir({str(marker)!r})\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    evil = {"@module": "hostile_module", "@class": "Structure", "lattice": {}, "sites": []}
+    for content in (evil, [evil], {"structure": evil}, {"lattice": evil, "sites": [evil]}):
+        path = tmp_path / "s.json"
+        path.write_text(json.dumps(content))
+        with pytest.raises(E3DOSError):
+            list(read_crystals(path))
+    assert not marker.exists()
+
+
+def test_yaml_makes_no_objects(tmp_path: Path, marker: Path) -> None:
+    path = tmp_path / "phonopy.yaml"
+    path.write_text(f"unit_cell: !!python/object/apply:os.mkdir ['{marker}']\n")
+    with pytest.raises(E3DOSError):
+        list(read_crystals(path))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape", "/tmp/e3dos-escape", "..", "a/../../b", "con\x01trol", "a" * 300]
+)
+def test_names_in_files_do_not_escape_the_output(
+    tmp_path: Path, run_cli: Callable[..., Any], default_model: str, name: str
+) -> None:
+    inside = tmp_path / "work" / "out"
+    inside.mkdir(parents=True)
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    salt.info.update({"name": name, "id": name, "config_type": name})
+    source = tmp_path / "salt.extxyz"
+    write(source, [salt, salt])
+    before = {p for p in tmp_path.rglob("*") if inside not in p.parents}
+    code, _, errors = run_cli("predict", source, "--out", inside)
+    assert code == 0, errors
+    assert {p for p in tmp_path.rglob("*") if inside not in p.parents} == before
+    assert len(list(inside.iterdir())) == 2
+
+
+def test_headers_cannot_ask_for_the_whole_memory(tmp_path: Path) -> None:
+    """Sizes in a header are compared with the tensors before anything of that size is made."""
+    from fuzz import tiny_weights
+    from safetensors.torch import load_file, save_file
+
+    from ase_e3dos.network import weights
+
+    path = tiny_weights(tmp_path / "w.safetensors")
+    content = json.loads(_metadata(path)["ase_e3dos"])
+    tensors = load_file(path)
+    for key, value in {"scalars": 10**6, "hidden": 10**9, "n_layers": 10**6, "l_max": 50}.items():
+        forged = {**content, "settings": {**content["settings"], key: value}}
+        save_file(
+            tensors,
+            path,
+            {
+                "ase_e3dos": json.dumps(forged, sort_keys=True),
+                "sha256": weights._digest(forged, tensors),
+            },
+        )
+        with pytest.raises(WeightsError):
+            Predictor(path)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as handle:
+        return dict(handle.metadata())
+
+
+def test_weights_cut_anywhere_are_refused(tmp_path: Path) -> None:
+    from fuzz import tiny_weights
+
+    path = tiny_weights(tmp_path / "w.safetensors")
+    data = path.read_bytes()
+    for share in (0.0, 0.001, 0.1, 0.5, 0.99):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(WeightsError):
+            Predictor(path)
+    one = bytearray(data)
+    one[-10] ^= 1
+    path.write_bytes(one)
+    with pytest.raises(WeightsError, match="checksum"):
+        Predictor(path)
+
+
+def test_a_symbolic_loop_is_an_unreadable_file(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.cif"
+    loop.symlink_to(loop)
+    with pytest.raises(E3DOSError):
+        list(read_crystals(loop))
