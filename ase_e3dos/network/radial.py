@@ -19,7 +19,7 @@ class GaussianBasis(nn.Module):
         super().__init__()
         centers = torch.linspace(0, cutoff, n_functions)
         self.register_buffer("centers", centers, persistent=False)
-        self.width = float(centers[1] - centers[0])
+        self.width = cutoff / (n_functions - 1)
         self.n_functions = n_functions
 
     def forward(self, lengths: Tensor) -> Tensor:
