@@ -19,6 +19,8 @@ from ase_e3dos.errors import E3DOSError
 _MODULES = (
     "predict",
     "compare",
+    "adp",
+    "describe",
     "phases",
     "alloy",
     "screen",

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.acoustic import acoustic_split, nodes
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
-from ase_e3dos.spectrum.thermal import _acoustic_cut, thermal_property
+from ase_e3dos.spectrum.thermal import thermal_property
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
@@ -207,9 +208,7 @@ def similarity(a: PhononSpectrum, b: PhononSpectrum, kind: str = "overlap") -> f
     low = min(a.wavenumbers[0], b.wavenumbers[0]) - step
     high = max(a.wavenumbers[-1], b.wavenumbers[-1]) + step
     edges = np.arange(low, high + step, step)
-    p, q = (
-        np.diff(s.grid.cumulative(s.density, edges)) / s.n_modes for s in (a, b)
-    )
+    p, q = (np.diff(s.grid.cumulative(s.density, edges)) / s.n_modes for s in (a, b))
     if kind == "wasserstein":
         return float(np.abs(np.cumsum(p - q)).sum() * step)
     if kind == "overlap":
@@ -352,37 +351,25 @@ def _moments(grid: FrequencyGrid, densities: Array, order: int) -> Array:
     def power(w: Array) -> Array:
         return np.asarray(np.log(w) if order == 0 else w ** float(order))
 
-    left, right, _ = grid.pieces(densities)
-    knots, first = grid.knots, max(grid.zero_knot, 0)
-    nodes, weights = np.polynomial.legendre.leggauss(8)
-    t, w = (nodes + 1) / 2, weights / 2
-    widths = np.diff(knots)[first:]
-    at = np.maximum(knots[first:-1, None] + t * widths[:, None], 1e-9)
-    values = power(at) * w
-    scale = widths / constants().thz_to_cm
-    on_left, on_right = (values * (1 - t)).sum(1) * scale, (values * t).sum(1) * scale
-    pieces = left[:, first:] * on_left + right[:, first:] * on_right
-    cut = _acoustic_cut(grid, densities)
-    ends = grid.wavenumbers[cut.points]
-    starts = np.searchsorted(knots, ends) - first
-    pieces[np.arange(pieces.shape[1]) < starts[:, None]] = 0.0
+    split = acoustic_split(grid, densities)
+    above = split.integrals(power(np.maximum(split.at_nodes(), 1e-9)), nodes()[1])
+    ends = split.edge
+    above = above + split.spilled * power(ends)
     # mean of w^n over 3 w^2 / W^3: 3 / (n + 3) W^n; of ln w: ln W - 1/3
     debye = np.log(ends) - 1 / 3 if order == 0 else 3 / (order + 3) * ends ** float(order)
-    total = (pieces.sum(axis=1) + cut.modes * debye) / _real_modes(grid, densities)
+    total = (above + split.modes * debye) / _real_modes(grid, densities)
+    total[np.asarray(split.modes + above == 0)] = np.nan  # no real modes
     return np.exp(total) if order == 0 else total
 
 
 def _debye(grid: FrequencyGrid, densities: Array, order: int) -> Array:
     value = _moments(grid, densities, order)
-    if order == 0:
-        cutoff = value * np.exp(1 / 3)
-    else:
-        cutoff = ((order + 3) / 3 * value) ** (1 / order)
+    cutoff = value * np.exp(1 / 3) if order == 0 else ((order + 3) / 3 * value) ** (1 / order)
     return np.asarray(cutoff * constants().kelvin_per_cm)
 
 
 def _debye_heat_capacity() -> tuple[Array, Array]:
-    """theta / T ascending, and C_V over its classical limit there, descending."""
+    """Values of theta / T ascending, and C_V over its classical limit there, descending."""
     x = np.geomspace(1e-3, 100.0, 4000)
     u, v = np.polynomial.legendre.leggauss(96)
     u, v = (u + 1) / 2, v / 2

@@ -7,7 +7,7 @@ Crystallography*, Cambridge 1975; phonopy's thermal displacements are the same s
     U_iso,i = 1/3 integral of hbar / (2 m_i w) coth(hbar w / 2 k_B T) g_i(w) dw .
 
 The integrand grows as 1/w^2 towards zero, where a binned density cannot follow the acoustic
-law g ~ w^2. Below the cut-off of `ase_e3dos.spectrum.thermal` (0.4 % of the modes at most) the
+law g ~ w^2. Below an edge (`ase_e3dos.spectrum.acoustic`: 0.4 % of the modes at most) the
 density is therefore replaced by a w^2 that holds as many modes, of which each site takes its
 share of the mass, m_i / M: in acoustic modes all atoms move alike. The integral over the w^2
 is done analytically in w and converges at any temperature.
@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.spectrum.acoustic import acoustic_split, nodes
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 from ase_e3dos.spectrum.thermal import (
     IMAGINARY_TOLERANCE,
     Acoustic,
-    _acoustic_cut,
     checked_temperatures,
 )
 
@@ -158,36 +158,27 @@ def _u_iso(
     acoustic: Acoustic,
 ) -> Array:
     """U_iso in Å^2, shape (n_sites, n_temperatures), of site densities (n_sites, n)."""
-    left, right, _ = grid.pieces(densities)
-    knots = grid.knots
-    first = int(np.searchsorted(knots, 0.0))  # the first piece above zero
-    start, held, end = first, 0.0, 0.0
-    if acoustic:
-        cut = _acoustic_cut(grid, densities.sum(axis=0)[None])
-        held, end = float(cut.modes[0]), float(grid.wavenumbers[cut.points[0]])
-        start = int(np.searchsorted(knots, end))
-    nodes, weights = np.polynomial.legendre.leggauss(8)
-    t, w = (nodes + 1) / 2, weights / 2
-    widths = np.diff(knots)[start:]
-    at = knots[start:-1, None] + t * widths[:, None]
-    scale = widths / constants().thz_to_cm
-    # u^2 times 3/u^2 dw: the mean over a w^2 density that ends at `end`
+    total = densities.sum(axis=0)
+    sites = acoustic_split(grid, densities, acoustic is not None, total)
+    held, edge = float(sites.modes.sum()), float(sites.edge[0])
+    at, weights = sites.at_nodes(), nodes()[1]
+    # u^2 times 3/u^2 dw: the mean over a w^2 density that ends at the edge
     u, v = np.polynomial.legendre.leggauss(64)
     u, v = (u + 1) / 2, v / 2 * 3 * ((u + 1) / 2) ** 2
     result = np.empty((len(densities), len(temperatures)))
     for k, temperature in enumerate(temperatures):
-        mode = _per_mode(at, float(temperature)) * w
-        value = left[:, start:] @ ((mode * (1 - t)).sum(1) * scale)
-        value += right[:, start:] @ ((mode * t).sum(1) * scale)
-        if held > 0:
-            debye = float(_per_mode(u * end, float(temperature)) @ v)
-            value += held * debye * masses / masses.sum()
+        value = sites.integrals(_per_mode(at, float(temperature)), weights)
+        if edge > 0:
+            debye = float(_per_mode(u * edge, float(temperature)) @ v)
+            value = value + held * debye * masses / masses.sum()
+            at_edge = _per_mode(np.array([edge]), float(temperature))[0]
+            value = value + sites.spilled * at_edge
         result[:, k] = value / (3 * masses)
     return result
 
 
 def _per_mode(wavenumbers: Array, temperature: float) -> Array:
-    """m <u^2> of a mode in amu Å^2: hbar^2 / (2 E) coth(E / 2 k_B T)."""
+    """Product m <u^2> of a mode in amu Å^2: hbar^2 / (2 E) coth(E / 2 k_B T)."""
     from scipy.constants import atomic_mass, elementary_charge, hbar
 
     c = constants()

@@ -2,9 +2,9 @@
 
 What is exact. With masses m'_i = R_i m_i and force constants that stay, the site spectra obey
 
-    second moment       integral of w^2 g_i'  =  integral of w^2 g_i / R_i       (Tr Phi_ii / m_i)
-    determinant         integral of ln w g'   =  integral of ln w g - 3/2 sum of ln R_i
-    first order         dg / d ln m_i         =  1/2 d(w g_i) / dw               (perturbation theory)
+    second moment     integral of w^2 g_i'  =  integral of w^2 g_i / R_i       (Tr Phi_ii / m_i)
+    determinant       integral of ln w g'  =  integral of ln w g - 3/2 sum of ln R_i
+    first order       dg / d ln m_i         =  1/2 d(w g_i) / dw              (perturbation theory)
 
 Stretching each site's spectrum by R_i^(-1/2) (`stretch`) obeys all three, which is why it gets
 the shift of the average frequency right within a few per cent whatever the change. It gets the

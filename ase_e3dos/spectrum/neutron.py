@@ -167,7 +167,8 @@ def site_weights(crystal: Crystal, weighting: str = "neutron") -> Array:
             f"weighting={weighting!r} has to be 'neutron', 'xray', 'none' or an element of "
             f"{crystal.formula}."
         )
-    return np.bincount(crystal.species_site, crystal.species_fraction * strength, crystal.n_sites)
+    weights = crystal.species_fraction * strength
+    return np.bincount(crystal.species_site, weights, crystal.n_sites).astype(np.float64)
 
 
 def cross_section(number: int, mass: float | None = None) -> float:
@@ -201,7 +202,9 @@ def cross_section(number: int, mass: float | None = None) -> float:
     atom = element = periodictable.elements[int(number)]
     natural = float(STANDARD_MASSES[number])
     if mass is not None and abs(mass - natural) > ISOTOPE_TOLERANCE * natural:
-        near = [element[a] for a in element.isotopes if abs(element[a].mass - mass) < ISOTOPE_WINDOW]
+        near = [
+            element[a] for a in element.isotopes if abs(element[a].mass - mass) < ISOTOPE_WINDOW
+        ]
         atom = near[0] if near else element
     value = getattr(getattr(atom, "neutron", None), "total", None)
     if value is None:

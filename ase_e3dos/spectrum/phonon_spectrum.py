@@ -19,6 +19,7 @@ from ase_e3dos.spectrum.uncertainty import Calibration
 
 if TYPE_CHECKING:
     from ase_e3dos.crystal import Crystal
+    from ase_e3dos.spectrum.neutron import WeightedSpectrum
 
 PAPER_GRID = np.arange(0.0, 1001.0, 20.0)
 PAPER_GRID.flags.writeable = False
@@ -347,6 +348,44 @@ class PhononSpectrum:
         view.label_like, view.normalization = self.label_like, normalization
         view.warnings = self.warnings
         return view
+
+    # -- experiments and descriptors --------------------------------------------------
+
+    def neutron_weighted(self, *, resolution: Any = None, **options: Any) -> WeightedSpectrum:
+        """Spectrum as a scattering experiment sees it; see `ase_e3dos.spectrum.neutron`."""
+        from ase_e3dos.spectrum.neutron import neutron_weighted
+
+        return neutron_weighted(self, resolution=resolution, **options)
+
+    def u_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """U_iso of each site in Å^2, shape (n_sites, ...): `ase_e3dos.spectrum.displacements`."""
+        from ase_e3dos.spectrum.displacements import u_iso
+
+        return u_iso(self, temperature, **options)
+
+    def u_iso_std(self, temperature: ArrayLike = 300.0) -> Any:
+        """Standard deviation of `u_iso` over the ensemble's members in Å^2, not calibrated."""
+        from ase_e3dos.spectrum.displacements import u_iso_std
+
+        return u_iso_std(self, temperature)
+
+    def b_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...)."""
+        from ase_e3dos.spectrum.displacements import b_iso
+
+        return b_iso(self, temperature, **options)
+
+    def mean_square_displacements(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """<u^2> of each site over all axes in Å^2, shape (n_sites, ...)."""
+        from ase_e3dos.spectrum.displacements import mean_square_displacements
+
+        return mean_square_displacements(self, temperature, **options)
+
+    def describe(self) -> dict[str, float]:
+        """Gaps, edges, moments, Debye temperatures: see `ase_e3dos.spectrum.descriptors`."""
+        from ase_e3dos.spectrum.descriptors import describe
+
+        return describe(self)
 
     # -- exports ----------------------------------------------------------------------
 

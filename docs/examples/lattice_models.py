@@ -75,9 +75,7 @@ class LatticeModel:
         root = np.repeat(np.sqrt(self.phonon.primitive.masses), 3)
         return np.array(found) * np.outer(root, root)
 
-    def spectrum(
-        self, mesh: int = 12, wavenumbers: np.ndarray | None = None
-    ) -> PhononSpectrum:
+    def spectrum(self, mesh: int = 12, wavenumbers: np.ndarray | None = None) -> PhononSpectrum:
         """Histogram of the modes, by default on the grid of the default model (10 cm^-1)."""
         x = named_grid("default").wavenumbers if wavenumbers is None else wavenumbers
         modes, shares = self.modes(mesh)
@@ -148,7 +146,9 @@ def springs(
 
     phonon = _phonon(atoms, np.eye(3, dtype=int) * repeat)
     cell = phonon.supercell
-    big = Atoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    big = Atoms(
+        numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True
+    )
     limits = np.array([row[0] for row in constants_by_distance])
     i, j, d, vectors = neighbor_list("ijdD", big, float(limits[-1]))
     values = np.array([row[1:] for row in constants_by_distance])[np.searchsorted(limits, d)]

@@ -1,0 +1,67 @@
+"""`e3dos adp CRYSTAL`: displacement parameters of the sites, printed or into a CIF."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("adp", no_args_is_help=True)(adp_command)
+
+
+def adp_command(
+    crystal: Annotated[Path, typer.Argument(metavar="CRYSTAL", help="CIF, POSCAR, ... file.")],
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option("--temperature", "-T", help="In K; repeatable. [default: 300]"),
+    ] = None,
+    cif: Annotated[
+        Path | None, typer.Option(help="Write a CIF with U_iso at the first temperature.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+) -> None:
+    """Predict U_iso and B_iso of the sites of a crystal."""
+    from ase.data import chemical_symbols
+
+    from ase_e3dos.export.cif import write_cif
+    from ase_e3dos.prediction import predict
+    from ase_e3dos.spectrum.displacements import B_OVER_U
+
+    (spectrum,) = predict([str(crystal)], model=model, device=device)
+    temperatures = temperature or [300.0]
+    values = spectrum.u_iso(temperatures)
+    many = spectrum.members is not None and len(spectrum.members) > 1
+    std = spectrum.u_iso_std(temperatures) if many else None
+    if cif is not None:
+        write_cif(spectrum, cif, temperatures[0])
+    symbols = [chemical_symbols[z] for z in spectrum.crystal.numbers]
+    if as_json:
+        content = {
+            "crystal": str(crystal),
+            "formula": spectrum.crystal.formula,
+            "model": spectrum.model,
+            "unit": "Å^2",
+            "sites": symbols,
+            "temperatures": temperatures,
+            "u_iso": values.tolist(),
+            "u_iso_std": None if std is None else std.tolist(),
+            "b_iso": (B_OVER_U * values).tolist(),
+        }
+        typer.echo(json.dumps(content, indent=1))
+        return
+    typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; Å^2")
+    typer.echo("site       T (K)    U_iso" + ("     ±std" if many else "") + "    B_iso")
+    for i, symbol in enumerate(symbols):
+        for k, t in enumerate(temperatures):
+            bar = "" if std is None else f"  {std[i, k]:.5f}"
+            u = values[i, k]
+            typer.echo(f"{i:3d} {symbol:3s} {t:8g}  {u:.5f}{bar}  {B_OVER_U * u:7.4f}")
+    if cif is not None:
+        typer.echo(f"{cif}: U_iso at {temperatures[0]:g} K")

@@ -1,0 +1,125 @@
+"""`e3dos phases A B ...`: free energies of polymorphs and where they cross."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ase_e3dos.errors import E3DOSError
+
+if TYPE_CHECKING:
+    from ase_e3dos.phases import PhaseComparison
+
+
+class Per(StrEnum):
+    """What energies are per."""
+
+    CELL = "cell"
+    ATOM = "atom"
+    FORMULA = "formula"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("phases", no_args_is_help=True)(phases_command)
+
+
+def phases_command(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="A B ...", help="Structures of one composition.")
+    ],
+    energies: Annotated[
+        str | None,
+        typer.Option(help="Energies in eV, one for each structure: -10.31,-10.27. [default: 0]"),
+    ] = None,
+    per: Annotated[Per, typer.Option(help="What the energies are per.")] = Per.CELL,
+    t_max: Annotated[float, typer.Option(min=10.0, help="Highest temperature, K.")] = 2000.0,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+) -> None:
+    """Compare the free energies of polymorphs, and find their transition temperatures."""
+    import numpy as np
+
+    from ase_e3dos.phases import compare_phases
+    from ase_e3dos.prediction import predict
+
+    if plot is not None and not plot.parent.is_dir():
+        raise E3DOSError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
+    values = None
+    if energies is not None:
+        try:
+            values = [float(v) for v in energies.replace(",", " ").split()]
+        except ValueError:
+            raise E3DOSError(
+                f"--energies {energies}: give numbers in eV separated by commas."
+            ) from None
+    spectra = predict([str(f) for f in files], model=model, device=device)
+    found = compare_phases(
+        spectra,
+        values,
+        per=per.value,
+        temperatures=np.linspace(0.0, t_max, 401),
+        names=[f.stem for f in files],
+    )
+    if plot is not None:
+        _write_figure(found, plot)
+    if as_json:
+        typer.echo(json.dumps({"model": spectra[0].model} | found.to_dict(), indent=1))
+        return
+    _print(found, spectra[0].model, energies is None)
+
+
+def _print(found: PhaseComparison, model: str, without_energies: bool) -> None:
+    import numpy as np
+
+    typer.echo(f"{found.formula}, model {model}; free energy relative to {found.names[0]}, kJ/mol")
+    shown = np.linspace(0, len(found.temperatures) - 1, 9).round().astype(int)
+    width = max(12, *(len(n) + 2 for n in found.names))
+    typer.echo("T (K)".rjust(7) + "".join(n.rjust(width) for n in found.names) + "  stable")
+    for k in shown:
+        cells = []
+        for i in range(len(found.names)):
+            text = f"{found.free_energy[i, k]:.2f}"
+            if i and found.half_width is not None:
+                text += f" ±{found.half_width[i, k]:.2f}"
+            cells.append(text.rjust(width))
+        typer.echo(f"{found.temperatures[k]:7.0f}" + "".join(cells) + f"  {found.stable[k]}")
+    if found.half_width is not None:
+        how = "calibrated" if found.calibrated else "spread of the ensemble, not calibrated"
+        typer.echo(f"± half a 90 % interval ({how})")
+    if without_energies:
+        typer.echo("no energies were given: only the vibrations are compared")
+    for t in found.transitions:
+        bar = "" if t.interval is None else f" ({t.interval[0]:.0f} to {t.interval[1]:.0f} K)"
+        typer.echo(
+            f"{t.low_phase} -> {t.high_phase} at {t.temperature:.0f} K{bar}, "
+            f"entropy change {t.entropy:.2f} J/(K mol)"
+        )
+    if not found.transitions:
+        typer.echo(f"no transition up to {found.temperatures[-1]:.0f} K")
+
+
+def _write_figure(found: PhaseComparison, path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from ase_e3dos.export.plots import _STYLE
+    from ase_e3dos.phases import plot_phases
+
+    with plt.rc_context(_STYLE):
+        figure, ax = plt.subplots(figsize=(3.4, 2.4), layout="constrained")
+        plot_phases(found, ax)
+        try:
+            figure.savefig(path, dpi=300)
+        except (OSError, ValueError) as error:
+            raise E3DOSError(f"--plot {path}: the figure cannot be written ({error}).") from error
+        finally:
+            plt.close(figure)

@@ -1,0 +1,83 @@
+"""CIF files with the predicted displacement parameters of the sites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.cell import Cell
+from ase.data import chemical_symbols
+
+from ase_e3dos.errors import SpectrumError
+
+if TYPE_CHECKING:
+    from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+
+
+def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 300.0) -> None:
+    """Write the crystal with U_iso of each site at a temperature.
+
+    In the space group P1 with all sites; species of a mixed site share a position and a U_iso.
+    Standard uncertainties, in brackets, are the standard deviations over the ensemble.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        With site densities.
+    path : str or Path
+    temperature : float
+        K.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, or if the file cannot be written.
+    """
+    crystal = spectrum.crystal
+    values = spectrum.u_iso(float(temperature))
+    members = spectrum.members
+    std = None if members is None or len(members) < 2 else spectrum.u_iso_std(float(temperature))
+    a, b, c, alpha, beta, gamma = Cell(crystal.cell).cellpar()
+    lines = [
+        f"# U_iso predicted by ase-e3dos, model {spectrum.model or 'unnamed'}, harmonic",
+        f"data_{crystal.formula}",
+        *(f"_cell_length_{n} {v:.6f}" for n, v in zip("abc", (a, b, c), strict=True)),
+        f"_cell_angle_alpha {alpha:.6f}",
+        f"_cell_angle_beta {beta:.6f}",
+        f"_cell_angle_gamma {gamma:.6f}",
+        f"_cell_volume {crystal.volume:.6f}",
+        f"_diffrn_ambient_temperature {float(temperature):g}",
+        "_symmetry_space_group_name_H-M 'P 1'",
+        "_symmetry_Int_Tables_number 1",
+        "loop_",
+        " _symmetry_equiv_pos_as_xyz",
+        " 'x, y, z'",
+        "loop_",
+        *(
+            f" _atom_site_{name}"
+            for name in (
+                "label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy",
+                "adp_type", "U_iso_or_equiv",
+            )
+        ),
+    ]  # fmt: skip
+    columns = (crystal.species_site, crystal.species_number, crystal.species_fraction)
+    for k, (site, number, fraction) in enumerate(zip(*columns, strict=True)):
+        symbol = chemical_symbols[number]
+        position = " ".join(f"{x:.8f}" for x in crystal.scaled_positions[site])
+        u = _with_uncertainty(float(values[site]), None if std is None else float(std[site]))
+        lines.append(f" {symbol}{k + 1} {symbol} {position} {fraction:.6g} Uiso {u}")
+    try:
+        Path(path).write_text("\n".join(lines) + "\n", encoding="ascii")
+    except OSError as error:
+        raise SpectrumError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def _with_uncertainty(value: float, std: float | None) -> str:
+    """0.00632(21): the uncertainty in units of the last digit, two digits up to 19."""
+    if std is None or not np.isfinite(std) or std <= 0 or std >= value:
+        return f"{value:.5f}"
+    digits = max(0, 1 - int(np.floor(np.log10(std / 1.95))))
+    digits = min(digits, 8)
+    return f"{value:.{digits}f}({max(1, round(std * 10**digits))})"

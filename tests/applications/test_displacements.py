@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from scipy import constants as si
+from scipy.integrate import quad
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.export.cif import write_cif
+from ase_e3dos.spectrum import PhononSpectrum
+
+HBAR2 = si.hbar**2 / si.atomic_mass / 1e-20 / si.e  # eV amu Å^2
+EV_PER_CM = si.h * si.c * 100 / si.e
+KB = si.k / si.e
+
+
+def mode(wavenumber, t):
+    """m <u^2> of an oscillator in amu Å^2, the textbook formula."""
+    e = wavenumber * EV_PER_CM
+    return HBAR2 / (2 * e) * (1 if t == 0 else 1 / np.tanh(e / (2 * KB * t)))
+
+
+@pytest.fixture(scope="module")
+def copper() -> Crystal:
+    return Crystal.from_any(bulk("Cu", "fcc", a=3.61))
+
+
+def test_einstein_solid(copper):
+    x = np.arange(0.5, 400, 1.0)
+    s = PhononSpectrum(x, [(x == 150.5).astype(float)], crystal=copper)
+    for t in (0.0, 20.0, 300.0, 2000.0):
+        assert s.u_iso(t)[0] == pytest.approx(mode(150.5, t) / copper.masses[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("t", [0.0, 10.0, 77.0, 300.0, 1500.0])
+def test_debye_solid_on_the_models_coarse_grid(copper, t):
+    """Bins of 10 cm^-1, where the integrand varies a hundredfold within one."""
+    x = np.arange(-395.0, 4400.0, 10.0)
+    edges = np.append(x - 5, x[-1] + 5)
+    counts = np.diff(np.clip(edges, 0, 230.0) ** 3)
+    s = PhononSpectrum(x, [counts], crystal=copper)
+    exact = quad(lambda u: 3 * u**2 * mode(230 * u, t), 1e-6, 1, limit=200)[0]
+    assert s.u_iso(t)[0] == pytest.approx(exact / copper.masses[0], rel=0.02)
+
+
+def test_classical_limit_zero_point_and_convergence(salt):
+    t = np.array([3000.0, 6000.0])
+    u = salt.u_iso(t)
+    assert u.shape == (2, 2)
+    assert u[:, 1] / u[:, 0] == pytest.approx(2.0, rel=1e-3)
+    cold = salt.u_iso([0.0, 0.01, 0.1])
+    assert (cold > 0).all()
+    assert cold[:, 0] == pytest.approx(cold[:, 1], rel=1e-6)
+    # zero point: m_i U_i summed is hbar^2 / 6 times the sum over modes of 1 / energy
+    total = salt.crystal.masses @ cold[:, 0]
+    inverse = sum(mode(w, 0.0) * g for w, g in zip(*fine(salt), strict=True)) / 3
+    assert total == pytest.approx(inverse, rel=0.03)
+    assert salt.b_iso(300.0) == pytest.approx(8 * np.pi**2 * salt.u_iso(300.0))
+    assert salt.mean_square_displacements(300.0) == pytest.approx(3 * salt.u_iso(300.0))
+
+
+def fine(s):
+    x = np.arange(0.25, 400, 0.5)
+    edges = np.append(x - 0.25, x[-1] + 0.25)
+    return x, np.diff(s.grid.cumulative(s.density, edges))
+
+
+@pytest.fixture(scope="module")
+def binned(copper_gold, salt_model):
+    """Spectra of a fine mesh in the default model's bins of 10 cm^-1."""
+    return {"copper_gold": copper_gold.spectrum(24), "salt_model": salt_model.spectrum(24)}
+
+
+def converged(value_on_mesh):
+    """Limit of a mean-square displacement: a mesh of n lacks a part proportional to 1/n."""
+    return 2 * value_on_mesh(16) - value_on_mesh(8)
+
+
+@pytest.mark.parametrize("which", ["copper_gold", "salt_model"])
+def test_mass_weighted_sum_rule_of_the_lattice(which, binned, request):
+    """Sum of m_i <u_i^2> is the sum over all modes of hbar/2w coth, whatever the sites' shares."""
+    model, s = request.getfixturevalue(which), binned[which]
+    for t in (0.0, 300.0):
+        exact = converged(lambda n, t=t: mode(model.modes(n)[0], t).mean()) * 3 * s.crystal.n_sites
+        found = s.crystal.masses @ s.mean_square_displacements(t)
+        assert found == pytest.approx(exact, rel=0.04), t
+
+
+@pytest.mark.parametrize("which", ["copper_gold", "salt_model"])
+def test_sites_against_phonopys_thermal_displacements(which, binned, request):
+    phonon, t = request.getfixturevalue(which).phonon, [0.0, 100.0, 300.0, 900.0]
+
+    def of_phonopy(n):
+        phonon.run_mesh([n] * 3, with_eigenvectors=True, is_mesh_symmetry=False)
+        phonon.run_thermal_displacements(temperatures=t, freq_min=0.01)
+        found = np.asarray(phonon.thermal_displacements.thermal_displacements)
+        return found.reshape(len(t), -1, 3).mean(axis=2).T
+
+    reference = converged(of_phonopy)
+    assert binned[which].u_iso(t) == pytest.approx(reference, rel=0.04)
+
+
+def test_without_the_repair_the_bins_at_zero_decide(copper_gold):
+    """Modes at 6 cm^-1 of a fine mesh fall into the bin that touches zero."""
+    s = copper_gold.spectrum(24)
+    assert (s.u_iso(300.0, acoustic=None) > 3 * s.u_iso(300.0)).all()
+
+
+def test_masses_leave_the_classical_displacement(salt_model):
+    heavy = salt_model.with_masses({"Na": 46.0})
+    light, slow = salt_model.spectrum(12).u_iso(4000.0), heavy.spectrum(12).u_iso(4000.0)
+    assert light == pytest.approx(slow, rel=0.03)
+
+
+def test_error_bars_and_views(salt):
+    std = salt.u_iso_std([100.0, 300.0])
+    assert std.shape == (2, 2)
+    assert (std > 0).all()
+    assert (std < salt.u_iso([100.0, 300.0])).all()
+    assert salt.per_atom().u_iso(300.0) == pytest.approx(salt.u_iso(300.0))
+    assert salt.per_atom().u_iso_std(300.0) == pytest.approx(salt.u_iso_std(300.0))
+
+
+def test_what_cannot_be_answered_is_refused(salt):
+    total = PhononSpectrum(salt.wavenumbers, salt.density, crystal=salt.crystal)
+    with pytest.raises(SpectrumError, match="site densities"):
+        total.u_iso(300.0)
+    with pytest.raises(SpectrumError, match="ensemble"):
+        PhononSpectrum(
+            salt.wavenumbers, site_density=salt.site_density, crystal=salt.crystal
+        ).u_iso_std(300.0)
+    leaky = np.array(salt.site_density)
+    leaky[:, 0] = leaky.max()
+    unstable = PhononSpectrum(salt.wavenumbers, site_density=leaky, crystal=salt.crystal)
+    with pytest.raises(ImaginaryModesError):
+        unstable.u_iso(300.0, imaginary="refuse")
+    assert np.isfinite(unstable.u_iso(300.0)).all()
+
+
+def test_cif_is_read_by_others(salt, tmp_path):
+    from ase.io import read
+    from pymatgen.io.cif import CifFile
+
+    path = tmp_path / "salt.cif"
+    write_cif(salt, path, 300.0)
+    atoms = read(path)
+    assert atoms.get_chemical_formula() == "ClNa"
+    assert atoms.get_volume() == pytest.approx(salt.crystal.volume, rel=1e-5)
+    block = next(iter(CifFile.from_file(path).data.values()))
+    texts = block["_atom_site_U_iso_or_equiv"]
+    for text, u, std in zip(texts, salt.u_iso(300.0), salt.u_iso_std(300.0), strict=True):
+        value, error = text.rstrip(")").split("(")
+        assert float(value) == pytest.approx(u, rel=0.05)
+        digits = len(value.split(".")[1])
+        assert int(error) / 10**digits == pytest.approx(std, rel=0.3)

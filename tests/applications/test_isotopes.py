@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from ase_e3dos import predict
+from ase_e3dos.errors import IsotopeWarning
+from ase_e3dos.spectrum.isotopes import moves_of, stretch, total_factor, with_masses
+
+
+def compared(model, changes):
+    """Site spectra, masses and exact spectra for changed masses, on the models' grid."""
+    before = model.spectrum(10)
+    after = model.with_masses(changes).spectrum(10)
+    x = before.wavenumbers
+    return (
+        x,
+        before,
+        after,
+        with_masses(before.site_density, x, before.crystal.masses, after.crystal.masses)[0],
+    )
+
+
+def mean(x, rows):
+    total = rows.sum(axis=0)
+    return total @ x / total.sum()
+
+
+def distance(x, a, b):
+    a, b = a.sum(axis=0), b.sum(axis=0)
+    return np.abs(np.cumsum(a / a.sum() - b / b.sum())).sum() * (x[1] - x[0])
+
+
+CASES = [
+    ("copper_gold", {"Cu": 63.546 * 1.5}),
+    ("copper_gold", {"Au": 196.97 * 0.7}),
+    ("salt_model", {"Na": 46.0}),
+    ("salt_model", {"Cl": 28.0}),
+    ("salt_model", {"Na": 11.5, "Cl": 37.0}),
+]
+
+
+@pytest.mark.parametrize(("which", "changes"), CASES)
+def test_average_frequency_against_the_same_force_constants(which, changes, request):
+    model = request.getfixturevalue(which)
+    x, before, after, ours = compared(model, changes)
+    shift = mean(x, after.site_density) - mean(x, before.site_density)
+    assert abs(shift) > 4.0
+    found = mean(x, ours) - mean(x, before.site_density)
+    assert found == pytest.approx(shift, rel=0.05)
+    # better than stretching the sites one by one, and than a common factor
+    factors = np.sqrt(before.crystal.masses / after.crystal.masses)
+    naive = stretch(before.site_density, x, factors)
+    assert distance(x, ours, after.site_density) < 0.7 * distance(x, naive, after.site_density)
+
+
+@pytest.mark.parametrize(("which", "changes"), CASES)
+def test_second_moments_and_weights_are_exact(which, changes, request):
+    model = request.getfixturevalue(which)
+    x, before, after, ours = compared(model, changes)
+    ratio = before.crystal.masses / after.crystal.masses
+    assert ours @ x**2 == pytest.approx(before.site_density @ x**2 * ratio, rel=3e-3)
+    assert ours.sum(axis=1) == pytest.approx(before.site_density.sum(axis=1))
+    assert (ours >= 0).all()
+
+
+def test_a_common_factor_is_a_stretch(salt):
+    x, rows = salt.wavenumbers, salt.site_density
+    masses = salt.crystal.masses
+    doubled, moves = with_masses(rows, x, masses, 2 * masses)
+    assert doubled == pytest.approx(stretch(rows, x, [0.5**0.5] * 2))
+    assert moves.sum(axis=0) == pytest.approx(1.0)
+    same, _ = with_masses(rows, x, masses, masses)
+    assert same == pytest.approx(rows)
+
+
+def test_moves_keep_weight_even_off_the_grid(salt):
+    x = salt.wavenumbers
+    for factor in (0.3, 1.0, 3.0):
+        moves = moves_of(x, np.full(len(x), factor))
+        assert moves.sum(axis=0) == pytest.approx(1.0)
+        assert (moves >= 0).all()
+
+
+def test_without_site_spectra_a_mass_still_counts(lattices, salt_model):
+    """Lithium hydride's hydrogen and both ions of salt: within 10 % of the exact shift."""
+    hydride = lattices.springs(bulk("LiH", "rocksalt", a=4.08), [(2.1, 1.0, 0.2), (3.0, 0.3, 0.0)])
+    for model, change in (
+        (hydride, {"H": 2.014}),
+        (salt_model, {"Na": 46.0}),
+        (salt_model, {"Cl": 71.0}),
+    ):
+        before, after = model.spectrum(10), model.with_masses(change).spectrum(10)
+        factor = total_factor(before.crystal.masses, after.crystal.masses)
+        shift = after.mean_wavenumber - before.mean_wavenumber
+        assert before.mean_wavenumber * (factor - 1) == pytest.approx(shift, rel=0.10)
+
+
+def test_prediction_obeys_the_second_moment_rule(default_model):
+    atoms = bulk("LiH", "rocksalt", a=4.08)
+    heavy = atoms.copy()
+    heavy.set_masses([6.94, 2.014])
+    (light,) = predict([atoms], model=default_model)
+    with pytest.warns(IsotopeWarning):
+        (slow,) = predict([heavy], model=default_model)
+    x = light.wavenumbers
+    square = x * np.abs(x)
+    ratio = light.crystal.masses / slow.crystal.masses
+    assert slow.site_density @ square == pytest.approx(
+        light.site_density @ square * ratio, rel=5e-3
+    )
+    assert slow.members is None or slow.members.shape == light.members.shape
+    assert slow.mean_wavenumber < 0.9 * light.mean_wavenumber
