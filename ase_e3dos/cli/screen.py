@@ -30,7 +30,9 @@ def screen_command(
         str,
         typer.Option(help="auto takes every GPU, or the CPU; cpu, cuda:1, cuda:0,cuda:1."),
     ] = "auto",
-    encoder: Annotated[str | None, typer.Option(help="Encoder; the model's own by default.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder; the model's own by default.")
+    ] = None,
     temperature: Annotated[
         list[float] | None,
         typer.Option(

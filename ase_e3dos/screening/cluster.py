@@ -38,12 +38,10 @@ class DaskPool:
         No scheduler answers.
     """
 
-    #: Dask itself gives the chunks of a dead worker to others, and reports those that killed several.
+    #: Dask gives the chunks of a dead worker to others, and reports those that killed several.
     die_together = False
 
-    def __init__(
-        self, address: str, processes: int | None = None, device: str = "auto"
-    ) -> None:
+    def __init__(self, address: str, processes: int | None = None, device: str = "auto") -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -76,16 +74,13 @@ class DaskPool:
         if address == "local":
             from distributed import LocalCluster
 
-            return LocalCluster(
-                n_workers=processes, threads_per_worker=1, dashboard_address=None
-            )
+            return LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
         if address == "slurm":
             try:
                 from dask_jobqueue import SLURMCluster
             except ImportError as error:
                 raise MissingExtraError(
-                    "SLURM jobs need dask-jobqueue. Install it with `pip install "
-                    "ase-e3dos[slurm]`."
+                    "SLURM jobs need dask-jobqueue. Install it with `pip install ase-e3dos[slurm]`."
                 ) from error
             try:
                 cluster = SLURMCluster()
@@ -145,7 +140,9 @@ class DaskPool:
             self._cluster.close()
 
 
-def _compute_on_worker(entries: list[Any], settings: ScreenSettings, device: str) -> list[pa.RecordBatch]:
+def _compute_on_worker(
+    entries: list[Any], settings: ScreenSettings, device: str
+) -> list[pa.RecordBatch]:
     import warnings
 
     import torch

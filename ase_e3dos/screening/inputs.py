@@ -26,8 +26,32 @@ from ase_e3dos.screening.tables import (
 
 #: In directories, files with these endings (before .gz, .bz2, .xz) are structures ...
 SUFFIXES = frozenset(
-    ".cif .mcif .vasp .poscar .contcar .xyz .extxyz .traj .db .json .jsonl .ndjson .parquet .yaml "
-    ".yml .xsf .res .cell .gen .in .xtl .cssr .mson .castep".split()
+    [
+        ".cif",
+        ".mcif",
+        ".vasp",
+        ".poscar",
+        ".contcar",
+        ".xyz",
+        ".extxyz",
+        ".traj",
+        ".db",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".yaml",
+        ".yml",
+        ".xsf",
+        ".res",
+        ".cell",
+        ".gen",
+        ".in",
+        ".xtl",
+        ".cssr",
+        ".mson",
+        ".castep",
+    ]
 )
 #: ... and files whose names begin so.
 PREFIXES = ("POSCAR", "CONTCAR")
@@ -237,8 +261,11 @@ def _json_lines(path: Path) -> Iterator[Pair]:
             try:
                 content = json.loads(line)
             except ValueError as error:
-                yield name, UnreadableFileError(
-                    f"{name}: line {number + 1} is not JSON ({error}). The file may be cut off."
+                yield (
+                    name,
+                    UnreadableFileError(
+                        f"{name}: line {number + 1} is not JSON ({error}). The file may be cut off."
+                    ),
                 )
                 continue
             if isinstance(content, dict):

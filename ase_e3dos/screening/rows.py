@@ -113,7 +113,12 @@ class RowBuilder:
         if (np.diff(order) != 1).any():
             batch = batch.take(pa.array(order))
         for values in (
-            self._good, self._shares, self._members, self._warnings, self._bad, self._place
+            self._good,
+            self._shares,
+            self._members,
+            self._warnings,
+            self._bad,
+            self._place,
         ):
             values.clear()
         return batch
@@ -203,7 +208,7 @@ def _nullable(values: NDArray[Any], n_bad: int) -> Any:
 
 
 def _masses(crystals: list[Crystal | None]) -> Array:
-    """Total, average (the paper's) and smallest mass in amu, shape (3, n); nan without a crystal."""
+    """Total, average (the paper's) and smallest mass in amu, shape (3, n); nan if no crystal."""
     there = [c for c in crystals if c is not None]
     masses = np.full((3, len(crystals)), np.nan)
     if not there:

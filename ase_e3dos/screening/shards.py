@@ -1,4 +1,4 @@
-"""The output of a screening: Parquet shards that appear whole or not at all, one writer at a time."""
+"""The output of a screening: Parquet shards, whole or not there, with one writer at a time."""
 
 from __future__ import annotations
 
@@ -162,12 +162,14 @@ class ShardStore:
         """Forget the rows with an error, so that they are computed again."""
         import pyarrow.parquet as pq
 
-        keep = []
+        keep: list[int] = []
         for shard in self.shards():
             table = pq.read_table(shard, columns=["id", "content", "model_hash", "error"])
-            for row in table.to_pylist():
-                if row["error"] is None:
-                    keep.append(key_of(row["id"], row["content"], row["model_hash"]))
+            keep += (
+                key_of(row["id"], row["content"], row["model_hash"])
+                for row in table.to_pylist()
+                if row["error"] is None
+            )
         self.done = KeySet(np.array(keep, dtype=np.uint64))
 
     # Rows that come ----------------------------------------------------------------------------

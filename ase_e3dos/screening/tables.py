@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ def _split(column: Any) -> list[NDArray[Any]]:
         column = column.cast(pa.list_(column.type.value_type))
     values = column.values.to_numpy(zero_copy_only=False)
     bounds = column.offsets.to_numpy()
-    rows = [values[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    rows = [values[a:b] for a, b in pairwise(bounds)]
     if column.null_count:
         valid = column.is_valid().to_pylist()
         rows = [row if good else values[:0] for row, good in zip(rows, valid, strict=True)]
@@ -158,7 +159,11 @@ def _crystal(
                 "coordinates for each atom are needed."
             )
         return Crystal(
-            cell.reshape(3, 3), positions.reshape(-1, 3), np.arange(len(numbers)), numbers, name=name
+            cell.reshape(3, 3),
+            positions.reshape(-1, 3),
+            np.arange(len(numbers)),
+            numbers,
+            name=name,
         )
     except E3DOSError as error:
         return error

@@ -229,7 +229,7 @@ class ProcessPool:
 
 def _start_worker(devices: Any) -> None:
     """Take a device; on a CPU run on one thread, as there is a process for each core."""
-    global _device  # noqa: PLW0603 - one device for the life of the process
+    global _device
     _device = devices.get()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import warnings

@@ -80,8 +80,9 @@ def table_of(n: int, start: int = 0) -> pa.Table:
 def start_screen(*arguments: object, **options: object) -> subprocess.Popen[str]:
     """`e3dos screen` as a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = "from ase_e3dos.cli import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", "from ase_e3dos.cli import main; main()", "screen", *map(str, arguments)],
+        [sys.executable, "-c", run, "screen", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options,
     )  # fmt: skip
 

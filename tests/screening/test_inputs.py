@@ -58,9 +58,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
-@pytest.mark.parametrize(
-    "kind", ["extxyz", "traj", "db", "jsonl", "gz", "parquet", "folder"]
-)
+@pytest.mark.parametrize("kind", ["extxyz", "traj", "db", "jsonl", "gz", "parquet", "folder"])
 def test_every_kind_of_file_gives_all_crystals(files: dict[str, Path], kind: str) -> None:
     found = ids_and_formulas(files[kind])
     assert sorted(found.values()) == ["CaS", "KBr", "LiF", "MgO", "NaCl"]
@@ -96,7 +94,9 @@ def test_tables_of_pandas_and_pyarrow(files: dict[str, Path]) -> None:
 def test_iterables_of_structures() -> None:
     named = ATOMS[0].copy()
     named.info["material_id"] = "mp-22862"
-    found = ids_and_formulas(iter([named, ("mine", ATOMS[1]), ATOMS[2], Crystal.from_any(ATOMS[3])]))
+    found = ids_and_formulas(
+        iter([named, ("mine", ATOMS[1]), ATOMS[2], Crystal.from_any(ATOMS[3])])
+    )
     assert found == {"mp-22862": "NaCl", "mine": "MgO", "2": "LiF", "3": "KBr"}
     assert ids_and_formulas(ATOMS[0]) == {"0": "NaCl"}
 

@@ -73,9 +73,7 @@ def test_killed_at_random_moments_and_resumed_it_is_as_undisturbed(
     assert all(after[name] == row for name, row in before.items()), "a row was computed twice"
 
 
-def test_a_second_run_computes_nothing_and_loads_no_network(
-    weights: Path, tmp_path: Path
-) -> None:
+def test_a_second_run_computes_nothing_and_loads_no_network(weights: Path, tmp_path: Path) -> None:
     first = screen(table_of(20), tmp_path, model=weights, device="cpu")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

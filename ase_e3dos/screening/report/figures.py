@@ -68,7 +68,9 @@ def periodic_table(screened: ScreenedSet) -> go.Figure:
     common["hovertemplate"] = "%{text}<extra></extra>"
     figure = go.Figure(
         [
-            go.Heatmap(z=empty, colorscale=[[0, "#f0f2f4"], [1, "#f0f2f4"]], showscale=False, **common),
+            go.Heatmap(
+                z=empty, colorscale=[[0, "#f0f2f4"], [1, "#f0f2f4"]], showscale=False, **common
+            ),
             go.Heatmap(z=heat, colorscale=SCALE, colorbar=_colorbar(_HEAT), **common),
         ]
     )
@@ -116,7 +118,10 @@ def histogram(screened: ScreenedSet) -> go.Figure:
     x = screened.wavenumbers
     seen = visible_range(x, found.mean_high)
     highest = f"mean of the top {min(TOP, len(heat))}"
-    for y, name, color in ((found.mean_high, highest, WARM), (found.mean_all, "mean of all", ACCENT)):
+    for y, name, color in (
+        (found.mean_high, highest, WARM),
+        (found.mean_all, "mean of all", ACCENT),
+    ):
         figure.add_scatter(
             x=x[seen], y=y[seen] / max(y.max(), 1e-30), name=name, xaxis="x2", yaxis="y2",
             line={"color": color, "width": 2}, hoverinfo="skip",
@@ -201,7 +206,9 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> go.Figure:
     figure = go.Figure()
     rows = screened.table.iloc[: min(TOP, len(screened.table))]
     densities = screened.densities[: len(rows)]
-    seen = visible_range(screened.wavenumbers, densities.max(axis=0, initial=0.0))
+    seen = visible_range(
+        screened.wavenumbers, densities.mean(axis=0) if len(rows) else screened.wavenumbers
+    )
     x = np.linspace(0.04, 0.94, max(int(seen.sum()), 1))
     for k, (formula, heat) in enumerate(zip(rows["formula"], rows["specific_heat"], strict=True)):
         column, line = k % n_columns, k // n_columns
@@ -232,7 +239,8 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> go.Figure:
 def top_range(screened: ScreenedSet) -> tuple[float, float]:
     """Wavenumbers that the panels of `top_spectra` span, in cm^-1."""
     x = screened.wavenumbers
-    seen = x[visible_range(x, screened.densities[:TOP].max(axis=0, initial=0.0))]
+    top = screened.densities[:TOP]
+    seen = x[visible_range(x, top.mean(axis=0) if len(top) else x)]
     return float(seen[0]), float(seen[-1])
 
 
@@ -276,12 +284,14 @@ def _points(
 
 
 def visible_range(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
-    """The range of the grid where anything is to be seen, zero included."""
-    there = np.flatnonzero(y > 0.01 * max(float(y.max(initial=0.0)), 1e-30))
-    if len(there) == 0:
+    """The range of the grid from zero (or lower) that holds all but a hundredth of `y`."""
+    weight = np.cumsum(y, dtype=np.float64)
+    if weight[-1] <= 0:
         return np.ones(len(x), dtype=bool)
-    low, high = min(x[there[0]], 0.0), x[there[-1]]
-    return np.asarray((x >= low) & (x <= high))
+    low, high = np.searchsorted(weight, [0.005 * weight[-1], 0.99 * weight[-1]])
+    seen = np.arange(len(x)) <= high + 1
+    seen &= (x >= 0) | (np.arange(len(x)) >= low)
+    return np.asarray(seen)
 
 
 def _styled(figure: go.Figure, height: int, margin: dict[str, int] | None = None) -> go.Figure:
@@ -325,5 +335,3 @@ def _subscripted(formula: str) -> str:
             number = ""
         pieces.append(sign)
     return "".join(pieces).strip()
-
-

@@ -71,6 +71,7 @@ def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening
         f"{high:.0f} cm<sup>−1</sup>, with C<sub>V</sub> in J/(kg K). Click one to see it large.",
         failures=_failures(screened),
         footer=_footer(screened),
+        step=f"{screened.wavenumbers[1] - screened.wavenumbers[0]:g}",
     )
     path.write_text(page, encoding="utf-8")
 
@@ -139,7 +140,10 @@ def _numbers(screened: ScreenedSet) -> str:
     shown = [
         (f"{screened.n_structures:,}", "structures"),
         (f"{100 * screened.high_share:.1f} %", f"above {HIGH:,.0f} J/(kg K)"),
-        ("" if best is None else f"{best['specific_heat']:,.0f}", "highest C<sub>V</sub>, J/(kg K)"),
+        (
+            "" if best is None else f"{best['specific_heat']:,.0f}",
+            "highest C<sub>V</sub>, J/(kg K)",
+        ),
         (f"{constant:,.0f}", "C of C m̄<sup>−1/2</sup>, cm<sup>−1</sup> amu<sup>1/2</sup>"),
         (f"{len(screened.failures):,}", "failures"),
         (f"{sum(screened.n_warned.values()):,}", "warnings"),

@@ -155,7 +155,7 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> Figure:
     figure = _figure(14, 1.15 * n_lines)
     axes = figure.subplots(n_lines, n_columns, squeeze=False, sharex=True).ravel()
     densities, x = screened.densities, screened.wavenumbers
-    seen = visible_range(x, densities[: len(rows)].max(axis=0, initial=0.0))
+    seen = visible_range(x, densities[: len(rows)].mean(axis=0) if len(rows) else x)
     for k, ax in enumerate(axes):
         if k >= len(rows):
             ax.axis("off")

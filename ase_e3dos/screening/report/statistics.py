@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 HIGH = 1000.0
 #: Length of the paper's list of high heat capacities (its figure S14).
 TOP = 100
+#: The report's spectra are averaged over the paper's step, in cm^-1, where the grid is finer.
+STEP = 20.0
 #: Rows that the page holds at most (the table, the points, the spectra).
 MAX_ROWS = 20_000
 
@@ -72,10 +74,17 @@ class ScreenedSet:
     directory: Path
 
     @property
+    def n_joined(self) -> int:
+        """Points of the model's grid that make one point of the report's."""
+        return max(round(STEP / self.about["grid"]["step"]), 1)
+
+    @property
     def wavenumbers(self) -> Array:
-        """Grid of the densities in cm^-1, shape (n_bins,)."""
-        grid = self.about["grid"]
-        return np.asarray(grid["start"] + grid["step"] * np.arange(grid["n"]), dtype=np.float64)
+        """Grid of the report's spectra in cm^-1, shape (n_bins,)."""
+        grid, k = self.about["grid"], self.n_joined
+        step = grid["step"] * k
+        start = grid["start"] + (step - grid["step"]) / 2
+        return np.asarray(start + step * np.arange(-(-grid["n"] // k)), dtype=np.float64)
 
     @property
     def n_structures(self) -> int:
@@ -117,6 +126,7 @@ class ScreenedSet:
         n = len(self.table)
         if n <= MAX_ROWS:
             return np.arange(n)
+        # The same sample each time.
         rest = np.random.default_rng(0).choice(np.arange(TOP, n), MAX_ROWS - TOP, replace=False)
         return np.concatenate([np.arange(TOP), np.sort(rest)])
 
@@ -212,12 +222,12 @@ def read_screen(
     return ScreenedSet(about, table, failed, warned, float(wanted), directory)
 
 
-def _chosen(
-    found: list[dict[str, Any]], model: str | None, directory: Path
-) -> dict[str, Any]:
+def _chosen(found: list[dict[str, Any]], model: str | None, directory: Path) -> dict[str, Any]:
     names = ", ".join(about["model"] for about in found)
     if model is None and len(found) > 1:
-        raise ScreeningError(f"{directory}: rows of several models ({names}). Choose one (--model).")
+        raise ScreeningError(
+            f"{directory}: rows of several models ({names}). Choose one (--model)."
+        )
     for about in found:
         if model in (None, about["model"]):
             return about
@@ -244,7 +254,7 @@ def _principal_components(screened: ScreenedSet) -> PrincipalComponents:
         screened.directory, ["id", "density", "error", "model"], screened.about["model"]
     ):
         good = batch.filter(batch.column("error").is_null())
-        y = _rows(good.column("density"), n)
+        y = _rows(good.column("density"), screened.about["grid"]["n"], screened.n_joined)
         y /= np.maximum(y.max(axis=1, keepdims=True, initial=0.0), 1e-30)
         total += y.sum(axis=0, dtype=np.float64)
         square += (y.T @ y).astype(np.float64)
@@ -267,6 +277,10 @@ def _principal_components(screened: ScreenedSet) -> PrincipalComponents:
     return PrincipalComponents(axes, scores, explained, kept, np.asarray(high, float), mean)
 
 
-def _rows(column: pa.Array, n: int) -> NDArray[np.float32]:
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return np.array(values, dtype=np.float32).reshape(-1, n)
+def _rows(column: pa.Array, n: int, n_joined: int) -> NDArray[np.float32]:
+    """Densities, shape (n_rows, n / n_joined), each point the mean of some."""
+    values = np.array(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
+    values = values.reshape(-1, n)
+    values = np.pad(values, ((0, 0), (0, -n % n_joined)))
+    means: NDArray[np.float32] = values.reshape(len(values), -1, n_joined).mean(axis=2)
+    return means
