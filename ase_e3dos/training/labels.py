@@ -49,7 +49,7 @@ def paper_label(start: float, step: float, density: ArrayLike, wavenumbers: Arra
     window = WINDOW if len(raw) >= WINDOW else (len(raw) - 1) // 2 * 2 + 1
     smooth = savgol_filter(raw, window, ORDER) if window > ORDER else raw
     at = np.asarray(wavenumbers, float)
-    return np.clip(np.interp(at, points, smooth, left=0.0, right=0.0), 0.0, None)
+    return np.asarray(np.clip(np.interp(at, points, smooth, left=0.0, right=0.0), 0.0, None))
 
 
 def bin_weights(start: float, step: float, density: ArrayLike, centers: ArrayLike) -> Array:
