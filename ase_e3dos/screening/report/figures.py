@@ -35,7 +35,7 @@ def all_figures(screened: ScreenedSet) -> dict[str, go.Figure]:
         import plotly  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            "the report needs plotly. Install it with `pip install ase-e3dos[screening]`."
+            "the report needs plotly. Install it with `pip install ase-e3dos[report]`."
         ) from error
     return {
         "elements": periodic_table(screened),
@@ -134,7 +134,7 @@ def histogram(screened: ScreenedSet) -> go.Figure:
         legend={"x": 0.99, "y": 0.99, "xanchor": "right", "bgcolor": "rgba(0,0,0,0)"},
         bargap=0.04,
     )
-    return _styled(figure, 380)
+    return _styled(figure, 520)
 
 
 def principal_components(screened: ScreenedSet) -> go.Figure:

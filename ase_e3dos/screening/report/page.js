@@ -7,7 +7,7 @@
   const value = (key, row) => data[at[key]][row];
   const n = data[0].length;
   const $ = (id) => document.getElementById(id);
-  const options = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  const options = { displayModeBar: false, responsive: true };
   const number = (x, digits) =>
     x === null ? "" : x.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const elements = data[at.formula].map((f) => new Set(f.match(/[A-Z][a-z]?/g) || []));
@@ -62,7 +62,7 @@
         font: { family: "system-ui, 'Segoe UI', Roboto, sans-serif", size: 12, color: "#1f2933" },
         xaxis: { title: { text: "wavenumber / cm<sup>−1</sup>" }, range: [Math.min(wavenumbers[first], 0), wavenumbers[last] + 20], gridcolor: "#e4e7eb", zerolinecolor: "#9aa5b1" },
         yaxis: { title: { text: "states / THz and cell" }, rangemode: "tozero", gridcolor: "#e4e7eb", zeroline: false } },
-      { ...options, displayModeBar: false });
+      options);
     for (const line of $("materials").tBodies[0].rows) line.classList.toggle("chosen", Number(line.dataset.row) === row);
   }
 
@@ -170,7 +170,7 @@
 
   // The figures.
   const drawn = Object.entries(figures).map(([id, figure]) =>
-    Plotly.newPlot(id, figure.data, figure.layout, { ...options, displayModeBar: id === "top" || id === "elements" ? false : "hover" }));
+    Plotly.newPlot(id, figure.data, figure.layout, options));
   for (const id of ["components", "mass", "ratio", "top"]) {
     $(id).on("plotly_click", (event) => {
       const row = event.points[0].customdata;
