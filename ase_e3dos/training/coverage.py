@@ -89,7 +89,8 @@ def _coverage(
         if level <= highest
     }
     widest = half[max(half, key=lambda level: level if level <= 0.9 else 0.0)]
-    rank = spearmanr(error, widest).statistic if len(error) > 2 else np.nan
+    varied = len(error) > 2 and float(np.ptp(widest)) > 0
+    rank = spearmanr(error, widest).statistic if varied else np.nan
     return Coverage(
         quantity,
         temperature,

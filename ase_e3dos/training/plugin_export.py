@@ -1,0 +1,190 @@
+"""A trained model as a plug-in package of its own: to install, to share, to publish."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ase.data import chemical_symbols
+
+from ase_e3dos import __version__
+from ase_e3dos.errors import TrainingError
+from ase_e3dos.network.weights import WeightsHeader, read_header
+from ase_e3dos.plugins.specs import API_VERSION
+from ase_e3dos.training.evaluation import Evaluation
+from ase_e3dos.training.metrics import format_errors
+
+_PYPROJECT = """\
+[build-system]
+requires = ["hatchling>=1.25"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{distribution}"
+version = "0.1.0"
+description = "Model {name} for ase-e3dos"
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = ["ase-e3dos>={version}"]
+
+[project.entry-points.ase_e3dos]
+{identifier} = "{package}"
+
+[tool.hatch.build.targets.wheel]
+packages = ["{package}"]
+"""
+
+_MODULE = '''\
+"""Model {name} for ase-e3dos: E3DOSPredictor(model={name!r}) finds it once this is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase_e3dos.plugins import ModelSpec, hookimpl
+
+
+@hookimpl
+def ase_e3dos_models() -> Iterator[ModelSpec]:
+    """The model."""
+    yield ModelSpec(
+        name={name!r},
+        weights=Path(__file__).with_name("weights.safetensors"),
+        description={description!r},
+        encoder={encoder!r},
+        source={source!r},
+        licence={licence!r},
+        citation={citation!r},
+        api_version={api_version},
+    )
+'''
+
+
+def export_plugin(
+    name: str,
+    weights: str | Path,
+    directory: str | Path,
+    *,
+    description: str = "",
+    results: Sequence[Evaluation] = (),
+) -> Path:
+    """Write an installable package with weights and model card.
+
+    Parameters
+    ----------
+    name
+        Of the model: letters, digits, "-" and "_".
+    weights
+        Weights file; the model speaks for the first of its data sources.
+    directory
+        Folder in which the package's folder is made.
+    description
+        One line; that of the weights if not given.
+    results
+        Evaluations for the model card.
+
+    Returns
+    -------
+    Path
+        The package's folder: ``pip install`` it, and ``model=name`` works.
+
+    Raises
+    ------
+    TrainingError
+        The name is not usable, or the folder is there already.
+    WeightsError
+        The weights file is not sound.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or keyword.iskeyword(name):
+        raise TrainingError(
+            f"{name!r} cannot be the name of a model: use letters, digits, - and _, and begin "
+            "with a letter."
+        )
+    header = read_header(weights)
+    identifier = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    distribution = f"e3dos-model-{identifier.replace('_', '-')}"
+    package = f"e3dos_model_{identifier}"
+    folder = Path(directory) / distribution
+    if folder.exists():
+        raise TrainingError(f"{folder} is there already. Choose another name, or remove it.")
+    (folder / package).mkdir(parents=True)
+    description = description or header.description or f"model {name}"
+    fields = {
+        "name": name,
+        "identifier": identifier,
+        "distribution": distribution,
+        "package": package,
+        "version": __version__,
+        "description": description,
+        "encoder": header.encoder,
+        "source": header.sources[0] if len(header.sources) > 1 else None,
+        "licence": header.licence,
+        "citation": header.citation,
+        "api_version": API_VERSION,
+    }
+    (folder / "pyproject.toml").write_text(_PYPROJECT.format(**fields), encoding="utf-8")
+    (folder / package / "__init__.py").write_text(_MODULE.format(**fields), encoding="utf-8")
+    shutil.copyfile(weights, folder / package / "weights.safetensors")
+    card = model_card(name, header, description, results, distribution)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return folder
+
+
+def model_card(
+    name: str,
+    header: WeightsHeader,
+    description: str,
+    results: Sequence[Evaluation] = (),
+    distribution: str = "",
+) -> str:
+    """What a model is, was trained on, and is good for, as Markdown."""
+    grid = header.grid
+    symbols = [chemical_symbols[int(z)] for z in header.elements]
+    rare = [chemical_symbols[int(z)] for z, n in header.elements.items() if n < 10]
+    lines = [
+        f"# Model `{name}`",
+        "",
+        description,
+        "",
+        f"    pip install {distribution or '.'}",
+        f'    python -c "from ase_e3dos import predict; predict(atoms, model={name!r})"',
+        "",
+        f"* Network: {header.network}, {header.members} member(s); encoder {header.encoder}.",
+        f"* Grid: {grid.n} points from {grid.start:g} cm^-1 every {grid.step:g} cm^-1.",
+        f"* Data sources: {', '.join(header.sources)}; it speaks for the first.",
+        f"* Elements: {len(symbols)} ({' '.join(symbols)}).",
+        f"* Fewer than ten training crystals: {' '.join(rare) or 'none'}.",
+        f"* Intervals: {'calibrated' if header.calibration else 'not calibrated'}.",
+        f"* Licence: {header.licence or 'not given'}.",
+        f"* To cite: {header.citation or 'not given'}.",
+        "",
+        "## Training data",
+        "",
+        *[f"* {file}: sha256 {digest}" for file, digest in header.trained_on.items()],
+        "",
+        "## Errors",
+        "",
+    ]
+    for found in results:
+        lines += [
+            f"{found.data}, split {found.split} "
+            f"(`e3dos evaluate --model {name} --data {found.data} --split {found.split}`):",
+            "",
+            f"    {format_errors(found.errors)}",
+            "",
+        ]
+    if not results:
+        lines += ["Not evaluated. Run `e3dos evaluate` on data that it has not seen.", ""]
+    lines += [
+        "## Limits",
+        "",
+        "Harmonic spectra of ordered crystals like the training data; no bands, no anharmonicity, "
+        "no LO-TO splitting beyond what the data hold. Predictions warn on unseen elements and "
+        "unusual geometries.",
+        "",
+    ]
+    return "\n".join(lines)
