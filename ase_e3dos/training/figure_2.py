@@ -69,7 +69,7 @@ def draw_error_by_sites(ax: Axes, parts: Mapping[str, Predictions]) -> None:
 
 def draw_parity(ax: Axes, parts: Mapping[str, Predictions]) -> None:
     """Panel (c): average frequency against the reference; inset: its relative error."""
-    inset = ax.inset_axes((0.58, 0.1, 0.38, 0.32))
+    inset = ax.inset_axes((0.58, 0.2, 0.38, 0.3))
     top = 0.0
     for name, found in parts.items():
         predicted, reference = found.mean_wavenumbers()
