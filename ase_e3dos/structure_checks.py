@@ -15,6 +15,9 @@ __all__ = ["MIN_DISTANCE", "checked_fractions", "checked_geometry", "checked_spe
 MIN_DISTANCE = 0.3
 """Sites closer than this (Å) are one atom entered twice: refused."""
 
+MAX_LENGTH = 1e4
+"""Longest component of a lattice vector (Å): neighbour searches fail far beyond it."""
+
 FRACTION_ROUNDING = 2e-3
 """Sums of fractions this close to one are one, written with few digits."""
 
@@ -50,6 +53,12 @@ def checked_geometry(
         raise CrystalError(
             f"{label}: the cell or the positions hold numbers that are not finite (nan or inf). "
             "Look where the structure comes from; a relaxation may have failed."
+        )
+    longest = float(np.abs(h).max())
+    if longest > MAX_LENGTH:
+        raise CrystalError(
+            f"{label}: the cell is {longest:.3g} Å long, more than {MAX_LENGTH:g} Å. Check its "
+            "unit, which is Å, and whether the file is damaged."
         )
     heights = _heights(h, label)
     f -= np.floor(f)

@@ -9,6 +9,7 @@ Pymatgen's JSON and phonopy's YAML files are recognised.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from os import PathLike, fspath
@@ -183,6 +184,9 @@ def _read_cif_labels(path: Path) -> Iterator[Any]:
 def _read_pymatgen_cif(path: Path) -> Iterator[Any]:
     from pymatgen.io.cif import CifParser
 
+    # pymatgen's patterns take minutes for a number of some thousand digits
+    if re.search(rb"\d{100}", path.read_bytes()):
+        raise ValueError("a number of more than 100 digits")
     # sums up to 1.002 are rounding, as in Crystal
     parser = CifParser(path, occupancy_tolerance=1.002)
     yield from parser.parse_structures(primitive=False, on_error="raise")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 
-from ase_e3dos.crystal import read_crystals
-from ase_e3dos.errors import E3DOSError, WeightsError
+from ase_e3dos.crystal import Crystal, read_crystals
+from ase_e3dos.errors import CrystalError, E3DOSError, WeightsError
 from ase_e3dos.network.weights import load_weights, read_header
 from ase_e3dos.predictor import Predictor
 
@@ -165,3 +167,37 @@ def test_a_symbolic_loop_is_an_unreadable_file(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     with pytest.raises(E3DOSError):
         list(read_crystals(loop))
+
+
+@pytest.mark.parametrize("length", [1e5, 1e6, 1e12, 1e100])
+def test_gigantic_cells_are_refused(length: float) -> None:
+    """Neighbour searches of compiled code may end the process there."""
+    with pytest.raises(CrystalError, match="Check its unit"):
+        Crystal(
+            [[length, 0, 0], [0, 3, 0], [0, 0, 3]],
+            [[0, 0, 0]],
+            species_site=[0],
+            species_number=[29],
+        )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        [[9999, 0, 0], [0, 3, 0], [0, 0, 3]],
+        [[9999, 0, 0], [0, 0.5, 0], [0, 0, 0.5]],
+        [[9999, 0, 0], [0, 9999, 0], [0, 0, 0.5]],
+        [[9999, 0, 0], [9000, 3, 0], [0, 0, 3]],
+        [[9999, 9999, 9999], [0, 3, 0], [0, 0, 3]],
+    ],
+)
+def test_the_largest_cells_are_survived(cell: Any) -> None:
+    """In a process of its own, so that a signal is seen as such."""
+    code = (
+        "from ase_e3dos.crystal import Crystal; from ase_e3dos.graph import build_graph\n"
+        f"crystal = Crystal({cell}, [[0, 0, 0]], species_site=[0], species_number=[29])\n"
+        "print(build_graph(crystal, 5.0).n_edges)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode in (0, 1), done.returncode  # an error of Python at worst
+    assert done.returncode == 0 or "Error" in done.stderr
