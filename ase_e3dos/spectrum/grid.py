@@ -136,6 +136,21 @@ class FrequencyGrid:
             widths = np.full(len(self) - 1, self.step)
         return left, right, (left + right) * (widths / (2 * constants().thz_to_cm))
 
+    @cached_property
+    def is_binned(self) -> bool:
+        """Whether the points are centres of bins, one edge at zero, as in the default model."""
+        return self.is_split and abs(self.wavenumbers[self.zero_knot] - self.step / 2) < 1e-9
+
+    def binned(self, density: Array, wavenumbers: ArrayLike) -> Array:
+        """Modes below each wavenumber, the weight of each bin spread evenly over it.
+
+        Parameters and result as for `cumulative`; the grid has to be one of bins.
+        """
+        modes = np.cumsum(density * self.trapezoid)
+        edges = bin_edges(self.wavenumbers)
+        x = np.asarray(wavenumbers, dtype=np.float64)
+        return np.interp(x, edges, np.concatenate([[0.0], modes]))
+
     def cumulative(self, density: Array, wavenumbers: ArrayLike) -> Array:
         """Modes below each wavenumber: the exact integral of the density of the class docstring.
 

@@ -187,7 +187,9 @@ class PhononSpectrum:
         """Density averaged over bins around other wavenumbers.
 
         The edges lie half-way between the wavenumbers. Weight outside is
-        dropped, not moved; `weight_outside` says how much it is.
+        dropped, not moved; `weight_outside` says how much it is. Where the
+        spectrum's own points are centres of bins no wider than those asked for,
+        each keeps its weight in its bin; else the density is linear between points.
 
         Parameters
         ----------
@@ -200,12 +202,18 @@ class PhononSpectrum:
             states/cm^-1.
         """
         edges = bin_edges(wavenumbers)
-        modes = np.diff(self._grid.cumulative(self._density, edges))
+        modes = np.diff(self._modes_below(edges))
         return np.asarray(np.maximum(modes, 0.0) / np.diff(edges))
+
+    def _modes_below(self, edges: Array) -> Array:
+        """Modes below each edge of bins (cm^-1)."""
+        grid = self._grid
+        whole_bins = grid.is_binned and float(np.diff(edges).min()) > 0.999 * grid.step
+        return (grid.binned if whole_bins else grid.cumulative)(self._density, edges)
 
     def weight_outside(self, wavenumbers: ArrayLike) -> float:
         """Share of the modes outside the bins around the wavenumbers (cm^-1)."""
-        ends = self._grid.cumulative(self._density, bin_edges(wavenumbers)[[0, -1]])
+        ends = self._modes_below(bin_edges(wavenumbers))[[0, -1]]
         return float(np.clip(1.0 - (ends[1] - ends[0]) / self.n_modes, 0.0, 1.0))
 
     def as_paper_label(self, wavenumbers: ArrayLike = PAPER_GRID) -> Array:
