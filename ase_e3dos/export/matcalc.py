@@ -84,7 +84,8 @@ class E3DOSPhononCalc(PropCalc):
         phonon = E3DOSPhonopy(structure, model=self.model, device=self.device)
         phonon.run_mesh()
         phonon.run_total_dos()
-        phonon.run_thermal_properties(**self.temperatures)
+        t_min, t_max, t_step = (self.temperatures[k] for k in ("t_min", "t_max", "t_step"))
+        phonon.run_thermal_properties(t_min=t_min, t_max=t_max, t_step=t_step)
         return result | {
             "phonon": phonon,
             "spectrum": phonon.spectrum,

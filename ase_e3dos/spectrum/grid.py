@@ -149,7 +149,7 @@ class FrequencyGrid:
         modes = np.cumsum(density * self.trapezoid)
         edges = bin_edges(self.wavenumbers)
         x = np.asarray(wavenumbers, dtype=np.float64)
-        return np.interp(x, edges, np.concatenate([[0.0], modes]))
+        return np.asarray(np.interp(x, edges, np.concatenate([[0.0], modes])))
 
     def cumulative(self, density: Array, wavenumbers: ArrayLike) -> Array:
         """Modes below each wavenumber: the exact integral of the density of the class docstring.

@@ -15,7 +15,8 @@ for spectrum in spectra:
     print(f"  imaginary modes     {100 * spectrum.imaginary_fraction:8.2f} %")
     for t in (50.0, 300.0):
         print(
-            f"  C_V({t:3.0f} K)          {per_formula.heat_capacity(t):8.2f} J/(K mol of formula units)"
+            f"  C_V({t:3.0f} K)          {per_formula.heat_capacity(t):8.2f} "
+            "J/(K mol of formula units)"
         )
         print(
             f"  S({t:3.0f} K)            {per_formula.entropy(t):8.2f} J/(K mol of formula units)"
