@@ -114,12 +114,31 @@ def build_graph(
 def _neighbors(
     crystal: Crystal, cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    if _too_flat(crystal.cell, cutoff):
+        from ase.neighborlist import primitive_neighbor_list
+
+        center, neighbor, vectors = primitive_neighbor_list(
+            "ijD", (True, True, True), crystal.cell, crystal.positions, cutoff
+        )
+        return center, neighbor, vectors
     from vesin import NeighborList
 
     center, neighbor, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
         points=crystal.positions, box=crystal.cell, periodic=True, quantities="ijD"
     )
     return center.astype(np.int64), neighbor.astype(np.int64), np.asarray(vectors)
+
+
+def _too_flat(cell: NDArray[np.float64], cutoff: float) -> bool:
+    """Whether vesin would divide the cell into boxes, none of them along one direction.
+
+    It takes about 100,000 boxes at most and keeps the ratio of their numbers; where this leaves
+    less than one, the process ends with a floating point exception (vesin 0.6).
+    """
+    heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    boxes = np.maximum(np.floor(heights / cutoff), 1.0)
+    shrink = np.cbrt(1e5 / boxes.prod())
+    return bool(shrink < 1 and boxes.min() * shrink < 1.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,8 +219,13 @@ def _structures_in(data: Any) -> Iterator[Any]:
 
 
 def _read_phonopy(path: Path) -> Iterator[Any]:
+    import yaml
+    from ase.io.formats import open_with_compression
     from phonopy.interface.phonopy_yaml import PhonopyYaml
 
+    # phonopy's own loader makes any Python object that a file names, and so can run code
+    with open_with_compression(str(path)) as stream:
+        yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     content = PhonopyYaml()
     content.read(str(path))
     cell = content.unitcell if content.unitcell is not None else content.primitive

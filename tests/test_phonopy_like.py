@@ -209,6 +209,8 @@ def test_signatures_are_those_of_phonopy():
     """Positional use carries over: our parameters begin with phonopy's, in its order."""
     if int(phonopy.__version__[0]) < 4:
         pytest.skip("phonopy 3 had other signatures")
+    if "is_projection" in inspect.signature(Phonopy.run_thermal_properties).parameters:
+        pytest.skip("this phonopy 4 has an argument that later ones dropped")
     for name, member in vars(E3DOSPhonopy).items():
         theirs = getattr(Phonopy, name, None)
         if name.startswith("_") or isinstance(member, property) or not callable(theirs):

@@ -101,8 +101,8 @@ def check_shapes(network: nn.Module, state: dict[str, Any]) -> None:
         if name not in state or state[name].shape != tensor.shape:
             given = tuple(state[name].shape) if name in state else "missing"
             raise WeightsError(
-                f"the weights file does not fit its own settings: {name} should have the shape "
-                f"{tuple(tensor.shape)} and is {given}. Copy or download it again."
+                f"the tensors of the weights file do not fit its settings: {name} should have the "
+                f"shape {tuple(tensor.shape)} and is {given}. Copy or download it again."
             )
 
 

@@ -222,7 +222,9 @@ def _header(file: Path, metadata: dict[str, str]) -> tuple[WeightsHeader, dict[s
             )
         fault = header_fault(content)
         if fault is not None:
-            raise WeightsError(f"{file}: {fault} in its header; the file is damaged.")
+            raise WeightsError(
+                f"{file}: the header has impossible sizes or types ({fault}); the file is damaged."
+            )
         known = {f.name for f in fields(WeightsHeader)}
         values = {k: v for k, v in content.items() if k in known}
         grid = GridHeader(**values.pop("grid"))
