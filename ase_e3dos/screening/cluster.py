@@ -67,7 +67,7 @@ class DaskPool:
     def n_workers(self) -> int:
         """Threads of all workers that are there now; one at least, so that work waits for them."""
         threads = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return max(sum(w["nthreads"] for w in threads), 1)
+        return max(sum(int(w["nthreads"]) for w in threads), 1)
 
     @staticmethod
     def _started(address: str, processes: int | None) -> Any:

@@ -22,7 +22,7 @@ _LONG = ("density",)
 
 
 @dataclass
-class ScreenMaker(Maker):  # type: ignore[misc]
+class ScreenMaker(Maker):
     """Make jobs that predict many structures at once.
 
     Parameters

@@ -129,7 +129,8 @@ class RowBuilder:
 
         grid = FrequencyGrid.of(self.wavenumbers)
         n_bad = len(self._bad)
-        n_sites = np.array([e.crystal.n_sites for e in self._good], dtype=float)  # type: ignore[union-attr]
+        crystals = [e.crystal for e in self._good if isinstance(e.crystal, Crystal)]
+        n_sites = np.array([c.n_sites for c in crystals], dtype=np.float64)
         shares = np.array(self._shares, dtype=np.float64).reshape(-1, len(grid))
         # In states/THz, per atom; the cell's density is n_sites times it.
         density = shares * (3.0 / np.maximum(shares @ grid.trapezoid, 1e-300))[:, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -188,7 +188,7 @@ class _Run:
 
     def _batches(
         self, entries: Iterator[Entry], device: str, processes: int | None, dask: str | None
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Generator[pa.RecordBatch, None, None]:
         from ase_e3dos.screening.evaluation import evaluate
         from ase_e3dos.screening.workers import ProcessPool, evaluate_on, local_devices
 

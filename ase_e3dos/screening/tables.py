@@ -70,7 +70,8 @@ def table_pairs(table: Any) -> Iterator[Pair]:
         return
     values = zip(names, *(table[c] for c in ARRAY_COLUMNS), strict=True)
     for name, numbers, cell, positions in values:
-        yield str(name), _crystal(*map(np.asarray, (numbers, cell, positions)), str(name))
+        arrays = np.asarray(numbers), np.asarray(cell), np.asarray(positions)
+        yield str(name), _crystal(*arrays, str(name))
 
 
 def is_table(value: Any) -> bool:

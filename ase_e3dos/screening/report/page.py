@@ -115,7 +115,7 @@ def _spectra(screened: ScreenedSet) -> dict[str, Any]:
         "step": step,
         "n": stop - first,
         "step_thz": step / constants().thz_to_cm,
-        "values": base64.b64encode(np.ascontiguousarray(levels[:, first:stop])).decode(),
+        "values": base64.b64encode(levels[:, first:stop].tobytes()).decode(),
     }
 
 

@@ -88,10 +88,9 @@ def histogram(screened: ScreenedSet) -> Figure:
     ax = figure.subplots()
     heat = screened.table["specific_heat"].to_numpy()
     edges = np.arange(0.0, heat.max(initial=HIGH) + 51, 50.0)
-    _, _, bars = ax.hist(heat, edges, color=ACCENT, rwidth=0.94)
-    for bar, start in zip(bars, edges, strict=False):
-        if start >= HIGH:
-            bar.set_facecolor(WARM)  # type: ignore[attr-defined]
+    counts, edges = np.histogram(heat, edges)
+    colors = [WARM if start >= HIGH else ACCENT for start in edges[:-1]]
+    ax.bar((edges[1:] + edges[:-1]) / 2, counts, 47.0, color=colors)
     ax.axvline(HIGH, color=WARM, lw=1, ls=":")
     share = f"{100 * screened.high_share:.1f} % above {HIGH:,.0f}"
     ax.text(HIGH, 0.32, f" {share}", color=WARM, transform=ax.get_xaxis_transform())

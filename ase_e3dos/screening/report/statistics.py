@@ -76,7 +76,7 @@ class ScreenedSet:
     @property
     def n_joined(self) -> int:
         """Points of the model's grid that make one point of the report's."""
-        return max(round(STEP / self.about["grid"]["step"]), 1)
+        return max(round(STEP / float(self.about["grid"]["step"])), 1)
 
     @property
     def wavenumbers(self) -> Array:
@@ -282,5 +282,7 @@ def _rows(column: pa.Array, n: int, n_joined: int) -> NDArray[np.float32]:
     values = np.array(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
     values = values.reshape(-1, n)
     values = np.pad(values, ((0, 0), (0, -n % n_joined)))
-    means: NDArray[np.float32] = values.reshape(len(values), -1, n_joined).mean(axis=2)
+    means: NDArray[np.float32] = values.reshape(
+        len(values), values.shape[1] // n_joined, n_joined
+    ).mean(axis=2)
     return means
