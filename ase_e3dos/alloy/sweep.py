@@ -151,7 +151,7 @@ def composition_sweep(
     >>> from ase.build import bulk
     >>> sweep = composition_sweep([bulk("Cu"), bulk("Au")], 5)
     >>> [row.formula for row in sweep.table()]
-    ['Cu', 'Cu0.75Au0.25', 'Cu0.5Au0.5', 'Cu0.25Au0.75', 'Au']
+    ['Cu', 'Cu0.75Au0.25', 'Cu0.5Au0.5', 'Au0.75Cu0.25', 'Au']
     """
     if not isinstance(end_members, SolidSolution):
         end_members = SolidSolution(end_members)

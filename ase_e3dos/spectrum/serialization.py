@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import E3DOSError, SpectrumError
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.uncertainty import Calibration
 
@@ -79,5 +79,10 @@ def spectrum_from_dict(data: Mapping[str, Any]) -> PhononSpectrum:
             calibration=Calibration.from_dict(calibration) if calibration else None,
             label_like=data["label_like"],
         )
-    except (KeyError, TypeError) as error:
-        raise SpectrumError(f"The stored spectrum is damaged: {error!r}.") from error
+    except E3DOSError:
+        raise
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise SpectrumError(
+            f"The stored spectrum is damaged ({error!r}). Write it again with "
+            "`PhononSpectrum.write`."
+        ) from error
