@@ -236,6 +236,9 @@ class E3DOSPredictor(Calculator):
                 "Give db=..., or write to atoms.info yourself."
             )
         units = "; ".join(f"{name}: {unit}" for name, unit in UNITS.items())
+        # What an earlier call stored goes, so that its error bars never stand beside new values.
+        for key in [k for k in atoms.info if str(k).startswith("e3dos_")]:
+            del atoms.info[key]
         atoms.info.update({**scalars, **arrays, "e3dos_units": units})
         return None
 

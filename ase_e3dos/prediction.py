@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from typing import Any
 
 from ase_e3dos.crystal import Crystal
@@ -72,11 +73,11 @@ def _listed(structures: Any) -> Iterable[Any]:
 
 
 def _name(structure: Any, index: int) -> str | None:
-    """Files and crystals have names; others are called by formula and place in the list."""
-    formula = getattr(structure, "get_chemical_formula", None)
-    if formula is None:
+    """Files and crystals have names; others are called by their place in the list."""
+    if isinstance(structure, (str, PathLike, Crystal)):
         return None
-    return f"structure {index} ({formula()})"
+    formula = getattr(structure, "get_chemical_formula", None)
+    return f"structure {index}" + (f" ({formula()})" if formula is not None else "")
 
 
 def _with_progress(crystals: list[Crystal], progress: bool) -> Any:

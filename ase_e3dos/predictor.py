@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
 EDGE_BUDGET = {"cpu": 8_000, "cuda": 400_000}
 
+#: Crystals and errors in one batch, however few edges they have.
+_LARGEST_BATCH = 4096
+
 
 class Predictor:
     """A loaded model with its encoder: turns crystals into spectra.
@@ -127,7 +130,7 @@ class Predictor:
         for crystal in crystals:
             item = self.graph(crystal) if isinstance(crystal, Crystal) else crystal
             size = item.n_edges if isinstance(item, CrystalGraph) else 0
-            if group and edges + size > budget:
+            if group and (edges + size > budget or len(group) >= _LARGEST_BATCH):
                 yield group
                 group, edges = [], 0
             group.append(item)

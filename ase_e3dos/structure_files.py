@@ -137,8 +137,30 @@ def _readers(path: Path) -> list[tuple[str, Reader]]:
     return [("ASE", _read_ase), ("pymatgen", _read_pymatgen)]
 
 
+def check_columns(path: Path) -> None:
+    """Refuse an extended XYZ file that announces columns without end, for which ASE makes room.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a column is said to have ten thousand numbers or more.
+    """
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path), "rb") as stream:
+        for line in stream:
+            if b"Properties=" in line and re.search(rb":\d{5,}", line):
+                raise UnreadableFileError(
+                    f"{path}: a column of its Properties has ten thousand numbers or more. Check "
+                    "whether the file is damaged."
+                )
+
+
 def _read_ase(path: Path) -> Iterator[Any]:
     from ase.io import iread
+
+    if {s.lower() for s in path.suffixes[-2:]} & {".xyz", ".extxyz"}:
+        check_columns(path)
 
     # an absolute path is never taken for a database address or an option
     yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)

@@ -163,6 +163,9 @@ def resampled_total_dos(
     dos.set_draw_area(freq_min, freq_max, freq_pitch)
     if sigma is not None:
         dos.run()
+        points = np.array(dos.frequency_points)
+        points[np.abs(points) < ZERO_SHIFT] = ZERO_SHIFT  # older pymatgen: NaN from a zero
+        dos._frequency_points = points
         return dos
     points, rows = _averaged(spectrum, dos.frequency_points, spectrum.density[None])
     dos._frequency_points, dos._dos = points, rows[0]
