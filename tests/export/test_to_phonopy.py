@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import phonopy
 import pytest
@@ -55,7 +57,8 @@ def test_against_phonopy_with_force_constants(finite_displacement, copper):
 def test_run_total_dos_is_phonopys(finite_displacement, copper):
     for options in ({"sigma": 0.2}, {"sigma": 0.2, "smearing_function": "Cauchy"}):
         limits = {"freq_min": -1, "freq_max": 10, "freq_pitch": 0.1, **options}
-        if int(phonopy.__version__[0]) < 4 and "smearing_function" in options:
+        known = inspect.signature(phonopy.Phonopy.run_total_dos).parameters
+        if not known.keys() >= options.keys():
             continue
         finite_displacement.run_total_dos(use_tetrahedron_method=False, **limits)
         theirs = finite_displacement.total_dos

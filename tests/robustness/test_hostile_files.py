@@ -146,6 +146,14 @@ def _metadata(path: Path) -> dict[str, str]:
         return dict(handle.metadata())
 
 
+def test_columns_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.extxyz"
+    write(path, bulk("NaCl", "rocksalt", a=5.64))
+    path.write_text(path.read_text().replace("species:S:1", "species:S:999999999"))
+    with pytest.raises(E3DOSError, match="Properties"):
+        list(read_crystals(path))
+
+
 def test_weights_cut_anywhere_are_refused(tmp_path: Path) -> None:
     from fuzz import tiny_weights
 
