@@ -107,7 +107,12 @@ class WeightsHeader:
         return self.other_settings.get(str(number), self.settings)
 
 
-def save_weights(path: str | Path, header: WeightsHeader, members: list[dict[str, Any]]) -> None:
+def save_weights(
+    path: str | Path,
+    header: WeightsHeader,
+    members: list[dict[str, Any]],
+    half: bool = False,
+) -> None:
     """Write an ensemble.
 
     Parameters
@@ -118,12 +123,16 @@ def save_weights(path: str | Path, header: WeightsHeader, members: list[dict[str
         Its `members` (and `distilled`) must fit the list.
     members
         State dicts, the distilled network last if there is one. Stored in float32.
+    half
+        Store matrices in float16: half the size, and values rounded by 2^-12 of themselves at
+        most. Networks compute in float32 all the same.
 
     Raises
     ------
     WeightsError
         The number of state dicts is not what the header says, or a value is not finite.
     """
+    import torch
     from safetensors.torch import save_file
 
     if len(members) != header.members + header.distilled:
@@ -134,7 +143,8 @@ def save_weights(path: str | Path, header: WeightsHeader, members: list[dict[str
     tensors = {}
     for number, state in enumerate(members):
         for name, value in state.items():
-            tensor = value.detach().cpu().float().contiguous().clone()
+            dtype = torch.float16 if half and value.dim() > 1 else torch.float32
+            tensor = value.detach().cpu().to(dtype).contiguous().clone()
             if not bool(tensor.isfinite().all()):
                 raise WeightsError(f"{path}: {name} of network {number} is not finite.")
             tensors[f"{number}.{name}"] = tensor
@@ -155,7 +165,7 @@ def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]
     Returns
     -------
     header, members
-        State dicts of torch tensors on the CPU.
+        State dicts of float32 torch tensors on the CPU.
 
     Raises
     ------
@@ -186,7 +196,7 @@ def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]
         number, _, key = name.partition(".")
         if not number.isdecimal() or int(number) >= len(members) or not key:
             raise WeightsError(f"{file}: unexpected tensor {name!r}.")
-        members[int(number)][key] = tensor
+        members[int(number)][key] = tensor.float()
     return header, members
 
 

@@ -65,6 +65,7 @@ def join_members(
     disagreement: float | None = None,
     distilled: str | Path | None = None,
     description: str = "",
+    half: bool = False,
 ) -> Path:
     """Join weights files of one kind of network into one file.
 
@@ -82,6 +83,8 @@ def join_members(
         Weights file of one network that stands for the ensemble's mean.
     description
         One line for the header; by default that of the first file and the number of members.
+    half
+        Store matrices in float16, as `ase_e3dos.network.weights.save_weights` does.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def join_members(
         calibration=first.calibration if calibration is None else calibration.to_dict(),
         description=description or f"{first.description}, {len(states)} members",
     )
-    save_weights(path, joined, states)
+    save_weights(path, joined, states, half)
     return Path(path)
 
 

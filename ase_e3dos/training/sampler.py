@@ -60,16 +60,24 @@ class GraphSet:
     def batch(
         self, index: Sequence[int], noise: float = 0.0, rng: np.random.Generator | None = None
     ) -> tuple[list[CrystalGraph], list[NDArray[np.float32]]]:
-        """Graphs and features of some entries, the sites displaced at random if asked."""
+        """Graphs and features of some entries, the sites displaced at random if asked.
+
+        Entries of one crystal (at several strains) get the same displacements, so that their
+        difference is the strain's alone.
+        """
         graphs = [self.graphs[i] for i in index]
         if noise and rng is not None:
-            graphs = [displaced(g, noise, rng) for g in graphs]
+            shifts: dict[str, NDArray[np.float64]] = {}
+            for k, i in enumerate(index):
+                name = self.labelled.ids[i]
+                if name not in shifts:
+                    shifts[name] = rng.normal(0.0, noise, (graphs[k].n_nodes, 3))
+                graphs[k] = displaced(graphs[k], shifts[name])
         return graphs, [self.features[i] for i in index]
 
 
-def displaced(graph: CrystalGraph, noise: float, rng: np.random.Generator) -> CrystalGraph:
-    """A copy whose sites are moved by normal random vectors of `noise` Å in each direction."""
-    shift = rng.normal(0.0, noise, (graph.n_nodes, 3))
+def displaced(graph: CrystalGraph, shift: NDArray[np.float64]) -> CrystalGraph:
+    """A copy whose sites are moved by the rows of `shift`, shape (n_nodes, 3), in Å."""
     vectors = graph.vectors + shift[graph.neighbor] - shift[graph.center]
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return CrystalGraph(graph.crystal, graph.center, graph.neighbor, vectors, lengths, graph.cutoff)

@@ -190,3 +190,20 @@ def test_saving_refuses_what_could_not_be_used(
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(E3DOSError, match="no such weights file"):
         load_weights(tmp_path / "nothing.safetensors")
+
+
+def test_half_precision_halves_the_file_and_keeps_the_function(
+    tmp_path: Path, header: WeightsHeader, networks: list[SiteNetwork], file: Path
+) -> None:
+    small = tmp_path / "half.safetensors"
+    states = [n.state_dict() for n in networks]
+    save_weights(small, header, states, half=True)
+    assert small.stat().st_size < 0.6 * file.stat().st_size
+    for state, back in zip(states, load_weights(small)[1], strict=True):
+        for name, value in state.items():
+            assert back[name].dtype == torch.float32
+            rounding = 0.0 if value.dim() < 2 else 2.0**-11
+            torch.testing.assert_close(back[name], value, rtol=rounding, atol=1e-7)
+    huge = {k: v * 1e6 for k, v in states[0].items()}
+    with pytest.raises(WeightsError, match="not finite"):
+        save_weights(small, header, [huge, states[1]], half=True)
