@@ -7,13 +7,15 @@ heavy before it runs, so that ``e3dos --help`` answers at once.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TextIO
 
 import typer
 
 from ase_e3dos import __version__
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import E3DOSError, E3DOSWarning
 
 #: Modules in the order in which their commands are listed.
 _MODULES = (
@@ -61,7 +63,8 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; errors of the package's own are printed without a traceback."""
+    """Run the command line; errors and warnings of the package's own are printed as one line."""
+    warnings.showwarning = _show_warning
     try:
         build_app()()
     except E3DOSError as error:
@@ -69,3 +72,21 @@ def main() -> None:
         sys.exit(USER_ERROR)
     except BrokenPipeError:
         sys.exit(0)
+
+
+_show_others = warnings.showwarning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of the package without the place in its source that raised it."""
+    if issubclass(category, E3DOSWarning):
+        typer.echo(f"warning: {message}", err=True)
+    else:
+        _show_others(message, category, filename, lineno, file, line)

@@ -32,13 +32,14 @@ def adp_command(
 
     from ase_e3dos.export.cif import write_cif
     from ase_e3dos.prediction import predict
-    from ase_e3dos.spectrum.displacements import B_OVER_U
+    from ase_e3dos.spectrum.displacements import B_OVER_U, has_interval
 
     (spectrum,) = predict([str(crystal)], model=model, device=device)
     temperatures = temperature or [300.0]
     values = spectrum.u_iso(temperatures)
     many = spectrum.members is not None and len(spectrum.members) > 1
     std = spectrum.u_iso_std(temperatures) if many else None
+    ends = spectrum.u_iso_interval(temperatures) if has_interval(spectrum) else None
     if cif is not None:
         write_cif(spectrum, cif, temperatures[0])
     symbols = [chemical_symbols[z] for z in spectrum.crystal.numbers]
@@ -52,16 +53,28 @@ def adp_command(
             "temperatures": temperatures,
             "u_iso": values.tolist(),
             "u_iso_std": None if std is None else std.tolist(),
+            "u_iso_interval_90": None if ends is None else [e.tolist() for e in ends],
             "b_iso": (B_OVER_U * values).tolist(),
+            "warnings": [str(w) for w in spectrum.warnings],
         }
         typer.echo(json.dumps(content, indent=1))
         return
     typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; Å^2")
-    typer.echo("site       T (K)    U_iso" + ("     ±std" if many else "") + "    B_iso")
+    if ends is not None:
+        bar = "      90 % interval"
+    else:
+        bar = "     ±std" if many else ""
+    typer.echo("site       T (K)    U_iso" + bar + "    B_iso")
     for i, symbol in enumerate(symbols):
         for k, t in enumerate(temperatures):
-            bar = "" if std is None else f"  {std[i, k]:.5f}"
+            text = ""
+            if ends is not None:
+                text = f"  {ends[0][i, k]:.5f}-{ends[1][i, k]:.5f}"
+            elif std is not None:
+                text = f"  {std[i, k]:.5f}"
             u = values[i, k]
-            typer.echo(f"{i:3d} {symbol:3s} {t:8g}  {u:.5f}{bar}  {B_OVER_U * u:7.4f}")
+            typer.echo(f"{i:3d} {symbol:3s} {t:8g}  {u:.5f}{text}  {B_OVER_U * u:7.4f}")
+    if many and ends is None:
+        typer.echo("±std: spread of the ensemble, not calibrated and too narrow")
     if cif is not None:
         typer.echo(f"{cif}: U_iso at {temperatures[0]:g} K")

@@ -10,16 +10,22 @@ from ase.cell import Cell
 from ase.data import chemical_symbols
 
 from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.displacements import has_interval
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+
+#: Probability within one standard uncertainty.
+_LEVEL = 0.68
 
 
 def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 300.0) -> None:
     """Write the crystal with U_iso of each site at a temperature.
 
     In the space group P1 with all sites; species of a mixed site share a position and a U_iso.
-    Standard uncertainties, in brackets, are the standard deviations over the ensemble.
+    Standard uncertainties, in brackets, are half the calibrated 68 % interval, or the standard
+    deviations over the ensemble where the model has no calibration of displacements; a comment
+    in the file says which.
 
     Parameters
     ----------
@@ -37,10 +43,16 @@ def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 3
     crystal = spectrum.crystal
     values = spectrum.u_iso(float(temperature))
     members = spectrum.members
-    std = None if members is None or len(members) < 2 else spectrum.u_iso_std(float(temperature))
+    std, kind = None, "none"
+    if has_interval(spectrum):
+        low, high = spectrum.u_iso_interval(float(temperature), _LEVEL)
+        std, kind = (high - low) / 2, f"half the calibrated {_LEVEL:.0%} interval"
+    elif members is not None and len(members) > 1:
+        std, kind = spectrum.u_iso_std(float(temperature)), "spread of the ensemble, too small"
     a, b, c, alpha, beta, gamma = Cell(crystal.cell).cellpar()
     lines = [
         f"# U_iso predicted by ase-e3dos, model {spectrum.model or 'unnamed'}, harmonic",
+        f"# standard uncertainties of U_iso: {kind}",
         f"data_{crystal.formula}",
         *(f"_cell_length_{n} {v:.6f}" for n, v in zip("abc", (a, b, c), strict=True)),
         f"_cell_angle_alpha {alpha:.6f}",
@@ -75,9 +87,9 @@ def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 3
 
 
 def _with_uncertainty(value: float, std: float | None) -> str:
-    """0.00632(21): the uncertainty in units of the last digit, two digits up to 19."""
+    """0.0271(19) or 0.027(6): the uncertainty in units of the last digit, 2 to 19."""
     if std is None or not np.isfinite(std) or std <= 0 or std >= value:
         return f"{value:.5f}"
-    digits = max(0, 1 - int(np.floor(np.log10(std / 1.95))))
+    digits = max(0, -int(np.floor(np.log10(std / 1.95))))
     digits = min(digits, 8)
     return f"{value:.{digits}f}({max(1, round(std * 10**digits))})"

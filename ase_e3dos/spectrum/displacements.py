@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: B_iso / U_iso.
 B_OVER_U = 8 * np.pi**2
+#: Name of the error model of ln U_iso in a model's calibration.
+QUANTITY = "u_iso"
 
 
 def u_iso(
@@ -111,6 +113,65 @@ def u_iso_std(spectrum: PhononSpectrum, temperature: ArrayLike) -> Any:
     shares = sites / np.maximum(sites.sum(axis=0), 1e-300)
     values = [_u_iso(spectrum.grid, shares * m * factor, masses, t, "debye") for m in members]
     return np.std(values, axis=0, ddof=1).reshape(len(sites), *np.shape(temperature))
+
+
+def u_iso_interval(spectrum: PhononSpectrum, temperature: ArrayLike, level: float = 0.9) -> Any:
+    """Calibrated interval of `u_iso`.
+
+    The error is one of ln U_iso: interval ends are U_iso times and over the same factor. Its size
+    comes from sites whose spectra are known and whose formulas the networks never saw
+    (`ase_e3dos.training.displacement_errors`); between calibrated temperatures it is interpolated,
+    beyond the last, where displacements are classical, it stays.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        With site densities, at least two members and a calibration of displacements.
+    temperature : array_like
+        K; any shape.
+    level : float
+        Share of sites like the calibration's whose reference lies inside.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n_sites, *temperature.shape)
+        Å^2.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, members or a calibration of displacements.
+    """
+    std = u_iso_std(spectrum, temperature)  # refuses what has no ensemble
+    if not has_interval(spectrum):
+        raise SpectrumError(
+            f"The error bars of the model {spectrum.model or 'unnamed'!r} are not calibrated for "
+            "displacements. `u_iso_std` gives the spread of its ensemble, which is too narrow; "
+            "`python docs/models/calibrate_displacements.py WEIGHTS` calibrates a model of yours."
+        )
+    assert spectrum.calibration is not None
+    spreads = spectrum.calibration.spreads[QUANTITY]
+    t = checked_temperatures(temperature)
+    value = u_iso(spectrum, temperature).reshape(len(std), len(t))
+    relative = std.reshape(value.shape) / value
+    known = np.array(sorted(spreads))
+    half = np.array([spreads[k].half_width(relative, level) for k in known])
+    factor = np.exp(
+        [[np.interp(x, known, half[:, i, k]) for k, x in enumerate(t)] for i in range(len(value))]
+    )
+    shape = (len(value), *np.shape(temperature))
+    return (value / factor).reshape(shape), (value * factor).reshape(shape)
+
+
+def has_interval(spectrum: PhononSpectrum) -> bool:
+    """Whether `u_iso_interval` has what it needs."""
+    return (
+        spectrum.site_density is not None
+        and spectrum.members is not None
+        and len(spectrum.members) > 1
+        and spectrum.calibration is not None
+        and bool(spectrum.calibration.spreads.get(QUANTITY))
+    )
 
 
 def mean_square_displacements(

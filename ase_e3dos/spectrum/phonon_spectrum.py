@@ -377,6 +377,12 @@ class PhononSpectrum:
 
         return u_iso_std(self, temperature)
 
+    def u_iso_interval(self, temperature: ArrayLike = 300.0, level: float = 0.9) -> Any:
+        """Calibrated interval (low, high) of `u_iso`: `ase_e3dos.spectrum.displacements`."""
+        from ase_e3dos.spectrum.displacements import u_iso_interval
+
+        return u_iso_interval(self, temperature, level)
+
     def b_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
         """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...)."""
         from ase_e3dos.spectrum.displacements import b_iso

@@ -6,6 +6,11 @@ from dataclasses import replace
 
 from ase_e3dos.training.band_edges import band_edge_errors
 from ase_e3dos.training.coverage import coverage
+from ase_e3dos.training.displacement_errors import (
+    REPORTED,
+    displacement_errors,
+    displacement_section,
+)
 from ase_e3dos.training.evaluation import Evaluation, Section
 from ase_e3dos.training.site_response import site_errors, strain_response
 from ase_e3dos.training.stability import stability_errors
@@ -16,7 +21,7 @@ def with_sections(evaluation: Evaluation) -> Evaluation:
     """The evaluation with the further sections that its data allow.
 
     Raw labels: thermal properties at 300 K, band edges, stability, interval coverage. 66-point
-    labels: stability. Site labels: sites and strain.
+    labels: stability. Site labels: sites, strain and displacements.
     """
     found = evaluation.predictions
     if found is None:
@@ -31,6 +36,10 @@ def with_sections(evaluation: Evaluation) -> Evaluation:
     if found.labelled.kind == "site":
         sections["sites"] = site_errors(found)
         sections["strain"] = strain_response(found).summary()
+        if all(s.site_density is not None and s.members is not None for s in found.spectra):
+            errors = displacement_errors(found, REPORTED)
+            for t in REPORTED:
+                sections[f"U_iso {t:g} K"] = displacement_section(errors, t)
     else:
         sections["stability"] = stability_errors(found)
     return replace(evaluation, sections={k: v for k, v in sections.items() if v})
