@@ -115,3 +115,7 @@ class PartialOccupationWarning(E3DOSWarning):
 
 class PluginWarning(E3DOSWarning):
     """A plug-in was skipped."""
+
+
+class ScreeningWarning(E3DOSWarning):
+    """A screening run waits for something from outside."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ase_e3dos.errors import MissingExtraError, ScreeningError
+from ase_e3dos.errors import MissingExtraError, ScreeningError, ScreeningWarning
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import Chunk, compute_chunk
 
@@ -50,6 +51,8 @@ class DaskPool:
                 "ase-e3dos[screening]`."
             ) from error
         self._device = device
+        self._address = address
+        self._said = self._gone = False
         self._cluster = self._started(address, processes)
         target: dict[str, Any] = {"address": self._cluster or address}
         if self._cluster is None and Path(address).is_file():
@@ -76,21 +79,9 @@ class DaskPool:
 
             return LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
         if address == "slurm":
-            try:
-                from dask_jobqueue import SLURMCluster
-            except ImportError as error:
-                raise MissingExtraError(
-                    "SLURM jobs need dask-jobqueue. Install it with `pip install ase-e3dos[slurm]`."
-                ) from error
-            try:
-                cluster = SLURMCluster()
-            except (TypeError, ValueError) as error:
-                raise ScreeningError(
-                    f"dask-jobqueue cannot describe the SLURM jobs ({error}). Give cores, memory, "
-                    "queue and walltime in ~/.config/dask/jobqueue.yaml."
-                ) from error
-            cluster.scale(jobs=processes or 1)
-            return cluster
+            from ase_e3dos.screening.slurm import slurm_cluster
+
+            return slurm_cluster(processes or 1)
         return None
 
     def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
@@ -130,6 +121,41 @@ class DaskPool:
 
     def recover(self) -> None:
         """Nothing to do: nannies and the queue start workers again."""
+
+    def check(self) -> None:
+        """Say that there is no worker; give up where none can come.
+
+        Raises
+        ------
+        ScreeningError
+            All SLURM jobs have ended, or the scheduler is gone.
+        """
+        if self._client.status not in ("running", "connecting"):
+            raise ScreeningError(
+                f"the Dask scheduler at {self._address} is gone. Start it and its workers again, "
+                "and run the same command: it goes on where it stopped."
+            )
+        if self._client.scheduler_info(n_workers=-1)["workers"]:
+            return
+        if self._address == "slurm":
+            from ase_e3dos.screening.slurm import jobs_are_gone
+
+            # A job at its time limit is gone for a moment before the next one is asked for.
+            before, self._gone = self._gone, jobs_are_gone(self._cluster)
+            if before and self._gone:
+                raise ScreeningError(
+                    "all SLURM jobs ended, and no worker is left. Their output (slurm-*.out, or in "
+                    "the log-directory of jobqueue.yaml) says why; the nodes must reach the "
+                    "scheduler here (interface). Run the same command again: it goes on where it "
+                    "stopped."
+                )
+        if not self._said:
+            self._said = True
+            warnings.warn(
+                f"no Dask worker is there ({self._address}); the run waits for one. Start some "
+                "with `dask worker`, or see whether the queue has started the jobs.",
+                ScreeningWarning, stacklevel=2,
+            )  # fmt: skip
 
     def close(self) -> None:
         """Leave the cluster; stop it if it was started here."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 1024
 #: A chunk that this many workers did not survive is divided.
 _ATTEMPTS = 2
+#: Seconds without any result after which the pool is asked whether there are workers.
+_WATCH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ class Pool(Protocol):
     def recover(self) -> None:
         """Make the pool usable again after a death."""
 
+    def check(self) -> None:
+        """Raise where nothing will ever come; called when nothing has come for a while."""
+
     def close(self) -> None:
         """Stop the workers that were started here."""
 
@@ -98,7 +103,10 @@ def evaluate_on(
             running[pool.submit(chunk, settings)] = chunk
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
+        finished = wait(running, _WATCH_SECONDS, FIRST_COMPLETED).done
+        if not finished:
+            pool.check()
+        for future in finished:
             chunk = running.pop(future, None)
             if chunk is None:
                 continue
@@ -221,6 +229,9 @@ class ProcessPool:
                 "fewer of them, and run the same command again: it goes on where it stopped."
             )
         self._executor = self._started()
+
+    def check(self) -> None:
+        """Nothing to do: the death of a process is told by its futures."""
 
     def close(self) -> None:
         """Stop the processes."""
