@@ -25,6 +25,10 @@ __all__ = ["iter_crystals", "read_crystal"]
 Reader = Callable[[Path], Iterator[Any]]
 
 
+class _OccupationError(CrystalError):
+    """The file itself is wrong: no other reader is asked."""
+
+
 def read_crystal(path: str | PathLike[str], name: str | None = None) -> Crystal:
     """Return the one crystal of a file; see `Crystal.from_any`.
 
@@ -92,6 +96,8 @@ def _opened(path: Path, label: str) -> Iterator[Any]:
                 complaints.append(f"{who}: no structure found")
                 continue
             first = Crystal.from_any(first, label)
+        except _OccupationError as error:
+            raise CrystalError(str(error)) from None
         except CrystalError as error:
             refused = refused or error
         except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
@@ -167,40 +173,68 @@ def _read_ase(path: Path) -> Iterator[Any]:
 
 
 def _read_ordered_cif(path: Path) -> Iterator[Any]:
-    images = list(_read_ase(path))
-    for atoms in images:
-        for content in atoms.info.pop("occupancy", {}).values():
-            if any(p != 1 for p in content.values()) or len(content) > 1:
-                return iter(())
+    images = []
+    for block in _cif_blocks(path):
+        if any(p != 1.0 for p in _occupations(block, path)):
+            return iter(())
+        images.append(block.get_atoms(fractional_occupancies=False))
     return iter(images)
+
+
+def _cif_blocks(path: Path) -> Iterator[Any]:
+    """Blocks of a CIF file that hold a structure, as ASE parses them."""
+    from ase.io.cif import parse_cif
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path), "rb") as stream:
+        blocks: Iterator[Any] = parse_cif(stream)
+        for block in blocks:
+            if block.has_structure():
+                yield block
+
+
+def _occupations(block: Any, path: Path) -> list[float]:
+    """Occupation of each label of a block; one where the file does not say.
+
+    Raises
+    ------
+    _OccupationError
+        If one is no number, or negative: readers drop such labels or fill them, in silence.
+    """
+    values = block.get("_atom_site_occupancy") or []
+    occupations = []
+    for label, value in zip(block.get("_atom_site_label") or values, values, strict=False):
+        try:
+            occupations.append(1.0 if value in (".", "?") else float(value))
+        except ValueError:
+            occupations.append(-1.0)
+        if not 0.0 <= occupations[-1] < float("inf"):
+            raise _OccupationError(
+                f"{path}: the occupation of the site {label} is {value!r}. Write a number from 0 "
+                "to 1, or leave it out for a site that is fully occupied."
+            )
+    return occupations
 
 
 def _read_cif_labels(path: Path) -> Iterator[Any]:
     """Each label by itself: for what both readers mix up, such as H and D on one site."""
-    from ase.io.cif import parse_cif
-    from ase.io.formats import open_with_compression
-
-    with open_with_compression(str(path)) as stream:
-        blocks: Iterator[Any] = parse_cif(stream)
-        for block in blocks:
-            if not block.has_structure():
-                continue
-            labels = block.get_unsymmetrized_structure()
-            occupancies = block.get("_atom_site_occupancy") or [1.0] * len(labels)
-            group = block.get_spacegroup(True)
-            scaled: list[Any] = []
-            sites = []
-            for atom, mass, position, occupancy in zip(
-                labels,
-                labels.get_masses(),
-                labels.get_scaled_positions(wrap=False),
-                occupancies,
-                strict=True,
-            ):
-                images, _ = group.equivalent_sites([position], onduplicates="keep", symprec=1e-3)
-                scaled.extend(images)
-                sites += [[(int(atom.number), float(occupancy), float(mass))]] * len(images)
-            yield crystal_from_sites(labels.cell.array, scaled, sites, str(path))
+    for block in _cif_blocks(path):
+        labels = block.get_unsymmetrized_structure()
+        occupations = _occupations(block, path) or [1.0] * len(labels)
+        group = block.get_spacegroup(True)
+        scaled: list[Any] = []
+        sites = []
+        for atom, mass, position, occupation in zip(
+            labels,
+            labels.get_masses(),
+            labels.get_scaled_positions(wrap=False),
+            occupations,
+            strict=True,
+        ):
+            images, _ = group.equivalent_sites([position], onduplicates="keep", symprec=1e-3)
+            scaled.extend(images)
+            sites += [[(int(atom.number), occupation, float(mass))]] * len(images)
+        yield crystal_from_sites(labels.cell.array, scaled, sites, str(path))
 
 
 def _read_pymatgen_cif(path: Path) -> Iterator[Any]:

@@ -56,7 +56,7 @@ Site = list[tuple[int, float, float]]
 
 
 def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
-    occupancy = {str(key): value for key, value in atoms.info["occupancy"].items()}
+    occupancy = _contents(atoms.info["occupancy"], label)
     kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
     masses = atoms.arrays.get("masses")
     sites = []
@@ -67,7 +67,7 @@ def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
                 "atoms were changed after reading, or 'spacegroup_kinds' is missing: set both "
                 "anew, or delete atoms.info['occupancy'] if every site is fully occupied."
             )
-        content = {str(s): float(p) for s, p in occupancy[str(kind)].items() if p != 0}
+        content = {s: p for s, p in occupancy[str(kind)].items() if p != 0}
         if symbol not in content and not (symbol == "H" and {"D", "T"} & content.keys()):
             if len(content) != 1 or min(content.values()) < 1:
                 raise CrystalError(
@@ -79,6 +79,20 @@ def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
         mass = None if masses is None else float(masses[i])
         sites.append(_site_with_mass([(z, p, m) for z, m, p in site], mass, i, label))
     return sites
+
+
+def _contents(occupancy: Any, label: str) -> dict[str, dict[str, float]]:
+    """Fractions by kind of site and symbol, or a CrystalError."""
+    try:
+        return {
+            str(kind): {str(symbol): float(p) for symbol, p in content.items()}
+            for kind, content in occupancy.items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CrystalError(
+            f"{label}: info['occupancy'] is not what ASE writes ({error}). Give a dict of dicts, "
+            "such as {'0': {'Si': 0.5, 'Ge': 0.5}}: the fraction of each element by kind of site."
+        ) from error
 
 
 def _site_with_mass(site: Site, mass: float | None, index: int, label: str) -> Site:
@@ -215,8 +229,7 @@ def _merged(cell: Any, scaled: Any, sites: list[Site]) -> tuple[Any, list[Site]]
         for k, j in enumerate(kept):
             difference = scaled[i] - scaled[j]
             distance = np.linalg.norm((difference - np.rint(difference)) @ cell)
-            total = sum(p for _, p, _ in (*site, *contents[k]))
-            if distance < _SAME_PLACE and total < 1 + 2e-3:
+            if distance < _SAME_PLACE:  # fractions that sum to more than one are refused later
                 contents[k] = contents[k] + site
                 break
         else:
