@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("train")(train_command)
+    app.command("curves")(curves_command)
     app.command("experiment")(experiment_command)
 
 
@@ -35,20 +36,28 @@ def train_command(
         Path | None,
         typer.Option("--output", "-o", help="Folder of the run; one that is there is continued."),
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            help="Parquet file of your own, instead of those of the configuration; may be "
+            "given several times, the model speaks for the first.",
+        ),
+    ] = None,
     members: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
     start_from: Annotated[
         str | None,
         typer.Option("--from", help="Fine-tune this model (a name or a weights file)."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the first member.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Length of the run.")] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set", help="Any field as KEY=VALUE, the value in YAML: --set learning_rate=0.001"
         ),
     ] = None,
-    device: Annotated[str, typer.Option()] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of PyTorch on the CPU.")] = None,
     export_plugin: Annotated[
         str | None,
@@ -60,7 +69,7 @@ def train_command(
 
     _set_threads(threads)
     if config == "cnn":
-        _train_control(data_dir, epochs)
+        _train_control(data_dir, epochs, output or Path("runs") / "cnn")
         return
     values: dict[str, Any] = _parsed(overrides or [])
     values |= {
@@ -68,7 +77,7 @@ def train_command(
         for key, value in {"start_from": start_from, "seed": seed, "epochs": epochs}.items()
         if value is not None
     }
-    run, folder = _configuration(config, values, output)
+    run, folder = _configuration(config, values, output, data)
     path = train_ensemble(run, members, data_dir, folder, device, typer.echo)
     size = path.stat().st_size / 1e6
     typer.echo(f"weights: {path} ({size:.1f} MB); use them with --model {path}")
@@ -78,40 +87,93 @@ def train_command(
 
 
 def experiment_command(
-    config: Annotated[str, typer.Argument(help="A preset or a YAML file.")],
+    configs: Annotated[
+        list[str],
+        typer.Argument(help="Presets or YAML files; several are compared in one figure."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.")],
-    data_dir: Annotated[Path | None, typer.Option("--data-dir")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Folder with the Parquet files; default E3DOS_DATA."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Parquet file to use instead of those of the configuration."),
+    ] = None,
     sizes: Annotated[
         str | None, typer.Option(help="Training set sizes: 100,300,1000. Error against size.")
     ] = None,
     hold_out: Annotated[
-        str | None, typer.Option(help="Elements to hold out: S,Se,Te. Fine-tuning on them.")
+        str | None,
+        typer.Option(help="Elements to hold out: S,Se,Te. Learning them from a few examples."),
     ] = None,
-    examples: Annotated[str, typer.Option(help="Crystals to fine-tune on.")] = "50,100,500",
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    device: Annotated[str, typer.Option()] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    examples: Annotated[
+        str, typer.Option(help="Crystals with the elements held out to learn from.")
+    ] = "50,100,500",
+    members: Annotated[
+        int, typer.Option(min=1, help="Networks in each ensemble of --hold-out.")
+    ] = 1,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any field of the configurations as KEY=VALUE."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of PyTorch on the CPU.")] = None,
 ) -> None:
-    """Validation error against training set size, or fine-tuning on a chemistry held out."""
+    """Validation error against training set size, or learning a chemistry that was held out.
+
+    Stop it at any time; the same command goes on where it was. Writes results.json and a figure.
+    """
     import json
 
-    from ase_e3dos.training.config import read_config
     from ase_e3dos.training.experiments import data_efficiency, held_out_chemistry
+    from ase_e3dos.training.figures import experiment_figure
 
     _set_threads(threads)
-    run = read_config(config, {} if epochs is None else {"epochs": epochs})
-    if sizes is not None:
-        rows = data_efficiency(run, _integers(sizes), data_dir, output, device, typer.echo)
-    elif hold_out is not None:
-        elements = [s.strip() for s in hold_out.split(",")]
-        rows = held_out_chemistry(
-            run, elements, _integers(examples), data_dir, output, device=device, report=typer.echo
-        )
-    else:
-        raise TrainingError("choose an experiment: --sizes 100,300,1000 or --hold-out S,Se,Te.")
-    file = output / "results.json"
-    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if (sizes is None) == (hold_out is None):
+        raise TrainingError("choose one experiment: --sizes 100,300,1000 or --hold-out S,Se,Te.")
+    series: dict[str, list[dict[str, float]]] = {}
+    for config in configs:
+        run = _with_data(config, _parsed(overrides or []), data)
+        name, where = Path(config).stem, output / Path(config).stem
+        if sizes is not None:
+            series[name] = data_efficiency(
+                run, _integers(sizes), data_dir, where, device, typer.echo
+            )
+        elif hold_out is not None:
+            elements = [s.strip() for s in hold_out.split(",")]
+            found = held_out_chemistry(
+                run, elements, _integers(examples), data_dir, where,
+                members=members, device=device, report=typer.echo,
+            )  # fmt: skip
+            series |= {f"{name}, {k}" if len(configs) > 1 else k: v for k, v in found.items()}
+        file = output / "results.json"
+        file.write_text(json.dumps(series, indent=1) + "\n", encoding="utf-8")
     typer.echo(f"results: {file}")
+    experiment_figure(series, output / "errors.png")
+    typer.echo(f"figure: {output / 'errors.png'}")
+
+
+def curves_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of runs, or folders that hold runs (members)."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Image to write; the ending is the format.")
+    ] = Path("learning-curves.png"),
+    against: Annotated[
+        str, typer.Option(help="Horizontal axis: epoch, or seconds of training.")
+    ] = "epoch",
+) -> None:
+    """Draw the learning curves of finished or running trainings in one figure."""
+    from ase_e3dos.training.figures import find_histories, learning_curves
+
+    if against not in ("epoch", "seconds"):
+        raise TrainingError(f"--against {against}: choose epoch or seconds.")
+    histories = find_histories(runs)
+    learning_curves(histories, output, against=against)
+    typer.echo(f"{output}: {', '.join(histories)}")
 
 
 def _integers(text: str) -> list[int]:
@@ -128,22 +190,20 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _train_control(data_dir: Path | None, epochs: int | None) -> None:
+def _train_control(data_dir: Path | None, epochs: int | None, folder: Path) -> None:
     from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
     from ase_e3dos.training.metrics import format_errors
 
     settings = CNNSettings() if epochs is None else CNNSettings(epochs=epochs)
-    _, errors = train_cnn(data_dir, settings, report=typer.echo)
+    _, errors = train_cnn(data_dir, settings, report=typer.echo, directory=folder)
     typer.echo(f"control network of table S3, best epoch: {format_errors(errors)}")
 
 
 def _draw_curves(folder: Path) -> None:
-    from ase_e3dos.training.figures import learning_curves, read_history
+    from ase_e3dos.training.figures import find_histories, learning_curves
 
-    runs = sorted(file.parent for file in folder.rglob("history.jsonl"))
-    if runs:
-        learning_curves({r.name: read_history(r) for r in runs}, folder / "learning-curves.png")
-        typer.echo(f"learning curves: {folder / 'learning-curves.png'}")
+    learning_curves(find_histories([folder]), folder / "learning-curves.png")
+    typer.echo(f"learning curves: {folder / 'learning-curves.png'}")
 
 
 def _export(
@@ -153,7 +213,7 @@ def _export(
     from ase_e3dos.training.plugin_export import export_plugin
     from ase_e3dos.training.run import data_directory
 
-    where = data_directory(data_dir)
+    where = data_directory(data_dir, run)
     results = [
         evaluate(path, where / part.path, part.split or "all", device)
         for part in run.validation[:1]
@@ -162,13 +222,24 @@ def _export(
     typer.echo(f"plug-in: {package}; pip install {package}, then --model {name}")
 
 
-def _configuration(config: str, values: dict[str, Any], output: Path | None) -> tuple[Any, Path]:
-    from ase_e3dos.training.config import TrainingConfig, read_config
+def _with_data(config: str, values: dict[str, Any], data: list[Path] | None) -> TrainingConfig:
+    """A preset or YAML file, with data files of the user's own where there are some."""
+    from ase_e3dos.training.config import own_data, read_config
+
+    return read_config(config, values | (own_data(data) if data else {}))
+
+
+def _configuration(
+    config: str, values: dict[str, Any], output: Path | None, data: list[Path] | None
+) -> tuple[Any, Path]:
+    from ase_e3dos.training.config import TrainingConfig
     from ase_e3dos.training.run import config_of_run
 
     given = Path(config)
     if not given.is_dir():
-        return read_config(config, values), output or Path("runs") / given.stem
+        return _with_data(config, values, data), output or Path("runs") / given.stem
+    if data:
+        raise TrainingError(f"{config} is a run, which keeps its data: leave --data out.")
     own = (given / "checkpoint.pt").is_file()
     run = config_of_run(given if own else given / "member-0")
     return TrainingConfig.model_validate(run.model_dump() | values), output or given

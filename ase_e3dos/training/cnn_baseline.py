@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
 from ase_e3dos.training.config import DataConfig
 from ase_e3dos.training.dataset import LabelledSet
+from ase_e3dos.training.fit import History
 from ase_e3dos.training.labels import PAPER_GRID
 from ase_e3dos.training.loss import paper_loss
-from ase_e3dos.training.metrics import spectrum_errors
+from ase_e3dos.training.metrics import format_errors, spectrum_errors
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 
@@ -37,10 +39,12 @@ def train_cnn(
     settings: CNNSettings | None = None,
     file: str = "dfpt_petretto.parquet",
     report: Report = quiet,
+    directory: str | Path | None = None,
 ) -> tuple[DensityCNN, dict[str, float]]:
     """Train the control on the paper's data and measure it on the validation materials.
 
-    Each crystal is shown with its own origin and with `translations` random ones.
+    Each crystal is shown with its own origin and with `translations` random ones. Validation is
+    at the crystals' own origins.
 
     Parameters
     ----------
@@ -52,11 +56,19 @@ def train_cnn(
         Parquet file with raw labels and the splits train and valid.
     report
         Gets a line of text after each epoch.
+    directory
+        Folder for `history.jsonl` (a row an epoch) and `results.json` (settings and the errors
+        of the best epoch); None writes nothing.
 
     Returns
     -------
     network, errors
         The network of the best epoch, and the measures of `spectrum_errors` on validation.
+
+    Raises
+    ------
+    TrainingError, DataError
+        The file is missing or holds no raw spectra.
     """
     settings = settings or CNNSettings()
     folder = data_directory(data_dir)
@@ -77,6 +89,10 @@ def train_cnn(
     steps = rng.integers(0, GRID, (settings.translations + 1, len(grids), 3))
     steps[0] = 0
     best: tuple[float, dict[str, Any], dict[str, float]] = (np.inf, {}, {})
+    history = History()
+    where = None if directory is None else Path(directory)
+    if where is not None:
+        where.mkdir(parents=True, exist_ok=True)
     for epoch in range(settings.epochs):
         network.train()
         order = rng.permutation(len(grids) * len(steps))
@@ -95,11 +111,18 @@ def train_cnn(
             optimizer.step()
             losses.append(float(loss.detach()))
         errors = evaluate_cnn(network, valid_grids / scale[0], valid)
-        report(f"epoch={epoch} loss={np.mean(losses):.4g} MSE={errors['MSE']:.4g}")
+        row = {"epoch": float(epoch), "loss": float(np.mean(losses))}
+        row |= {f"valid_{k}": v for k, v in errors.items() if k != "n"}
+        history.add(row, None if where is None else where / "history.jsonl")
+        report(format_errors(row))
         if errors["MSE"] < best[0]:
             state = {k: v.clone() for k, v in network.state_dict().items()}
             best = (errors["MSE"], state, errors)
     network.load_state_dict(best[1])
+    if where is not None:
+        results = {"settings": asdict(settings), "data": file, "errors": best[2]}
+        text = json.dumps(results, indent=1) + "\n"
+        (where / "results.json").write_text(text, encoding="utf-8")
     return network, best[2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,7 +56,7 @@ class TrainingConfig(BaseModel):
     network: Literal["paper", "site"]
     settings: dict[str, Any] = Field(default_factory=dict, description="sizes of the network")
     encoder: str = "mass_one_hot"
-    data: list[DataConfig]
+    data: list[DataConfig] = Field(min_length=1)
     validation: list[DataConfig] = Field(default_factory=list)
     grid: Literal["paper", "imaginary", "default"]
     epochs: int = Field(ge=1)
@@ -71,6 +72,11 @@ class TrainingConfig(BaseModel):
     patience: int | None = Field(None, description="early stopping, in epochs without a gain")
     loss: dict[str, float] = Field(default_factory=dict)
     positions_noise: float = Field(0.0, ge=0, description="random displacement in Å")
+    precision: Literal["float32", "mixed"] = Field(
+        "float32",
+        description="mixed: the network's forward and backward pass in bfloat16 where a CUDA "
+        "device runs it; losses, weights, optimiser and validation stay in float32",
+    )
     start_from: str | None = Field(None, description="weights file or model to start from")
     seed: int = 0
 
@@ -112,4 +118,34 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         lines = [
             f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors()
         ]
+        if any(e["loc"] == ("data",) for e in error.errors()):
+            lines.append("name your own files with --data FILE.parquet")
         raise TrainingError(f"{file}: " + "; ".join(lines)) from error
+
+
+def own_data(files: Sequence[str | Path], per_batch: int = 16) -> dict[str, Any]:
+    """The fields `data` and `validation` for files of one's own.
+
+    Parameters
+    ----------
+    files
+        Parquet files; the model speaks for the first. Their split "train" is for training, and
+        the split "valid" of those that have one for validation.
+    per_batch
+        Crystals of each file in a batch; fewer where a file has fewer.
+
+    Raises
+    ------
+    DataError
+        A file is missing or lacks its columns.
+    """
+    from ase_e3dos.training.labelled_file import split_counts
+
+    data, validation = [], []
+    for file in files:
+        path = str(Path(file).expanduser().resolve())
+        counts = split_counts(path)
+        data.append({"path": path, "per_batch": max(1, min(per_batch, counts.get("train", 1)))})
+        if counts.get("valid"):
+            validation.append({"path": path, "split": "valid"})
+    return {"data": data, "validation": validation}

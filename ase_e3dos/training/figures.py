@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ase_e3dos.training.figure_2 import figure_2
 from ase_e3dos.training.site_response import StrainResponse, strain_response
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -34,12 +35,45 @@ def read_history(directory: str | Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+def find_histories(folders: Sequence[str | Path]) -> dict[str, list[dict[str, float]]]:
+    """Histories of all runs in some folders, by the shortest names that tell them apart.
+
+    Raises
+    ------
+    DataError
+        A folder holds no history.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        files = sorted(folder.rglob("history.jsonl"))
+        if not files:
+            raise DataError(
+                f"{folder}: no history.jsonl in it; a run writes it after its first epoch."
+            )
+        found += [f.parent for f in files if f.parent not in found]
+    for depth in range(1, 1 + max(len(f.resolve().parts) for f in found)):
+        names = ["/".join(f.resolve().parts[-depth:]) for f in found]
+        if len(set(names)) == len(names):
+            break
+    return {name: read_history(f) for name, f in zip(names, found, strict=True)}
+
+
+#: What learning curves show of each validation set.
+_SHOWN = {
+    "R2": "R$^2$",
+    "MAE": "mean absolute error",
+    "WD": "Wasserstein distance (cm$^{-1}$)",
+    "Cv_atom": "C$_V$ error, J/(K mol) per atom",
+}
+
+
 def learning_curves(
     runs: Mapping[str, Sequence[Mapping[str, float]]],
     path: str | Path | None = None,
-    measures: Sequence[str] = ("loss", "valid_MSE", "valid_WD"),
+    measures: Sequence[str] = ("R2", "MAE", "WD"),
+    against: str = "epoch",
 ) -> Figure:
-    """Loss and validation errors by epoch.
+    """Training loss and the errors on every validation set, all runs in one figure.
 
     Parameters
     ----------
@@ -48,20 +82,113 @@ def learning_curves(
     path
         Image to write.
     measures
-        Columns of the histories, one panel each; those that no run has are left out.
+        Of each validation set, one column each; a row of panels for each set. "valid" is the
+        first set of the configuration, others go by their source.
+    against
+        "epoch", or "seconds" for the time spent in training.
     """
     from matplotlib.figure import Figure
 
-    shown = [m for m in measures if any(m in row for rows in runs.values() for row in rows)]
-    figure = Figure(figsize=(4.2 * len(shown), 3.6), layout="constrained")
-    axes = figure.subplots(1, len(shown), squeeze=False)[0]
-    for ax, measure in zip(axes, shown, strict=True):
-        for name, rows in runs.items():
-            known = [(row["epoch"], row[measure]) for row in rows if measure in row]
+    columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
+    ends = tuple(f"_{m}" for m in measures)
+    sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
+    panels = [[(s, m) for m in measures] for s in sets] or [[("", "loss")]]
+    if sets:
+        panels = [[("", "loss"), *panels[0]], *[[("", ""), *row] for row in panels[1:]]]
+    figure = Figure(
+        figsize=(3.6 * len(panels[0]) + 0.6, 3.0 * len(panels) + 0.4), layout="constrained"
+    )
+    axes = figure.subplots(len(panels), len(panels[0]), squeeze=False)
+    handles: dict[str, Any] = {}
+    for row_of_axes, row_of_panels in zip(axes, panels, strict=True):
+        for ax, (name, measure) in zip(row_of_axes, row_of_panels, strict=True):
+            column = f"{name}_{measure}" if name else measure
+            if not measure:
+                ax.set_axis_off()
+                continue
+            for number, (run, rows) in enumerate(runs.items()):
+                known = [(_time(rows, k, against), r[column]) for k, r in _rows(rows, column)]
+                if known:
+                    (handles[run],) = ax.plot(
+                        *np.transpose(known),
+                        ".-",
+                        color=f"C{number % 10}",
+                        linewidth=1.2,
+                        markersize=3,
+                    )
+            ax.set(xlabel="epoch" if against == "epoch" else "hours of training")
+            ax.set_ylabel(_SHOWN.get(measure, "training loss"))
+            title = "validation" if name == "valid" else f"validation, {name}"
+            ax.set_title(title if name else "training", loc="left", fontsize=9)
+            ax.grid(alpha=0.25)
+            if measure != "R2":
+                _plain_log(ax.yaxis)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False
+    )
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _plain_log(axis: Axis) -> None:
+    """A logarithmic y axis with plain numbers, also where it spans less than a decade."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = axis.get_data_interval()
+    axis.axes.set_yscale("log")
+    axis.set_major_formatter("{x:.3g}")
+    if 0 < high < 10 * low:
+        axis.set_minor_locator(MaxNLocator(4))
+        axis.set_minor_formatter("{x:.3g}")
+    axis.set_tick_params(which="both", labelsize=8)
+
+
+def _rows(
+    rows: Sequence[Mapping[str, float]], column: str
+) -> list[tuple[int, Mapping[str, float]]]:
+    return [(k, row) for k, row in enumerate(rows) if column in row]
+
+
+def _time(rows: Sequence[Mapping[str, float]], number: int, against: str) -> float:
+    if against == "epoch":
+        return rows[number]["epoch"] + 1
+    return sum(r.get("seconds", 0.0) for r in rows[: number + 1]) / 3600
+
+
+def experiment_figure(
+    series: Mapping[str, Sequence[Mapping[str, float]]], path: str | Path | None = None
+) -> Figure:
+    """Errors against the number of training crystals, one line a series.
+
+    Parameters
+    ----------
+    series
+        Rows with `n_train` and measures, by the name of the network or of the procedure. A row
+        of no training crystals (a model before it is fine-tuned) is drawn as a dashed level.
+    path
+        Image to write.
+    """
+    from matplotlib.figure import Figure
+
+    measures = ("MAE", "WD", "Cv_atom")
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(measures))
+    for ax, measure in zip(axes, measures, strict=True):
+        for number, (name, rows) in enumerate(series.items()):
+            known = [(r["n_train"], r[measure]) for r in rows if r["n_train"] > 0]
             if known:
-                ax.plot(*np.transpose(known), label=name)
-        ax.set(xlabel="epoch", ylabel=measure.replace("_", " "), yscale="log")
-    axes[0].legend(frameon=False, fontsize=8)
+                ax.plot(*np.transpose(known), "o-", color=f"C{number}", label=name)
+            for row in rows:
+                if not row["n_train"]:
+                    ax.axhline(row[measure], color=f"C{number}", linestyle="--", linewidth=1)
+        sizes = sorted({r["n_train"] for rows in series.values() for r in rows if r["n_train"]})
+        ax.set(xscale="log", xlabel="crystals trained on", ylabel=_SHOWN[measure])
+        ax.set_xticks(sizes, [f"{n:.0f}" for n in sizes])
+        ax.tick_params(axis="x", which="minor", bottom=False)
+        _plain_log(ax.yaxis)
+        ax.grid(alpha=0.25)
+    axes[0].legend(frameon=False)
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure

@@ -20,7 +20,7 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.labels import IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
+from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
 from ase_e3dos.training.metrics import format_errors, spectrum_errors
 from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches, join
@@ -209,7 +209,7 @@ class Trainer:
 
     def _loss(self, batch: MixedBatch, rng: np.random.Generator) -> Tensor:
         if isinstance(self.network, PaperNetwork):
-            predicted = self.network(batch.graph.to(self.device))
+            predicted = self._forward(batch.graph.to(self.device))
             number, index, _ = batch.parts[0]
             return paper_loss(predicted, self._target(self.training[number], index))
         source = batch.source.clone()
@@ -217,12 +217,20 @@ class Trainer:
         for number, _index, span in batch.parts:
             # Now and then strained pairs are asked of the main source: only the change with
             # strain is compared then, so that it learns the response of the source that has it.
-            if self.training[number].labelled.kind == "site" and rng.random() < 0.3:
-                source[span] = self.training[0].source
+            data, main = self.training[number], self.training[0].source
+            if data.labelled.kind == "site" and data.source != main and rng.random() < 0.3:
+                source[span] = main
                 transferred.add(number)
         return site_network_loss(
-            self.network, self.loss, batch, source, self.training, transferred, self.device
+            self._forward, self.loss, batch, source, self.training, transferred, self.device
         )
+
+    def _forward(self, *arguments: Any) -> Tensor:
+        """The network's output in float32, computed in bfloat16 if asked and on a CUDA device."""
+        mixed = self.config.precision == "mixed" and self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            output: Tensor = self.network(*arguments)
+        return output.float()
 
     def _target(self, data: GraphSet, index: list[int]) -> Tensor:
         labelled = data.labelled
@@ -245,8 +253,13 @@ class Trainer:
                 grid, reference = IMAGINARY_GRID, labelled.label_imaginary
             elif labelled.kind == "sampled":
                 grid = JARVIS_GRID
+            if labelled.kind == "site" and self.config.network == "site":
+                grid, reference = DEFAULT_GRID, np.array([b.mean(axis=0) for b in labelled.bins])
             if reference is None:
-                raise TrainingError(f"{labelled.source}: validation needs spectra of crystals.")
+                raise TrainingError(
+                    f"{labelled.source}: the paper's network is validated on raw spectra or "
+                    "66-point ones, and these are site spectra. Use network: site."
+                )
             errors = spectrum_errors(predicted, reference, labelled.n_sites, grid)
             name = "valid" if number == 0 else labelled.source
             row.update({f"{name}_{k}": v for k, v in errors.items() if k != "n"})
@@ -307,7 +320,7 @@ class Trainer:
 
 
 def site_network_loss(
-    network: SiteNetwork,
+    network: Callable[..., Tensor],
     loss: SiteLoss,
     batch: MixedBatch,
     source: Tensor,
@@ -373,7 +386,9 @@ def predict_labels(
             parts.append(network(graph))
             continue
         p = crystal_weights(network, batch, device)
-        if data.labelled.kind == "sampled":
+        if data.labelled.kind == "site":
+            parts.append(p)
+        elif data.labelled.kind == "sampled":
             parts.append(p @ loss.get_buffer("jarvis").T)
         else:
             soft = p[:, loss.get_buffer("grid") < -20].sum(1)

@@ -6,6 +6,7 @@ docs/reference/data-format.md describes the columns.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,3 +187,27 @@ def write_labelled(
     temporary = file.with_name(file.name + ".tmp")
     pq.write_table(table, temporary, compression="zstd")
     temporary.replace(file)
+
+
+def split_counts(path: str | Path) -> dict[str, int]:
+    """Entries of each split of a file, without reading its spectra.
+
+    Raises
+    ------
+    DataError
+        The file is missing or is no Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"{file}: no such file. Give the path of a Parquet file of spectra.")
+    try:
+        schema = pq.read_schema(file)
+        if "split" not in schema.names:
+            return {"train": pq.read_metadata(file).num_rows}
+        names = pq.read_table(file, columns=["split"])["split"].to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: not a readable Parquet file ({error}).") from error
+    return dict(Counter(str(name) for name in names))

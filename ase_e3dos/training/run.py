@@ -72,8 +72,16 @@ class TrainedNetwork:
         return Path(path)
 
 
-def data_directory(given: str | Path | None = None) -> Path:
+def data_directory(given: str | Path | None = None, config: TrainingConfig | None = None) -> Path:
     """Folder with the Parquet files: the one given, else that of E3DOS_DATA.
+
+    Parameters
+    ----------
+    given
+        The folder, if it is known.
+    config
+        A configuration whose paths are all absolute needs no folder: the working directory
+        stands for it.
 
     Raises
     ------
@@ -81,6 +89,9 @@ def data_directory(given: str | Path | None = None) -> Path:
         Neither is there.
     """
     folder = given or os.environ.get("E3DOS_DATA")
+    parts = [] if config is None else [*config.data, *config.validation]
+    if folder is None and parts and all(Path(p.path).is_absolute() for p in parts):
+        return Path.cwd()
     if folder is None:
         raise TrainingError(
             "where are the data? Give --data-dir, or set E3DOS_DATA to the folder with the "
@@ -172,7 +183,7 @@ def train(
     """
     from ase_e3dos.plugins import get_registry
 
-    folder = data_directory(data_dir)
+    folder = data_directory(data_dir, config)
     where = None if directory is None else Path(directory)
     encoder = get_registry().encoder(config.encoder)
     start = starting_point(config)
@@ -195,6 +206,8 @@ def train(
         (where / "config.yaml").write_text(written, encoding="utf-8")
     trained = trainer.run()
     header = make_header(config, trained, encoder, data.training, sources, GRIDS[config.grid])
+    if start is not None:
+        header = start.inherited(header)
     return TrainedNetwork(header, trained.state_dict(), trainer.history.rows)
 
 
@@ -210,7 +223,7 @@ def completed(
     """
     settings = dict(config.settings)
     if start is not None:
-        settings = {**start.header.settings, **settings}
+        settings = {**start.settings, **settings}
         start.check(config, settings)
     defaults = SiteSettings() if config.network == "site" else PaperSettings()
     if len(sources) > settings.get("sources", getattr(defaults, "sources", len(sources))):

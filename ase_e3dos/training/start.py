@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ase_e3dos.errors import TrainingError
@@ -18,13 +19,16 @@ class StartingPoint:
     ----------
     header
         Of the weights file.
+    settings
+        Sizes of the member.
     state
-        One member's tensors.
+        Its tensors.
     source
         Index of the source that the model speaks for; new sources begin as copies of it.
     """
 
     header: WeightsHeader
+    settings: dict[str, Any]
     state: dict[str, Any]
     source: int
 
@@ -49,7 +53,7 @@ class StartingPoint:
         free = {"dropout", "sources"}
         differing = [
             f"{k} ({settings[k]}, not {v})"
-            for k, v in self.header.settings.items()
+            for k, v in self.settings.items()
             if k not in free and settings.get(k, v) != v
         ]
         if differing:
@@ -57,6 +61,24 @@ class StartingPoint:
                 f"start_from={config.start_from!r} has other sizes: {', '.join(differing)}. "
                 "Leave them out of the settings."
             )
+
+    def inherited(self, header: WeightsHeader) -> WeightsHeader:
+        """The header of weights that began here: what the start has seen is known to them too.
+
+        Elements, range of densities and training data of both are joined; calibration is not,
+        for the errors are no longer those that it was fitted to.
+        """
+        elements = Counter(self.header.elements) + Counter(header.elements)
+        trust = dict(header.trust)
+        if "filling" in trust and "filling" in self.header.trust:
+            ranges = [trust["filling"], self.header.trust["filling"]]
+            trust["filling"] = [min(r[0] for r in ranges), max(r[1] for r in ranges)]
+        return replace(
+            header,
+            elements=dict(sorted(elements.items(), key=lambda item: int(item[0]))),
+            trust=trust,
+            trained_on={**self.header.trained_on, **header.trained_on},
+        )
 
     def state_for(self, network: Any, sources: list[str]) -> dict[str, Any]:
         """Tensors for a network with these sources; the rows of its embedding are rearranged."""
@@ -84,4 +106,5 @@ def starting_point(config: TrainingConfig) -> StartingPoint | None:
     spec = get_registry().resolve_model(config.start_from)
     header, states = load_weights(spec.weights_path())
     source = header.sources.index(spec.source) if spec.source else 0
-    return StartingPoint(header, states[config.seed % header.members], source)
+    number = config.seed % header.members
+    return StartingPoint(header, header.settings_of(number), states[number], source)

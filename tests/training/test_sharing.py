@@ -15,11 +15,14 @@ from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import TrainingError
+from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
+from ase_e3dos.network.weights import read_header
 from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
-from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.experiments import data_efficiency, held_out_chemistry
+from ase_e3dos.training.config import DataConfig, TrainingConfig
+from ase_e3dos.training.ensemble import train_ensemble
+from ase_e3dos.training.experiments import held_out_chemistry
+from ase_e3dos.training.figures import find_histories, learning_curves
 from ase_e3dos.training.plugin_export import export_plugin
 from ase_e3dos.training.run import train
 
@@ -133,17 +136,58 @@ def test_control_network_learns(data_dir):
 
 
 def test_data_efficiency(data_dir, tiny_paper, tmp_path):
-    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
-    rows = data_efficiency(config, [3, 6], data_dir, tmp_path)
-    assert [r["n_train"] for r in rows] == [3, 6]
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(tiny_paper | {"epochs": 1}))
+    command = [
+        "experiment", str(file), "--sizes", "3,600", "-o", str(tmp_path / "out"),
+        "--data-dir", str(data_dir), "--set", "weight_decay=0.0",
+    ]  # fmt: skip
+    result = CliRunner().invoke(build_app(), command)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["tiny"]
+    assert [r["n_train"] for r in rows] == [3, 9]  # the file has no more
     assert all(r["n"] == 3 for r in rows)
+    assert (tmp_path / "out" / "errors.png").stat().st_size > 1000
+    again = CliRunner().invoke(build_app(), command)
+    assert "resuming after epoch 0 of 1" in again.output
+    both = CliRunner().invoke(build_app(), [*command, "--hold-out", "O"])
+    assert isinstance(both.exception, TrainingError)
 
 
-def test_held_out_chemistry(data_dir, tiny_paper, tmp_path):
-    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+def test_held_out_chemistry(data_dir, tiny_site, tmp_path):
+    """The base never sees the elements and says so; a few examples end that."""
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1})
     config.validation[0] = config.validation[0].model_copy(update={"split": None})
-    rows = held_out_chemistry(config, ["O"], [1], data_dir, tmp_path, epochs=2)
-    assert [r["n_train"] for r in rows] == [0, 1]
-    assert rows[0]["n"] == 2  # MgO and CaO
-    header = json.loads((tmp_path / "base" / "history.jsonl").read_text().splitlines()[0])
-    assert "valid_MSE" in header
+    found = held_out_chemistry(config, ["O"], [1], data_dir, tmp_path, members=2, epochs=2)
+    base, tuned = found["fine-tuned"]
+    (alone,) = found["from scratch"]
+    assert [base["n_train"], tuned["n_train"], alone["n_train"]] == [0, 1, 1]
+    assert base["n"] == tuned["n"] == 2  # MgO and CaO
+    assert base["elsewhere_n"] == 10
+    assert base["unseen"] == 1
+    assert base["elsewhere_unseen"] == 0
+    assert base["spread"] > 0
+    assert tuned["elsewhere_unseen"] == 0  # what the start has seen is not forgotten
+    header = read_header(tmp_path / "tuned-1" / "weights.safetensors")
+    start = read_header(tmp_path / "base" / "weights.safetensors")
+    assert "8" not in start.elements
+    assert set(start.elements) < set(header.elements)
+    assert "8" in header.elements
+
+
+def test_learning_curves_of_two_runs(data_dir, tiny_site, tmp_path):
+    both = [{"path": f"{n}.parquet", "split": "valid"} for n in ("raw", "sampled")]
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 2})
+    config.validation[:] = [DataConfig(**p, leave_out_petretto_valid=False) for p in both]
+    train_ensemble(config, 2, data_dir, tmp_path / "run")
+    image = tmp_path / "curves.png"
+    result = CliRunner().invoke(build_app(), ["curves", str(tmp_path / "run"), "-o", str(image)])
+    assert result.exit_code == 0, result.output
+    assert "member-0, member-1" in result.output
+    figure = learning_curves(find_histories([tmp_path / "run"]))
+    shown = [ax for ax in figure.axes if ax.lines]
+    assert len(shown) == 7  # the loss, three measures of two validation sets
+    assert all(len(ax.lines) == 2 for ax in shown)
+    np.testing.assert_array_equal(shown[0].lines[0].get_xdata(), [1, 2])
+    with pytest.raises(DataError, match=r"no history\.jsonl"):
+        find_histories([data_dir])
