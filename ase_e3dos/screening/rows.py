@@ -14,7 +14,7 @@ from ase_e3dos.screening.schema import schema
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.spectrum.thermal import imaginary_fraction, thermal_property
-from ase_e3dos.spectrum.uncertainty import Calibration
+from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,13 +162,13 @@ class RowBuilder:
             "specific_heat": c_v * per_cell * (1000.0 / total_mass)[:, None],
             "entropy_per_cell": per_atom["entropy"] * per_cell,
             "free_energy_per_cell": per_atom["free_energy"] * per_cell,
-            "uncertainty": self._half_widths(grid),
+            "uncertainty": self._half_widths(grid, n_sites),
         }
         for name, values in thermal.items():
             columns[name] = self._thermal_column(values, n_bad)
         return columns
 
-    def _half_widths(self, grid: FrequencyGrid) -> Array | None:
+    def _half_widths(self, grid: FrequencyGrid, n_sites: Array) -> Array | None:
         """Of the interval of the heat capacity per atom, shape (n_good, n_temperatures)."""
         calibration = self.calibration
         if not self._members or calibration is None or "heat_capacity" not in calibration.spreads:
@@ -180,9 +180,12 @@ class RowBuilder:
         t = self.settings.temperatures
         values = thermal_property(grid, flat, "heat_capacity", t).reshape(n_good, n_members, -1)
         std = values.std(axis=1, ddof=1)
+        covariates = error_covariates(grid, members, n_sites)
         return np.column_stack(
             [
-                calibration.half_width("heat_capacity", std[:, k], level=LEVEL, temperature=t_k)
+                calibration.half_width(
+                    "heat_capacity", std[:, k], level=LEVEL, temperature=t_k, covariates=covariates
+                )
                 for k, t_k in enumerate(t)
             ]
         )

@@ -15,7 +15,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
-from ase_e3dos.spectrum.uncertainty import Calibration
+from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
 
 if TYPE_CHECKING:
     from ase_e3dos.crystal import Crystal
@@ -286,6 +286,13 @@ class PhononSpectrum:
             return self._members.std(axis=0, ddof=1)
         return float(np.std(self._values(quantity, self._members, temperature), ddof=1))
 
+    @property
+    def error_covariates(self) -> Array | None:
+        """What errors depend on besides the spread, shape (3,); None without an ensemble."""
+        if self._members is None or len(self._members) < 2:
+            return None
+        return error_covariates(self._grid, self._members, self._crystal.n_sites)
+
     def interval(self, quantity: str, level: float = 0.9, temperature: float = 300.0) -> Any:
         """Calibrated interval around the predicted value.
 
@@ -316,7 +323,11 @@ class PhononSpectrum:
             )
         atoms = 1.0 if quantity == "mean_wavenumber" else self.n_modes / 3
         width = atoms * self.calibration.half_width(
-            quantity, np.asarray(std) / atoms, level=level, temperature=temperature
+            quantity,
+            np.asarray(std) / atoms,
+            level=level,
+            temperature=temperature,
+            covariates=self.error_covariates,
         )
         if quantity == "density":
             return np.maximum(self._density - width, 0.0), self._density + width

@@ -1,11 +1,12 @@
 """Calibrated intervals from the spread of an ensemble, by split conformal prediction.
 
-The half width of an interval per atom is `factor(level) * sqrt(a^2 + (b s)^2)`,
-where s is the standard deviation of the ensemble's members. a and b are fitted
-on one half of held-out crystals; the factor of a level is the conformal quantile
-of |residual| / sqrt(a^2 + (b s)^2) on the other half, so that coverage holds for
-new crystals drawn as these were (Vovk et al. 2005; Lei et al., J. Am. Stat.
-Assoc. 113, 1094 (2018)), however wrong a and b are.
+The half width of an interval per atom is `factor(level) * scale`, with the scale
+sqrt(a^2 + (b s)^2) * prod_k x_k^c_k, where s is the standard deviation of the
+ensemble's members and the x_k are covariates that do not depend on the
+quantity (`error_covariates`). a, b and c are fitted on one half of held-out crystals; the
+factor of a level is the conformal quantile of |residual| / scale on the other
+half, so that coverage holds for new crystals drawn as these were (Vovk et al.
+2005; Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)), however wrong the scale is.
 """
 
 from __future__ import annotations
@@ -20,11 +21,49 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 
 #: Quantities that are calibrated per temperature; the others hold for all.
 THERMAL = ("heat_capacity", "entropy", "free_energy")
 LEVELS = (0.5, 0.6, 0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+
+
+#: What `error_covariates` gives, in this order.
+COVARIATES = ("relative spread of the spectrum", "imaginary weight", "sites")
+
+
+def error_covariates(grid: FrequencyGrid, members: ArrayLike, n_sites: ArrayLike) -> Array:
+    """What errors depend on besides the spread of a quantity over the members.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    members : array_like, shape (..., n_members, n)
+        Densities by the members, in any unit.
+    n_sites : array_like, shape (...)
+        Sites of each crystal.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        Each positive and of order one: the mean Wasserstein distance of the members from
+        their mean over the average frequency (in units of 2 %), the imaginary weight (in units
+        of 1 %, and 1 added), and the number of sites (in units of 5).
+    """
+    shares = np.asarray(members, dtype=np.float64) * grid.trapezoid
+    shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-300)
+    mean = shares.mean(axis=-2)
+    apart = np.abs(np.cumsum(shares - mean[..., None, :], axis=-1)).sum(axis=-1).mean(axis=-1)
+    average = np.maximum(mean @ grid.wavenumbers, 10.0)
+    imaginary = mean[..., grid.wavenumbers < 0].sum(axis=-1)
+    return np.stack(
+        [
+            np.maximum(apart * grid.step / average, 1e-3) / 0.02,
+            1.0 + imaginary / 0.01,
+            np.asarray(n_sites, dtype=np.float64) / 5.0,
+        ],
+        axis=-1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +74,8 @@ class Spread:
     ----------
     a, b : float
         Scale sqrt(a^2 + (b s)^2) of the residuals for an ensemble spread s.
+    exponents : tuple of float
+        Of each of the `error_covariates` in the scale; empty where none are used.
     levels, factors : tuple of float
         Half width over scale that covers each level of probability.
     n : int
@@ -46,9 +87,44 @@ class Spread:
     levels: tuple[float, ...]
     factors: tuple[float, ...]
     n: int
+    exponents: tuple[float, ...] = ()
 
-    def half_width(self, std: ArrayLike, level: float) -> Array:
-        """Half width of the interval for member spreads `std`, same shape."""
+    def scale(self, std: ArrayLike, covariates: ArrayLike | None = None) -> Array:
+        """Scale of the residuals for member spreads `std`, same shape.
+
+        Parameters
+        ----------
+        std : array_like
+            Standard deviation of the members, per atom.
+        covariates : array_like, shape (..., 3), optional
+            `error_covariates` of the same crystals.
+
+        Raises
+        ------
+        SpectrumError
+            If the model needs the covariates and they are not given.
+        """
+        scale = np.hypot(self.a, self.b * np.asarray(std, dtype=np.float64))
+        if not self.exponents:
+            return np.asarray(scale)
+        if covariates is None:
+            raise SpectrumError(
+                "These error bars depend on more than the spread of the quantity: give the "
+                "`error_covariates` of the prediction too, as `PhononSpectrum.interval` does."
+            )
+        logs = np.log(np.asarray(covariates, dtype=np.float64))
+        return np.asarray(scale * np.exp(logs @ np.array(self.exponents)))
+
+    def half_width(
+        self, std: ArrayLike, level: float, covariates: ArrayLike | None = None
+    ) -> Array:
+        """Half width of the interval; parameters and errors as for `scale`.
+
+        Raises
+        ------
+        SpectrumError
+            If the level was not calibrated.
+        """
         if not self.levels[0] <= level <= self.levels[-1]:
             raise SpectrumError(
                 f"Intervals are calibrated for levels from {self.levels[0]:g} to "
@@ -57,7 +133,7 @@ class Spread:
             )
         # between two calibrated levels the wider one holds
         factor = self.factors[int(np.searchsorted(self.levels, level - 1e-9))]
-        return np.asarray(factor * np.hypot(self.a, self.b * np.asarray(std, dtype=np.float64)))
+        return factor * self.scale(std, covariates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +153,13 @@ class Calibration:
     source: str = ""
 
     def half_width(
-        self, quantity: str, std: ArrayLike, *, level: float = 0.9, temperature: float = 300.0
+        self,
+        quantity: str,
+        std: ArrayLike,
+        *,
+        level: float = 0.9,
+        temperature: float = 300.0,
+        covariates: ArrayLike | None = None,
     ) -> Array:
         """Half width per atom.
 
@@ -95,6 +177,8 @@ class Calibration:
             Probability that the interval covers the reference value.
         temperature : float
             K; of no effect for mean_wavenumber and density.
+        covariates : array_like, shape (..., 3), optional
+            `error_covariates` of the predictions; models that were fitted with them need them.
 
         Returns
         -------
@@ -104,7 +188,7 @@ class Calibration:
         Raises
         ------
         SpectrumError
-            If the quantity or the level was not calibrated.
+            If the quantity or the level was not calibrated, or covariates are missing.
         """
         if quantity not in self.spreads:
             known = ", ".join(self.spreads) or "nothing"
@@ -114,7 +198,7 @@ class Calibration:
             )
         by_temperature = self.spreads[quantity]
         known_t = np.array(sorted(by_temperature))
-        widths = [by_temperature[t].half_width(std, level) for t in known_t]
+        widths = [by_temperature[t].half_width(std, level, covariates) for t in known_t]
         if len(widths) == 1 and known_t[0] == 0:
             return widths[0]
         t = float(temperature)
@@ -138,6 +222,7 @@ class Calibration:
                         "levels": list(s.levels),
                         "factors": list(s.factors),
                         "n": s.n,
+                        "exponents": list(s.exponents),
                     }
                     for t, s in by_temperature.items()
                 }
@@ -157,6 +242,7 @@ class Calibration:
                         tuple(map(float, s["levels"])),
                         tuple(map(float, s["factors"])),
                         int(s["n"]),
+                        tuple(map(float, s.get("exponents", ()))),
                     )
                     for t, s in by_temperature.items()
                 }
@@ -181,6 +267,7 @@ class Calibration:
 def fit_spread(
     residuals: ArrayLike,
     stds: ArrayLike,
+    covariates: ArrayLike | None = None,
     *,
     levels: Sequence[float] = LEVELS,
     seed: int = 0,
@@ -194,6 +281,8 @@ def fit_spread(
         together in one half.
     stds : array_like, same shape
         Standard deviation of the ensemble's members, per atom.
+    covariates : array_like, shape (n_crystals, 3), optional
+        `error_covariates` of the predictions; without them the scale depends on the spread alone.
     levels : sequence of float
         Levels of probability; those that so few crystals cannot support are left out.
     seed : int
@@ -209,33 +298,48 @@ def fit_spread(
         If there are fewer than 10 crystals or values are not finite.
     """
     r, s = np.asarray(residuals, dtype=np.float64), np.asarray(stds, dtype=np.float64)
-    if r.shape != s.shape or len(r) < 10 or not (np.isfinite(r).all() and np.isfinite(s).all()):
+    logs = (
+        np.zeros((len(r), 0)) if covariates is None else np.log(np.asarray(covariates, dtype=float))
+    )
+    finite = all(np.isfinite(values).all() for values in (r, s, logs))
+    if r.shape != s.shape or len(r) < 10 or len(logs) != len(r) or not finite:
         raise SpectrumError(
-            "A calibration needs finite residuals and member spreads of one shape, for at least "
-            f"10 crystals; got shapes {r.shape} and {s.shape}."
+            "A calibration needs finite residuals, member spreads and covariates of one length, "
+            f"for at least 10 crystals; got shapes {r.shape}, {s.shape} and {logs.shape}."
         )
     order = np.random.default_rng(seed).permutation(len(r))
     first, second = order[: len(r) // 2], order[len(r) // 2 :]
-    a, b = _scale(r[first].ravel(), s[first].ravel())
-    scores = np.sort((np.abs(r[second]) / np.hypot(a, b * s[second])).ravel())
+    a, b, exponents = _scale(np.abs(r[first]), s[first], logs[first])
+    fitted = Spread(a, b, (), (), len(second), exponents)
+    of_second = None if covariates is None else np.asarray(covariates, dtype=float)[second]
+    scores = np.sort((np.abs(r[second]) / fitted.scale(s[second], of_second)).ravel())
     n = len(scores)
     ranks = {level: int(np.ceil((n + 1) * level - 1e-9)) for level in levels}
     kept = tuple(level for level in sorted(levels) if ranks[level] <= n)
     factors = tuple(float(scores[ranks[level] - 1]) for level in kept)
-    return Spread(a, b, kept, factors, len(second))
+    return Spread(a, b, kept, factors, len(second), exponents)
 
 
-def _scale(r: Array, s: Array) -> tuple[float, float]:
-    """Most likely a and b of normal residuals with variance a^2 + (b s)^2, on a grid of ratios."""
-    spread = float(np.sqrt(np.mean(s**2)))
-    size = max(float(np.sqrt(np.mean(r**2))), 1e-12)
-    best = (np.inf, size, 0.0)
-    for share in np.linspace(0.0, 1.0, 41) if spread > 0 else [0.0]:
-        variance = (1 - share) + share * (s / spread) ** 2 if spread > 0 else np.ones_like(s)
-        variance = np.maximum(variance, 1e-6)
-        scale = max(float(np.mean(r**2 / variance)), 1e-300)
-        loss = float(np.log(scale) + np.mean(np.log(variance)))
-        if loss < best[0]:
-            b = float(np.sqrt(share * scale)) / spread if spread > 0 else 0.0
-            best = (loss, float(np.sqrt(max(1 - share, 1e-6) * scale)), b)
-    return max(best[1], 1e-12), best[2]
+#: Range of each exponent: only the number of sites may narrow an interval.
+_EXPONENT_BOUNDS = ((0.0, 1.5), (0.0, 1.5), (-0.75, 0.25))
+
+
+def _scale(r: Array, s: Array, logs: Array) -> tuple[float, float, tuple[float, ...]]:
+    """Most likely a, b and exponents if residuals follow Laplace's law, heavy tails being usual."""
+    from scipy.optimize import minimize
+
+    size, spread = max(float(r.mean()), 1e-12), float(np.sqrt(np.mean(s**2)))
+    if spread == 0:
+        return size, 0.0, (0.0,) * logs.shape[1]
+    shape = (len(r), *(1,) * (r.ndim - 1))
+
+    def loss(x: Array) -> float:
+        scale = np.hypot(np.exp(x[0]), np.exp(x[1]) * s / spread)
+        scale = scale * np.exp(logs @ x[2:]).reshape(shape)
+        return float(np.mean(np.log(scale) + r / size / scale) + 1e-3 * (x[2:] ** 2).sum())
+
+    n = logs.shape[1]
+    bounds = [(-6.0, 4.0), (-6.0, 4.0), *_EXPONENT_BOUNDS[:n]]
+    found = minimize(loss, [-0.7, -0.7] + [0.0] * n, method="L-BFGS-B", bounds=bounds).x
+    a, b = (float(v) for v in size * np.exp(found[:2]))
+    return a, b / spread, tuple(float(c) for c in found[2:])

@@ -114,7 +114,9 @@ def _fit(
         quantity_values(p, quantity, temperature) - quantity_values(y, quantity, temperature)
         for p, y in zip(predicted, reference, strict=True)
     ]
-    return fit_spread(residuals, [member_spread(p, quantity, temperature) for p in predicted])
+    spreads = [member_spread(p, quantity, temperature) for p in predicted]
+    covariates = np.array([p.error_covariates for p in predicted], dtype=float)
+    return fit_spread(residuals, spreads, covariates)
 
 
 def _fit_density(

@@ -75,6 +75,7 @@ def _coverage(
     assert calibration is not None
     at = temperature or 300.0
     spread = np.array([member_spread(s, quantity, at) for s in found.spectra])
+    covariates = np.array([s.error_covariates for s in found.spectra], dtype=float)
     error = np.abs(
         [
             quantity_values(p, quantity, at) - quantity_values(y, quantity, at)
@@ -84,7 +85,9 @@ def _coverage(
     # Few held-out crystals cannot support the highest levels.
     highest = min(s.levels[-1] for s in calibration.spreads[quantity].values())
     half = {
-        level: calibration.half_width(quantity, spread, level=level, temperature=at)
+        level: calibration.half_width(
+            quantity, spread, level=level, temperature=at, covariates=covariates
+        )
         for level in LEVELS
         if level <= highest
     }
