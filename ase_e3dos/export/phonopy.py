@@ -282,18 +282,22 @@ def _averaged(spectrum: PhononSpectrum, points: Array, densities: Array) -> tupl
 
 
 def _smeared(spectrum: PhononSpectrum, points: Array, sigma: float, function: str) -> Array:
-    """Site densities (n_sites, n) smeared by phonopy's functions, at points in THz."""
+    """Site densities (n_sites, n) smeared by phonopy's functions, at points in THz.
+
+    The modes are those of the total, each shared as the sites share the density there, so that
+    the sites add up to the smeared total.
+    """
     from phonopy.phonon import dos
 
     kernel = (dos.CauchyDistribution if function == "Cauchy" else dos.NormalDistribution)(sigma)
     assert spectrum.site_density is not None
-    levels = (np.arange(2000) + 0.5) / 2000
-    rows = []
-    for density in spectrum.site_density:
-        modes = quantile_modes(spectrum.grid, density, levels)
-        total = float(density @ spectrum.grid.trapezoid)
-        rows.append(kernel.calc(points[:, None] - modes).mean(axis=1) * total)
-    return np.array(rows)
+    mesh, grid = SpectrumMesh(spectrum), spectrum.grid
+    at = np.rint((mesh.frequencies * constants().thz_to_cm - grid.wavenumbers[0]) / grid.step)
+    shares = spectrum.site_density / np.maximum(spectrum.site_density.sum(axis=0), 1e-300)
+    shares = shares[:, np.clip(at.astype(np.int64), 0, len(grid) - 1)]
+    weights = shares * (mesh.weights / mesh.weights.sum())[:, None]
+    values = kernel.calc(points[:, None] - mesh.frequencies.ravel())
+    return np.asarray(weights.reshape(len(shares), -1) @ values.T)
 
 
 def _known(factory: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
-from ase_e3dos.spectrum.thermal import Acoustic, _acoustic_cut
+from ase_e3dos.spectrum.pieces import first_real, knots_of, last_acoustic, pieces_of
+from ase_e3dos.spectrum.thermal import ACOUSTIC_SHARE, Acoustic
 
 
 def quantile_modes(
@@ -30,23 +31,22 @@ def quantile_modes(
     ndarray, shape (n,)
         THz, in the order of the levels, imaginary modes negative, never exactly zero.
     """
-    left, right, masses = grid.pieces(density)
-    cumulative = np.concatenate([[0.0], np.cumsum(masses)])
+    pieces, knots, first = pieces_of(grid, density), knots_of(grid), first_real(grid)
+    cumulative = np.concatenate([[0.0], np.cumsum(pieces.masses)])
     wanted = np.asarray(levels, dtype=np.float64) * cumulative[-1]
-    k = np.clip(np.searchsorted(cumulative, wanted, side="right") - 1, 0, len(masses) - 1)
-    widths = np.diff(grid.knots)[k]
-    rest = (wanted - cumulative[k]) * (constants().thz_to_cm / widths)
-    slope = (right - left)[k]
-    # root of slope/2 t^2 + left t = rest in the form that is safe for slope -> 0
-    root = np.sqrt(np.maximum(left[k] ** 2 + 2 * slope * rest, 0.0))
-    t = np.clip(2 * rest / np.maximum(left[k] + root, 1e-300), 0.0, 1.0)
-    modes = grid.knots[k] + t * widths
+    k = np.clip(np.searchsorted(cumulative, wanted, side="right") - 1, 0, len(knots) - 2)
+    # left t + slope/2 t^2 = rest over the place t in the piece, in the form safe for slope -> 0
+    slope, rest = pieces.slopes[k], wanted - cumulative[k]
+    left = pieces.masses[k] - slope / 2
+    root = np.sqrt(np.maximum(left**2 + 2 * slope * rest, 0.0))
+    t = np.clip(2 * rest / np.maximum(left + root, 1e-300), 0.0, 1.0)
+    modes = knots[k] + t * np.diff(knots)[k]
     if acoustic:
-        cut = _acoustic_cut(grid, density[None])
-        end, held = grid.wavenumbers[cut.points[0]], cut.modes[0]
-        imaginary = cumulative[max(grid.zero_knot, 0)] if grid.knots[0] < 0 else 0.0
-        low = (wanted > imaginary) & (wanted < imaginary + held)
-        modes[low] = end * np.cbrt((wanted[low] - imaginary) / held)
+        real = pieces.masses[None, first:]
+        last, held = last_acoustic(real, ACOUSTIC_SHARE * real.sum(axis=1))
+        end, imaginary = knots[first + last[0] + 1], cumulative[first]
+        low = (wanted > imaginary) & (wanted < imaginary + held[0])
+        modes[low] = end * np.cbrt((wanted[low] - imaginary) / held[0])
     tiny = np.abs(modes) < 1e-6
     modes[tiny] = 1e-6
     return np.asarray(modes / constants().thz_to_cm)

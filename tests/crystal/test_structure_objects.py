@@ -96,6 +96,8 @@ def test_deuterium_is_heavy_hydrogen():
     structure = Structure(Lattice.cubic(4.1), ["Li", {"D": 0.5, "H": 0.5}], [[0] * 3, [0.5] * 3])
     if len(structure[1].species) == 1:
         pytest.skip("this pymatgen takes D and H on one site for one element")
+    if sum(structure[1].species.values()) > 1.5:
+        pytest.skip("this pymatgen counts D and H on one site twice each")
     crystal = Crystal.from_any(structure)
     assert crystal.species_number.tolist() == [3, 1, 1]
     np.testing.assert_allclose(crystal.species_mass, [6.94, 1.008, 2.014], rtol=1e-4)
