@@ -31,6 +31,8 @@ ROWS = 512
 _ROW_SECONDS = 5.0
 #: Batches that may wait for the network.
 _AHEAD = 3
+#: What errors of PyTorch other than its own class for it say when memory runs out.
+_MEMORY_SIGNS = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class PreparedBatch:
 
 
 class EdgeBudget:
-    """Edges in one batch; halved whenever memory does not suffice.
+    """Edges in one batch; less whenever memory does not suffice.
 
     Parameters
     ----------
@@ -57,9 +59,12 @@ class EdgeBudget:
     def __init__(self, predictor: Predictor, edges: int | None = None) -> None:
         self.edges = edges or EDGE_BUDGET[predictor.model.device.type]
 
-    def halve(self) -> None:
-        """Half of it from now on, one thousand at least."""
-        self.edges = max(self.edges // 2, 1000)
+    def lower(self, failed: int) -> None:
+        """Half of what did not fit from now on, one thousand edges at least.
+
+        A crystal that is larger than the budget was alone in its batch and lowers nothing.
+        """
+        self.edges = min(self.edges, max(failed // 2, 1000))
 
 
 def evaluate(
@@ -195,6 +200,7 @@ def _predict(
 ) -> None:
     """Add the rows of some graphs; in halves where the whole does not fit or fails."""
     failure: Exception
+    out_of_memory = False
     try:
         if isinstance(joined, E3DOSError):
             raise joined
@@ -202,17 +208,17 @@ def _predict(
         found = predictor.model.evaluate(batch, [e.id for e in entries], rows.settings.uncertainty)
     except Exception as error:  # noqa: BLE001 - a structure must not stop the others
         out_of_memory = _is_memory_error(error)
-        if out_of_memory:
-            budget.halve()
-            _free_memory(predictor)
-        elif not isinstance(error, E3DOSError):
-            _raise_if_device_is_lost(error)
-        failure = error if isinstance(error, E3DOSError) else _explained(error, graphs[0])
+        failure = _explained(error, graphs[0])
     else:
         for k, (entry, graph) in enumerate(zip(entries, graphs, strict=True)):
             members = None if found.members is None else found.members[:, k]
             _add(entry, graph, found.crystals[k], members, predictor, rows)
         return
+    if out_of_memory:
+        # Here, as the error's traceback holds all tensors of the network for as long as it lives.
+        batch = joined = None
+        budget.lower(sum(g.n_edges for g in graphs))
+        _free_memory(predictor)
     if len(graphs) == 1:
         rows.add_error(entries[0], failure)
         return
@@ -233,8 +239,8 @@ def _add(
     if crystal.has_isotopes:
         try:
             spectrum = predictor.spectra([crystal], rows.settings.uncertainty)[0]
-        except E3DOSError as error:
-            rows.add_error(entry, error)
+        except Exception as error:  # noqa: BLE001 - a structure must not stop the others
+            rows.add_error(entry, _explained(error, graph))
             return
         shares = (spectrum.density / spectrum.density.sum()).astype(np.float32)
         if spectrum.members is not None:
@@ -266,9 +272,7 @@ def _is_memory_error(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "allocate memory" in text or "not enough memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
 
 
 def _free_memory(predictor: Predictor) -> None:
@@ -278,18 +282,23 @@ def _free_memory(predictor: Predictor) -> None:
         torch.cuda.empty_cache()
 
 
-def _explained(error: Exception, graph: CrystalGraph) -> PredictionError:
+def _explained(error: Exception, graph: CrystalGraph) -> E3DOSError:
+    """What stands in the row of a crystal that failed alone.
+
+    Raises
+    ------
+    RuntimeError
+        The error itself, after a CUDA fault: nothing runs in this process any more.
+    """
+    if isinstance(error, E3DOSError):
+        return error
     name = graph.crystal.name
     if _is_memory_error(error):
         return PredictionError(
             f"{name}: memory does not suffice for its {graph.n_nodes} sites and {graph.n_edges} "
             "edges, even alone. Use its primitive cell, or a device with more memory."
         )
-    return PredictionError(f"{name}: the prediction failed ({type(error).__name__}: {error}).")
-
-
-def _raise_if_device_is_lost(error: Exception) -> None:
-    """After a CUDA fault nothing runs in this process any more: stop instead of failing all."""
     text = str(error)
     if "CUDA error" in text or "device-side assert" in text:
         raise error
+    return PredictionError(f"{name}: the prediction failed ({type(error).__name__}: {error}).")

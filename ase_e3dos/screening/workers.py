@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 from ase_e3dos.errors import PredictionError, ScreeningError
 from ase_e3dos.screening.entries import Entry
@@ -20,6 +21,9 @@ from ase_e3dos.screening.settings import ScreenSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from ase_e3dos.predictor import Predictor
+    from ase_e3dos.screening.evaluation import EdgeBudget
 
 #: Entries that a worker gets at once.
 CHUNK_SIZE = 1024
@@ -160,13 +164,19 @@ def _chunks(entries: Iterable[Entry], size: int) -> Iterator[Chunk]:
         yield Chunk(group)
 
 
+#: Of the predictors of this process: what did not fit once is not tried with each chunk.
+_budgets: WeakKeyDictionary[Predictor, EdgeBudget] = WeakKeyDictionary()
+
+
 def compute_chunk(
     entries: list[Entry], settings: ScreenSettings, device: str = "auto"
 ) -> list[pa.RecordBatch]:
     """Predict entries in this process; what a worker runs."""
-    from ase_e3dos.screening.evaluation import evaluate
+    from ase_e3dos.screening.evaluation import EdgeBudget, evaluate
 
-    return list(evaluate(entries, settings.predictor(device), settings))
+    predictor = settings.predictor(device)
+    budget = _budgets.setdefault(predictor, EdgeBudget(predictor))
+    return list(evaluate(entries, predictor, settings, budget))
 
 
 # Processes of this machine -------------------------------------------------------------------

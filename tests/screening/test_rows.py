@@ -1,16 +1,31 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
-from small_screen import crystals, make_weights, metadata_of, rows_by_id, table_of
+from small_screen import (
+    assert_same_rows,
+    crystals,
+    make_weights,
+    metadata_of,
+    rows_by_id,
+    table_of,
+)
 
 from ase_e3dos import screen
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.predictor import Predictor
+from ase_e3dos.screening.evaluation import EdgeBudget, evaluate
+from ase_e3dos.screening.inputs import iter_entries
+from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.screening.workers import compute_chunk
 
 
 def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
@@ -134,45 +149,100 @@ def test_every_column_has_a_unit_and_a_description(weights: Path, tmp_path: Path
     assert "3 n_sites" in metadata_of(tmp_path)["normalization"]
 
 
+def raising_when(predictor: Predictor, is_wrong: object, error: Exception) -> ExitStack:
+    """Make the first network raise for batches that the function picks out, until closed."""
+
+    def look(network: object, arguments: tuple[object, ...]) -> None:
+        if is_wrong(arguments[0]):
+            raise error
+
+    stack = ExitStack()
+    stack.callback(predictor.model.members[0].register_forward_pre_hook(look).remove)
+    return stack
+
+
 def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: Path, tmp_path: Path
 ) -> None:
-    from ase_e3dos.network.model import Model
-    from ase_e3dos.predictor import EDGE_BUDGET
-    from ase_e3dos.screening import evaluation
+    """What CUDA raises, raised in the network where memory would run out."""
+    import torch
 
-    whole = Model.evaluate
-    batches: list[int] = []
+    predictor = Predictor(weights, "cpu")
+    settings = ScreenSettings(model=str(weights))
+    pairs = [*crystals(30), ("large", bulk("NaCl", "rocksalt", a=5.6).repeat(3)), *crystals(30)]
+    tried: list[int] = []
 
-    def small_memory(self, batch, names, uncertainty=True):
-        batches.append(len(names))
-        if len(names) > 8 or "salt-3" in names:
-            raise MemoryError("CUDA out of memory. Tried to allocate a lot")
-        return whole(self, batch, names, uncertainty)
+    def too_much(graph) -> bool:
+        tried.append(len(graph.lengths))
+        return tried[-1] > 1200
 
-    budgets: list[int] = []
-    halve = evaluation.EdgeBudget.halve
-    monkeypatch.setattr(Model, "evaluate", small_memory)
-    monkeypatch.setattr(
-        evaluation.EdgeBudget, "halve", lambda self: (halve(self), budgets.append(self.edges))
-    )
-    summary = screen(crystals(60), tmp_path, model=weights, device="cpu")
-    assert budgets[0] == EDGE_BUDGET["cpu"] // 2
-    assert (summary.new, summary.failed) == (60, 1)
-    rows = rows_by_id(tmp_path)
-    assert "memory does not suffice" in rows["salt-3"]["error"]
-    assert max(batches) > 8
+    budget = EdgeBudget(predictor)
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with raising_when(predictor, too_much, error):
+        batches = list(evaluate(iter_entries(pairs), predictor, settings, budget))
+        rows = [row for batch in batches for row in batch.to_pylist()]
+        failed = [row for row in rows if row["error"]]
+        assert [row["id"] for row in failed] == ["large"]
+        assert "memory does not suffice for its 54 sites" in failed[0]["error"]
+        assert len(rows) == 61
+        # Lower once and for all, but not for the sake of a crystal that is too large alone.
+        assert 1000 <= budget.edges <= max(tried) // 2
+        tried.clear()
+        list(evaluate(iter_entries(crystals(60)), predictor, settings, budget))
+        assert max(tried) <= 1200
+    # The chunks of a worker process share the budget.
+    chunk = list(iter_entries(crystals(60)))
+    with raising_when(settings.predictor("cpu"), too_much, error):
+        compute_chunk(chunk, settings, "cpu")
+        assert max(tried) > 1200
+        tried.clear()
+        compute_chunk(chunk, settings, "cpu")
+        assert max(tried) <= 1200
 
 
-def test_a_lost_device_stops_the_run_but_keeps_what_is_done(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ase_e3dos.network.model import Model
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_that_really_runs_out(weights: Path, tmp_path: Path) -> None:
+    """The system refuses memory to the process: PyTorch's own error, at any place it may come."""
+    script = Path(__file__).with_name("little_memory.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(weights), str(tmp_path / "little"), "100"],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lowered = [int(line.split()[1]) for line in done.stdout.splitlines() if line[0].isdigit()]
+    assert lowered, "memory did not run out"
+    assert lowered == sorted(lowered, reverse=True)
+    rows = rows_by_id(tmp_path / "little")
+    assert "memory does not suffice for its 4096 sites" in rows.pop("large")["error"]
+    screen([*crystals(60), ("last", bulk("Si"))], tmp_path / "much", model=weights, device="cpu")
+    expected = rows_by_id(tmp_path / "much")
+    assert rows.keys() == expected.keys()
+    for name, row in rows.items():
+        assert row["error"] is None
+        assert row["specific_heat"] == pytest.approx(expected[name]["specific_heat"], rel=1e-4)
 
-    def lost(*_: object) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(Model, "evaluate", lost)
-    with pytest.raises(RuntimeError, match="CUDA error"):
+@pytest.mark.gpu
+def test_processes_with_a_gpu_give_the_rows_of_the_cpu(weights: Path, tmp_path: Path) -> None:
+    """Two processes, though of one device where there is no second one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    screen(crystals(60), tmp_path / "cpu", model=weights, device="cpu")
+    devices = "cuda:0,cuda:1" if torch.cuda.device_count() > 1 else "cuda:0,cuda:0"
+    screen(crystals(60), tmp_path / "gpu", model=weights, device=devices)
+    assert_same_rows(tmp_path / "gpu", tmp_path / "cpu")
+
+
+def test_a_lost_device_stops_the_run_but_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
+    """After a fault of the device no row of it is worth anything: not an error row for each."""
+    settings = ScreenSettings(model=str(weights))
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    with (
+        raising_when(settings.predictor("cpu"), lambda _: True, error),
+        pytest.raises(RuntimeError, match="CUDA error"),
+    ):
         screen(crystals(3), tmp_path, model=weights, device="cpu")
     assert list(tmp_path.glob("part-*")) == []
