@@ -60,10 +60,7 @@ def adp_command(
         typer.echo(json.dumps(content, indent=1))
         return
     typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; Å^2")
-    if ends is not None:
-        bar = "      90 % interval"
-    else:
-        bar = "     ±std" if many else ""
+    bar = "      90 % interval" if ends is not None else "     ±std" if many else ""
     typer.echo("site       T (K)    U_iso" + bar + "    B_iso")
     for i, symbol in enumerate(symbols):
         for k, t in enumerate(temperatures):

@@ -1,16 +1,18 @@
-"""Lattices with exact phonons, to check what follows from spectra: EMT metals and spring crystals.
+"""Lattices with exact phonons, to check what follows from spectra: EMT metals, SiC, springs.
 
-Forces come from ASE (its EMT potential) or from springs between neighbours; phonopy makes the
-phonons. `LatticeModel.with_masses` changes masses and keeps the force constants.
+Forces come from an ASE calculator (`calculated`) or from springs between neighbours; phonopy
+makes the phonons. `LatticeModel.with_masses` changes masses and keeps the force constants.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
@@ -107,7 +109,59 @@ def emt(name: str, repeat: int = 3) -> LatticeModel:
         half = [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0, 0]]
         atoms = Atoms(elements, cell=[3.8] * 3, scaled_positions=half)
     atoms.pbc = True
-    atoms.calc = EMT()
+    return calculated(atoms, EMT(), repeat)
+
+
+def silicon_carbide(repeat: int = 3) -> LatticeModel:
+    """Zincblende SiC with the potential of J. Tersoff, *Phys. Rev. B* 39, 5566 (1989), relaxed.
+
+    Needs ASE 3.25 or later.
+    """
+    from ase.calculators.tersoff import Tersoff, TersoffParameters
+
+    columns = "A", "B", "lambda", "mu", "beta", "n", "c", "d", "h", "R", "S"
+    silicon = 1830.8, 471.18, 2.4799, 1.7322, 1.1e-6, 0.78734, 1.0039e5, 16.217, -0.59825, 2.7, 3.0
+    carbon = 1393.6, 346.74, 3.4879, 2.2119, 1.5724e-7, 0.72751, 38049, 4.3484, -0.57058, 1.8, 2.1
+    own = {
+        "Si": dict(zip(columns, silicon, strict=True)),
+        "C": dict(zip(columns, carbon, strict=True)),
+    }
+
+    def parameters(i: str, j: str, k: str) -> TersoffParameters:
+        a, b, third = own[i], own[j], own[k]
+        inner, outer = (np.sqrt(a[name] * third[name]) for name in ("R", "S"))
+        return TersoffParameters(
+            m=3,
+            gamma=1,
+            lambda3=0,
+            **{name: a[name] for name in ("c", "d", "h", "n", "beta")},
+            lambda1=(a["lambda"] + b["lambda"]) / 2,
+            lambda2=(a["mu"] + b["mu"]) / 2,
+            A=np.sqrt(a["A"] * b["A"]),
+            B=np.sqrt(a["B"] * b["B"]) * (1.0 if i == j else 0.9776),
+            R=(inner + outer) / 2,
+            D=(outer - inner) / 2,
+        )
+
+    triples = itertools.product(own, repeat=3)
+    potential = Tersoff({triple: parameters(*triple) for triple in triples})
+    return calculated(bulk("SiC", "zincblende", a=4.32), potential, repeat)
+
+
+def calculated(atoms: Atoms, calculator: Calculator, repeat: int = 3) -> LatticeModel:
+    """A crystal relaxed and displaced with an ASE calculator.
+
+    Parameters
+    ----------
+    atoms
+        Primitive cell.
+    calculator
+        Gives forces and stresses.
+    repeat
+        Of the primitive cell in the supercell, along each axis.
+    """
+    atoms = atoms.copy()
+    atoms.calc = calculator
     BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=200)
     atoms.calc = None
     phonon = _phonon(atoms, np.eye(3, dtype=int) * repeat)
@@ -117,7 +171,7 @@ def emt(name: str, repeat: int = 3) -> LatticeModel:
         cell = Atoms(
             numbers=displaced.numbers, cell=displaced.cell, positions=displaced.positions, pbc=True
         )
-        cell.calc = EMT()
+        cell.calc = calculator
         forces.append(cell.get_forces())
     phonon.forces = forces
     phonon.produce_force_constants()

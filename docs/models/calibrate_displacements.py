@@ -4,7 +4,7 @@ References are the site spectra of the formulas that training on strained cells 
 They were computed with a universal potential, so the network is asked to speak for that source
 (`mlip`); the relative errors that are found are taken to hold for its other sources too.
 
-    python docs/models/calibrate_displacements.py ase_e3dos/models/default.safetensors --data-dir DATA
+    python docs/models/calibrate_displacements.py WEIGHTS.safetensors --data-dir DATA
 
 Prints the errors and the coverage; with --dry-run it writes nothing. Networks stay as they are.
 """

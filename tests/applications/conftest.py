@@ -41,6 +41,12 @@ def copper_gold(lattices):
 
 
 @pytest.fixture(scope="session")
+def silicon_carbide(lattices):
+    pytest.importorskip("ase.calculators.tersoff", reason="ASE before 3.25 has no Tersoff")
+    return lattices.silicon_carbide(3)
+
+
+@pytest.fixture(scope="session")
 def rock_salt() -> Crystal:
     return Crystal.from_any(bulk("NaCl", "rocksalt", a=5.64))
 

@@ -10,6 +10,8 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.export.cif import write_cif
 from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum.uncertainty import Calibration, Spread
+from ase_e3dos.training.displacement_errors import DisplacementErrors, displacement_section
 
 HBAR2 = si.hbar**2 / si.atomic_mass / 1e-20 / si.e  # eV amu Å^2
 EV_PER_CM = si.h * si.c * 100 / si.e
@@ -68,9 +70,13 @@ def fine(s):
 
 
 @pytest.fixture(scope="module")
-def binned(copper_gold, salt_model):
+def binned(copper_gold, salt_model, silicon_carbide):
     """Spectra of a fine mesh in the default model's bins of 10 cm^-1."""
-    return {"copper_gold": copper_gold.spectrum(24), "salt_model": salt_model.spectrum(24)}
+    return {
+        "copper_gold": copper_gold.spectrum(24),
+        "salt_model": salt_model.spectrum(24),
+        "silicon_carbide": silicon_carbide.spectrum(24),
+    }
 
 
 def converged(value_on_mesh):
@@ -78,7 +84,7 @@ def converged(value_on_mesh):
     return 2 * value_on_mesh(16) - value_on_mesh(8)
 
 
-@pytest.mark.parametrize("which", ["copper_gold", "salt_model"])
+@pytest.mark.parametrize("which", ["copper_gold", "salt_model", "silicon_carbide"])
 def test_mass_weighted_sum_rule_of_the_lattice(which, binned, request):
     """Sum of m_i <u_i^2> is the sum over all modes of hbar/2w coth, whatever the sites' shares."""
     model, s = request.getfixturevalue(which), binned[which]
@@ -88,7 +94,7 @@ def test_mass_weighted_sum_rule_of_the_lattice(which, binned, request):
         assert found == pytest.approx(exact, rel=0.02), t
 
 
-@pytest.mark.parametrize("which", ["copper_gold", "salt_model"])
+@pytest.mark.parametrize("which", ["copper_gold", "salt_model", "silicon_carbide"])
 def test_sites_against_phonopys_thermal_displacements(which, binned, request):
     phonon, t = request.getfixturevalue(which).phonon, [0.0, 100.0, 300.0, 900.0]
 
@@ -123,6 +129,51 @@ def test_error_bars_and_views(salt):
     assert salt.per_atom().u_iso_std(300.0) == pytest.approx(salt.u_iso_std(300.0))
 
 
+def test_intervals_follow_the_error_model(salt):
+    """ln U has the scale hypot(a, b std) at the calibrated temperatures, and between them."""
+    spreads = {t: Spread(0.1 + t / 1e4, 2.0, (0.5, 0.9), (0.5, 1.5), 99) for t in (0.0, 1000.0)}
+    calibrated = PhononSpectrum(
+        salt.wavenumbers,
+        site_density=salt.site_density,
+        members=salt.members,
+        crystal=salt.crystal,
+        calibration=Calibration({"u_iso": spreads}),
+    )
+    t = np.array([0.0, 1000.0, 5000.0])
+    low, high = calibrated.u_iso_interval(t)
+    u, std = salt.u_iso(t), salt.u_iso_std(t)
+    assert low.shape == (2, 3)
+    assert np.sqrt(low * high) == pytest.approx(u)
+    assert np.log(high / u) == pytest.approx(1.5 * np.hypot([0.1, 0.2, 0.2], 2.0 * std / u))
+    at_half = [np.log(v[0]) for v in calibrated.u_iso_interval(500.0)]
+    widths = np.log(high / u)[0]
+    assert sorted([widths[0], widths[1], (at_half[1] - at_half[0]) / 2])[1] == pytest.approx(
+        (at_half[1] - at_half[0]) / 2
+    )
+    assert (calibrated.u_iso_interval(300.0, 0.5)[1] < calibrated.u_iso_interval(300.0)[1]).all()
+    assert calibrated.per_atom().u_iso_interval(300.0)[0].shape == (2,)
+    with pytest.raises(SpectrumError, match="levels"):
+        calibrated.u_iso_interval(300.0, 0.99)
+    with pytest.raises(SpectrumError, match="not calibrated"):
+        salt.u_iso_interval(300.0)
+
+
+def test_intervals_cover_formulas_that_they_were_not_fitted_on():
+    """An ensemble that sees half of its error: 1.645 of its deviations hold far less than 90 %."""
+    rng = np.random.default_rng(3)
+    formulas = np.repeat([f"X{k}" for k in range(240)], rng.integers(1, 9, 240))
+    own = rng.normal(size=240)  # what the sites of a formula share
+    shared = np.array([own[int(f[1:])] for f in formulas])
+    std = rng.uniform(0.05, 0.2, (len(formulas), 1))
+    residuals = 2 * std * (0.7 * shared + 0.7 * rng.normal(size=len(formulas)))[:, None]
+    errors = DisplacementErrors((300.0,), residuals, std, formulas)
+    found = displacement_section(errors, 300.0)
+    assert found["spread90"] < 0.7
+    assert found["cover90"] == pytest.approx(0.90, abs=0.03)
+    assert found["cover50"] == pytest.approx(0.50, abs=0.05)
+    assert found["rank"] > 0.2
+
+
 def test_what_cannot_be_answered_is_refused(salt):
     total = PhononSpectrum(salt.wavenumbers, salt.density, crystal=salt.crystal)
     with pytest.raises(SpectrumError, match="site densities"):
@@ -154,4 +205,5 @@ def test_cif_is_read_by_others(salt, tmp_path):
         value, error = text.rstrip(")").split("(")
         assert float(value) == pytest.approx(u, rel=0.05)
         digits = len(value.split(".")[1])
+        assert 2 <= int(error) <= 19
         assert int(error) / 10**digits == pytest.approx(std, rel=0.3)
