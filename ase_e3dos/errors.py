@@ -105,6 +105,14 @@ class OutOfDistributionWarning(E3DOSWarning):
     """Geometry or ensemble disagreement far from the training data."""
 
 
+class MagnetismWarning(E3DOSWarning):
+    """Phonons that depend on magnetic order, of which the networks know nothing."""
+
+
+class LowTemperatureWarning(E3DOSWarning):
+    """A temperature at which the modes that matter lie within one bin of the grid."""
+
+
 class IsotopeWarning(E3DOSWarning):
     """Masses that are not the standard ones were taken into account by scaling."""
 

@@ -13,6 +13,7 @@ from ase_e3dos.errors import (
     E3DOSWarning,
     ImaginaryWeightWarning,
     IsotopeWarning,
+    MagnetismWarning,
     OutOfDistributionWarning,
     TruncatedWeightWarning,
     UnseenElementWarning,
@@ -28,6 +29,10 @@ IMAGINARY_LIMIT = 0.01
 EDGE_LIMIT = 0.005
 #: Relative disagreement of the members on the average frequency without a warning.
 DISAGREEMENT_LIMIT = 0.10
+#: Elements whose metals and alloys order magnetically, with phonons that depend on it.
+MAGNETIC = frozenset(chemical_symbols.index(s) for s in ("Cr", "Mn", "Fe", "Co", "Ni"))
+#: Elements whose compounds are seldom metals: H, B to F, Si to Cl, Ge to Br, Te, I, noble gases.
+NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 53, 54, 85, 86))
 
 
 def assess(
@@ -61,6 +66,7 @@ def assess(
         _disagreement(graph, header, members),
         _imaginary(graph, header, weights),
         _edge(graph, header, weights),
+        _magnetism(graph),
         _isotopes(graph),
     ]
     return tuple(w for w in found if w is not None)
@@ -163,6 +169,19 @@ def _edge(
         f"{graph.crystal.name}: {100 * share:.1f} % of the modes lie at the upper end of the "
         f"model's grid ({grid.wavenumbers[-1]:g} cm^-1), so the true spectrum may reach beyond it. "
         "Use a model with a wider grid (model='default')."
+    )
+
+
+def _magnetism(graph: CrystalGraph) -> E3DOSWarning | None:
+    present = set(graph.crystal.species_number.tolist())
+    magnetic = sorted(present & MAGNETIC)
+    if not magnetic or present & NONMETALS:
+        return None
+    names = ", ".join(chemical_symbols[z] for z in magnetic)
+    return MagnetismWarning(
+        f"{graph.crystal.name}: {names} in a metal, whose phonons may depend on magnetic order. "
+        "That is no input of the model: the spectrum is that of the state which the training "
+        "calculations happened to find. Check it with a calculation in the state that you mean."
     )
 
 

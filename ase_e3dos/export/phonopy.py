@@ -20,7 +20,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, bin_edges
 from ase_e3dos.spectrum.modes import quantile_modes
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
-from ase_e3dos.spectrum.thermal import Acoustic
+from ase_e3dos.spectrum.thermal import Acoustic, warn_of_low_temperatures
 
 #: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
 N_MODES = 12000
@@ -267,6 +267,7 @@ def thermal_properties(
         result.set_temperature_range(t_min=t_min, t_max=t_max, t_step=t_step)
     else:
         result.temperatures = np.asarray(temperatures, dtype=np.float64)
+    warn_of_low_temperatures(spectrum.grid, result.temperatures, spectrum.crystal.name, 3)
     result.run()
     return result
 

@@ -13,6 +13,7 @@ from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.thermal import thermal_property
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -141,7 +142,7 @@ def plot_summary(
             shown = spectrum if len(chosen) == 1 else spectrum.per_atom()
             plot_spectrum(shown, dos_ax, units=units, projection=projection, color=color)
             atom = spectrum.per_atom()
-            heat = atom.heat_capacity(temperatures)
+            heat = thermal_property(atom.grid, atom.density[None], "heat_capacity", temperatures)[0]
             heat_ax.plot(temperatures, heat, color=color, label=spectrum.crystal.formula)
             if spectrum.members is not None and spectrum.calibration is not None:
                 at = temperatures[::10]

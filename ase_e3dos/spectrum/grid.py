@@ -19,10 +19,10 @@ PUBLISHED_START = -2.414220753382029
 class FrequencyGrid:
     """A uniform, ascending grid of wavenumbers; negative ones are imaginary modes.
 
-    Between its points a density is linear; `ase_e3dos.spectrum.pieces` says where bins are
-    taken as bins instead. Where zero falls between two points, each of them keeps its half of the trapezoid on its own side of
-    zero, spread evenly, so that weight never crosses from real to imaginary
-    modes. Grids are compared and cached by value: `FrequencyGrid.of`.
+    Between its points a density is linear (`ase_e3dos.spectrum.pieces` says where bins are taken
+    as bins instead). Where zero falls between two points, each of them keeps its half of the
+    trapezoid on its own side of zero, spread evenly, so that weight never crosses from real to
+    imaginary modes. Grids are compared and cached by value: `FrequencyGrid.of`.
 
     Parameters
     ----------

@@ -476,6 +476,8 @@ class PhononSpectrum:
     def _thermal(
         self, quantity: Quantity, temperature: ArrayLike, imaginary: Imaginary, acoustic: Acoustic
     ) -> Any:
+        if quantity in ("heat_capacity", "entropy"):
+            thermal.warn_of_low_temperatures(self._grid, temperature, self._crystal.name, 3)
         values = thermal.thermal_property(
             self._grid,
             self._density[None],

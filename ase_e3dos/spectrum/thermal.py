@@ -21,6 +21,7 @@ tests/spectrum/test_thermal.py and docs/theory/low-frequencies.md.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
@@ -28,7 +29,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.errors import ImaginaryModesError, LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 from ase_e3dos.spectrum.pieces import (
@@ -48,6 +49,9 @@ QUANTITIES: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy", "
 
 #: Share of the real modes that the acoustic repair replaces at most.
 ACOUSTIC_SHARE = 0.004
+
+#: Thermal energy, in steps of the grid, below which its bins tell too little.
+RESOLVED_STEPS = 2 / 3
 
 #: Imaginary share up to which `imaginary="refuse"` lets a spectrum pass.
 IMAGINARY_TOLERANCE = 0.002
@@ -193,6 +197,47 @@ def thermal_property(
             value += below.masses @ k.mean[:first] + below.slopes @ k.tilt[:first]
         result[:, column] = value
     return result
+
+
+def lowest_temperature(grid: FrequencyGrid) -> float:
+    """Lowest temperature in K that a grid resolves: k_B T is two thirds of its step.
+
+    Below, most of what is excited lies in the first bins, and heat capacity and entropy are the
+    acoustic law's rather than the spectrum's.
+
+    Examples
+    --------
+    >>> round(lowest_temperature(FrequencyGrid.of([5.0, 15.0, 25.0])), 1)
+    9.6
+    """
+    return RESOLVED_STEPS * grid.step * constants().kelvin_per_cm
+
+
+def warn_of_low_temperatures(
+    grid: FrequencyGrid, temperatures: ArrayLike, name: str, stacklevel: int = 2
+) -> None:
+    """Issue a LowTemperatureWarning where a temperature (K) is above zero and not resolved.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    temperatures : array_like
+        K; at zero itself the limits are exact.
+    name : str
+        Of the crystal.
+    stacklevel : int
+        As of `warnings.warn`, from the caller.
+    """
+    t, lowest = np.asarray(temperatures, dtype=np.float64), lowest_temperature(grid)
+    if ((t > 0) & (t < lowest)).any():
+        warnings.warn(
+            f"{name}: heat capacity and entropy below {lowest:.3g} K follow from the acoustic law "
+            f"and the modes in the first bins of {grid.step:g} cm^-1, which are poorly known. Use "
+            "them for their order of magnitude; for more, take sound velocities or force "
+            "constants from a calculation (docs/theory/low-frequencies.md has the errors).",
+            LowTemperatureWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def checked_temperatures(temperatures: ArrayLike) -> Array:
