@@ -218,7 +218,8 @@ class Trainer:
             # Now and then strained pairs are asked of the main source: only the change with
             # strain is compared then, so that it learns the response of the source that has it.
             data, main = self.training[number], self.training[0].source
-            if data.labelled.kind == "site" and data.source != main and rng.random() < 0.3:
+            strained = data.labelled.kind == "site" and bool(data.labelled.strain.any())
+            if strained and data.source != main and rng.random() < 0.3:
                 source[span] = main
                 transferred.add(number)
         return site_network_loss(

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = ("first_spectrum", "calculator", "phonopy_workflow", "qha", "encoder")
+EXAMPLES = ("first_spectrum", "calculator", "phonopy_workflow", "qha", "encoder", "biaxial_strain")
 
 for name in sys.argv[1:] or EXAMPLES:
     done = subprocess.run(

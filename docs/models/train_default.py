@@ -6,12 +6,14 @@ Every part resumes, so the same command goes on after a stop. With ``--only memb
 ``--only calibration-1`` parts run on several cores at once; without it all are done and joined.
 
 Members are trained jointly on DFPT, JARVIS and strained site-resolved spectra (preset
-`default`); they differ in seed, in the size of the random displacements and in depth.
+`default`); they differ in seed and in sizes.
 
-The error model is fitted inside the training data. Compositions of all DFPT crystals are taken
-out of the other two sources, networks are pre-trained on what remains, then fine-tuned four
-times, each time without one fold of the DFPT training compositions; the fold is predicted by
-the ensemble of the fine-tuned networks, which never saw its compositions in any source.
+The error model is fitted inside the training data, by four-fold cross-validation by composition.
+Networks are pre-trained on the other two sources without any composition of the DFPT training
+set, then trained four times on all three sources without the compositions of one fold, which the
+ensemble of such networks then predicts.
+
+Last, a small network is distilled from the ensemble, for predictions without error bars.
 """
 
 from __future__ import annotations
@@ -24,43 +26,69 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.network.site import SiteNetwork
 from ase_e3dos.network.weights import save_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.predictor import Predictor
+from ase_e3dos.screening.tables import parquet_pairs
 from ase_e3dos.training.calibration import CalibratedModel, calibrate
-from ase_e3dos.training.config import TrainingConfig, read_config
+from ase_e3dos.training.config import DataConfig, TrainingConfig, read_config
 from ase_e3dos.training.dataset import LabelledSet, read_labelled
+from ase_e3dos.training.distillation import taught_set
 from ase_e3dos.training.ensemble import join_members
 from ase_e3dos.training.evaluation import predictions
 from ase_e3dos.training.fit import Trainer, make_network
 from ase_e3dos.training.labels import DEFAULT_GRID
 from ase_e3dos.training.run import train
 from ase_e3dos.training.sampler import GraphSet
-from ase_e3dos.training.selection import select
+from ase_e3dos.training.selection import select, without_compositions
 from ase_e3dos.training.weights_header import make_header
 
 SOURCES = ["dfpt", "jarvis", "mlip"]
 FOLDS = 4
 
-DEEP = {
+WIDE = {
     "n_layers": 3,
-    "scalars": 128,
-    "message_scalars": 40,
-    "message_vectors": 20,
-    "dropout": 0.12,
+    "scalars": 256,
+    "vectors": 96,
+    "message_scalars": 64,
+    "message_vectors": 32,
+    "hidden": 320,
+}
+TENSOR = {
+    "n_layers": 3,
+    "scalars": 192,
+    "vectors": 64,
+    "tensors": 24,
+    "message_tensors": 12,
+    "hidden": 256,
 }
 #: What each member changes in the preset.
 MEMBERS: list[dict[str, Any]] = [
-    {"seed": 5, "positions_noise": 0.02, "epochs": 30},
-    {"seed": 6},
-    {"seed": 7, "epochs": 28, "settings": DEEP},
-    {"seed": 8, "positions_noise": 0.05, "epochs": 36, "loss": {"strain": 0.25}},
+    {"seed": 11, "settings": WIDE, "positions_noise": 0.03},
+    {"seed": 12, "settings": TENSOR},
 ]
 
-#: The smaller networks of the calibration.
-PRETRAINING = {"epochs": 14, "steps_per_epoch": 300, "learning_rate": 2e-3}
-FINE_TUNING = {"epochs": 8, "steps_per_epoch": 150, "learning_rate": 1.2e-3}
-CALIBRATION_SEEDS = (1, 2, 3)
+#: The networks of the calibration, smaller and trained for less long than the members.
+FOLD_SETTINGS = {
+    "scalars": 160,
+    "vectors": 64,
+    "message_scalars": 48,
+    "message_vectors": 24,
+    "hidden": 192,
+    "dropout": 0.1,
+}
+PRETRAINING = {"steps_per_epoch": 500, "learning_rate": 2e-3}
+FINE_TUNING = {"steps_per_epoch": 500, "learning_rate": 1.5e-3}
+#: Seed -> epochs of pre-training and of fine-tuning.
+CALIBRATION_EPOCHS = {1: (12, 5), 2: (8, 4)}
+
+#: The network that stands for the ensemble where no error bars are wanted: it learns from the
+#: ensemble's spectra of unlabelled crystals (source -> number of crystals) and from the labels.
+TAUGHT = {"dfpt": 12_000, "jarvis": 5_000, "mlip": 3_000}
+LARGEST_TAUGHT = 20
+DISTILLATION = {"epochs": 20, "steps_per_epoch": 500, "learning_rate": 2e-3}
 
 
 def member_config(number: int) -> TrainingConfig:
@@ -85,65 +113,102 @@ def folds(labelled: LabelledSet) -> NDArray[np.int64]:
     return np.array([number[f] for f in labelled.formulas])
 
 
+def fit_network(
+    sets: list[GraphSet],
+    sizes: list[int],
+    schedule: dict[str, Any],
+    folder: Path,
+    seed: int,
+    start: dict[str, Any] | None = None,
+    noise: float = 0.03,
+) -> tuple[TrainingConfig, SiteNetwork]:
+    """Train a network of `FOLD_SETTINGS` on sets of graphs, `sizes` crystals of each a batch."""
+    config = TrainingConfig(
+        network="site",
+        grid="default",
+        settings=FOLD_SETTINGS,
+        data=[
+            DataConfig(path=s.labelled.source, per_batch=n)
+            for s, n in zip(sets, sizes, strict=True)
+        ],
+        weight_decay=0.02,
+        weight_average=0.999,
+        positions_noise=noise,
+        loss={"strain": 0.3},
+        seed=seed,
+        **schedule,
+    )
+    torch.manual_seed(seed)
+    network = make_network(config, get_registry().encoder("mass_one_hot"))
+    assert isinstance(network, SiteNetwork)
+    if start is not None:
+        network.load_state_dict(start)
+    trainer = Trainer(config, network, sets, [], folder, "cpu", print)
+    trainer.resume()
+    trained = trainer.run()
+    assert isinstance(trained, SiteNetwork)
+    return config, trained
+
+
+def graph_set(labelled: LabelledSet) -> GraphSet:
+    """Graphs of a labelled set, numbered by its source."""
+    encoder = get_registry().encoder("mass_one_hot")
+    return GraphSet.build(labelled, 5.0, False, encoder, SOURCES.index(labelled.source))
+
+
+def training_sets(data_dir: Path) -> list[LabelledSet]:
+    """What the preset `default` trains on: DFPT, JARVIS, strained site spectra."""
+    parts = read_config("default").data
+    return [select(read_labelled(data_dir / part.path), part) for part in parts]
+
+
 def calibration_weights(seed: int, data_dir: Path, output: Path) -> list[Path]:
     """Weights of the networks of one seed, one file for each fold left out."""
-    preset = read_config("default")
-    encoder = get_registry().encoder("mass_one_hot")
-    whole = {s: read_labelled(data_dir / d.path) for s, d in zip(SOURCES, preset.data, strict=True)}
-    known = set(whole["dfpt"].formulas)
-    parts = {s: select(whole[s], d) for s, d in zip(SOURCES, preset.data, strict=True)}
-    for source in ("jarvis", "mlip"):
-        new = np.array([f not in known for f in parts[source].formulas])
-        parts[source] = parts[source].subset(new)
-    graphs = {
-        s: GraphSet.build(parts[s], 5.0, False, encoder, SOURCES.index(s))
-        for s in ("jarvis", "mlip")
-    }
-
-    def fit(
-        sets: list[GraphSet],
-        sizes: list[int],
-        changes: dict[str, Any],
-        number: int,
-        folder: Path,
-        start: dict[str, Any] | None,
-    ) -> Any:
-        data = [{"path": "x", "per_batch": n} for n in sizes]
-        config = TrainingConfig(
-            network="site",
-            grid="default",
-            settings={"dropout": 0.1},
-            data=data,
-            weight_decay=0.02,
-            weight_average=0.999,
-            positions_noise=0.03,
-            seed=number,
-            **changes,
-        )
-        torch.manual_seed(number)
-        network = make_network(config, encoder)
-        if start is not None:
-            network.load_state_dict(start)
-        trainer = Trainer(config, network, sets, [], folder, "cpu", print)
-        trainer.resume()
-        return config, trainer.run()
-
-    _, pretrained = fit(
-        list(graphs.values()), [24, 5], PRETRAINING, seed, output / f"pretrained-{seed}", None
+    before, after = CALIBRATION_EPOCHS[seed]
+    pretraining, fine_tuning = {**PRETRAINING, "epochs": before}, {**FINE_TUNING, "epochs": after}
+    dfpt, *others = training_sets(data_dir)
+    strangers = [graph_set(without_compositions(s, dfpt)) for s in others]
+    _, pretrained = fit_network(
+        strangers, [36, 6], pretraining, output / f"pretrained-{seed}", seed
     )
     start = {k: v.clone() for k, v in pretrained.state_dict().items()}
-    fold_of = folds(parts["dfpt"])
+    fold_of = folds(dfpt)
     files = []
     for fold in range(FOLDS):
-        inside = GraphSet.build(parts["dfpt"].subset(fold_of != fold), 5.0, False, encoder, 0)
+        held_out = dfpt.subset(fold_of == fold)
+        sets = [graph_set(dfpt.subset(fold_of != fold))]
+        sets += [graph_set(without_compositions(s, held_out)) for s in others]
         folder = output / f"fold-{seed}-{fold}"
-        sets = [inside, graphs["jarvis"], graphs["mlip"]]
-        config, network = fit(sets, [10, 12, 4], FINE_TUNING, 100 * seed + fold, folder, start)
+        config, network = fit_network(
+            sets, [12, 16, 4], fine_tuning, folder, 100 * seed + fold, start
+        )
+        encoder = get_registry().encoder("mass_one_hot")
         header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
         path = folder / "weights.safetensors"
         save_weights(path, header, [network.state_dict()])
         files.append(path)
     return files
+
+
+def distil(ensemble: Path, data_dir: Path, output: Path) -> Path:
+    """Train the network that stands for the ensemble in a weights file."""
+    encoder = get_registry().encoder("mass_one_hot")
+    pairs = parquet_pairs(data_dir / "structures_mp.parquet")
+    crystals = [c for _, c in pairs if isinstance(c, Crystal) and c.n_sites <= LARGEST_TAUGHT]
+    order = np.random.default_rng(2026).permutation(len(crystals))
+    sets, first = [graph_set(s) for s in training_sets(data_dir)[:2]], 0
+    for source, n in TAUGHT.items():
+        teacher = Predictor(ensemble, "cpu")
+        teacher.model.source = SOURCES.index(source)
+        chosen = [crystals[k] for k in order[first : first + n]]
+        first += n
+        sets.append(graph_set(taught_set(teacher, chosen, source)))
+    folder = output / "distilled"
+    config, network = fit_network(sets, [8, 8, 20, 8, 4], DISTILLATION, folder, 1, noise=0.0)
+    header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
+    path = folder / "weights.safetensors"
+    save_weights(path, header, [network.state_dict()])
+    return path
 
 
 def fit_error_model(files: list[list[Path]], data_dir: Path, output: Path) -> CalibratedModel:
@@ -175,14 +240,17 @@ def main() -> None:
         print(task(int(number), data_dir, output))
         return
     members = [train_member(k, data_dir, output) for k in range(len(MEMBERS))]
-    files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION_SEEDS]
+    ensemble = join_members(members, output / "ensemble.safetensors")
+    files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION_EPOCHS]
     model = fit_error_model(files, data_dir, output)
     path = join_members(
         members,
         output / "default.safetensors",
         calibration=model.calibration,
         disagreement=model.disagreement,
+        distilled=distil(ensemble, data_dir, output),
         description="site-resolved spectra, DFPT, JARVIS and strained potential phonons",
+        half=True,
     )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
