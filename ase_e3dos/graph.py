@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,12 @@ CUTOFF_TOLERANCE = 1e-6
 #: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
 _BLOCK_RATIO = 1.25
 #: Nodes below which a block of its own costs more than the padding it saves.
-_SMALLEST_BLOCK = 24
+_SMALLEST_BLOCK = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrystalGraph:
-    """Directed periodic edges of one crystal, sorted by centre.
+    """Directed periodic edges of one crystal, sorted by centre, then by neighbour.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ def build_graph(
             f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
             f"{max_edges}. Use the primitive cell, or raise the limit."
         )
-    order = np.argsort(center, kind="stable")
+    order = np.argsort(center * crystal.n_sites + neighbor, kind="stable")
     return CrystalGraph(
         crystal, center[order], neighbor[order], vectors[order], lengths[order], cutoff
     )
@@ -142,35 +142,27 @@ def _too_flat(cell: NDArray[np.float64], cutoff: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class NeighborBlock:
-    """Nodes with similar numbers of neighbours, padded to the largest of them.
+class GraphBatch:
+    """Several crystals as one graph, laid out for matrix products.
+
+    What a site tells another does not depend on which of its periodic images stands there. So a
+    node has one slot for each distinct site among its neighbours, and a slot holds the edges to
+    all images of that site: functions of the edges are summed within the slots once, and layers
+    see a few neighbours instead of dozens.
 
     Attributes
     ----------
     neighbors
-        Node index of each neighbour, shape (n_nodes_in_block, width), int64; 0 where padded.
+        Blocks of nodes with similar numbers of neighbours: node index of the site of each slot,
+        shape (nodes in block, slots a node), int64; 0 in slots without edges. Node k of the batch
+        is row k of the blocks laid end to end, and slots are counted along the rows.
+    first_edge
+        First edge of each slot, shape (n_slots,), int64: slot s holds the edges from
+        first_edge[s] up to first_edge[s + 1].
     vectors
-        In Å, shape (n_nodes_in_block, width, 3), float32.
+        Of the edges, from centre to neighbour in Å, shape (n_edges, 3), float32.
     lengths
-        In Å, shape (n_nodes_in_block, width), float32.
-    mask
-        1 for an edge, 0 for padding, shape (n_nodes_in_block, width), float32.
-    """
-
-    neighbors: torch.Tensor
-    vectors: torch.Tensor
-    lengths: torch.Tensor
-    mask: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class GraphBatch:
-    """Several crystals as one graph; nodes stand in the order of the blocks.
-
-    Attributes
-    ----------
-    blocks
-        Padded neighbour blocks; node k of the batch is row k of the blocks laid end to end.
+        Their norms in Å, shape (n_edges,), float32.
     crystal_index
         Which crystal each node belongs to, shape (n_nodes,), int64.
     site_order
@@ -182,55 +174,42 @@ class GraphBatch:
         log(volume per site / Å^3) of each crystal, shape (n_crystals, 1), float32.
     n_sites
         Sites of each crystal, shape (n_crystals,), int64.
+    first_site
+        First site of each crystal, shape (n_crystals,), int64.
     """
 
-    blocks: tuple[NeighborBlock, ...]
+    neighbors: tuple[torch.Tensor, ...]
+    first_edge: torch.Tensor
+    vectors: torch.Tensor
+    lengths: torch.Tensor
     crystal_index: torch.Tensor
     site_order: torch.Tensor
     features: torch.Tensor
     crystal_scalars: torch.Tensor
     n_sites: torch.Tensor
+    first_site: torch.Tensor
 
     @property
     def n_crystals(self) -> int:
         """Number of crystals in the batch."""
         return len(self.n_sites)
 
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges."""
+        return len(self.lengths)
+
     def to(self, device: torch.device | str) -> GraphBatch:
         """Move every tensor to a device (without waiting, from pinned memory)."""
-        move = lambda t: t.to(device, non_blocking=True)  # noqa: E731
-        blocks = tuple(
-            NeighborBlock(move(b.neighbors), move(b.vectors), move(b.lengths), move(b.mask))
-            for b in self.blocks
-        )
-        return GraphBatch(
-            blocks,
-            move(self.crystal_index),
-            move(self.site_order),
-            move(self.features),
-            move(self.crystal_scalars),
-            move(self.n_sites),
-        )
+        return self._mapped(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> GraphBatch:
         """Copy every tensor to pinned memory, for transfers that overlap with computing."""
-        blocks = tuple(
-            NeighborBlock(
-                b.neighbors.pin_memory(),
-                b.vectors.pin_memory(),
-                b.lengths.pin_memory(),
-                b.mask.pin_memory(),
-            )
-            for b in self.blocks
-        )
-        return GraphBatch(
-            blocks,
-            self.crystal_index.pin_memory(),
-            self.site_order.pin_memory(),
-            self.features.pin_memory(),
-            self.crystal_scalars.pin_memory(),
-            self.n_sites.pin_memory(),
-        )
+        return self._mapped(lambda t: t.pin_memory())
+
+    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> GraphBatch:
+        rest = (change(getattr(self, f.name)) for f in fields(self)[1:])
+        return GraphBatch(tuple(map(change, self.neighbors)), *rest)
 
 
 def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> GraphBatch:
@@ -253,47 +232,60 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
     n_sites = np.array([g.n_nodes for g in graphs])
     offsets = np.concatenate([[0], np.cumsum(n_sites)])
     n_nodes = int(offsets[-1])
-    center = np.concatenate([g.center + o for g, o in zip(graphs, offsets, strict=False)])
-    neighbor = np.concatenate([g.neighbor + o for g, o in zip(graphs, offsets, strict=False)])
+    shift = np.repeat(offsets[:-1], [g.n_edges for g in graphs])
+    center = np.concatenate([g.center for g in graphs]) + shift
+    neighbor = np.concatenate([g.neighbor for g in graphs]) + shift
     vectors = np.concatenate([g.vectors for g in graphs])
     lengths = np.concatenate([g.lengths for g in graphs])
 
-    degree = np.bincount(center, minlength=n_nodes)
-    first_edge = np.concatenate([[0], np.cumsum(degree)])
+    # A pair: all edges of one centre to the images of one site; they follow each other.
+    changes = (center[1:] != center[:-1]) | (neighbor[1:] != neighbor[:-1])
+    pair_start = np.flatnonzero(np.concatenate([[len(center) > 0], changes]))
+    pair_size = np.diff(pair_start, append=len(center))
+    pair_neighbor = neighbor[pair_start]
+    degree = np.bincount(center[pair_start], minlength=n_nodes)
+    first_pair = np.concatenate([[0], np.cumsum(degree)])
     # Nodes sorted by degree fall into blocks of nearly equal width, so that little is padded.
     order = np.argsort(degree, kind="stable")
     rank = np.empty(n_nodes, dtype=np.int64)
     rank[order] = np.arange(n_nodes)
     bounds = _block_bounds(degree[order])
 
-    blocks = []
+    neighbors, slot_sizes = [], []
     for start, stop in pairwise(bounds):
         nodes = order[start:stop]
-        width = max(int(degree[nodes].max()), 1)
-        slots = np.arange(width)
-        mask = slots < degree[nodes][:, None]
-        edges = np.where(mask, first_edge[nodes][:, None] + slots, 0)
-        if len(center) == 0:
-            blocks.append(_empty_block(len(nodes)))
-            continue
-        blocks.append(
-            NeighborBlock(
-                torch.from_numpy(np.where(mask, rank[neighbor[edges]], 0)),
-                torch.from_numpy(vectors[edges].astype(np.float32)),
-                torch.from_numpy(lengths[edges].astype(np.float32)),
-                torch.from_numpy(mask.astype(np.float32)),
-            )
-        )
+        slots = np.arange(max(int(degree[nodes[-1]]), 1))
+        filled = slots < degree[nodes][:, None]
+        pairs = (first_pair[nodes][:, None] + slots)[filled]
+        block = np.zeros(filled.shape, dtype=np.int64)
+        size = np.zeros(filled.shape, dtype=np.int64)
+        block[filled] = rank[pair_neighbor[pairs]]
+        size[filled] = pair_size[pairs]
+        neighbors.append(torch.from_numpy(block))
+        slot_sizes.append(size.ravel())
+    sizes = np.concatenate(slot_sizes)
+    edges_of_node = np.bincount(center, minlength=n_nodes)
+    first_edge_of_node = np.cumsum(edges_of_node) - edges_of_node
+    edge_order = _ranges(first_edge_of_node[order], edges_of_node[order])
     crystal_index = np.repeat(np.arange(len(graphs)), n_sites)[order]
     scalars = np.log([[g.crystal.volume / g.n_nodes] for g in graphs])
     return GraphBatch(
-        tuple(blocks),
+        tuple(neighbors),
+        torch.from_numpy(np.cumsum(sizes) - sizes),
+        torch.from_numpy(vectors.astype(np.float32)[edge_order]),
+        torch.from_numpy(lengths.astype(np.float32)[edge_order]),
         torch.from_numpy(crystal_index),
         torch.from_numpy(rank),
         torch.from_numpy(np.ascontiguousarray(features[order], dtype=np.float32)),
         torch.from_numpy(scalars.astype(np.float32)),
         torch.from_numpy(n_sites),
+        torch.from_numpy(offsets[:-1].copy()),
     )
+
+
+def _ranges(start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """start[0], start[0] + 1, ... of length size[0], then the same from start[1], and so on."""
+    return np.repeat(start - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
 
 
 def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
@@ -310,18 +302,6 @@ def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
         if cut - bounds[-1] >= _SMALLEST_BLOCK and len(degree) - cut >= _SMALLEST_BLOCK:
             bounds.append(int(cut))
     return [*bounds, len(degree)]
-
-
-def _empty_block(n_nodes: int) -> NeighborBlock:
-    """Nodes without any neighbour (atoms farther apart than the cut-off)."""
-    import torch
-
-    return NeighborBlock(
-        torch.zeros((n_nodes, 1), dtype=torch.int64),
-        torch.zeros((n_nodes, 1, 3)),
-        torch.zeros((n_nodes, 1)),
-        torch.zeros((n_nodes, 1)),
-    )
 
 
 def batches_by_edges(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
@@ -101,7 +102,8 @@ def test_isolated_sites_have_no_edges_and_still_batch() -> None:
     graph = build_graph(far, 5.0)
     assert graph.n_edges == 0
     batch = collate([graph], np.ones((1, 3), dtype=np.float32))
-    assert float(batch.blocks[0].mask.sum()) == 0
+    assert batch.n_edges == 0
+    assert batch.first_edge.tolist() == [0] * batch.neighbors[0].numel()
 
 
 def test_too_many_edges_are_refused_by_name(rocksalt: Atoms) -> None:
@@ -115,18 +117,20 @@ def graphs_of_several() -> list[CrystalGraph]:
     return [build_graph(Crystal.from_any(a), 5.0, self_edges=True) for a in several]
 
 
-def test_collated_blocks_hold_every_edge_once() -> None:
+def test_collated_slots_hold_every_edge_once() -> None:
     graphs = graphs_of_several()
     offsets = np.cumsum([0, *(g.n_nodes for g in graphs)])
     numbers = np.arange(offsets[-1], dtype=np.float32)[:, None]  # a node's feature: its number
     batch = collate(graphs, numbers)
     site = batch.features.numpy()[:, 0].astype(int)
-    found, row = [], 0
-    for block in batch.blocks:
-        for k in range(len(block.neighbors)):
-            for slot in np.flatnonzero(block.mask[k].numpy()):
-                other = site[int(block.neighbors[k, slot])]
-                found.append((site[row], other, *block.vectors[k, slot].numpy().round(3)))
+    found, row, slot = [], 0, 0
+    first = [*batch.first_edge.tolist(), batch.n_edges]
+    for block in batch.neighbors:
+        for others in block.tolist():
+            for other in others:
+                for vector in batch.vectors[first[slot] : first[slot + 1]].numpy():
+                    found.append((site[row], site[other], *vector.round(3)))
+                slot += 1
             row += 1
     expected = [
         (c + o, n + o, *v.astype(np.float32).round(3))
@@ -134,8 +138,18 @@ def test_collated_blocks_hold_every_edge_once() -> None:
         for c, n, v in zip(g.center, g.neighbor, g.vectors, strict=True)
     ]
     assert sorted(found) == sorted(expected)
+    np.testing.assert_allclose(batch.lengths, np.linalg.norm(batch.vectors, axis=1), rtol=1e-6)
     np.testing.assert_array_equal(batch.features[batch.site_order].numpy(), numbers)
     assert batch.n_sites.tolist() == [g.n_nodes for g in graphs]
+
+
+def test_a_node_has_one_slot_for_each_distinct_neighbour() -> None:
+    """Cost within the layers does not grow with the number of periodic images."""
+    graphs = graphs_of_several()
+    batch = collate(graphs, np.zeros((sum(g.n_nodes for g in graphs), 1), dtype=np.float32))
+    distinct = sum(len(set(zip(g.center, g.neighbor, strict=True))) for g in graphs)
+    first = torch.cat([batch.first_edge, torch.tensor([batch.n_edges])])
+    assert int((first.diff() > 0).sum()) == distinct < batch.n_edges / 2
 
 
 def test_batches_keep_order_and_budget() -> None:

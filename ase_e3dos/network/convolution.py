@@ -78,45 +78,76 @@ Degrees = tuple[int, int, int]
 EdgeBasis = dict[Degrees, Tensor]
 
 
+def sum_over_images(harmonics: Tensor, radial: Tensor, batch: GraphBatch) -> Tensor:
+    """Products of harmonics and radial functions, summed over the edges of each slot.
+
+    Parameters
+    ----------
+    harmonics
+        Shape (M, n_edges).
+    radial
+        Shape (n_edges, K).
+    batch
+        The graph that the edges belong to.
+
+    Returns
+    -------
+    Tensor
+        Shape (M, n_slots, K).
+    """
+    n_edges, n_radial = radial.shape
+    if n_edges == 0:
+        return radial.new_zeros(len(harmonics), len(batch.first_edge), n_radial)
+    edges = torch.arange(n_edges, device=radial.device)
+    sums = [
+        nn.functional.embedding_bag(
+            edges, radial, batch.first_edge, mode="sum", per_sample_weights=y
+        )
+        for y in harmonics
+    ]
+    return torch.stack(sums)
+
+
 def edge_basis(
-    harmonics: Tensor, radial: Tensor, couplings: dict[Degrees, Tensor | None]
-) -> EdgeBasis:
-    """Radial functions times harmonics times coupling coefficients, for the edges of a block.
+    sums: Tensor, couplings: dict[Degrees, Tensor | None], batch: GraphBatch
+) -> list[EdgeBasis]:
+    """Edge functions times coupling coefficients, for each block of the batch.
 
     The coupling is applied here, once for all layers, channels and networks: the sum over
     neighbours j and components m of x_j gives coupled densities at once.
 
     Parameters
     ----------
-    harmonics
-        Shape (n, width, (l_max + 1)**2).
-    radial
-        Zero where the block is padded, shape (n, width, K).
+    sums
+        Harmonics up to l_max times radial functions, from `sum_over_images`, shape
+        ((l_max + 1)**2, n_slots, K).
     couplings
         Coefficients (2 l_edge + 1, 2 l_in + 1, 2 l_out + 1) of each coupling; None where one of
         the inputs is a scalar, whose coupling is the identity.
+    batch
+        The graph.
 
     Returns
     -------
-    dict
-        For a coupling with coefficients, shape (n, (2 l_out + 1) K, width (2 l_in + 1)); for
-        one without, shape (n, (2 l_edge + 1) K, width).
+    list of dict
+        For a coupling with coefficients, shape (n, width (2 l_in + 1), (2 l_out + 1) K); for
+        one without, shape (n, width, (2 l_edge + 1) K).
     """
-    n, width = radial.shape[:2]
-    radial = radial.transpose(1, 2).contiguous()
-    basis: EdgeBasis = {}
+    _, n_slots, n_radial = sums.shape
+    shapes = [block.shape for block in batch.neighbors]
+    slots = [n * width for n, width in shapes]
+    found: list[EdgeBasis] = [{} for _ in shapes]
     for degrees, tensor in couplings.items():
         l_edge = degrees[0]
-        y = harmonics[:, :, l_edge**2 : (l_edge + 1) ** 2]
-        if tensor is None:
-            product = y.transpose(1, 2).contiguous().unsqueeze(2) * radial.unsqueeze(1)
-            basis[degrees] = product.view(n, -1, width)
-            continue
-        _, m_in, m_out = tensor.shape
-        coupled = (y @ tensor.flatten(1)).view(n, width, m_in, m_out).permute(0, 3, 1, 2)
-        product = coupled.contiguous().unsqueeze(2) * radial.unsqueeze(1).unsqueeze(-1)
-        basis[degrees] = product.view(n, -1, width * m_in)
-    return basis
+        functions, m_in = sums[l_edge**2 : (l_edge + 1) ** 2], 1
+        if tensor is not None:
+            m_in = tensor.shape[1]
+            functions = tensor.flatten(1).t() @ functions.flatten(1)
+        # components first -> slots first
+        functions = functions.view(-1, n_slots, n_radial).transpose(0, 1).reshape(n_slots, -1)
+        for basis, part, (n, width) in zip(found, functions.split(slots), shapes, strict=True):
+            basis[degrees] = part.view(n, width * m_in, -1)
+    return found
 
 
 class Convolution(nn.Module):
@@ -186,45 +217,57 @@ class Convolution(nn.Module):
             irrep: iter(w.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep]))
             for irrep, w in self.weights.items()
         }
-        mixing = [(p, next(weights[p.irrep_out])) for p in self.paths]
-        flat = {k: features[k].flatten(1) for k in self.channels_in}
-        blocks = [
-            self._block(flat, phi, block.neighbors, mixing)
-            for phi, block in zip(basis, batch.blocks, strict=True)
+        gathered = [
+            {k: features[k].flatten(1).index_select(0, index.view(-1)) for k in self.channels_in}
+            for index in batch.neighbors
         ]
-        if len(blocks) == 1:
-            return blocks[0]
-        return {k: torch.cat([b[k] for b in blocks]) for k in self.channels_out}
-
-    def _block(
-        self,
-        flat: Features,
-        basis: EdgeBasis,
-        neighbors: Tensor,
-        mixing: list[tuple[Path, Tensor]],
-    ) -> Features:
-        """One block: gather, sum over neighbours, mix."""
-        n, width = neighbors.shape
-        index = neighbors.reshape(-1)
-        gathered = {k: v.index_select(0, index).view(n, width, -1) for k, v in flat.items()}
         densities: dict[tuple[Degrees, str], Tensor] = {}
         out: Features = {}
-        for path, weight in mixing:
+        for path in self.paths:
             key = (path.basis_degrees, path.irrep_in)
             if key not in densities:
-                densities[key] = self._density(path, basis, gathered[path.irrep_in])
-            mixed = densities[key] @ weight
-            k = path.irrep_out
-            out[k] = out[k] + mixed if k in out else mixed
-        return out
+                densities[key] = self._density(path, basis, gathered)
+            density, k = densities[key], path.irrep_out
+            weight = next(weights[k])
+            out[k] = density @ weight if k not in out else torch.addmm(out[k], density, weight)
+        n = len(batch.crystal_index)
+        return {k: v.view(n, 2 * degree(k) + 1, -1) for k, v in out.items()}
 
-    def _density(self, path: Path, basis: EdgeBasis, values: Tensor) -> Tensor:
-        """Sum over neighbours, coupled: (n, 2 l_out + 1, K * channels)."""
-        n = len(values)
-        l_edge, l_in, l_out = path.degrees
-        phi = basis[path.basis_degrees]
-        if l_edge == 0 and l_in > 0:
-            part = torch.bmm(phi, values).view(n, self.n_radial, 2 * l_in + 1, -1)
-            return part.transpose(1, 2).reshape(n, 2 * l_in + 1, -1)
+    def _density(self, path: Path, basis: list[EdgeBasis], gathered: list[Features]) -> Tensor:
+        """Sum over neighbours, coupled: (n_nodes (2 l_out + 1), K * channels).
+
+        Parameters
+        ----------
+        path
+            The coupling.
+        basis
+            As from `edge_basis`.
+        gathered
+            Of each block, the features of the neighbours, (slots, (2 l + 1) channels).
+        """
+        l_edge, l_in, _ = path.degrees
         channels = self.channels_in[path.irrep_in]
-        return torch.bmm(phi, values.reshape(n, -1, channels)).view(n, 2 * l_out + 1, -1)
+        components_first = l_edge == 0 and l_in > 0
+        factors = []
+        for functions, values in zip(basis, gathered, strict=True):
+            phi = functions[path.basis_degrees]
+            n, width = phi.shape[:2]
+            x = values[path.irrep_in]
+            x = x.view(n, width, -1 if components_first else channels)
+            factors.append((phi.transpose(1, 2), x))
+        density = _products(factors)
+        if components_first:
+            density = density.view(-1, self.n_radial, 2 * l_in + 1, channels).transpose(1, 2)
+        return density.reshape(-1, self.n_radial * channels)
+
+
+def _products(factors: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Batched matrix products of several blocks, laid end to end along the batch."""
+    if torch.is_grad_enabled():
+        return torch.cat([torch.bmm(a, b) for a, b in factors])
+    first, second = factors[0]
+    sizes = [len(a) for a, _ in factors]
+    joined = first.new_empty(sum(sizes), first.shape[1], second.shape[2])
+    for part, (a, b) in zip(joined.split(sizes), factors, strict=True):
+        torch.bmm(a, b, out=part)
+    return joined

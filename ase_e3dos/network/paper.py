@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ase_e3dos.errors import PredictionError
 from ase_e3dos.graph import GraphBatch
-from ase_e3dos.network.convolution import Convolution, Features, edge_basis
+from ase_e3dos.network.convolution import Convolution, Features, edge_basis, sum_over_images
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.radial import GaussianBasis, RadialNetwork
 
@@ -144,19 +144,16 @@ class PaperNetwork(nn.Module):
 
     def crystal_scalars(self, batch: GraphBatch) -> Tensor:
         """Mean over sites of the last convolution, shape (n_crystals, n_bins)."""
-        harmonics = [spherical_harmonics(b.vectors, b.lengths, 1) for b in batch.blocks]
-        lengths = [self.basis(b.lengths) for b in batch.blocks]
-        scale = 1 / math.sqrt(self.settings.neighbors)
-        masks = [b.mask.unsqueeze(-1) * scale for b in batch.blocks]
+        harmonics = spherical_harmonics(batch.vectors, batch.lengths, 1).t()
+        harmonics = (harmonics * (1 / math.sqrt(self.settings.neighbors))).contiguous()
+        lengths = self.basis(batch.lengths)
         x = batch.features @ self.embedding / self.settings.mass_scale
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
         for i, (radial, convolution) in enumerate(zip(self.radial, self.convolutions, strict=True)):
             couplings = cast(Convolution, convolution).couplings()
-            basis = [
-                edge_basis(y, radial(r) * m, couplings)
-                for y, r, m in zip(harmonics, lengths, masks, strict=True)
-            ]
+            sums = sum_over_images(harmonics, radial(lengths), batch)
+            basis = edge_basis(sums, couplings, batch)
             features = convolution(features, basis, batch)
             if i < last:
                 features = self.gates[i](features)
@@ -165,8 +162,9 @@ class PaperNetwork(nn.Module):
 
 def mean_over_sites(values: Tensor, batch: GraphBatch) -> Tensor:
     """Node values (n_nodes, k) to their mean in each crystal, (n_crystals, k)."""
-    total = values.new_zeros(batch.n_crystals, values.shape[1])
-    total = total.index_add(0, batch.crystal_index, values)
+    total: Tensor = nn.functional.embedding_bag(
+        batch.site_order, values, batch.first_site, mode="sum"
+    )
     return total / batch.n_sites.unsqueeze(1)
 
 

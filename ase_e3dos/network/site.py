@@ -16,6 +16,7 @@ from ase_e3dos.network.convolution import (
     EdgeBasis,
     Features,
     edge_basis,
+    sum_over_images,
 )
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.paper import mean_over_sites
@@ -189,15 +190,10 @@ class SiteNetwork(nn.Module):
         couplings: dict[Degrees, Tensor | None] = {}
         for layer in self.layers:
             couplings |= cast(SiteLayer, layer).convolution.couplings()
-        scale = 1 / math.sqrt(self.settings.neighbors)
-        return [
-            edge_basis(
-                spherical_harmonics(b.vectors, b.lengths, self.settings.l_max),
-                self.basis(b.lengths) * (b.mask.unsqueeze(-1) * scale),
-                couplings,
-            )
-            for b in batch.blocks
-        ]
+        harmonics = spherical_harmonics(batch.vectors, batch.lengths, self.settings.l_max)
+        harmonics = harmonics.t() * (1 / math.sqrt(self.settings.neighbors))
+        sums = sum_over_images(harmonics.contiguous(), self.basis(batch.lengths), batch)
+        return edge_basis(sums, couplings, batch)
 
     def forward(
         self,

@@ -12,7 +12,13 @@ from e3nn import o3
 from torch import Tensor
 
 from ase_e3dos.graph import GraphBatch
-from ase_e3dos.network.convolution import Convolution, Features, degree, edge_basis
+from ase_e3dos.network.convolution import (
+    Convolution,
+    Features,
+    degree,
+    edge_basis,
+    sum_over_images,
+)
 from ase_e3dos.network.harmonics import coupling, spherical_harmonics
 
 BatchOf = Callable[..., GraphBatch]
@@ -38,15 +44,9 @@ def radial_values(lengths: Tensor) -> Tensor:
 def convolve(
     convolution: Convolution, features: Features, batch: GraphBatch, l_max: int
 ) -> Features:
-    basis = [
-        edge_basis(
-            spherical_harmonics(b.vectors, b.lengths, l_max),
-            radial_values(b.lengths) * b.mask.unsqueeze(-1),
-            convolution.couplings(),
-        )
-        for b in batch.blocks
-    ]
-    return convolution(features, basis, batch)
+    harmonics = spherical_harmonics(batch.vectors, batch.lengths, l_max).t().contiguous()
+    sums = sum_over_images(harmonics, radial_values(batch.lengths), batch)
+    return convolution(features, edge_basis(sums, convolution.couplings(), batch), batch)
 
 
 def irreps(channels: dict[str, int]) -> o3.Irreps:
@@ -59,15 +59,13 @@ def to_e3nn(features: Features) -> Tensor:
 
 
 def edges(batch: GraphBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    center, neighbor, vectors, lengths, start = [], [], [], [], 0
-    for b in batch.blocks:
-        row, slot = b.mask.nonzero(as_tuple=True)
-        center.append(row + start)
-        neighbor.append(b.neighbors[row, slot])
-        vectors.append(b.vectors[row, slot])
-        lengths.append(b.lengths[row, slot])
-        start += len(b.neighbors)
-    return torch.cat(center), torch.cat(neighbor), torch.cat(vectors), torch.cat(lengths)
+    """Centre, neighbour, vector and length of each edge."""
+    width = torch.cat([torch.full((len(b),), b.shape[1]) for b in batch.neighbors])
+    center = torch.arange(len(width)).repeat_interleave(width)
+    neighbor = torch.cat([b.flatten() for b in batch.neighbors])
+    images = torch.cat([batch.first_edge, torch.tensor([batch.n_edges])]).diff()
+    center, neighbor = center.repeat_interleave(images), neighbor.repeat_interleave(images)
+    return center, neighbor, batch.vectors, batch.lengths
 
 
 def weights_for(product: o3.FullyConnectedTensorProduct, ours: Convolution) -> Tensor:
