@@ -26,6 +26,8 @@ _HINTS = {
     "symmetrize_force_constants": "Delete this step: there are no force constants.",
     "plot_band_structure_and_dos": "Draw the density alone with plot_total_dos.",
     "get_mesh_dict": "The density is in total_dos.",
+    "run_thermal_displacements": "Isotropic ones are in phonon.spectrum.u_iso(temperature).",
+    "run_thermal_displacement_matrices": "Isotropic ones: phonon.spectrum.u_iso(temperature).",
     "save": "Save the spectrum: phonon.spectrum.write('spectrum.json').",
 }
 

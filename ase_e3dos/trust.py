@@ -20,6 +20,7 @@ from ase_e3dos.errors import (
 )
 
 if TYPE_CHECKING:
+    from ase_e3dos.crystal import Crystal
     from ase_e3dos.graph import CrystalGraph
     from ase_e3dos.network.weights import WeightsHeader
 
@@ -110,6 +111,14 @@ def _geometry(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None
             f"{graph.cutoff:g} Å, and the model was trained on dense crystals. Do not use the "
             "spectrum of an isolated atom or molecule."
         )
+    gap = _widest_gap(crystal)
+    if gap > graph.cutoff:
+        return OutOfDistributionWarning(
+            f"{crystal.name}: an empty layer of {gap:.1f} Å parts the cell, across which the "
+            f"networks see nothing (their cut-off is {graph.cutoff:g} Å). This is a slab or a "
+            "single sheet, and nearly all training data are bulk crystals: do not rely on surface "
+            "and bending modes. For the bulk, predict its own cell."
+        )
     radii = covalent_radii[np.minimum(crystal.numbers, len(covalent_radii) - 1)]
     filling = 4 / 3 * np.pi * float((radii**3).sum()) / crystal.volume
     low, high = header.trust.get("filling", (0.0, np.inf))
@@ -121,6 +130,14 @@ def _geometry(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None
         f"data it is {low:.2f} to {high:.2f}. The crystal is more {what} than what the model "
         "learned from (a slab, a molecule in a box, a strained cell?); do not rely on the result."
     )
+
+
+def _widest_gap(crystal: Crystal) -> float:
+    """Widest layer (Å) without a site that is parallel to two lattice vectors."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
+    ordered = np.sort(crystal.scaled_positions, axis=0)
+    gaps = np.diff(np.concatenate([ordered, ordered[:1] + 1.0]), axis=0).max(axis=0)
+    return float((gaps * heights).max())
 
 
 def graph_self(graph: CrystalGraph) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, fcc111
 
 from ase_e3dos import E3DOSPredictor, PhononSpectrum, predict
 from ase_e3dos.crystal import Crystal
@@ -66,6 +66,12 @@ def heavy_salt() -> Atoms:
     return atoms
 
 
+def slab() -> Atoms:
+    atoms = fcc111("Al", (1, 1, 5), vacuum=4.0)
+    atoms.pbc = True
+    return atoms
+
+
 def shares(imaginary: float) -> np.ndarray:
     return (1 - imaginary) * bump(200.0) + imaginary * bump(-200.0)
 
@@ -82,6 +88,7 @@ def test_nothing_is_said_of_an_ordinary_crystal():
         (salt(9.9), None, None, OutOfDistributionWarning),
         (bulk("Ar", "sc", a=12.0), None, None, OutOfDistributionWarning),
         (salt(), None, np.array([bump(150.0), bump(250.0)]), OutOfDistributionWarning),
+        (slab(), None, None, OutOfDistributionWarning),
         (salt(), shares(0.02), None, ImaginaryWeightWarning),
         (salt(), bump(4390.0), None, TruncatedWeightWarning),
         (bulk("Fe"), None, None, MagnetismWarning),
@@ -98,6 +105,10 @@ def test_the_limits_are_where_they_are_said_to_be():
     assert found(salt(), shares(0.009)) == []
     assert MagnetismWarning not in found(bulk("NiO", "rocksalt", a=4.18))  # an insulator
     assert MagnetismWarning not in found(bulk("Cu"))
+    assert found(bulk("C", "diamond", a=3.57)) == []
+    graphite = Atoms("C4", scaled_positions=[[0, 0, 0.25], [1 / 3, 2 / 3, 0.25], [0, 0, 0.75],
+                     [2 / 3, 1 / 3, 0.75]], cell=[2.46, 2.46, 6.7, 90, 90, 120], pbc=True)  # fmt: skip
+    assert found(graphite) == []
 
 
 def test_moments_on_atoms_do_not_vanish_in_silence(default_model: str):
