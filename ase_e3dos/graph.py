@@ -114,19 +114,39 @@ def build_graph(
 def _neighbors(
     crystal: Crystal, cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    if _too_flat(crystal.cell, cutoff):
+    cell, positions = _compact(crystal, cutoff)
+    if _too_flat(cell, cutoff):
         from ase.neighborlist import primitive_neighbor_list
 
         center, neighbor, vectors = primitive_neighbor_list(
-            "ijD", (True, True, True), crystal.cell, crystal.positions, cutoff
+            "ijD", (True, True, True), cell, positions, cutoff
         )
         return center, neighbor, vectors
     from vesin import NeighborList
 
     center, neighbor, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=crystal.positions, box=crystal.cell, periodic=True, quantities="ijD"
+        points=positions, box=cell, periodic=True, quantities="ijD"
     )
     return center.astype(np.int64), neighbor.astype(np.int64), np.asarray(vectors)
+
+
+def _compact(crystal: Crystal, cutoff: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cell and positions for the search: another cell of the same lattice where it is very skew.
+
+    The search goes through cutoff / height images along each vector, which for a sheared cell of
+    a few atoms can be thousands; its Minkowski-reduced cell needs a few.
+    """
+    if _heights(crystal.cell).min() > 0.2 * cutoff:
+        return crystal.cell, crystal.positions
+    from ase.geometry import minkowski_reduce
+
+    cell = minkowski_reduce(crystal.cell)[0]
+    scaled = crystal.positions @ np.linalg.inv(cell)
+    return cell, (scaled - np.floor(scaled)) @ cell
+
+
+def _heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
 def _too_flat(cell: NDArray[np.float64], cutoff: float) -> bool:
@@ -135,8 +155,7 @@ def _too_flat(cell: NDArray[np.float64], cutoff: float) -> bool:
     It takes about 100,000 boxes at most and keeps the ratio of their numbers; where this leaves
     less than one, the process ends with a floating point exception (vesin 0.6).
     """
-    heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
-    boxes = np.maximum(np.floor(heights / cutoff), 1.0)
+    boxes = np.maximum(np.floor(_heights(cell) / cutoff), 1.0)
     shrink = np.cbrt(1e5 / boxes.prod())
     return bool(shrink < 1 and boxes.min() * shrink < 1.1)
 

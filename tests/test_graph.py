@@ -88,6 +88,22 @@ def test_a_shell_exactly_on_the_cutoff_is_whole_in_every_orientation(
         assert np.bincount(graph.center).tolist() == [neighbours] * len(atoms)
 
 
+@pytest.mark.parametrize("shear", [[[1, 0, 0], [3, 1, 0], [0, 7, 1]],
+                                   [[1, 0, 0], [60, 1, 0], [200, 300, 1]]])  # fmt: skip
+def test_other_cells_of_a_lattice_have_its_edges_however_skew(
+    rocksalt: Atoms, shear: list[list[int]]
+) -> None:
+    skew = rocksalt.copy()
+    skew.set_cell(np.array(shear) @ rocksalt.cell.array)
+    one, other = (build_graph(Crystal.from_any(a), 5.0) for a in (rocksalt, skew))
+
+    def ordered(graph: CrystalGraph) -> np.ndarray:
+        keys = np.column_stack([graph.center, graph.neighbor, graph.vectors.round(6) + 0.0])
+        return np.column_stack([graph.center, graph.neighbor, graph.vectors])[np.lexsort(keys.T)]
+
+    np.testing.assert_allclose(ordered(other), ordered(one), atol=1e-8)
+
+
 def test_self_edges_join_each_site_to_itself_once(rocksalt: Atoms) -> None:
     crystal = Crystal.from_any(rocksalt)
     plain, with_self = build_graph(crystal, 5.0), build_graph(crystal, 5.0, self_edges=True)
