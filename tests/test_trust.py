@@ -106,8 +106,9 @@ def test_the_limits_are_where_they_are_said_to_be():
     assert MagnetismWarning not in found(bulk("NiO", "rocksalt", a=4.18))  # an insulator
     assert MagnetismWarning not in found(bulk("Cu"))
     assert found(bulk("C", "diamond", a=3.57)) == []
-    graphite = Atoms("C4", scaled_positions=[[0, 0, 0.25], [1 / 3, 2 / 3, 0.25], [0, 0, 0.75],
-                     [2 / 3, 1 / 3, 0.75]], cell=[2.46, 2.46, 6.7, 90, 90, 120], pbc=True)  # fmt: skip
+    layers = [[0, 0, 0.25], [1 / 3, 2 / 3, 0.25], [0, 0, 0.75], [2 / 3, 1 / 3, 0.75]]
+    cell = [2.46, 2.46, 6.7, 90, 90, 120]
+    graphite = Atoms("C4", scaled_positions=layers, cell=cell, pbc=True)
     assert found(graphite) == []
 
 
