@@ -311,7 +311,7 @@ def plot_comparison(comparison: Comparison, ax: Any = None, unit: str | None = N
         color=COLOURS[0],
         label="measured",
     )
-    shown = max(float(measured.wavenumbers[-1]), comparison.cutoff[0]) * 1.08 * to_unit
+    shown = max(comparison.cutoff) * 1.2 * to_unit
     label = {"cm-1": "cm$^{-1}$"}.get(unit, unit)
     ax.set(xlim=(0, shown), xlabel=f"Energy ({label})", ylabel=f"DoS (states/{label})")
     ax.set_ylim(bottom=0)
