@@ -23,7 +23,7 @@ def import_command(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     source: Annotated[str | None, typer.Option(help="Name of the functional and method.")] = None,
-    split: Annotated[SplitBy, typer.Option(help="How to divide.")] = "random",
+    split: Annotated[SplitBy, typer.Option(help="How to divide.")] = "composition",
     split_file: Annotated[
         Path | None, typer.Option(help="Parquet file with id and split, for --split paper.")
     ] = None,

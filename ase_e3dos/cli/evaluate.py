@@ -37,11 +37,15 @@ def evaluate_command(
     figures: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for figures: figure 2 and the element tables of the paper, coverage, "
-            "strain."
+            help="Folder for figures: figure 2 and the element tables of the paper, imaginary "
+            "modes (S7 to S10), coverage, strain."
         ),
     ] = None,
-    device: Annotated[str, typer.Option()] = "auto",
+    page: Annotated[
+        Path | None,
+        typer.Option(help="HTML file: all models on one page, with distributions and examples."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     machine: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
 ) -> None:
     """Print the error measures of one or several models on one file."""
@@ -51,15 +55,31 @@ def evaluate_command(
     results = []
     for model in models or ["default"]:
         found = with_sections(evaluate(model, data, split, device, source))
+        if any(found.model == r.model for r in results):
+            found = _renamed(found, str(model))
         results.append(found)
         if not machine:
             _show(found)
         if figures is not None:
-            _draw(found, data, device, source, figures, model)
+            _draw(found, data, device, source, figures, model, machine)
+    if page is not None:
+        from ase_e3dos.training.comparison import comparison_page
+
+        comparison_page(results, page)
+        typer.echo(f"page: {page}", err=machine)
     if machine:
         typer.echo(json.dumps([r.to_dict() for r in results], indent=1))
     elif len(results) > 1:
         typer.echo(_table(results))
+
+
+def _renamed(found: Evaluation, name: str) -> Evaluation:
+    """The same under another name, where two models have the same."""
+    from dataclasses import replace
+
+    known = found.predictions
+    predictions = None if known is None else replace(known, model=name.replace("/", "-"))
+    return replace(found, model=name, predictions=predictions)
 
 
 def _show(found: Evaluation) -> None:
@@ -82,11 +102,18 @@ def _table(results: list[Evaluation]) -> str:
 
 
 def _draw(
-    found: Evaluation, data: Path, device: str, source: str | None, folder: Path, model: str
+    found: Evaluation,
+    data: Path,
+    device: str,
+    source: str | None,
+    folder: Path,
+    model: str,
+    machine: bool,
 ) -> None:
     from ase_e3dos.training.dataset import read_labelled
     from ase_e3dos.training.evaluation import evaluate
     from ase_e3dos.training.figures import write_figures
+    from ase_e3dos.training.stability_figures import write_stability_figures
 
     assert found.predictions is not None
     parts = {found.split: found.predictions}
@@ -94,5 +121,5 @@ def _draw(
         trained = evaluate(model, data, "train", device, source, uncertainty=False).predictions
         assert trained is not None
         parts = {"train": trained, **parts}
-    for path in write_figures(parts, folder):
-        typer.echo(f"figure: {path}")
+    for path in (*write_figures(parts, folder), *write_stability_figures(parts, folder)):
+        typer.echo(f"figure: {path}", err=machine)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, E3DOSError
+
+if TYPE_CHECKING:
+    from ase_e3dos.crystal import Crystal
+    from ase_e3dos.training.labelled_file import Reject
 
 Relaxation = Literal["none", "positions", "cell"]
 
@@ -18,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def label_command(
-    structures: Annotated[list[Path], typer.Argument(help="Structure files.")],
+    structures: Annotated[
+        list[Path], typer.Argument(help="Structure files, of one or several structures.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     calculator: Annotated[
         str,
@@ -38,10 +45,14 @@ def label_command(
     relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "none",
     fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
     workers: Annotated[int, typer.Option(min=1)] = 1,
+    split: Annotated[
+        Literal["random", "composition", "prototype"],
+        typer.Option(help="How to divide into train, valid and test."),
+    ] = "composition",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     retry: Annotated[bool, typer.Option("--retry", help="Try failures again.")] = False,
 ) -> None:
     """Calculate site-projected spectra; the same command goes on after an interruption."""
-    from ase_e3dos.crystal import read_crystals
     from ase_e3dos.training.labelling import LabelSettings, calculator_factory, label_all
 
     calculator_factory(calculator)
@@ -50,7 +61,7 @@ def label_command(
     except ValueError as error:
         raise DataError(f"--strains {strains}: write numbers separated by commas.") from error
     settings = LabelSettings(supercell, displacement, mesh, values, relax, fmax)
-    crystals = [c for path in structures for c in read_crystals(path)]
+    crystals = [c for path in structures for c in _crystals(path)]
     done, failed = label_all(
         crystals,
         calculator,
@@ -59,8 +70,23 @@ def label_command(
         source=source,
         workers=workers,
         retry=retry,
+        by=split,
+        seed=seed,
         report=typer.echo,
     )
     typer.echo(f"{done} labelled -> {output}; {failed} failed")
     if failed:
         typer.echo(f"errors: {output}.errors.jsonl (try them again with --retry)")
+    if not done:
+        raise DataError("nothing could be labelled; the reasons are in the file of errors.")
+
+
+def _crystals(path: Path) -> Iterator[Crystal | Reject]:
+    """Crystals of a file; one that cannot be read is a row of the errors."""
+    from ase_e3dos.crystal import read_crystals
+    from ase_e3dos.training.labelled_file import Reject
+
+    try:
+        yield from read_crystals(path)
+    except E3DOSError as error:
+        yield Reject(str(path), str(error))

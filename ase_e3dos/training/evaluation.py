@@ -7,7 +7,7 @@ modules beside this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +177,8 @@ def evaluate(
         Parquet file, or a labelled set as it is.
     split
         Entries to use; "all", or "kept-out" for the fifth of the formulas that training on
-        strained cells leaves out. None for "kept-out" with site labels, "valid" with others.
+        strained cells leaves out. None for "valid", or for "kept-out" with site labels that
+        have no such split.
     device
         Where to run.
     source
@@ -199,12 +200,19 @@ def evaluate(
     predictor = model if isinstance(model, Predictor) else open_predictor(model, device, source)
     name = data.source if isinstance(data, LabelledSet) else Path(data).name
     labelled = data if isinstance(data, LabelledSet) else read_labelled(data)
-    split = split or ("kept-out" if labelled.kind == "site" else "valid")
+    divided = labelled.kind != "site" or "valid" in labelled.splits
+    split = split or ("valid" if divided else "kept-out")
     if split == "kept-out":
         labelled = labelled.subset(kept_out(labelled.formulas, KEPT_OUT_SHARE))
     elif split != "all":
         labelled = labelled.split(split)
-    found = predictions(predictor, labelled, uncertainty)
+    label = predictor.name if isinstance(model, Predictor) else model_label(model, predictor.name)
+    found = replace(predictions(predictor, labelled, uncertainty), model=label)
     grid, predicted, reference = found.on_label_grid()
     errors = spectrum_errors(predicted, reference, labelled.n_sites, grid)
-    return Evaluation(predictor.name, name, split, errors, predictions=found)
+    return Evaluation(found.model, name, split, errors, predictions=found)
+
+
+def model_label(model: str | Path, name: str) -> str:
+    """Name of a model in tables and files: weights.safetensors of a run goes by its folder."""
+    return Path(model).resolve().parent.name if name == "weights" else name

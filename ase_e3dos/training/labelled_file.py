@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import CrystalError, DataError
+from ase_e3dos.errors import DataError
 from ase_e3dos.training.labels import JARVIS_GRID
 
 FORMAT = "ase-e3dos-labels/1"
@@ -86,12 +86,16 @@ def label_kind(entries: Sequence[Entry]) -> str:
 def problem(entry: Entry) -> str | None:
     """What is wrong with an entry; None where it is sound.
 
-    Checked: finite and non-negative values with some weight, the grid, the integral (raw: 3N to
-    5 %; site: 3 for each site), one element on each site.
+    Checked: one element on each site, no two atoms closer than half a bond, finite and
+    non-negative values with some weight, the grid, the integral (raw: 3N to 5 %; site: 3 for
+    each site).
     """
     values, n_sites = entry.values, entry.crystal.n_sites
     if not entry.crystal.is_ordered:
         return "sites with mixed occupation; labels are for ordered crystals"
+    distance = _too_close(entry.crystal)
+    if distance is not None:
+        return f"structure: two atoms are {distance:.2f} Å apart, less than half a bond"
     if not np.isfinite(values).all():
         return "values that are not finite"
     if values.size == 0 or values.max() <= 0:
@@ -116,19 +120,13 @@ def problem(entry: Entry) -> str | None:
     return None
 
 
-def checked(name: str, numbers: Any, cell: Any, positions: Any) -> Crystal | Reject:
-    """The crystal of an entry, or why it is none."""
-    try:
-        n = len(numbers)
-        return Crystal(
-            np.reshape(np.asarray(cell, dtype=float), (3, 3)),
-            np.reshape(np.asarray(positions, dtype=float), (-1, 3)),
-            np.arange(n),
-            np.asarray(numbers, dtype=np.int64),
-            name=name,
-        )
-    except (CrystalError, ValueError, TypeError) as error:
-        return Reject(name, f"structure: {error}")
+def _too_close(crystal: Crystal) -> float | None:
+    """Distance in Å of two atoms within half a bond of each other, if there are any."""
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    atoms = crystal.to_atoms()
+    distances = neighbor_list("d", atoms, natural_cutoffs(atoms, mult=0.5))
+    return float(distances.min()) if len(distances) else None
 
 
 def write_labelled(
@@ -211,3 +209,11 @@ def split_counts(path: str | Path) -> dict[str, int]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file}: not a readable Parquet file ({error}).") from error
     return dict(Counter(str(name) for name in names))
+
+
+def stated_licence(path: str | Path) -> str:
+    """The licence that a file's metadata state; "" where they state none."""
+    import pyarrow.parquet as pq
+
+    about = (pq.read_schema(path).metadata or {}).get(b"ase_e3dos")
+    return str(json.loads(about).get("licence", "")) if about else ""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,17 +23,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ase_e3dos import __version__
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, E3DOSError
 from ase_e3dos.training.journal import Journal
-from ase_e3dos.training.labelled_file import Entry, write_labelled
+from ase_e3dos.training.labelled_file import Entry, Reject, write_labelled
+from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.phonopy_labels import site_labels
+from ase_e3dos.training.splits import SplitBy, split_names
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
 CalculatorFactory = Callable[[], "Calculator"]
+Job = tuple[str, Crystal, float]
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class LabelSettings:
 def calculator_factory(name: str) -> CalculatorFactory:
     """A calculator by name: "emt", "lj", or "package.module:factory" (called without arguments).
 
+    Modules are looked for in the working directory too.
+
     Raises
     ------
     DataError
@@ -67,6 +82,8 @@ def calculator_factory(name: str) -> CalculatorFactory:
         "emt": "ase.calculators.emt:EMT",
         "lj": "ase.calculators.lj:LennardJones",
     }.get(name, name).partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
         factory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -167,7 +184,7 @@ def label(
 
 
 def label_all(
-    crystals: Iterable[Crystal],
+    structures: Iterable[Crystal | Reject],
     calculator: str | CalculatorFactory,
     output: str | Path,
     settings: LabelSettings | None = None,
@@ -175,6 +192,8 @@ def label_all(
     source: str = "mlip",
     workers: int = 1,
     retry: bool = False,
+    by: SplitBy = "composition",
+    seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[int, int]:
     """Label crystals and write them to a Parquet file.
@@ -185,8 +204,8 @@ def label_all(
 
     Parameters
     ----------
-    crystals
-        Structures with names.
+    structures
+        Crystals with names; a `Reject` (a file that is not readable, say) becomes an error row.
     calculator
         Name (see `calculator_factory`), or a picklable function that returns one.
     output
@@ -199,19 +218,56 @@ def label_all(
         Processes; one works in this process.
     retry
         Try again what failed before.
+    by, seed
+        How to divide into train, valid and test, as for `ase_e3dos.training.splits.split_names`.
+        By composition a crystal's strains stay together.
     report
         Gets a line of text for each result.
 
     Returns
     -------
     n_labelled, n_failed : int
+
+    Raises
+    ------
+    TrainingError
+        Another process writes to this output.
     """
     settings = settings or LabelSettings()
     file = Path(output)
+    name = calculator_name(calculator)
+    jobs, rejects = _jobs(structures, name, settings)
+    with only_process(file):
+        rows = _rows(file, jobs, calculator, settings, workers, retry, report)
+        failed = [{"id": r.id, "error": r.reason} for r in rejects]
+        failed += [r for r in rows if "error" in r]
+        errors = file.with_name(file.name + ".errors.jsonl")
+        errors.write_text("".join(json.dumps(r) + "\n" for r in failed), encoding="utf-8")
+        entries = [_entry(r) for r in rows if "error" not in r]
+        parts = split_names([e.crystal for e in entries], by, seed=seed)
+        entries = [replace(e, split=part) for e, part in zip(entries, parts, strict=True)]
+        about = {
+            "calculator": name,
+            "settings": asdict(settings),
+            "split": f"{by}, seed {seed}",
+            "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
+        }
+        if entries:
+            write_labelled(file, entries, source, about)
+    return len(entries), len(failed)
+
+
+def _rows(
+    file: Path,
+    jobs: list[Job],
+    calculator: str | CalculatorFactory,
+    settings: LabelSettings,
+    workers: int,
+    retry: bool,
+    report: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Results of all jobs: those of the journal, and what is calculated now."""
     journal = Journal(file.with_name(file.name + ".journal.jsonl"))
-    jobs = [
-        (job_key(c, settings, strain), c, strain) for c in crystals for strain in settings.strains
-    ]
     waiting = [
         job
         for job in jobs
@@ -219,32 +275,47 @@ def label_all(
     ]
     if len(waiting) < len(jobs):
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} were done before")
-    for row in _run(waiting, calculator, settings, workers):
+    for count, row in enumerate(_run(waiting, calculator, settings, workers), 1):
         journal.add(row)
         done = f"failed: {row['error']}" if "error" in row else "done"
-        report(f"{row['id']} strain {row['strain']:g}: {done}")
-    rows = [journal.rows[key] for key, _, _ in jobs if key in journal.rows]
-    failed = [r for r in rows if "error" in r]
-    entries = [_entry(r) for r in rows if "error" not in r]
-    errors = file.with_name(file.name + ".errors.jsonl")
-    errors.write_text("".join(json.dumps(r) + "\n" for r in failed), encoding="utf-8")
-    name = calculator if isinstance(calculator, str) else getattr(calculator, "__name__", "custom")
-    about = {"calculator": name, "settings": asdict(settings)}
-    if entries or not failed:
-        write_labelled(file, entries, source, about)
-    return len(entries), len(failed)
+        report(f"{count}/{len(waiting)} {row['id']} strain {row['strain']:g}: {done}")
+    return [journal.rows[key] for key, _, _ in jobs if key in journal.rows]
 
 
-def job_key(crystal: Crystal, settings: LabelSettings, strain: float) -> str:
+def calculator_name(calculator: str | CalculatorFactory) -> str:
+    """What a calculator is called in files: its name, or module and name of the function."""
+    if isinstance(calculator, str):
+        return calculator
+    return f"{calculator.__module__}:{getattr(calculator, '__qualname__', 'custom')}"
+
+
+def _jobs(
+    structures: Iterable[Crystal | Reject], calculator: str, settings: LabelSettings
+) -> tuple[list[Job], list[Reject]]:
+    """What is to be calculated; of two different crystals with one name the second gets #2."""
+    jobs: list[Job] = []
+    rejects: list[Reject] = []
+    taken: dict[str, int] = {}
+    for structure in structures:
+        if isinstance(structure, Reject):
+            rejects.append(structure)
+            continue
+        name = structure.name or structure.formula
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:
+            name = f"{name}#{taken[name]}"
+        crystal = Crystal.from_any(structure, name)
+        jobs += [(job_key(crystal, calculator, settings, s), crystal, s) for s in settings.strains]
+    return jobs, rejects
+
+
+def job_key(crystal: Crystal, calculator: str, settings: LabelSettings, strain: float) -> str:
     """Hash of what determines a label."""
-    content = json.dumps({**asdict(settings), "strains": strain}, sort_keys=True).encode()
-    digest = hashlib.sha256(content + crystal.name.encode())
+    values = {**asdict(settings), "strains": strain, "calculator": calculator}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + crystal.name.encode())
     for array in (crystal.cell, crystal.scaled_positions, crystal.numbers):
         digest.update(np.round(np.asarray(array, dtype=float), 8).tobytes())
     return digest.hexdigest()[:24]
-
-
-Job = tuple[str, Crystal, float]
 
 
 def _run(
@@ -253,32 +324,67 @@ def _run(
     settings: LabelSettings,
     workers: int,
 ) -> Iterator[dict[str, Any]]:
+    """Rows as they are finished; a job whose process dies (twice) is a row with an error."""
     if workers == 1:
         for job in jobs:
             yield _work(job, calculator, settings)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running: set[Future[dict[str, Any]]] = set()
-        queue = iter(jobs)
-        while True:
-            for job in queue:
-                running.add(pool.submit(_work, job, calculator, settings))
-                if len(running) >= 2 * workers:
+    # Processes share the cores: libraries in them should not start a thread for each core.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    waiting = list(jobs)
+    while waiting:
+        suspects: list[Job] = []
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            running: dict[Future[dict[str, Any]], Job] = {}
+            while waiting or running:
+                while waiting and len(running) < workers and not suspects:
+                    job = waiting.pop(0)
+                    try:
+                        running[pool.submit(_work, job, calculator, settings)] = job
+                    except BrokenExecutor:
+                        suspects.append(job)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    try:
+                        row = future.result()
+                    except BrokenExecutor:
+                        suspects.append(job)  # its process died, or another one's
+                    else:
+                        yield row
+                if suspects and not running:
                     break
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
+        for job in suspects:
+            yield _alone(job, calculator, settings)
+
+
+def _alone(
+    job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
+) -> dict[str, Any]:
+    """One job in a process of its own, so that nothing else dies with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_work, job, calculator, settings).result()
+        except BrokenExecutor:
+            key, crystal, strain = job
+            error = "its process died (out of memory, or a crash inside the calculator)"
+            return {"key": key, "id": crystal.name, "strain": strain, "error": error}
+
+
+#: Calculators of this process by name; loading a potential can take longer than using it.
+_CALCULATORS: dict[str, Calculator] = {}
 
 
 def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings) -> dict[str, Any]:
     key, crystal, strain = job
+    name = calculator_name(calculator)
     row = {"key": key, "id": crystal.name, "strain": strain}
     try:
-        made = calculator_factory(calculator)() if isinstance(calculator, str) else calculator()
-        entry = label(crystal, made, settings, strain)
+        if name not in _CALCULATORS:
+            make = calculator_factory(calculator) if isinstance(calculator, str) else calculator
+            _CALCULATORS[name] = make()
+        entry = label(crystal, _CALCULATORS[name], settings, strain)
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
+        _CALCULATORS.pop(name, None)
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
         return {**row, "error": f"{kind}{error}"}
     return {
@@ -288,10 +394,17 @@ def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
         "positions": entry.crystal.scaled_positions.tolist(),
         "values": np.round(entry.values, 7).tolist(),
         "scalars": entry.scalars,
+        "provenance": name,
     }
 
 
 def _entry(row: dict[str, Any]) -> Entry:
     n = len(row["numbers"])
     crystal = Crystal(row["cell"], row["positions"], np.arange(n), row["numbers"], name=row["id"])
-    return Entry(row["id"], crystal, np.array(row["values"]), scalars=row["scalars"])
+    return Entry(
+        row["id"],
+        crystal,
+        np.array(row["values"]),
+        scalars=row["scalars"],
+        provenance=row["provenance"],
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +21,13 @@ from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.dataset import LabelledSet, append_sampled, read_labelled
 from ase_e3dos.training.fit import Network, Trainer, make_network
+from ase_e3dos.training.labelled_file import stated_licence
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
+from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import left_out, select, without_compositions
 from ase_e3dos.training.start import StartingPoint, starting_point
-from ase_e3dos.training.weights_header import make_header
+from ase_e3dos.training.weights_header import joint_licence, make_header
 
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder
@@ -199,13 +202,27 @@ def train(
     trainer = Trainer(
         config, network, data.training, data.validation, where, str(resolve_device(device)), report
     )
-    if trainer.resume():
-        report(f"resuming after epoch {trainer.epoch - 1} of {config.epochs}")
-    if where is not None:
-        written = yaml.safe_dump(config.model_dump(), sort_keys=False)
-        (where / "config.yaml").write_text(written, encoding="utf-8")
-    trained = trainer.run()
-    header = make_header(config, trained, encoder, data.training, sources, GRIDS[config.grid])
+    with nullcontext() if where is None else only_process(where):
+        if trainer.resume():
+            report(f"resuming after epoch {trainer.epoch - 1} of {config.epochs}")
+        if where is not None:
+            written = yaml.safe_dump(config.model_dump(), sort_keys=False)
+            (where / "config.yaml").write_text(written, encoding="utf-8")
+        trained = trainer.run()
+    licences = {
+        load_part(part, folder).source: stated_licence(folder / part.path) for part in config.data
+    }
+    if start is not None and start.header.sources[0] not in licences:
+        licences[start.header.sources[0]] = start.header.licence
+    header = make_header(
+        config,
+        trained,
+        encoder,
+        data.training,
+        sources,
+        GRIDS[config.grid],
+        joint_licence(licences),
+    )
     if start is not None:
         header = start.inherited(header)
     return TrainedNetwork(header, trained.state_dict(), trainer.history.rows)
@@ -264,8 +281,3 @@ def cross_validation(config: TrainingConfig, n_folds: int) -> list[TrainingConfi
         first = config.data[0].model_copy(update={"leave_out_fold": (fold, n_folds)})
         runs.append(config.model_copy(update={"data": [first, *config.data[1:]]}))
     return runs
-
-
-def with_seed(config: TrainingConfig, number: int) -> TrainingConfig:
-    """The configuration of an ensemble's member."""
-    return config.model_copy(update={"seed": config.seed + number})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ def make_header(
     training: list[GraphSet],
     sources: list[str],
     grid: Array,
+    licence: str = LICENCE,
 ) -> WeightsHeader:
     """Describe one trained network.
 
@@ -53,6 +55,8 @@ def make_header(
         Names in the order of the embedding.
     grid
         Wavenumbers of the output in cm^-1, uniform.
+    licence
+        Of the weights: that of the data.
     """
     crystals = [c for data in training for c in data.labelled.crystals]
     return WeightsHeader(
@@ -71,10 +75,29 @@ def make_header(
             part.path.rsplit("/", 1)[-1]: data.labelled.sha256
             for part, data in zip(config.data, training, strict=True)
         },
-        licence=LICENCE,
+        licence=licence,
         citation="; ".join([_METHOD, *(_DATA[s] for s in sources if s in _DATA)]),
         description=f"{config.network} network, {config.epochs} epochs, seed {config.seed}",
     )
+
+
+def joint_licence(licences: Mapping[str, str]) -> str:
+    """What weights stand under that were trained on several sources.
+
+    Parameters
+    ----------
+    licences
+        Of the data by source, as their files state it; the published sources need none there.
+
+    Returns
+    -------
+    str
+        One licence where all agree, else each with its source; "" where none is known.
+    """
+    known = {s: text or (LICENCE if s in _DATA else "") for s, text in licences.items()}
+    if len(set(known.values())) == 1:
+        return next(iter(known.values()))
+    return "; ".join(f"{source}: {text or 'not given'}" for source, text in known.items())
 
 
 def element_counts(crystals: list[Crystal]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import lzma
+import shutil
 import tarfile
 import zipfile
 
@@ -172,6 +174,65 @@ def test_phonopy_total_dos_alone(run_folder, tmp_path):
     assert data.raw[0][2].sum() == pytest.approx(3, rel=0.02)
 
 
+def test_names_of_runs(run_folder, tmp_path):
+    """By folder, also where the files are given; deeper runs by their path."""
+    files = [run_folder / s / "phonopy_params.yaml" for s in ("Cu", "Al")]
+    account = import_data("phonopy", files, tmp_path / "o.parquet")
+    assert account.rejects == []
+    assert read_labelled(tmp_path / "o.parquet").ids == ["Cu", "Al"]
+    deep = tmp_path / "all"
+    for symbol, file in zip(("Cu", "Al"), files, strict=True):
+        (deep / symbol / "v0.98").mkdir(parents=True)
+        shutil.copy(file, deep / symbol / "v0.98")
+    (deep / "mp-0.5.yaml.xz").write_bytes(lzma.compress(files[0].read_bytes()))
+    import_data("phonopy", [deep], tmp_path / "o.parquet")
+    assert read_labelled(tmp_path / "o.parquet").ids == ["Al/v0.98", "Cu/v0.98", "mp-0.5"]
+
+
+def test_forces_and_force_constants_beside_the_yaml(run_folder, tmp_path):
+    from phonopy.file_IO import write_FORCE_CONSTANTS, write_force_constants_to_hdf5
+
+    whole = phonopy.load(run_folder / "Cu" / "phonopy_params.yaml", log_level=0)
+    for name in ("text", "hdf5", "sets"):
+        (tmp_path / name).mkdir()
+        whole.save(
+            tmp_path / name / "phonopy_disp.yaml",
+            settings={"force_sets": False, "displacements": True, "force_constants": False},
+        )
+    write_FORCE_CONSTANTS(whole.force_constants, str(tmp_path / "text" / "FORCE_CONSTANTS"))
+    write_force_constants_to_hdf5(
+        whole.force_constants, str(tmp_path / "hdf5" / "force_constants.hdf5")
+    )
+    sets = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    phonopy.file_IO.write_FORCE_SETS(sets.dataset, str(tmp_path / "sets" / "FORCE_SETS"))
+    folders = [tmp_path / n for n in ("text", "hdf5", "sets")]
+    account = import_data("phonopy", folders, tmp_path / "o.parquet")
+    assert account.n_taken == 3, account.text()
+    bins = read_labelled(tmp_path / "o.parquet").bins
+    np.testing.assert_allclose(bins[0], bins[1], atol=1e-6)
+    np.testing.assert_allclose(bins[0], bins[2], atol=0.02)
+
+
+def test_one_kind_of_label_a_file(run_folder, tmp_path):
+    account = import_data("phonopy", [run_folder], tmp_path / "o.parquet")
+    assert account.n_taken == 2
+    (reject,) = account.rejects
+    assert reject.id == "Ni"
+    assert "raw labels, while most entries have site ones" in reject.reason
+    written = (tmp_path / "o.parquet.rejected.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in written] == ["Ni"]
+
+
+def test_damaged_archive(run_folder, tmp_path):
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for symbol in ("Cu", "Al"):
+            archive.add(run_folder / symbol / "phonopy_params.yaml", f"{symbol}.yaml")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"the archive is damaged .*a\.tar\.gz"):
+        import_data("phonopy", [path], tmp_path / "o.parquet")
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_archives_of_yaml_files(kind, run_folder, tmp_path):
     path = tmp_path / f"archive.{kind}"
@@ -238,6 +299,24 @@ def test_problems_are_named():
         assert word in problem(Entry("a", crystal, values)), word
     assert "grid" in problem(Entry("a", crystal, good, step=30.0))
     assert "not 3" in problem(Entry("a", crystal, np.full((2, 200), 0.1)))
+
+
+def test_atoms_on_top_of_each_other_are_rejected():
+    atoms = bulk("NaCl", "rocksalt", a=5.64)
+    atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
+    x = np.arange(0.0, 500.0)
+    assert "0.30 Å apart" in problem(Entry("a", Crystal.from_any(atoms), gaussian(x, 6)))
+
+
+def test_the_account_counts_reasons_that_differ_in_numbers(tmp_path):
+    for i, scale in enumerate((1.0, 1.5, 1.7, 2.0, 2.5)):
+        record = petretto_record(CELLS[0], f"mp-{i}", scale)
+        (tmp_path / f"mp-{i}.json").write_text(json.dumps(record))
+    text = import_data("petretto", [tmp_path], tmp_path / "o.parquet").text()
+    assert "1 entries" in text
+    assert (
+        "4 x the spectrum integrates to 9.000, not 3N = 6 (to 5 %) (mp-1, mp-2, mp-3, ...)" in text
+    )
 
 
 def test_nothing_usable(tmp_path):

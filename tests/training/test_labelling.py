@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from phonopy import Phonopy
@@ -12,7 +17,7 @@ from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.journal import Journal
 from ase_e3dos.training.labelling import (
@@ -22,6 +27,7 @@ from ase_e3dos.training.labelling import (
     label_all,
     supercell_of,
 )
+from ase_e3dos.training.lock import only_process
 
 SMALL = LabelSettings(supercell=5.0, mesh=15.0)
 THZ_TO_CM = 33.3564095198
@@ -40,7 +46,7 @@ def by_hand(atoms, repeat, displacement=0.03):
     phonon.generate_displacements(distance=displacement)
     forces = []
     for s in phonon.supercells_with_displacements:
-        image = bulk("Cu").__class__(s.symbols, cell=s.cell, positions=s.positions, pbc=True)
+        image = Atoms(s.symbols, cell=s.cell, positions=s.positions, pbc=True)
         image.calc = EMT()
         forces.append(image.get_forces())
     phonon.forces = np.array(forces)
@@ -49,30 +55,42 @@ def by_hand(atoms, repeat, displacement=0.03):
     return phonon
 
 
-@pytest.mark.parametrize("symbol", ["Cu", "Al", "Pt"])
-def test_frequencies_are_those_of_phonopy_by_hand(symbol):
-    crystal = metal(symbol)
+def ordered(symbols, positions, cell):
+    return Atoms(symbols, scaled_positions=positions, cell=cell, pbc=True)
+
+
+FACES = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+TEN = {
+    **{s: bulk(s, "fcc") for s in ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")},
+    "NiAl": ordered("NiAl", [[0, 0, 0], [0.5] * 3], np.eye(3) * 2.9),
+    "CuAu": ordered("CuAu", [[0, 0, 0], [0.5] * 3], np.diag([2.8, 2.8, 3.6])),
+    "AuCu3": ordered("AuCu3", FACES, np.eye(3) * 3.75),
+}
+
+
+@pytest.mark.parametrize("name", TEN)
+def test_labels_are_those_of_phonopy_by_hand(name):
+    """Highest frequency, total spectrum and the share of every site, for ten crystals."""
+    crystal = Crystal.from_any(TEN[name], name)
     entry = label(crystal, EMT(), SMALL)
     phonon = by_hand(crystal.to_atoms(), supercell_of(crystal, 5.0))
-    phonon.run_mesh(15.0, is_mesh_symmetry=False)
-    frequencies = phonon.mesh.frequencies * THZ_TO_CM
+    phonon.run_mesh(15.0, is_mesh_symmetry=False, with_eigenvectors=True)
+    frequencies = phonon.mesh.frequencies * THZ_TO_CM  # (q, modes)
     assert entry.scalars["max_wavenumber"] == pytest.approx(frequencies.max(), rel=1e-6)
-    phonon.run_total_dos(use_tetrahedron_method=True, freq_pitch=1 / THZ_TO_CM)
-    x, g = phonon.total_dos.frequency_points * THZ_TO_CM, phonon.total_dos.dos
+    assert entry.scalars["min_wavenumber"] == pytest.approx(frequencies.min(), abs=1e-3)
+    vectors = np.abs(phonon.mesh.eigenvectors.reshape(len(frequencies), -1, 3, len(TEN[name]) * 3))
+    shares = (vectors**2).sum(axis=2)  # (q, sites, modes)
+    of_sites = (shares * frequencies[:, None, :]).sum(axis=(0, 2)) / shares.sum(axis=(0, 2))
     centres = -395.0 + 10.0 * np.arange(200)
-    mean = np.sum(entry.values[0] * centres) / entry.values[0].sum()
-    assert mean == pytest.approx(np.trapezoid(x * g, x) / np.trapezoid(g, x), abs=1.0)
-    assert entry.values.sum() * 10 == pytest.approx(3)
-    assert entry.values[0, :40].sum() == 0
+    ours = entry.values @ centres / entry.values.sum(axis=1)
+    np.testing.assert_allclose(ours, of_sites, atol=1.5)
+    np.testing.assert_allclose(entry.values.sum(axis=1) * 10, 3, rtol=1e-6)
+    if frequencies.min() > -5:
+        assert entry.values[:, :40].sum() == 0
 
 
 def test_sites_of_an_ordered_alloy_differ():
-    from ase import Atoms
-
-    cell = np.diag([2.8, 2.8, 3.6])  # L1_0
-    atoms = Atoms("CuAu", scaled_positions=[[0, 0, 0], [0.5] * 3], cell=cell, pbc=True)
-    entry = label(Crystal.from_any(atoms, "CuAu"), EMT(), SMALL)
-    np.testing.assert_allclose(entry.values.sum(axis=1) * 10, 3, rtol=1e-6)
+    entry = label(Crystal.from_any(TEN["CuAu"], "CuAu"), EMT(), SMALL)
     centres = -395.0 + 10.0 * np.arange(200)
     copper, gold = (entry.values @ centres) / entry.values.sum(axis=1)
     assert copper > gold  # the lighter atom vibrates faster
@@ -94,8 +112,55 @@ def test_supercell_is_large_enough():
     assert (heights < 9.0 + 3.0).all()
 
 
-def broken():
-    raise RuntimeError("no licence")
+class Dying(EMT):
+    """A potential whose library takes the process with it when it meets gold."""
+
+    def calculate(self, atoms=None, *args, **kwargs):
+        if 79 in atoms.numbers:
+            os._exit(9)
+        super().calculate(atoms, *args, **kwargs)
+
+
+def test_a_process_that_dies_is_one_row(tmp_path):
+    crystals = [metal(s) for s in ("Cu", "Au", "Al", "Ag")]
+    out = tmp_path / "labels.parquet"
+    assert label_all(crystals, Dying, out, SMALL, workers=2) == (3, 1)
+    assert sorted(read_labelled(out).ids) == ["Ag", "Al", "Cu"]
+    (row,) = map(json.loads, (tmp_path / "labels.parquet.errors.jsonl").read_text().splitlines())
+    assert row["id"] == "Au"
+    assert "process died" in row["error"]
+
+
+def test_another_calculator_is_another_label(tmp_path):
+    out = tmp_path / "labels.parquet"
+    label_all([metal("Cu")], "emt", out, SMALL)
+    lines: list[str] = []
+    label_all([metal("Cu")], stiff, out, SMALL, report=lines.append)
+    assert lines == ["1/1 Cu strain 0: done"]
+    assert pq.read_table(out)["provenance"].to_pylist() == [f"{__name__}:stiff"]
+
+
+def stiff():
+    return EMT(asap_cutoff=True)
+
+
+def test_equal_names_are_told_apart_and_strains_stay_together(tmp_path):
+    out = tmp_path / "labels.parquet"
+    crystals = [Crystal.from_any(bulk(s, "fcc"), "POSCAR") for s in ("Cu", "Ag", "Al", "Ni", "Pt")]
+    settings = LabelSettings(5.0, mesh=10.0, strains=(-0.01, 0.0, 0.01))
+    assert label_all(crystals, "emt", out, settings, seed=3) == (15, 0)
+    data = read_labelled(out)
+    assert len(set(data.ids)) == 5
+    parts = {name: {data.splits[k] for k in range(15) if data.ids[k] == name} for name in data.ids}
+    assert all(len(p) == 1 for p in parts.values())
+    assert len(set(data.splits)) > 1
+
+
+def test_one_process_at_a_time(tmp_path):
+    out = tmp_path / "labels.parquet"
+    with only_process(out), pytest.raises(TrainingError, match="another process"):
+        label_all([metal("Cu")], "emt", out, SMALL)
+    assert label_all([metal("Cu")], "emt", out, SMALL) == (1, 0)
 
 
 def test_failures_are_rows_and_nothing_is_done_twice(tmp_path):
@@ -145,8 +210,23 @@ def test_unknown_calculator():
         calculator_factory("nosuch:thing")
 
 
+def test_a_potential_beside_the_structures(tmp_path):
+    """The installed command, whose path does not hold the working directory."""
+    (tmp_path / "potential.py").write_text("from ase.calculators.emt import EMT as make\n")
+    bulk("Cu", "fcc").write(tmp_path / "Cu.cif")
+    code = "from ase_e3dos.cli import main; import sys; sys.path.remove(''); main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "label", "Cu.cif", "-o", "l.parquet", "-c", "potential:make",
+         "--supercell", "5", "--mesh", "10"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_labelled(tmp_path / "l.parquet").ids == ["Cu"]
+
+
 def test_command(tmp_path):
-    files = []
+    files = [str(tmp_path / "broken.cif")]
+    (tmp_path / "broken.cif").write_text("data_\n_cell_length_a 3")
     for symbol in ("Cu", "Ni"):
         files.append(str(tmp_path / f"{symbol}.cif"))
         bulk(symbol, "fcc").write(files[-1])
@@ -161,3 +241,7 @@ def test_command(tmp_path):
     assert len(data) == 4
     assert sorted(data.strain) == [0, 0, 0.01, 0.01]
     assert data.source == "emt"
+    assert "4 labelled" in result.output
+    assert "1 failed" in result.output
+    (row,) = map(json.loads, (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())
+    assert "broken.cif" in row["id"]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
 from ase_e3dos.errors import DataError
+from ase_e3dos.training.comparison import comparison_page
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.evaluation import evaluate
@@ -80,6 +81,36 @@ def test_command(weights, data_dir):
     rows = json.loads(result.output)
     assert [r["model"] for r in rows] == ["paper", "site"]
     assert rows[0]["errors"]["n"] == 3
+
+
+def test_several_models_on_one_page(weights, data_dir, tmp_path):
+    """Weights of runs go by their folders; the page needs no other file."""
+    command = ["evaluate", "--data", str(data_dir / "raw.parquet")]
+    for name, path in weights.items():
+        (tmp_path / name).mkdir()
+        copied = tmp_path / name / "weights.safetensors"
+        copied.write_bytes(path.read_bytes())
+        command += ["-m", str(copied)]
+    page = tmp_path / "page.html"
+    result = CliRunner().invoke(build_app(), [*command, "--page", str(page)])
+    assert result.exit_code == 0, result.output
+    rows = [line.split("|")[1].strip() for line in result.output.splitlines() if "|" in line]
+    assert rows == ["model", "---", "paper", "site"]
+    text = page.read_text()
+    assert text.count("<th>paper</th><th>site</th>") >= 2
+    assert "class=best" in text
+    assert text.count("data:image/png") == 2
+    assert "src='http" not in text
+    twice = CliRunner().invoke(build_app(), [*command, "-m", command[-1], "--json"])
+    names = [r["model"] for r in json.loads(twice.output)]
+    assert names == ["paper", "site", command[-1]]
+
+
+def test_pages_compare_the_same_crystals(weights, data_dir, tmp_path):
+    results = [evaluate(weights["site"], data_dir / f"{n}.parquet") for n in ("raw", "sampled")]
+    results[1].predictions.labelled.ids[0] = "other"
+    with pytest.raises(DataError, match="same crystals"):
+        comparison_page(results, tmp_path / "page.html")
 
 
 def test_unknown_source(weights, data_dir):

@@ -7,23 +7,31 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.weights import load_weights
+from ase_e3dos.plugins import get_registry
 from ase_e3dos.predictor import Predictor
-from ase_e3dos.training.config import TrainingConfig, read_config
+from ase_e3dos.training.config import TrainingConfig, own_data, read_config
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.ensemble import join_members, train_ensemble
+from ase_e3dos.training.evaluation import evaluate
+from ase_e3dos.training.fit import make_network
+from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.run import (
+    completed,
     config_of_run,
     cross_validation,
     data_directory,
     select_training,
     train,
 )
+from ase_e3dos.training.sampler import GraphSet, join
 from ase_e3dos.training.selection import composition_key
 
 
@@ -216,6 +224,75 @@ def test_fine_tuning_starts_from_the_weights(data_dir, tiny_site, tmp_path):
         before.spectra([crystal])[0].density,
         atol=1e-5,
     )
+
+
+def test_members_of_other_sizes_are_starts_too(data_dir, tiny_site, tmp_path):
+    """The members of the shipped ensemble differ in size; each is a start by its own."""
+    files = []
+    for scalars in (8, 12):
+        values = {**tiny_site, "settings": {**tiny_site["settings"], "scalars": scalars}}
+        config = TrainingConfig.model_validate(values | {"epochs": 1, "steps_per_epoch": 1})
+        files.append(train(config, data_dir, None).save(tmp_path / f"{scalars}.safetensors"))
+    joined = join_members(files, tmp_path / "both.safetensors")
+    base = {k: v for k, v in tiny_site.items() if k != "settings"} | {"epochs": 1}
+    config = TrainingConfig.model_validate(base | {"start_from": str(joined)})
+    header, _ = load_weights(train_ensemble(config, 2, data_dir, tmp_path / "tuned"))
+    assert [header.settings_of(k)["scalars"] for k in (0, 1)] == [8, 12]
+
+
+def test_own_site_spectra_alone(data_dir, tiny_site, tmp_path):
+    """A file as `e3dos label` and the import of phonopy runs write it: train, validate, judge."""
+    table = pq.read_table(data_dir / "sites.parquet").to_pydict()
+    table["split"] = ["valid" if i % 6 > 3 else "train" for i in range(len(table["id"]))]
+    table["source"] = ["mine"] * len(table["id"])
+    about = {"ase_e3dos": '{"licence": "CC0-1.0"}'}
+    file = tmp_path / "mine.parquet"
+    pq.write_table(pa.table(table).replace_schema_metadata(about), file)
+    config = TrainingConfig.model_validate(tiny_site | own_data([file], 4) | {"epochs": 3})
+    assert config.data[0].per_batch == 4
+    trained = train(config, None, tmp_path / "run")
+    assert trained.header.sources == ["mine"]
+    assert trained.header.licence == "CC0-1.0"
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    path = trained.save(tmp_path / "run" / "weights.safetensors")
+    found = evaluate(path, file)
+    assert found.split == "valid"
+    for key in ("R2", "WD", "Cv_atom"):  # training validates as evaluation does
+        assert trained.history[-1][f"valid_{key}"] == pytest.approx(found.errors[key], rel=1e-3)
+
+
+def test_preset_without_data_says_how_to_name_them():
+    with pytest.raises(TrainingError, match="--data FILE"):
+        read_config("fine-tune")
+
+
+def test_bfloat16_changes_little(data_dir, tiny_configs):
+    """What `precision: mixed` runs on a CUDA device, here on the CPU, against float32."""
+    for kind, values in tiny_configs.items():
+        config = TrainingConfig.model_validate(values)
+        encoder = get_registry().encoder("mass_one_hot")
+        torch.manual_seed(0)
+        network = make_network(completed(config, ["dfpt"], None), encoder).eval()
+        data = GraphSet.build(
+            read_labelled(data_dir / "raw.parquet"), network.cutoff, network.self_edges, encoder, 0
+        )
+        batch = join([(0, data, [0, 5, 7, 8])])
+        arguments = (batch.graph,) if kind == "paper" else (batch.graph, batch.source)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(*arguments).float()
+        torch.testing.assert_close(rough, network(*arguments), rtol=0.02, atol=0.05)
+
+
+def test_mixed_precision_is_float32_without_cuda(data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    mixed = config.model_copy(update={"precision": "mixed"})
+    same_states(*(train(c, data_dir, None, "cpu").state for c in (config, mixed)))
+
+
+def test_a_run_is_one_process_at_a_time(data_dir, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    with only_process(tmp_path / "run"), pytest.raises(TrainingError, match="another process"):
+        train(config, data_dir, tmp_path / "run")
 
 
 def test_start_of_another_kind_is_refused(data_dir, tiny_site, tiny_paper, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +12,13 @@ from pathlib import Path
 
 from ase_e3dos import __version__
 from ase_e3dos.errors import DataError
-from ase_e3dos.training.labelled_file import Entry, Reject, problem, write_labelled
+from ase_e3dos.training.labelled_file import (
+    Entry,
+    Reject,
+    label_kind,
+    problem,
+    write_labelled,
+)
 from ase_e3dos.training.splits import SplitBy, split_names
 
 Importer = Callable[[Sequence[Path]], Iterator[Entry | Reject]]
@@ -50,12 +58,16 @@ class Account:
         """A readable account; reasons that occur often are counted."""
         parts = ", ".join(f"{n} {name}" for name, n in sorted(self.splits.items()))
         lines = [f"{self.n_taken} entries -> {self.path} ({parts}); {len(self.rejects)} rejected"]
-        by_reason: dict[str, list[str]] = {}
+        # Reasons that differ in their numbers only are one kind; the first stands for all.
+        by_kind: dict[str, list[Reject]] = {}
         for reject in self.rejects:
-            by_reason.setdefault(reject.reason, []).append(reject.id)
-        for reason, names in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            lines.append(f"  {len(names)} x {reason} ({shown})")
+            kind = re.sub(r"[-+]?\d+(\.\d+)?", "#", reject.reason.replace(reject.id, "#"))
+            by_kind.setdefault(kind, []).append(reject)
+        for same in sorted(by_kind.values(), key=len, reverse=True):
+            shown = ", ".join(r.id for r in same[:3]) + (", ..." if len(same) > 3 else "")
+            lines.append(f"  {len(same)} x {same[0].reason} ({shown})")
+        if self.rejects and self.n_taken:
+            lines.append(f"all of them, with reasons: {rejects_file(self.path)}")
         return "\n".join(lines)
 
 
@@ -65,7 +77,7 @@ def import_data(
     output: str | Path,
     *,
     source: str | None = None,
-    by: SplitBy = "random",
+    by: SplitBy = "composition",
     seed: int = 0,
     split_file: str | Path | None = None,
     licence: str | None = None,
@@ -83,8 +95,7 @@ def import_data(
     source
         Name of the functional and method; by default the usual one of the kind.
     by, seed, split_file
-        As for `ase_e3dos.training.splits.split_names`. Splits that the data carry are kept
-        where `by` is "random".
+        As for `ase_e3dos.training.splits.split_names`.
     licence
         Of the data, for the file's metadata.
 
@@ -101,7 +112,7 @@ def import_data(
         if not file.exists():
             raise DataError(f"{file}: no such file or folder.")
     read: Importer = import_module(f"{__name__}.{module}").read
-    taken, rejects = sort_out(read(files))
+    taken, rejects = one_kind(*sort_out(read(files)))
     if not taken:
         account = Account(Path(output), 0, rejects, {})
         raise DataError(f"nothing usable was found.\n{account.text()}")
@@ -118,7 +129,31 @@ def import_data(
     }
     write_labelled(output, taken, source or usual_source, provenance)
     splits = {name: names.count(name) for name in set(names)}
+    lines = [json.dumps({"id": r.id, "reason": r.reason}) + "\n" for r in rejects]
+    rejects_file(output).unlink(missing_ok=True)
+    if lines:
+        rejects_file(output).write_text("".join(lines), encoding="utf-8")
     return Account(Path(output), len(taken), rejects, splits)
+
+
+def rejects_file(output: str | Path) -> Path:
+    """Where the full list of what was rejected is written, as JSON lines."""
+    return Path(output).with_name(Path(output).name + ".rejected.jsonl")
+
+
+def one_kind(taken: list[Entry], rejects: list[Reject]) -> tuple[list[Entry], list[Reject]]:
+    """Entries with the kind of label that most have, for a file holds one kind."""
+    kinds = [label_kind([e]) for e in taken]
+    if len(set(kinds)) < 2:
+        return taken, rejects
+    usual = max(set(kinds), key=kinds.count)
+    reason = f"{{}} labels, while most entries have {usual} ones: import these into another file"
+    others = [
+        Reject(e.id, reason.format(kind))
+        for e, kind in zip(taken, kinds, strict=True)
+        if kind != usual
+    ]
+    return [e for e, k in zip(taken, kinds, strict=True) if k == usual], [*rejects, *others]
 
 
 def sort_out(items: Iterator[Entry | Reject]) -> tuple[list[Entry], list[Reject]]:

@@ -1,8 +1,8 @@
 """phonopy runs: folders, yaml files (also compressed) and archives of them.
 
-With force constants (in `phonopy_params.yaml`, FORCE_CONSTANTS, FORCE_SETS, force sets in the
-yaml) site spectra are calculated for the primitive cell; a folder with `phonopy.yaml` and
-`total_dos.dat` only gives the total spectrum. Archives of phonopy yaml files (Alexandria, the
+With force constants (in the yaml, FORCE_CONSTANTS or force_constants.hdf5) or forces (in the yaml
+or FORCE_SETS) site spectra are calculated for the primitive cell; a folder with `phonopy.yaml`
+and `total_dos.dat` only gives the total spectrum. Archives of phonopy yaml files (Alexandria, the
 MDR phonon database) are read member by member.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,43 +28,64 @@ _ENDINGS = (".yaml", ".yaml.xz", ".yaml.bz2", ".yaml.gz", ".yaml.lzma")
 
 
 def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
-    """Entries of folders, files and archives."""
+    """Entries of folders, files and archives; named by folder, or by file where it says more."""
     for path in paths:
         if path.is_dir():
-            yield from _folder(path)
+            yield from _folder(path, path.name)
         elif zipfile.is_zipfile(path) or (path.is_file() and _is_tar(path)):
             yield from _archive(path)
+        elif path.name.startswith(_NAMES):
+            yield _run(path.resolve().parent.name, path)
         else:
-            yield _run(path.name.split(".")[0], path)
+            yield _run(_without_ending(path.name), path)
 
 
 def _is_tar(path: Path) -> bool:
     return not path.name.endswith(_ENDINGS) and tarfile.is_tarfile(path)
 
 
-def _folder(path: Path) -> Iterator[Entry | Reject]:
-    """A run, or a folder of runs or of yaml files."""
-    for name in _NAMES:
-        files = [path / (name + ending) for ending in ("", ".xz", ".bz2", ".gz")]
+def _without_ending(name: str) -> str:
+    ending = next((e for e in sorted(_ENDINGS, key=len, reverse=True) if name.endswith(e)), "")
+    return name.removesuffix(ending) if ending else name
+
+
+def _folder(path: Path, name: str, prefix: str = "") -> Iterator[Entry | Reject]:
+    """A run, or a folder of runs or of yaml files.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    name
+        What it is called if it is a run.
+    prefix
+        Of the names of what lies in it: runs in runs/Cu/300K go by Cu/300K.
+    """
+    for usual in _NAMES:
+        files = [path / (usual + ending) for ending in ("", ".xz", ".bz2", ".gz")]
         for file in filter(Path.is_file, files):
-            yield _run(path.name, file)
+            yield _run(name, file)
             return
     for child in sorted(path.iterdir()):
         if child.is_dir():
-            yield from _folder(child)
+            inner = f"{prefix}{child.name}"
+            yield from _folder(child, inner, f"{inner}/")
         elif child.name.endswith(_ENDINGS):
-            yield _run(child.name.split(".")[0], child)
+            yield _run(prefix + _without_ending(child.name), child)
 
 
 def _archive(path: Path) -> Iterator[Entry | Reject]:
     with tempfile.TemporaryDirectory() as folder:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(folder)  # zipfile keeps members inside the folder
-        else:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-        yield from _folder(Path(folder))
+        try:
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(folder)  # zipfile keeps members inside the folder
+            else:
+                with tarfile.open(path) as archive:
+                    archive.extractall(folder, filter="data")
+        except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+            yield Reject(path.name, f"the archive is damaged ({error}); what could be read is used")
+        yield from _folder(Path(folder), path.name.split(".")[0])
 
 
 def _run(name: str, file: Path) -> Entry | Reject:
@@ -79,14 +101,15 @@ def _run(name: str, file: Path) -> Entry | Reject:
         phonon = phonopy.load(
             str(file),
             log_level=0,
-            force_constants_filename=beside("FORCE_CONSTANTS"),
+            force_constants_filename=beside("FORCE_CONSTANTS") or beside("force_constants.hdf5"),
             force_sets_filename=beside("FORCE_SETS"),
         )
         crystal = Crystal.from_any(phonon.primitive, name)
     except E3DOSError as error:
         return Reject(name, f"structure: {error}")
     except Exception as error:  # noqa: BLE001 - phonopy raises anything; the account says what
-        return Reject(name, f"phonopy cannot load it ({type(error).__name__})")
+        said = " ".join(str(error).split())[:120]
+        return Reject(name, f"phonopy cannot load it ({type(error).__name__}: {said})")
     if phonon.force_constants is None:
         return _total(name, crystal, folder / "total_dos.dat")
     try:

@@ -1,0 +1,41 @@
+"""One process at a time on a run or a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ase_e3dos.errors import TrainingError
+
+
+@contextmanager
+def only_process(path: Path) -> Iterator[None]:
+    """Hold a lock beside a file or in a folder; the operating system drops it with the process.
+
+    Parameters
+    ----------
+    path
+        A folder, which is made if it is not there, or a file (a name with an ending).
+
+    Raises
+    ------
+    TrainingError
+        Another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    if path.suffix:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.with_name(f".{path.name}.lock")
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        place = path / ".lock"
+    try:
+        with FileLock(place, timeout=0):
+            yield
+    except Timeout as error:
+        raise TrainingError(
+            f"{path}: another process is at work on it. Wait for it, stop it, or choose another "
+            "output."
+        ) from error
