@@ -132,10 +132,13 @@ def _waterfall(
         place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom")
     ranges = [_visible(*drawn_curve[:2]) for drawn_curve in curves]
-    ax.set_xlim(min(0.0, *(r[0] for r in ranges)), max(r[1] for r in ranges))
+    room = 1.18 if references else 1.0  # for their names
+    ax.set_xlim(min(0.0, *(r[0] for r in ranges)), room * max(r[1] for r in ranges))
     ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)
-    if ax.get_legend_handles_labels()[0]:
+    if comparisons:  # above the uppermost curve
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.05 * len(comparisons) * (high - low))
         ax.legend(loc="upper right")
 
 

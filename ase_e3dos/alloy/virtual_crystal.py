@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.alloy.comparison import Comparison
 from ase_e3dos.alloy.solution import SolidSolution
+from ase_e3dos.alloy.tetrahedra import states_below
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
 from ase_e3dos.spectrum import PhononSpectrum
@@ -128,25 +129,19 @@ class VirtualCrystal:
         return phonon
 
     def spectrum(self, fractions: ArrayLike) -> PhononSpectrum:
-        """Spectrum of the virtual crystal on a grid of `PITCH`, by phonopy's tetrahedra."""
+        """Spectrum of the virtual crystal in bins of `PITCH`, by linear tetrahedra."""
         phonon = self.phonons(fractions)
         # all wave vectors: the average of force constants may have less symmetry than its cell
         phonon.run_mesh(self.mesh, is_mesh_symmetry=False, is_gamma_center=False)
-        thz_to_cm = constants().thz_to_cm
-        ends = np.array([phonon.mesh.frequencies.min(), phonon.mesh.frequencies.max()]) * thz_to_cm
-        low, high = np.floor(ends[0] / PITCH - 1), np.ceil(ends[1] / PITCH + 2)
-        x = np.arange(min(low, 0.0), high + 1) * PITCH
-        phonon.run_total_dos(
-            freq_min=x[0] / thz_to_cm,
-            freq_max=x[-1] / thz_to_cm,
-            freq_pitch=PITCH / thz_to_cm,
-            use_tetrahedron_method=True,
-        )
-        points = phonon.total_dos.frequency_points * thz_to_cm
-        density = np.interp(x, points, np.maximum(phonon.total_dos.dos, 0.0))
+        mesh = phonon.mesh
+        modes = mesh.frequencies * constants().thz_to_cm
+        low = min(np.floor(modes.min() / PITCH - 1), 0.0)
+        x = np.arange(low, np.ceil(modes.max() / PITCH + 1)) * PITCH + PITCH / 2
+        edges = np.append(x - PITCH / 2, x[-1] + PITCH / 2)
+        below = states_below(mesh.qpoints, modes, mesh.mesh_numbers, edges)
         return PhononSpectrum(
             x,
-            density,
+            np.diff(below) / PITCH,
             crystal=self.solution.crystal(fractions),
             model=f"virtual crystal ({self.name})",
         )

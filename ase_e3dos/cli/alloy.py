@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.errors import AlloyError, E3DOSWarning
+from ase_e3dos.errors import AlloyError, DataError, E3DOSWarning
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy import Comparison, CompositionSweep
@@ -50,7 +50,11 @@ def alloy(
         ),
     ] = None,
     calculator: Annotated[
-        str | None, typer.Option(help="ASE's name of the calculator for vca: emt, mace_mp, ...")
+        str | None,
+        typer.Option(
+            help="For vca: ASE's name of a calculator (emt, lj, gpaw, ...), or "
+            "package.module:function returning one (chgnet.model.dynamics:CHGNetCalculator)."
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write the waterfall figure: png, pdf, svg.")
@@ -128,7 +132,8 @@ def _check(
         raise AlloyError(
             "--compare vca: the virtual crystal needs forces in the end members. Name an ASE "
             "calculator that knows their elements: --calculator emt for Al, Ni, Cu, Pd, Ag, Pt "
-            "and Au, or an installed potential such as mace_mp."
+            "and Au, or an installed potential as package.module:function, such as "
+            "chgnet.model.dynamics:CHGNetCalculator."
         )
     if plot is not None and plot.suffix.lower() not in _FIGURES:
         raise AlloyError(
@@ -167,21 +172,26 @@ def _comparison(sweep: CompositionSweep, what: str, calculator: str | None) -> C
         return linear_mixture(sweep)
     if what == "vca":
         assert calculator is not None
-        virtual = VirtualCrystal(sweep.solution, _calculator(calculator), name=calculator)
+        label = calculator.rpartition(":")[2].removesuffix("Calculator")
+        virtual = VirtualCrystal(sweep.solution, _calculator(calculator), name=label)
         return virtual.compare(sweep)
     return supercell_comparison(sweep, [what])
 
 
 def _calculator(name: str) -> object:
-    """Make a calculator from ASE's name of it."""
+    """Make a calculator from ASE's name of it, or from package.module:function."""
     from ase.calculators import calculator
+
+    from ase_e3dos.training.labelling import calculator_factory
 
     find: Any = calculator.get_calculator_class
     try:
-        return find(name.lower())()
+        return calculator_factory(name)() if ":" in name else find(name.lower())()
+    except DataError:
+        raise
     except Exception as error:
         raise AlloyError(
-            f"--calculator {name}: ASE has no such calculator that works here "
+            f"--calculator {name}: there is no such calculator that works here "
             f"({type(error).__name__}: {error}). Install its package, or use "
             "ase_e3dos.alloy.VirtualCrystal with a calculator of your own."
         ) from error
