@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 
 #: Density below which a frequency counts as empty, as a fraction of the mean over the band.
-GAP_THRESHOLD = 0.02
+GAP_THRESHOLD = 0.1
 #: Narrowest gap that is reported, cm^-1.
 NARROWEST_GAP = 15.0
-#: Share of the modes that may lie above the band edge, and below the lower one.
-EDGE_SHARE = 2e-3
+#: Shares of the modes below the lower and above the upper edge of the band.
+EDGE_SHARES = (2e-3, 1e-2)
+#: Share beyond which there is no gap to look for, on either side.
+_OUTSIDE = 2e-3
 #: Height of the last peak over the highest one, as in pymatgen's `PhononDos.get_last_peak`.
 PEAK_THRESHOLD = 0.1
 
@@ -57,16 +59,19 @@ def band_gaps(
     spectrum : PhononSpectrum
     threshold : float
         A frequency is empty where the density is below this fraction of the mean density
-        between the lower and the upper edge of the band.
+        over the band, its outermost 0.2 % at either end left out.
     narrowest : float
         Gaps narrower than this (cm^-1) are left out.
     """
     return [Gap(*g) for g in _gaps(spectrum.grid, spectrum.density, threshold, narrowest)]
 
 
-def band_edges(spectrum: PhononSpectrum, share: float = EDGE_SHARE) -> tuple[float, float]:
-    """Wavenumbers (cm^-1) below and above which `share` of the real modes lie."""
-    low, high = _quantiles(spectrum.grid, spectrum.density[None], [share, 1 - share])[0]
+def band_edges(
+    spectrum: PhononSpectrum, shares: tuple[float, float] = EDGE_SHARES
+) -> tuple[float, float]:
+    """Wavenumbers (cm^-1) below and above which these shares of the real modes lie."""
+    levels = [shares[0], 1 - shares[1]]
+    low, high = _quantiles(spectrum.grid, spectrum.density[None], levels)[0]
     return float(low), float(high)
 
 
@@ -225,9 +230,9 @@ def similarity(a: PhononSpectrum, b: PhononSpectrum, kind: str = "overlap") -> f
 #: Column -> (unit, meaning), in order.
 COLUMNS: dict[str, tuple[str, str]] = {
     "lower_edge": ("cm^-1", "0.2 % of the real modes lie below"),
-    "upper_edge": ("cm^-1", "0.2 % of the real modes lie above"),
+    "upper_edge": ("cm^-1", "1 % of the real modes lies above"),
     "band_width": ("cm^-1", "upper edge minus lower edge"),
-    "last_peak": ("cm^-1", "highest maximum of at least a tenth of the largest one"),
+    "last_peak": ("cm^-1", "last maximum of at least a tenth of the largest one"),
     "n_gaps": ("", "gaps of 15 cm^-1 and more"),
     "largest_gap": ("cm^-1", "width; 0 without a gap"),
     "largest_gap_center": ("cm^-1", "nan without a gap"),
@@ -265,7 +270,7 @@ def descriptor_columns(grid: FrequencyGrid, densities: Array) -> dict[str, Array
         Column -> ndarray of shape (n_structures,).
     """
     y = np.asarray(densities, dtype=np.float64)
-    edges = _quantiles(grid, y, [EDGE_SHARE, 1 - EDGE_SHARE])
+    edges = _quantiles(grid, y, [EDGE_SHARES[0], 1 - EDGE_SHARES[1]])
     gaps = [_gaps(grid, row, GAP_THRESHOLD, NARROWEST_GAP) for row in y]
     largest = [max(g, key=lambda gap: gap[1] - gap[0], default=None) for g in gaps]
     first, second, third = (_moments(grid, y, k) for k in (1, 2, 3))
@@ -320,7 +325,7 @@ def _quantiles(grid: FrequencyGrid, densities: Array, levels: ArrayLike) -> Arra
 def _gaps(
     grid: FrequencyGrid, density: Array, threshold: float, narrowest: float
 ) -> list[tuple[float, float]]:
-    low, high = _quantiles(grid, density[None], [EDGE_SHARE, 1 - EDGE_SHARE])[0]
+    low, high = _quantiles(grid, density[None], [_OUTSIDE, 1 - _OUTSIDE])[0]
     inside = (grid.wavenumbers >= low) & (grid.wavenumbers <= high)
     if inside.sum() < 3:
         return []
