@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import glob
 import gzip
 import io
 import json
+import lzma
 import os
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from ase_e3dos.screening.tables import (
     crystal_of,
     is_table,
     parquet_pairs,
+    record_pair,
+    table_length,
     table_pairs,
 )
 
@@ -64,9 +68,10 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
     Parameters
     ----------
     inputs
-        A path, directory or glob; a table (pandas, pyarrow); a structure; or an iterable of
-        paths, structures and (id, structure) pairs. Directories are searched with all below
-        them, in the order of names.
+        A path, directory or glob; a table (pandas, polars, pyarrow); a structure; a mapping from
+        ids to structures; or an iterable of paths, structures, (id, structure) pairs, and
+        dictionaries like the lines of a JSON file. Directories are searched with all below them,
+        in the order of names.
 
     Yields
     ------
@@ -88,7 +93,9 @@ def count_entries(inputs: Any) -> int | None:
     if isinstance(inputs, (str, PathLike)):
         inputs = [inputs]
     if is_table(inputs):
-        return len(inputs)
+        return table_length(inputs)
+    if _is_structure(inputs):
+        return 1
     if isinstance(inputs, (list, tuple)):
         total = 0
         for item in inputs:
@@ -101,7 +108,7 @@ def count_entries(inputs: Any) -> int | None:
                     return None
                 total += count
         return total
-    return len(inputs) if isinstance(inputs, Sized) and not _is_structure(inputs) else None
+    return len(inputs) if isinstance(inputs, Sized) else None
 
 
 def check_inputs(inputs: Any) -> None:
@@ -124,23 +131,30 @@ def _pairs(inputs: Any) -> Iterator[Pair]:
         yield from table_pairs(inputs)
     elif _is_structure(inputs):
         yield _named("0", inputs)
-    elif isinstance(inputs, Iterable):
+    elif isinstance(inputs, Mapping):
+        for name, structure in inputs.items():
+            yield _named(str(name), structure)
+    elif isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, bytearray)):
         for number, item in enumerate(inputs):
             if isinstance(item, (str, PathLike)):
                 yield from _pairs(item)
+            elif isinstance(item, Mapping):
+                yield record_pair(item, str(number))
             elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, int)):
                 yield _named(str(item[0]), item[1])
             else:
                 yield _named(_id_of(item) or str(number), item)
     else:
         raise ScreeningError(
-            f"inputs of type {type(inputs).__name__} cannot be screened. Give paths, a table, or "
-            "an iterable of structures."
+            f"inputs of type {type(inputs).__name__} cannot be screened. Give paths, a table, a "
+            "mapping from ids to structures, or an iterable of structures."
         )
 
 
 def _is_structure(value: Any) -> bool:
     """Whether it is one structure (several of their classes are iterable)."""
+    if isinstance(value, Mapping):
+        return "lattice" in value and "sites" in value
     return isinstance(value, Crystal) or hasattr(value, "cell") or hasattr(value, "lattice")
 
 
@@ -162,11 +176,11 @@ def _named(name: str, structure: Any) -> Pair:
 
 def _files(path: str | PathLike[str]) -> Iterator[Path]:
     """Files that a path, directory or glob stands for."""
-    text = os.fspath(path)
+    text = os.fsdecode(path)
     found = Path(text)
-    if found.is_dir():
+    if os.path.isdir(text):  # noqa: PTH112 - Path's own raises for names that are too long
         yield from _files_below(found)
-    elif found.exists():
+    elif os.path.exists(text):  # noqa: PTH110
         yield found
     elif glob.has_magic(text):
         for match in sorted(glob.iglob(text, recursive=True)):  # noqa: PTH207 - any glob
@@ -175,7 +189,8 @@ def _files(path: str | PathLike[str]) -> Iterator[Path]:
             else:
                 yield Path(match)
     else:
-        raise ScreeningError(f"{text}: no such file or directory. Check the path.")
+        short = text if len(text) < 200 else f"{text[:200]}..."
+        raise ScreeningError(f"{short}: no such file or directory. Check the path.")
 
 
 def _files_below(directory: Path) -> Iterator[Path]:
@@ -268,17 +283,15 @@ def _json_lines(path: Path) -> Iterator[Pair]:
                     ),
                 )
                 continue
-            if isinstance(content, dict):
-                found = next((content[c] for c in ID_COLUMNS if content.get(c) is not None), None)
-                name = name if found is None or "sites" in content else str(found)
-                content = content.get("structure", content)
-            yield name, crystal_of(content, name)
+            yield record_pair(content, name)
 
 
 def _text(path: Path) -> io.TextIOBase:
-    if path.suffix.lower() == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8")
-    return path.open(encoding="utf-8")
+    """The file's text, uncompressed; a byte order mark of Windows is passed over."""
+    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    opened = openers.get(path.suffix.lower(), open)
+    stream: io.TextIOBase = opened(path, "rt", encoding="utf-8-sig")
+    return stream
 
 
 def _count(path: Path) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.errors import PartialOccupationWarning
+from ase_e3dos.errors import PartialOccupationWarning, ScreeningError
 from ase_e3dos.screening.entries import Entry, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
 from ase_e3dos.screening.progress import Progress, Report, progress_report
@@ -80,8 +80,9 @@ def screen(
     Parameters
     ----------
     inputs
-        Path of a file or directory, or a glob; a pandas or pyarrow table; or any iterable of
-        these paths, structures, or (id, structure) pairs. Files: whatever ASE and pymatgen read,
+        Path of a file or directory, or a glob; a table of pandas, polars or pyarrow; a mapping
+        from ids to structures; or any iterable of these paths, structures, or (id, structure)
+        pairs. Files: whatever ASE and pymatgen read,
         extended XYZ and trajectories, ase.db, JSON lines of pymatgen structures, and Parquet
         with the columns numbers, cell and positions_frac (or structure).
     output
@@ -119,6 +120,8 @@ def screen(
     ScreeningError
         An input does not exist, or the output cannot be written, is in use by another process,
         or is for other temperatures. Structures that fail are rows with an error instead.
+    Exception
+        What an iterable of `inputs` raised, after the rows of all that it gave are written.
     WeightsError, DeviceError, EncoderError
         The model, device or encoder is not there.
 
@@ -130,6 +133,9 @@ def screen(
     """
     settings = ScreenSettings.of(model, encoder, uncertainty, temperature)
     check_inputs(inputs)
+    for name, number in (("shard_size", shard_size), ("processes", processes)):
+        if number is not None and number < 1:
+            raise ScreeningError(f"{name} is {number}; give a whole number, 1 at least.")
     total = count_entries(inputs) if progress else None
     with (
         ShardStore(Path(output), settings, shard_size) as store,
@@ -154,6 +160,7 @@ class _Run:
         self._total = total
         self._seen = self._skipped = self._new = self._failed = 0
         self._started: float | None = None
+        self._failure: Exception | None = None
 
     def through(
         self, inputs: Any, device: str, processes: int | None, dask: str | None
@@ -165,12 +172,19 @@ class _Run:
             try:
                 for batch in batches:
                     self._take(batch)
-            except KeyboardInterrupt:
-                self._store.flush()
+            except BaseException as error:
+                if not isinstance(error, ScreeningError):  # of a full disk: it would fail again
+                    self._store.flush()
                 raise
             finally:
                 batches.close()
         self._store.finish()
+        if self._failure is not None:
+            self._failure.add_note(
+                f"The inputs ended here, after {self._seen} structures; their rows are in "
+                f"{self._store.directory}."
+            )
+            raise self._failure
         seconds = time.perf_counter() - self._started if self._started else 0.0
         self._tell()
         return ScreenSummary(
@@ -179,12 +193,19 @@ class _Run:
 
     def _missing(self, inputs: Any) -> Iterator[Entry]:
         """Entries without a row; those of a block are asked for together."""
-        for block in with_unique_ids(iter_entries(inputs)):
+        for block in with_unique_ids(self._until_failure(inputs)):
             keys = [self._store.row_key(e.id, e.content) for e in block]
             there = self._store.done.contains(np.array(keys, dtype=np.uint64))
             self._seen += len(block)
             self._skipped += int(there.sum())
             yield from (e for e, old in zip(block, there, strict=True) if not old)
+
+    def _until_failure(self, inputs: Any) -> Iterator[Entry]:
+        """Entries up to where the inputs raise; these are computed and written all the same."""
+        try:
+            yield from iter_entries(inputs)
+        except Exception as error:  # noqa: BLE001 - raised again when the rows are written
+            self._failure = error
 
     def _batches(
         self, entries: Iterator[Entry], device: str, processes: int | None, dask: str | None

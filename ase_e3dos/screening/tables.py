@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,34 +50,78 @@ def parquet_pairs(path: Path) -> Iterator[Pair]:
 
 
 def table_pairs(table: Any) -> Iterator[Pair]:
-    """Structures of a pandas DataFrame, or of a pyarrow Table or RecordBatch."""
+    """Structures of a table of pandas, pyarrow, or whatever gives its columns to Arrow (polars)."""
     import pyarrow as pa
 
-    if isinstance(table, (pa.Table, pa.RecordBatch)):
-        columns = _needed(table.schema.names, "the table")
-        whole = pa.table(table) if isinstance(table, pa.RecordBatch) else table
-        start = 0
-        for batch in whole.select(columns).to_batches(_ROWS):
-            yield from _batch_pairs(batch, "the table", start)
-            start += len(batch)
+    if _is_frame(table):
+        yield from _frame_pairs(table)
         return
-    columns = _needed([str(c) for c in table.columns], "the DataFrame")
+    whole = table if isinstance(table, pa.Table) else pa.table(table)
+    columns = _needed(whole.schema.names, "the table")
+    start = 0
+    for batch in whole.select(columns).to_batches(_ROWS):
+        yield from _batch_pairs(batch, "the table", start)
+        start += len(batch)
+
+
+def _frame_pairs(frame: Any) -> Iterator[Pair]:
+    """Structures of a pandas DataFrame, whose columns may hold any objects."""
+    columns = _needed([str(c) for c in frame.columns], "the DataFrame")
     ids = next((c for c in ID_COLUMNS if c in columns), None)
-    names = table[ids] if ids else table.index
+    names = frame[ids] if ids else frame.index
     if columns[0] in OBJECT_COLUMNS:
-        for name, value in zip(names, table[columns[0]], strict=True):
+        for name, value in zip(names, frame[columns[0]], strict=True):
             yield str(name), crystal_of(value, str(name))
         return
-    values = zip(names, *(table[c] for c in ARRAY_COLUMNS), strict=True)
+    values = zip(names, *(frame[c] for c in ARRAY_COLUMNS), strict=True)
     for name, numbers, cell, positions in values:
-        arrays = np.asarray(numbers), np.asarray(cell), np.asarray(positions)
-        yield str(name), _crystal(*arrays, str(name))
+        yield str(name), _crystal_of_columns(numbers, cell, positions, str(name))
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value is a table of pandas or pyarrow (which are not imported to find out)."""
-    kinds = {(k.__module__.partition(".")[0], k.__name__) for k in type(value).__mro__}
-    return bool(kinds & {("pandas", "DataFrame"), ("pyarrow", "Table"), ("pyarrow", "RecordBatch")})
+    """Whether a value is a table (of libraries that are not imported to find out)."""
+    return (
+        _is_frame(value)
+        or (hasattr(value, "__arrow_c_stream__") and not isinstance(value, type))
+        or _is_of(value, "pyarrow", "RecordBatch")
+    )
+
+
+def table_length(table: Any) -> int | None:
+    """Rows of a table, where it says so."""
+    return len(table) if hasattr(table, "__len__") else None
+
+
+def _is_frame(value: Any) -> bool:
+    return _is_of(value, "pandas", "DataFrame")
+
+
+def _is_of(value: Any, package: str, name: str) -> bool:
+    kinds = type(value).__mro__
+    return any(k.__module__.partition(".")[0] == package and k.__name__ == name for k in kinds)
+
+
+def record_pair(record: Any, name: str) -> Pair:
+    """Structure of one line or row: a bare one, or one beside its id.
+
+    Parameters
+    ----------
+    record
+        A pymatgen dictionary; or a dictionary with a structure in "structure" or "atoms", or the
+        arrays "numbers", "cell" and "positions_frac", and an id in "id", "material_id", ....
+    name
+        Id where it holds none.
+    """
+    if not isinstance(record, Mapping) or "sites" in record:
+        return name, crystal_of(record, name)
+    found = next((record[c] for c in ID_COLUMNS if record.get(c) is not None), None)
+    name = name if found is None else str(found)
+    for column in OBJECT_COLUMNS:
+        if column in record:
+            return name, crystal_of(record[column], name)
+    if all(c in record for c in ARRAY_COLUMNS):
+        return name, _crystal_of_columns(*(record[c] for c in ARRAY_COLUMNS), name)
+    return name, crystal_of(record, name)
 
 
 def crystal_of(value: Any, name: str) -> Crystal | E3DOSError:
@@ -85,7 +129,7 @@ def crystal_of(value: Any, name: str) -> Crystal | E3DOSError:
     try:
         if isinstance(value, (str, bytes)):
             value = json.loads(value)
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             if "lattice" not in value or "sites" not in value:
                 raise CrystalError(
                     f"{name}: a dictionary without 'lattice' and 'sites', so no pymatgen "
@@ -93,7 +137,7 @@ def crystal_of(value: Any, name: str) -> Crystal | E3DOSError:
                 )
             from pymatgen.core import Structure
 
-            value = Structure.from_dict(value)
+            value = Structure.from_dict(dict(value))
         return Crystal.from_any(value, name)
     except E3DOSError as error:
         return error
@@ -135,18 +179,34 @@ def _batch_pairs(batch: pa.RecordBatch, where: str, start: int) -> Iterator[Pair
 
 
 def _split(column: Any) -> list[NDArray[Any]]:
-    """Rows of a list column as arrays (views); empty where the row is null."""
+    """Rows of a list column, nested or not, as flat arrays (views); empty where a row is null."""
     import pyarrow as pa
 
-    if pa.types.is_fixed_size_list(column.type):
-        column = column.cast(pa.list_(column.type.value_type))
-    values = column.values.to_numpy(zero_copy_only=False)
-    bounds = column.offsets.to_numpy()
-    rows = [values[a:b] for a, b in pairwise(bounds)]
+    bounds = np.arange(len(column) + 1)
+    values = column
+    while not pa.types.is_primitive(values.type):
+        if pa.types.is_fixed_size_list(values.type):
+            values = values.cast(pa.list_(values.type.value_type))
+        bounds = values.offsets.to_numpy()[bounds]
+        values = values.values
+    flat = values.to_numpy(zero_copy_only=False)
+    rows = [flat[a:b] for a, b in pairwise(bounds)]
     if column.null_count:
         valid = column.is_valid().to_pylist()
-        rows = [row if good else values[:0] for row, good in zip(rows, valid, strict=True)]
+        rows = [row if good else flat[:0] for row, good in zip(rows, valid, strict=True)]
     return rows
+
+
+def _crystal_of_columns(numbers: Any, cell: Any, positions: Any, name: str) -> Crystal | E3DOSError:
+    """Crystal of what stands in the columns: arrays or lists, nested or flat."""
+    try:
+        arrays = [
+            np.ravel(np.asarray(list(v) if v.dtype == object else v))
+            for v in map(np.asarray, (numbers, cell, positions))
+        ]
+    except (TypeError, ValueError) as error:
+        return CrystalError(f"{name}: the columns do not hold numbers ({error}).")
+    return _crystal(arrays[0], arrays[1], arrays[2], name)
 
 
 def _crystal(

@@ -91,6 +91,37 @@ def test_tables_of_pandas_and_pyarrow(files: dict[str, Path]) -> None:
     assert ids_and_formulas(frame)["b"] == "MgO"
 
 
+def test_tables_of_polars_nested_columns_and_rows_as_dictionaries(files: dict[str, Path]) -> None:
+    polars = pytest.importorskip("polars")
+    import pyarrow as pa
+
+    expected = contents(files["parquet"])
+    frame = polars.read_parquet(files["parquet"])
+    assert contents(frame) == expected
+    assert list(ids_and_formulas(frame.iter_rows(named=True)))[3] == "salt-3"
+    nested = frame.to_pandas()
+    for column in ("cell", "positions_frac"):
+        nested[column] = [np.reshape(v, (-1, 3)).tolist() for v in nested[column]]
+    assert contents(nested) == contents(pa.Table.from_pandas(nested)) == expected
+    assert contents(pa.Table.from_pandas(nested).slice(2)) == expected[2:]
+    assert contents({f"mine-{k}": atoms for k, atoms in enumerate(ATOMS)}) == expected
+    assert count_entries(frame) == 5
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+def test_json_lines_compressed_and_with_the_mark_of_windows(
+    files: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
+    import importlib
+
+    module = importlib.import_module({"gz": "gzip", "xz": "lzma"}.get(suffix, suffix))
+    path = tmp_path / f"lines.jsonl.{suffix}"
+    with module.open(path, "wt", encoding="utf-8-sig") as stream:
+        stream.write(files["jsonl"].read_text())
+    assert contents(path) == contents(files["jsonl"])
+    assert count_entries(path) == 5
+
+
 def test_iterables_of_structures() -> None:
     named = ATOMS[0].copy()
     named.info["material_id"] = "mp-22862"
@@ -151,6 +182,11 @@ def test_wrong_paths_are_said_at_once(tmp_path: Path) -> None:
         screen([str(tmp_path / "nothing")], tmp_path / "out")
     with pytest.raises(ScreeningError, match="no structure file"):
         screen(str(tmp_path / "*.cif"), tmp_path / "out")
+    for wrong in (b"path", 3, None):
+        with pytest.raises(ScreeningError, match="cannot be screened"):
+            list(iter_entries(wrong))
+    with pytest.raises(ScreeningError, match="no such file"):
+        list(iter_entries("x" * 5000))
     assert not (tmp_path / "out").exists()
 
 

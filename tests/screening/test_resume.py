@@ -73,6 +73,38 @@ def test_killed_at_random_moments_and_resumed_it_is_as_undisturbed(
     assert all(after[name] == row for name, row in before.items()), "a row was computed twice"
 
 
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_inputs_that_raise_in_the_middle_cost_nothing_of_what_they_gave(
+    weights: Path, tmp_path: Path, processes: int
+) -> None:
+    def ending():
+        yield from crystals(7)
+        raise OSError("the source went away")
+
+    with pytest.raises(OSError, match="the source went away") as caught:
+        screen(ending(), tmp_path, model=weights, device="cpu", processes=processes)
+    assert "after 7 structures" in "".join(caught.value.__notes__)
+    assert len(rows_by_id(tmp_path)) == 7
+    assert screen(crystals(9), tmp_path, model=weights, device="cpu").new == 2
+
+
+def test_ids_are_text_of_any_kind(weights: Path, tmp_path: Path) -> None:
+    names = ["Ω-é-日本\u2028", "../../etc/passwd", "", "nul\0byte", "'; drop table", "x" * 5000]
+    pairs = [(name, atoms) for name, (_, atoms) in zip(names, crystals(6), strict=True)]
+    screen(pairs, tmp_path / "out", model=weights, device="cpu")
+    assert set(rows_by_id(tmp_path / "out")) == set(names)
+    assert screen(pairs, tmp_path / "out", model=weights, device="cpu").skipped == 6
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_no_structures_and_senseless_numbers(weights: Path, tmp_path: Path) -> None:
+    assert screen([], tmp_path / "out", model=weights, device="cpu").total == 0
+    assert screen(table_of(0), tmp_path / "out", model=weights, device="cpu").total == 0
+    for wrong in ({"shard_size": 0}, {"processes": -1}):
+        with pytest.raises(ScreeningError, match="1 at least"):
+            screen(crystals(1), tmp_path / "out", model=weights, device="cpu", **wrong)
+
+
 def test_a_second_run_computes_nothing_and_loads_no_network(weights: Path, tmp_path: Path) -> None:
     first = screen(table_of(20), tmp_path, model=weights, device="cpu")
     code = (

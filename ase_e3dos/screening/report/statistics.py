@@ -200,25 +200,23 @@ def read_screen(
             f"{directory}: there are no values for {wanted:g} K, only for "
             f"{', '.join(f'{t:g}' for t in temperatures)} K. Choose one of these."
         )
-    frames, failures = [], []
-    warned: dict[str, int] = {}
+    frames = []
     for batch in _batches(directory, [*_COLUMNS, "model"], about["model"]):
-        frame = batch.to_pandas()
-        for text in (w for row in frame.pop("warnings") for w in row):
-            kind = text.partition(":")[0]
-            warned[kind] = warned.get(kind, 0) + 1
-        bad = frame["error"].notna()
-        failures.append(frame.loc[bad, ["id", "formula", "error"]])
-        frame = frame[~bad].drop(columns=["error", "model"])
+        frame = batch.to_pandas().drop(columns="model")
         for column in ("specific_heat", "heat_capacity_per_atom", "uncertainty"):
             if frame[column].map(lambda v: isinstance(v, np.ndarray)).any():
                 k = temperatures.index(wanted)
                 frame[column] = [np.nan if v is None else v[k] for v in frame[column]]
             frame[column] = frame[column].astype(float)
+        frame["warnings"] = [[w.partition(":")[0] for w in row] for row in frame["warnings"]]
         frames.append(frame)
-    table = pd.concat(frames, ignore_index=True)
+    # While rows are being replaced, the last one of an id counts.
+    rows = pd.concat(frames, ignore_index=True).drop_duplicates("id", keep="last")
+    warned = rows.pop("warnings").explode().dropna().value_counts().to_dict()
+    bad = rows["error"].notna()
+    failed = rows.loc[bad, ["id", "formula", "error"]].reset_index(drop=True)
+    table = rows[~bad].drop(columns="error")
     table = table.sort_values("specific_heat", ascending=False, kind="stable", ignore_index=True)
-    failed = pd.concat(failures, ignore_index=True)
     return ScreenedSet(about, table, failed, warned, float(wanted), directory)
 
 
