@@ -1,4 +1,4 @@
-"""Vibrational free-energy differences of polymorphs: predicted against DFPT, on held-out crystals.
+"""Free-energy differences of polymorphs: predicted against DFPT; grey and white tin.
 
 Takes the formulas with a crystal in the validation split and another polymorph in the data.
 Needs the training data (E3DOS_DATA). Writes docs/figures/phases.png.
@@ -16,11 +16,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow.parquet as pq
 from ase import Atoms
+from ase.build import bulk
 
 from ase_e3dos import predict
 from ase_e3dos.errors import E3DOSWarning
-from ase_e3dos.phases import compare_phases
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phases import compare_phases, plot_phases
 
 DOCS = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parent.parent / "shared" / "data"))
@@ -81,28 +81,43 @@ figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.5), layout="constrained")
 axes[0].plot(theirs, ours, "o", ms=3)
 limit = 1.1 * max(map(abs, [*ours, *theirs]))
 axes[0].plot([-limit, limit], [-limit, limit], "k", lw=0.6)
+axes[0].set_title("one of each pair never seen", fontsize=8)
+axes[1].set_title("tin; dotted: 286 K, measured", fontsize=8)
 axes[0].set(xlabel=r"DFPT $\Delta F_\mathrm{vib}$ (kJ/mol of atoms)", ylabel="predicted")
 
 
-def einstein(wavenumber: float, spread: float) -> PhononSpectrum:
-    """A made-up element with one frequency, and an ensemble that is not sure of it."""
-    from ase_e3dos.crystal import Crystal
-
-    x = np.arange(0.5, 300.0)
-    members = [np.exp(-((x - wavenumber * (1 + d)) ** 2)) for d in (-spread, 0.0, spread)]
-    element = Crystal(np.eye(3) * 3, [[0, 0, 0]], [0], [50])
-    return PhononSpectrum(x, members[1], crystal=element, members=members)
-
-
-from ase_e3dos.phases import plot_phases  # noqa: E402
-
-made_up = compare_phases(
-    [einstein(150.0, 0.01), einstein(110.0, -0.015)],
-    [0.0, 0.02],
-    temperatures=np.linspace(0, 1200, 241),
-    names=["stiff", "soft"],
+# Tin: grey below, white above 286 K. Enthalpy of transition at 298 K and entropies as tabulated
+# (CRC Handbook of Chemistry and Physics): 2.1 kJ/mol; 44.1 and 51.2 J/(K mol).
+ENTHALPY, MEASURED, ROOM = 2.1, (44.1, 51.2), 298.15
+grey = bulk("Sn", "diamond", a=6.489)
+white = Atoms(
+    "Sn2",
+    cell=[[5.8316, 0, 0], [0, 5.8316, 0], [5.8316 / 2, 5.8316 / 2, 3.1813 / 2]],
+    scaled_positions=[[0, 0, 0], [0.75, 0.25, 0.5]],
+    pbc=True,
 )
-plot_phases(made_up, axes[1])
-transition = made_up.transitions[0]
-print(f"made-up pair: {transition.temperature:.0f} K, interval {transition.interval}")
+tin = predict([grey, white])
+warm = [s.per_atom().internal_energy(ROOM) for s in tin]
+energy = (ENTHALPY - (warm[1] - warm[0])) / 96.485  # eV; what is left without vibrations
+found = compare_phases(
+    tin,
+    [0.0, energy],
+    per="atom",
+    temperatures=np.linspace(0, 1000, 201),
+    names=["grey tin", "white tin"],
+)
+plot_phases(found, axes[1])
+axes[1].axvline(286, color="k", lw=0.7, ls=":")
+print()
+for name, spectrum, known in zip(found.names, tin, MEASURED, strict=True):
+    bar = ""
+    if spectrum.calibration is not None:
+        low, high = (v / 2 for v in spectrum.interval("entropy", 0.9, ROOM))
+        bar = f" ({low:.1f} to {high:.1f})"
+    value = spectrum.per_atom().entropy(ROOM)
+    print(f"{name}: entropy at 298 K {value:.1f}{bar} J/(K mol), tabulated {known}")
+for t in found.transitions:
+    bar = "" if t.interval is None else f" ({t.interval[0]:.0f} to {t.interval[1]:.0f} K)"
+    print(f"{t.low_phase} -> {t.high_phase} at {t.temperature:.0f} K{bar}, measured 286 K;")
+    print(f"entropy change {t.entropy:.1f} J/(K mol), tabulated {MEASURED[1] - MEASURED[0]:.1f}")
 figure.savefig(DOCS / "figures" / "phases.png", dpi=200)
