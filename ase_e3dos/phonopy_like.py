@@ -149,7 +149,14 @@ class E3DOSPhonopy:
         return not_predicted
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_") or name == "masses":
+        from phonopy import Phonopy
+
+        if name in ("model", "device"):
+            raise AttributeError(
+                f"E3DOSPhonopy takes {name} when it is made: E3DOSPhonopy(cell, {name}={value!r})."
+            )
+        ours = name.startswith("_") or hasattr(type(self), name)
+        if ours or not hasattr(Phonopy, name):  # ours, or a note that a script pins on
             object.__setattr__(self, name, value)
         else:
             raise _not_predicted(f"setting Phonopy.{name}", "Delete this step: it is not needed.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -65,7 +65,7 @@ def predict(
 
 def _listed(structures: Any) -> Iterable[Any]:
     """A single structure counts as a list of one (several of the classes are iterable)."""
-    single = isinstance(structures, str) or not isinstance(structures, Iterable)
+    single = isinstance(structures, (str, Mapping)) or not isinstance(structures, Iterable)
     if single or hasattr(structures, "cell") or hasattr(structures, "lattice"):
         return [structures]
     several: Iterable[Any] = structures

@@ -22,7 +22,7 @@ from pymatgen.io.phonopy import get_ph_dos
 
 import ase_e3dos
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import CrystalError, NotPredictedError
+from ase_e3dos.errors import CrystalError, NotPredictedError, SpectrumError
 from ase_e3dos.phonopy_like import E3DOSPhonopy
 from ase_e3dos.spectrum import PhononSpectrum, named_grid
 
@@ -229,6 +229,50 @@ def test_force_constants_are_there_but_are_no_numbers(phonon):
             use(fc)
     with pytest.raises(NotPredictedError, match="force_constants"):
         np.asarray(fc)
+
+
+def test_attributes_of_scripts_are_kept_and_ours_are_not_overwritten(phonon):
+    phonon.tag = "mine"  # as on a Phonopy
+    assert phonon.tag == "mine"
+    for name in ("model", "spectrum", "total_dos"):
+        with pytest.raises(AttributeError):
+            setattr(phonon, name, "paper")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sigma": 0.0},
+        {"sigma": -0.1},
+        {"sigma": 0.1, "smearing_function": "Gauss"},
+        {"freq_pitch": 0.0},
+        {"freq_pitch": 1e-9},
+        {"freq_min": 5.0, "freq_max": 1.0},
+        {"freq_max": np.nan},
+    ],
+    ids=str,
+)
+def test_no_silent_nonsense_from_wrong_ranges(phonon, options):
+    with pytest.raises(SpectrumError):
+        phonon.run_total_dos(**options)
+    with pytest.raises(SpectrumError):
+        phonon.run_projected_dos(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"t_min": -10},
+        {"t_step": 0},
+        {"t_step": 1e-9},
+        {"temperatures": [np.nan]},
+        {"t_max": np.inf},
+    ],
+    ids=str,
+)
+def test_no_silent_nonsense_from_wrong_temperatures(phonon, options):
+    with pytest.raises(SpectrumError):
+        phonon.run_thermal_properties(**options)
 
 
 def test_masses_can_be_set(phonon):

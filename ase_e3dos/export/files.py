@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.errors import MissingExtraError, SpectrumError
+from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
@@ -54,8 +54,26 @@ def write(
 
 
 def read_json(path: str | Path) -> PhononSpectrum:
-    """Spectrum from a JSON file that `write` wrote."""
-    return PhononSpectrum.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    """Spectrum from a JSON file that `write` wrote.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be opened.
+    SpectrumError
+        If it is no such file, or damaged.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path}: the file cannot be opened ({error.strerror or error}). Check the path."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise SpectrumError(
+            f"{path}: this is no JSON file ({error}). Write it again with `PhononSpectrum.write`."
+        ) from error
+    return PhononSpectrum.from_dict(data)
 
 
 def write_total_dos(spectrum: PhononSpectrum, path: str | Path) -> None:

@@ -20,10 +20,13 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, bin_edges
 from ase_e3dos.spectrum.modes import quantile_modes
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
-from ase_e3dos.spectrum.thermal import Acoustic, warn_of_low_temperatures
+from ase_e3dos.spectrum.thermal import Acoustic, checked_temperatures, warn_of_low_temperatures
 
 #: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
 N_MODES = 12000
+
+#: Frequency points or temperatures in one table.
+MOST_POINTS = 1_000_000
 
 _WEIGHT = 2**24
 
@@ -153,10 +156,17 @@ def resampled_total_dos(
     Returns
     -------
     phonopy.phonon.dos.TotalDos
+
+    Raises
+    ------
+    SpectrumError
+        If the range is empty or has more than a million points, or the smearing is none.
     """
     from phonopy.phonon.dos import TotalDos
 
+    _check_smearing(sigma, options.get("smearing_function", "Normal"))
     mesh: Any = SpectrumMesh(spectrum)
+    _check_range(mesh, freq_min, freq_max, freq_pitch)
     dos = TotalDos(mesh, sigma=sigma, **_known(TotalDos, options))
     if "smearing_function" in options and hasattr(dos, "set_smearing_function"):
         dos.set_smearing_function(options["smearing_function"])  # phonopy 3
@@ -201,8 +211,12 @@ def projected_dos(
     ------
     NotPredictedError
         If the model gives no densities of sites.
+    SpectrumError
+        If the smearing is none.
     """
     from phonopy.phonon.dos import ProjectedDos
+
+    _check_smearing(sigma, smearing_function)
 
     if spectrum.site_density is None:
         raise NotPredictedError(
@@ -258,18 +272,64 @@ def thermal_properties(
     -------
     phonopy.phonon.thermal_properties.ThermalProperties
         kJ/mol and J/(K mol); `write_yaml` and `plot` work.
+
+    Raises
+    ------
+    SpectrumError
+        If there are no temperatures, or one is negative or not finite.
     """
     from phonopy.phonon.thermal_properties import ThermalProperties
+
+    if temperatures is not None:
+        wanted = checked_temperatures(temperatures)
+    else:
+        checked_temperatures([t_min, t_max])
+        if not (0 < t_step < np.inf and (t_max - t_min) / t_step < MOST_POINTS):
+            raise SpectrumError(
+                f"t_step={t_step!r} K from t_min={t_min!r} to t_max={t_max!r} gives no list of "
+                "temperatures. Give a positive step that leaves at most a million of them."
+            )
 
     mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
     result = ThermalProperties(mesh, **_known(ThermalProperties, options))
     if temperatures is None:
         result.set_temperature_range(t_min=t_min, t_max=t_max, t_step=t_step)
     else:
-        result.temperatures = np.asarray(temperatures, dtype=np.float64)
+        result.temperatures = wanted
     warn_of_low_temperatures(spectrum.grid, result.temperatures, spectrum.crystal.name, 3)
     result.run()
     return result
+
+
+def _check_smearing(sigma: float | None, function: str) -> None:
+    if sigma is not None and not 0 < sigma < np.inf:
+        raise SpectrumError(
+            f"sigma={sigma!r} THz is no width to smear with. Give a positive one, or None for the "
+            "average around each point."
+        )
+    if function not in ("Normal", "Cauchy"):
+        raise SpectrumError(
+            f"smearing_function={function!r} has to be 'Normal' or 'Cauchy', as in phonopy."
+        )
+
+
+def _check_range(
+    mesh: SpectrumMesh, low: float | None, high: float | None, pitch: float | None
+) -> None:
+    """Refuse ranges (THz) that make phonopy's list of points empty, endless or huge."""
+    low = float(mesh.frequencies.min()) if low is None else low
+    high = float(mesh.frequencies.max()) if high is None else high
+    step = (high - low) / 2 if pitch is None else pitch
+    if not (low < high < np.inf and -np.inf < low and 0 < step < high - low):
+        raise SpectrumError(
+            f"From freq_min={low:g} to freq_max={high:g} THz in steps of freq_pitch={step:g} there "
+            "are no two points. Give a range that ascends and a positive, smaller step."
+        )
+    if (high - low) / step > MOST_POINTS:
+        raise SpectrumError(
+            f"freq_pitch={step:g} THz means more than {MOST_POINTS:,} points. The model's own grid "
+            "is coarser than 0.1 THz: give a larger step."
+        )
 
 
 def _averaged(spectrum: PhononSpectrum, points: Array, densities: Array) -> tuple[Array, Array]:

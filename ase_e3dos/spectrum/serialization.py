@@ -57,9 +57,10 @@ def spectrum_from_dict(data: Mapping[str, Any]) -> PhononSpectrum:
     """Spectrum from `spectrum_to_dict`'s dictionary; SpectrumError where it is damaged."""
     from ase_e3dos.crystal import Crystal
 
-    if data.get("format") != FORMAT:
+    form = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    if form != FORMAT:
         raise SpectrumError(
-            f"This is not a spectrum that this version can read (format {data.get('format')!r}, "
+            f"This is not a spectrum that this version can read (format {form!r}, "
             f"not {FORMAT!r}). Write it again with `PhononSpectrum.write`."
         )
     try:

@@ -228,7 +228,7 @@ def warn_of_low_temperatures(
     stacklevel : int
         As of `warnings.warn`, from the caller.
     """
-    t, lowest = np.asarray(temperatures, dtype=np.float64), lowest_temperature(grid)
+    t, lowest = checked_temperatures(temperatures), lowest_temperature(grid)
     if ((t > 0) & (t < lowest)).any():
         warnings.warn(
             f"{name}: heat capacity and entropy below {lowest:.3g} K follow from the acoustic law "
@@ -242,8 +242,12 @@ def warn_of_low_temperatures(
 
 def checked_temperatures(temperatures: ArrayLike) -> Array:
     """Temperatures as a flat array; SpectrumError where one is negative or not finite."""
-    t = np.asarray(temperatures, dtype=np.float64).ravel()
-    if not ((t >= 0) & (t < np.inf)).all():
+    try:
+        t = np.asarray(temperatures, dtype=np.float64).ravel()
+        good = bool(((t >= 0) & (t < np.inf)).all())
+    except (TypeError, ValueError):
+        good = False
+    if not good:
         raise SpectrumError(
             f"Temperatures have to be finite and not negative, in kelvin; got {temperatures!r}."
         )

@@ -13,7 +13,7 @@ from pymatgen.io.phonopy import get_ph_dos
 from pymatgen.phonon.dos import CompletePhononDos, PhononDos
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import NotPredictedError, SpectrumError
+from ase_e3dos.errors import NotPredictedError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.ase import crystal_thermo_arguments, site_dos_collection
 from ase_e3dos.export.files import emmet_dict, read_json
 from ase_e3dos.export.plots import plot_summary
@@ -120,6 +120,15 @@ def test_files_are_read_back_by_their_programs(salt, tmp_path):
     assert np.allclose(read_json(tmp_path / "s.json").density, salt.density)
     with pytest.raises(SpectrumError, match="total_dos"):
         salt.write(tmp_path / "spectrum.xyz")
+
+
+@pytest.mark.parametrize("content", [b"{nope", b"[1]", b"null", b"\xff\xfe\x00", b"", b"[" * 99999])
+def test_what_is_no_stored_spectrum_is_refused(tmp_path, content):
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises(SpectrumError):
+        read_json(tmp_path / "s.json")
+    with pytest.raises(UnreadableFileError, match=r"none\.json"):
+        read_json(tmp_path / "none.json")
 
 
 def test_phonopy_reads_the_yaml(salt, tmp_path):
