@@ -178,9 +178,11 @@ class Convolution(nn.Module):
         self.weights = nn.ParameterDict()
         for irrep, channels in channels_out.items():
             fan_in = sum(self._fan_in(p) for p in self.paths if p.irrep_out == irrep)
-            self.weights[irrep] = nn.Parameter(torch.randn(fan_in, channels) / math.sqrt(fan_in))
+            self.weights[irrep] = nn.Parameter(torch.empty(fan_in, channels))
+            nn.init.normal_(self.weights[irrep], std=1 / math.sqrt(fan_in))
         for p in self.paths:
-            tensor = p.coupling()
+            with torch.device("cpu"):  # real numbers, even where a meta device is set
+                tensor = p.coupling()
             if tensor is not None:
                 self.register_buffer(self._name(p.degrees), tensor, persistent=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ase_e3dos.errors import DeviceError, WeightsError
 from ase_e3dos.graph import GraphBatch
@@ -106,6 +108,29 @@ def check_shapes(network: nn.Module, state: dict[str, Any]) -> None:
             )
 
 
+class _NoRandomNumbers(TorchFunctionMode):
+    """Parameters stay as they were allocated: weights from a file take their place.
+
+    On the meta device an initialisation would also import PyTorch's compiler, which takes longer
+    than all the rest of a first prediction.
+    """
+
+    _skipped = frozenset({"normal_", "uniform_", "kaiming_uniform_"})
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Leave out the initialisations, pass on everything else."""
+        kwargs = kwargs or {}
+        if func.__name__ in self._skipped:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 class Model:
     """An ensemble ready to predict; safe to share between threads.
 
@@ -157,10 +182,11 @@ class Model:
         networks = []
         for number, state in enumerate(states):
             try:
-                with torch.device("meta"):  # sizes first: nothing is allocated
+                with torch.device("meta"), _NoRandomNumbers():  # sizes first, no memory
                     sketch = build_network(header, number)
                 check_shapes(sketch, state)
-                network = build_network(header, number)
+                with _NoRandomNumbers():
+                    network = build_network(header, number)
                 network.load_state_dict(state)
             except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
                 if isinstance(error, WeightsError):

@@ -96,7 +96,8 @@ class PaperNetwork(nn.Module):
     def __init__(self, settings: PaperSettings) -> None:
         super().__init__()
         self.settings = s = settings
-        self.embedding = nn.Parameter(torch.randn(s.n_features, s.embedding))
+        self.embedding = nn.Parameter(torch.empty(s.n_features, s.embedding))
+        nn.init.normal_(self.embedding)
         self.basis = GaussianBasis(s.cutoff, s.n_radial)
         self.radial = nn.ModuleList()
         self.convolutions = nn.ModuleList()

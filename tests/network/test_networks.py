@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -206,3 +208,16 @@ def test_density_of_a_crystal_is_the_mean_of_its_sites(
     single = model.evaluate(batch_of(low_symmetry, self_edges=False), ["other"])
     np.testing.assert_allclose(single.sites, densities.sites[1:], atol=1e-6)
     assert Crystal.from_any(low_symmetry).n_sites == len(densities.sites) - 1
+
+
+def test_a_first_prediction_imports_no_compiler() -> None:
+    """Of torch, only what `import torch` loads: the rest takes longer than to predict."""
+    code = (
+        "import sys, torch; before = set(sys.modules)\n"
+        "from ase.build import bulk; from ase_e3dos import predict\n"
+        "predict([bulk('Cu')]); predict([bulk('Cu')], model='paper')\n"
+        "slow = {'torch._dynamo', 'sympy', 'pandas', 'matplotlib', 'e3nn', 'pymatgen'}\n"
+        "print(sorted(slow & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
