@@ -4,7 +4,8 @@
 
 predicts the crystals marked `in_paper_screen` in DIRECTORY/structures_mp.parquet (4,012 of the
 paper's 4,346), prints the numbers, and writes paper_screen/report.html. A second run reads the
-rows that are there; `--fresh` starts anew, for the timing.
+rows that are there; `--fresh` starts anew, for the timing. `--screenshot FILE` opens the report in
+Chromium (with its driver, and selenium) for a picture of it.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def main() -> None:
     print(f"warnings               {screened.n_warned or 'none'}")
     compare(screened)
     print(f"\nreport                 {report}")
+    if options.screenshot:
+        screenshot(report, options.screenshot)
 
 
 def compare(screened: object) -> None:
@@ -109,6 +112,25 @@ def compare(screened: object) -> None:
         )
 
 
+def screenshot(report: Path, picture: Path) -> None:
+    """The first screen of the report, as Chromium shows it."""
+    from selenium import webdriver
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1600,1260"):
+        options.add_argument(argument)
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        browser.get(report.resolve().as_uri())
+        ready = "return document.body.dataset.ready === 'yes'"
+        WebDriverWait(browser, 120).until(lambda b: b.execute_script(ready))
+        browser.save_screenshot(str(picture))
+    finally:
+        browser.quit()
+
+
 def amounts(formula: str) -> frozenset[tuple[str, float]]:
     """What a formula is made of, whatever the order."""
     from pymatgen.core import Composition
@@ -132,6 +154,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=None)
     parser.add_argument("--single", action="store_true", help="one network, no error bars")
     parser.add_argument("--fresh", action="store_true", help="remove the output first")
+    parser.add_argument("--screenshot", type=Path, help="PNG file")
     return parser.parse_args()
 
 

@@ -245,6 +245,14 @@ def test_the_page_in_a_browser(opened: Any, screened: Path) -> None:
     assert texts(browser, "#count") == ["13 of 61"]
     assert set(texts(browser, "#materials tbody td:first-child")) == {"LiF", "LiH"}
 
+    browser.find_element("id", "filter-elements").clear()
+    browser.find_element("id", "filter-text").send_keys("imaginary")
+    warned = table["warnings"].str.contains("ImaginaryWeight").sum()
+    assert warned > 0
+    assert texts(browser, "#count") == [f"{warned} of 61"]
+    browser.find_element("id", "filter-clear").click()
+    browser.find_element("id", "filter-elements").send_keys("Li")
+
     # The CSV has what is filtered.
     browser.find_element("id", "export").click()
     file = browser.downloads / "report.csv"

@@ -25,6 +25,12 @@
     }
   }
 
+  function nameInto(target, name) {
+    const [before, below] = name.split("_");
+    target.append(before);
+    if (below) target.append(element("sub", below[0]), below.slice(1));
+  }
+
   // Spectra: one byte for each point, of the maximum.
   const bytes = Uint8Array.from(atob(spectra.values), (c) => c.charCodeAt(0));
   function density(row) {
@@ -46,8 +52,10 @@
     for (const c of columns) {
       if (c.key === "id" || c.key === "formula") continue;
       const v = value(c.key, row);
-      if (v === null) continue;
-      list.append(element("dt", c.name), element("dd", number(v, c.digits) + (c.unit ? " " + c.unit : "")));
+      if (v === null || v === "") continue;
+      const term = element("dt");
+      nameInto(term, c.name);
+      list.append(term, element("dd", c.text ? v : number(v, c.digits) + (c.unit ? " " + c.unit : "")));
     }
     const y = density(row);
     const top = Math.max(...y);
@@ -79,7 +87,7 @@
     for (let i = 0; i < n; i += 1) {
       const heat = value("specific_heat", i);
       if (heat < low || heat > high) continue;
-      if (text && !value("formula", i).toLowerCase().includes(text) && !String(value("id", i)).toLowerCase().includes(text)) continue;
+      if (text && ![value("formula", i), value("id", i), value("warnings", i)].some((v) => v.toLowerCase().includes(text))) continue;
       if (!wanted.every((e) => elements[i].has(e))) continue;
       rows.push(i);
     }
@@ -123,7 +131,8 @@
   }
   const heads = $("materials").tHead.insertRow();
   for (const c of columns) {
-    const head = element("th", c.name, c.text ? "text" : "");
+    const head = element("th", undefined, c.text ? "text" : "");
+    nameInto(head, c.name);
     head.dataset.key = c.key;
     head.append(element("i"), element("small", c.unit));
     head.addEventListener("click", () => {

@@ -27,7 +27,9 @@ _TABLE = (
     ("mean_wavenumber", "Mean wavenumber", "cm⁻¹", 0),
     ("imaginary_fraction", "Imaginary share", "", 4),
     ("average_mass", "Average mass", "amu", 1),
+    ("warnings", "Warnings", "", 0),
 )
+_TEXTS = ("formula", "id", "warnings")
 #: Failures that the page lists at most.
 _FAILURES = 500
 
@@ -92,13 +94,13 @@ def _columns(screened: ScreenedSet) -> list[dict[str, Any]]:
         if key == "uncertainty" and not shown[key].notna().any():
             continue
         values: list[Any] = shown[key].tolist()
-        if key in ("formula", "id"):
+        if key in _TEXTS:
             values = [str(v) for v in values]
         elif key != "n_sites":
             values = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
         columns.append(
             {"key": key, "name": name, "unit": unit, "digits": digits, "values": values}
-            | {"text": key in ("formula", "id")}
+            | {"text": key in _TEXTS}
         )
     return columns
 

@@ -55,7 +55,8 @@ class ScreenedSet:
     about
         The shards' metadata.
     table
-        Scalar columns of all structures with a prediction, highest specific heat first.
+        Columns but the density of all structures with a prediction, highest specific heat
+        first; warnings are their kinds in one text.
     failures
         Columns id and error of those without.
     n_warned
@@ -212,7 +213,10 @@ def read_screen(
         frames.append(frame)
     # While rows are being replaced, the last one of an id counts.
     rows = pd.concat(frames, ignore_index=True).drop_duplicates("id", keep="last")
-    warned = rows.pop("warnings").explode().dropna().value_counts().to_dict()
+    warned = rows["warnings"].explode().dropna().value_counts().to_dict()
+    rows["warnings"] = [
+        ", ".join(kind.removesuffix("Warning") for kind in w) for w in rows["warnings"]
+    ]
     bad = rows["error"].notna()
     failed = rows.loc[bad, ["id", "formula", "error"]].reset_index(drop=True)
     table = rows[~bad].drop(columns="error")
