@@ -22,6 +22,7 @@ _MODULES = (
     "predict",
     "compare",
     "adp",
+    "isotopes",
     "describe",
     "phases",
     "alloy",

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from ase.build import bulk
-from lattice_models import emt, springs
+from lattice_models import emt, silicon_carbide, springs
 
 from ase_e3dos.spectrum.isotopes import stretch, total_factor, with_masses
 
@@ -24,7 +24,7 @@ MODELS = {
         bulk("GaAs", "zincblende", a=5.65), [(2.5, 8.0, 1.0), (4.1, 0.6, 0.0)]
     ),
     "LiH, springs": springs(bulk("LiH", "rocksalt", a=4.08), [(2.1, 1.0, 0.2), (3.0, 0.3, 0.0)]),
-    "SiC, springs": springs(bulk("SiC", "zincblende", a=4.36), [(2.0, 25.0, 4.0), (3.2, 1.5, 0.0)]),
+    "SiC, Tersoff": silicon_carbide(),
 }
 
 
@@ -73,7 +73,7 @@ for ax, (name, change) in zip(
     (
         ("NaCl, springs", {"Na": 46.0}),
         ("LiH, springs", {"H": 2.014}),
-        ("SiC, springs", {"C": 24.0}),
+        ("SiC, Tersoff", {"C": 24.0}),
     ),
     strict=True,
 ):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -33,6 +35,8 @@ def distance(x, a, b):
 
 
 CASES = [
+    ("silicon_carbide", {"C": 13.5}),
+    ("silicon_carbide", {"Si": 42.0}),
     ("copper_gold", {"Cu": 63.546 * 1.5}),
     ("copper_gold", {"Au": 196.97 * 0.7}),
     ("salt_model", {"Na": 46.0}),
@@ -112,3 +116,21 @@ def test_prediction_obeys_the_second_moment_rule(default_model):
     )
     assert slow.members is None or slow.members.shape == light.members.shape
     assert slow.mean_wavenumber < 0.9 * light.mean_wavenumber
+
+
+def test_command_scales_an_element_as_a_whole(default_model, run_cli, tmp_path, crystals_folder):
+    """Where all masses change alike, all frequencies do: as m^(-1/2)."""
+    figure = tmp_path / "f.png"
+    file = crystals_folder / "Si.vasp"
+    arguments = ["isotopes", file, "--model", default_model, "--json"]
+    code, out, err = run_cli(*arguments, "--mass", "Si=30.0", "--plot", figure)
+    assert code == 0, err
+    content = json.loads(out)
+    ratio = (28.085 / 30.0) ** 0.5
+    for name in ("average frequency (cm^-1)", "zero-point energy (kJ/mol)"):
+        assert content["changed"][name] / content["standard"][name] == pytest.approx(ratio, rel=2e-3)
+    assert figure.stat().st_size > 1000
+    for wrong in ("C=13", "Si", "Si=heavy", "Si=-3"):
+        code, _, err = run_cli(*arguments, "--mass", wrong)
+        assert code == 2
+        assert "mass in amu" in err
