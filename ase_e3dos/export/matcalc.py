@@ -52,9 +52,14 @@ class E3DOSPhononCalc(PropCalc):
         device: str = "auto",
         **_options: Any,
     ) -> None:
-        self.calculator = calculator
+        self._pes_calculator = calculator  # matcalc's name; its setter would load a named potential
         self.temperatures = {"t_min": t_min, "t_max": t_max, "t_step": t_step}
         self.model, self.device = model, device
+
+    @property
+    def calculator(self) -> Any:
+        """What was given, and is not used."""
+        return self._pes_calculator
 
     def calc(self, structure: Any) -> dict[str, Any]:
         """Predict one structure.
