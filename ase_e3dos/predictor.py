@@ -15,7 +15,8 @@ from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 from ase_e3dos.encoders import Encoder, encode_batch, encoder_for
 from ase_e3dos.errors import DisorderError, E3DOSError, E3DOSWarning, EncoderError, WeightsError
 from ase_e3dos.graph import CrystalGraph, GraphBatch, build_graph, collate
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum import FrequencyGrid, PhononSpectrum
+from ase_e3dos.spectrum.density import normalised_batch
 from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.trust import assess
@@ -59,11 +60,15 @@ class Predictor:
         self.name = spec.name
         self.model: Model = Model.load(spec.weights_path(), device, spec.source)
         header = self.model.header
+        if spec.encoder not in (None, header.encoder):
+            raise WeightsError(
+                f"model {self.name!r}: its plug-in says that it was trained with the encoder "
+                f"{spec.encoder!r}, its weights file with {header.encoder!r}. Tell its authors."
+            )
         self._registry = registry
         self._trained_with = header.encoder
-        self._encoder = None if encoder is None else registry.encoder(encoder)
-        for used in filter(None, (registry.encoder(header.encoder), self._encoder)):
-            self._check_encoder(used)
+        self._check_encoder(registry.encoder(header.encoder, header.encoder_settings))
+        self._encoder = None if encoder is None else self._serving_encoder(encoder)
         self._calibration = (
             Calibration.from_dict(header.calibration) if header.calibration else None
         )
@@ -72,6 +77,21 @@ class Predictor:
     def calibration(self) -> Calibration | None:
         """Error model of the ensemble, if the weights carry one."""
         return self._calibration
+
+    def _serving_encoder(self, name: str) -> Encoder:
+        """The encoder that a user asks for, if it fits the weights."""
+        header = self.model.header
+        encoder = self._registry.encoder(name, header.encoder_settings)
+        serves = self._registry.encoders()[name].serves
+        if name != header.encoder and header.encoder not in serves:
+            raise EncoderError(
+                f"model {self.name!r} was trained with the encoder {header.encoder!r}, and "
+                f"{name!r} gives other features, so that the result would be wrong. Leave the "
+                "encoder to be chosen, or train a model with this one. (One that agrees on pure "
+                f"sites says so in its EncoderSpec: serves=({header.encoder!r},).)"
+            )
+        self._check_encoder(encoder)
+        return encoder
 
     def _check_encoder(self, encoder: Encoder) -> None:
         header = self.model.header
@@ -86,6 +106,13 @@ class Predictor:
                 f"model {self.name!r} was trained with version {header.encoder_version} of the "
                 f"encoder {encoder.name!r}, version {encoder.version} is installed. Install the "
                 "matching package, or train again."
+            )
+        settings = dict(encoder.settings())
+        if encoder.name == header.encoder and settings != header.encoder_settings:
+            raise WeightsError(
+                f"model {self.name!r} was trained with the settings {header.encoder_settings} of "
+                f"the encoder {encoder.name!r}, which now says {settings}. Install the matching "
+                "package, or train again."
             )
 
     # ---- crystals -> spectra -----------------------------------------------------------------
@@ -155,7 +182,8 @@ class Predictor:
             The crystal has mixed sites and the encoder does not take them.
         """
         if self._encoder is None:
-            return encoder_for(crystal, self._trained_with, self._registry)
+            settings = self.model.header.encoder_settings
+            return encoder_for(crystal, self._trained_with, self._registry, settings)
         if not (crystal.is_ordered or self._encoder.accepts_mixed):
             raise DisorderError(
                 f"{crystal.name}: sites with mixed or partial occupation, which encoder "
@@ -176,11 +204,34 @@ class Predictor:
             if len(graphs) == 1:
                 return [error]
             return [self._evaluate([g], uncertainty)[0] for g in graphs]
-        offsets = np.concatenate([[0], np.cumsum([c.n_sites for c in crystals])])
-        return [
-            self._spectrum(g, densities, k, slice(offsets[k], offsets[k + 1]))
-            for k, g in enumerate(graphs)
-        ]
+        return self._spectra_of(graphs, densities)
+
+    def _spectra_of(
+        self, graphs: list[CrystalGraph], densities: Densities
+    ) -> list[PhononSpectrum | E3DOSError]:
+        """Spectra of a batch; those that are not plain sailing one by one."""
+        header = self.model.header
+        n_sites = [g.n_nodes for g in graphs]
+        grid = FrequencyGrid.of(header.grid.wavenumbers)
+        try:
+            parts = normalised_batch(
+                grid, n_sites, densities.crystals, densities.sites, densities.members
+            )
+        except E3DOSError:  # of one crystal, which is named when its turn comes
+            parts = None
+        offsets = np.concatenate([[0], np.cumsum(n_sites)])
+        found: list[PhononSpectrum | E3DOSError] = []
+        for k, graph in enumerate(graphs):
+            if parts is None or graph.crystal.has_isotopes:
+                found.append(self._spectrum(graph, densities, k, slice(*offsets[k : k + 2])))
+                continue
+            spectrum = PhononSpectrum._of_normalised(
+                grid, parts[k], graph.crystal, self.name, self._calibration, header.label_like
+            )
+            members = None if densities.members is None else densities.members[:, k]
+            spectrum.warnings = assess(graph, header, densities.crystals[k], members)
+            found.append(spectrum)
+        return found
 
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
         """Graphs (at least one) with their encoder features as one batch, on the CPU."""
@@ -250,11 +301,29 @@ def _with_isotopes(
     return new_total, members, scaled
 
 
-@lru_cache(maxsize=8)
 def load_predictor(
     model: str | Path = "default", device: str = "auto", encoder: str | None = None
 ) -> Predictor:
-    """A predictor, kept for the next call with the same arguments."""
+    """A predictor, kept for the next call with the same arguments.
+
+    Not for longer than it is right: a weights file that was written anew, or plug-ins that were
+    added or taken away, make a new one.
+    """
+    from ase_e3dos.plugins import get_registry
+
+    registry = get_registry()
+    spec = registry.resolve_model(model)
+    state: tuple[object, ...] = (spec, *registry.encoders().values())
+    if not callable(spec.weights):
+        status = spec.weights_path().stat()
+        state += (status.st_mtime_ns, status.st_size)
+    return _kept(model, device, encoder, state)
+
+
+@lru_cache(maxsize=8)
+def _kept(
+    model: str | Path, device: str, encoder: str | None, state: tuple[object, ...]
+) -> Predictor:
     return Predictor(model, device, encoder)
 
 

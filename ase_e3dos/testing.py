@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.encoders.contract import Encoder, encode_batch
 from ase_e3dos.errors import DisorderError, EncoderError
-from ase_e3dos.plugins.specs import EncoderSpec
+from ase_e3dos.plugins import EncoderSpec, get_registry
 
 __all__ = ["check_encoder", "sample_crystals"]
 
@@ -78,6 +78,7 @@ def check_encoder(
     }
     if spec is not None:
         checks["spec"] = lambda: _spec(instance, spec)
+        checks["serves"] = lambda: _serves(instance, spec)
     failures = []
     for name, check in checks.items():
         try:
@@ -236,6 +237,15 @@ def _spec(encoder: Encoder, spec: EncoderSpec) -> str:
         declared, own = getattr(spec, attribute), getattr(encoder, attribute)
         if declared != own:
             return f"the spec says {attribute} = {declared!r}, the encoder {own!r}"
+    return ""
+
+
+def _serves(encoder: Encoder, spec: EncoderSpec) -> str:
+    """Equal features on pure sites to the encoders whose models it is to serve."""
+    for name in spec.serves:
+        fault = _same_features(get_registry().encoder(name), encoder)
+        if fault:
+            return f"it is to serve models trained with {name!r}, but on {fault}"
     return ""
 
 

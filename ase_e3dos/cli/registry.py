@@ -46,15 +46,21 @@ def models(as_json: AsJson = False) -> None:
 
 def plugins(as_json: AsJson = False) -> None:
     """List the plug-ins, their encoders and models, and those that were skipped."""
+    import warnings
+
+    from ase_e3dos.errors import PluginWarning
     from ase_e3dos.plugins import get_registry
 
     registry = get_registry()
-    rows = [asdict(row) for row in registry.status()]
-    encoders = [
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)  # the reasons are in the list
+        rows = [asdict(row) for row in registry.status()]
+    encoders: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "version": spec.version,
             "accepts_mixed": spec.accepts_mixed,
+            "serves": list(spec.serves),
             "description": spec.description,
         }
         for _, spec in sorted(registry.encoders().items())
@@ -62,17 +68,21 @@ def plugins(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"plugins": rows, "encoders": encoders}, indent=1))
         return
-    table = _table("plug-in", "distribution", "status", "provides")
+    table = _table("plug-in", "distribution", "status", "encoders", "models")
     for row in rows:
-        status = row["status"] + (f": {row['error']}" if row["error"] else "")
         distribution = f"{row['distribution']} {row['version']}".strip()
-        table.add_row(row["name"], distribution, status, ", ".join(row["provides"]))
+        names = (", ".join(row["encoders"]), ", ".join(row["models"]))
+        table.add_row(row["name"], distribution, row["status"], *names)
     _show(table)
-    table = _table("encoder", "version", "mixed sites", "description")
+    for row in rows:
+        if row["error"]:
+            typer.echo(f"{row['name']} is {row['status']}: {row['error']}")
+    table = _table("encoder", "version", "mixed sites", "serves", "description")
     for encoder in encoders:
         mixed = "yes" if encoder["accepts_mixed"] else "no"
+        serves = ", ".join(encoder["serves"])
         table.add_row(
-            str(encoder["name"]), str(encoder["version"]), mixed, str(encoder["description"])
+            encoder["name"], str(encoder["version"]), mixed, serves, encoder["description"]
         )
     _show(table)
 

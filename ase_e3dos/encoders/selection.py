@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.encoders.contract import Encoder
 from ase_e3dos.errors import DisorderError
@@ -11,16 +12,16 @@ if TYPE_CHECKING:
     from ase_e3dos.crystal import Crystal
     from ase_e3dos.plugins.manager import PluginRegistry
 
-__all__ = ["ALLOY_ENCODERS", "encoder_for"]
-
-ALLOY_ENCODERS = {"mass_one_hot": "alloy_multi_hot"}
-"""Encoders that take mixed sites, by the encoder with which they agree on pure sites."""
+__all__ = ["encoder_for"]
 
 
 def encoder_for(
-    crystal: Crystal, model_encoder_name: str, registry: PluginRegistry | None = None
+    crystal: Crystal,
+    model_encoder_name: str,
+    registry: PluginRegistry | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Encoder:
-    """Encoder for a crystal and a model: the model's own, or for mixed sites its alloy form.
+    """Encoder for a crystal and a model: the model's own, or for mixed sites one that serves it.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ def encoder_for(
         The encoder that the model was trained with.
     registry : PluginRegistry, optional
         Where encoders are looked up; the common registry if not given.
+    settings : mapping, optional
+        Of the encoder, as the model's weights recorded them.
 
     Returns
     -------
@@ -45,14 +48,15 @@ def encoder_for(
         from ase_e3dos.plugins import get_registry
 
         registry = get_registry()
-    encoder = registry.encoder(model_encoder_name)
+    encoder = registry.encoder(model_encoder_name, settings)
     if encoder.accepts_mixed or crystal.is_ordered:
         return encoder
-    if model_encoder_name in ALLOY_ENCODERS:
-        return registry.encoder(ALLOY_ENCODERS[model_encoder_name])
+    for name, spec in registry.encoders().items():
+        if spec.accepts_mixed and model_encoder_name in spec.serves:
+            return registry.encoder(name, settings)
     raise DisorderError(
-        f"{crystal.name}: the crystal has mixed or partly occupied sites, and the model's encoder "
-        f"{model_encoder_name!r} takes one element for each site. Use a model whose encoder takes "
-        f"mixed sites (those trained with {', '.join(ALLOY_ENCODERS)} do), or an ordered "
-        "approximant of the structure."
+        f"{crystal.name}: the crystal has mixed or partly occupied sites, the model's encoder "
+        f"{model_encoder_name!r} takes one element for each site, and no installed encoder serves "
+        "it on mixed ones. Use a model whose encoder takes mixed sites (`e3dos plugins` lists "
+        "them; the default model does), or an ordered approximant of the structure."
     )

@@ -42,6 +42,7 @@ def ase_e3dos_encoders() -> Iterator[EncoderSpec]:
         factory=AlloyMultiHot,
         version=AlloyMultiHot.version,
         accepts_mixed=AlloyMultiHot.accepts_mixed,
+        serves=(MassOneHot.name,),
         description="x[Z-1] = p m: mixed sites (eq. 1 of the paper)",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import threading
 import warnings
@@ -62,7 +63,7 @@ class PluginRegistry:
         self._encoders: dict[str, EncoderSpec] = {}
         self._models: dict[str, ModelSpec] = {}
         self._owners: dict[tuple[type, str], str] = {}  # (kind, name) -> owner
-        self._made: dict[str, Encoder] = {}
+        self._made: dict[tuple[str, str], Encoder] = {}  # (name, settings) -> encoder
         self._status: list[PluginStatus] = []
 
     # Questions -----------------------------------------------------------------------------
@@ -94,8 +95,9 @@ class PluginRegistry:
         specs = self.encoders()
         if name not in specs:
             raise EncoderError(_unknown("encoder", name, specs))
-        if not settings and name in self._made:
-            return self._made[name]
+        key = name, json.dumps(dict(settings), sort_keys=True, default=repr) if settings else ""
+        if key in self._made:
+            return self._made[key]
         spec = specs[name]
         owner = self._owners[EncoderSpec, name]
         try:
@@ -112,8 +114,7 @@ class PluginRegistry:
                 f"the encoder {name!r} of {owner} says (name, version, accepts_mixed) = {made}, "
                 f"but its EncoderSpec says {declared}. They must agree: tell its authors."
             )
-        if not settings:
-            self._made[name] = encoder
+        self._made[key] = encoder
         return encoder
 
     def model(self, name: str) -> ModelSpec:
@@ -168,8 +169,8 @@ class PluginRegistry:
         self._load()
         name = name or str(getattr(plugin, "__name__", type(plugin).__name__))
         with self._lock:
-            provides = self._add(plugin, name, f"{name} (registered by hand)")
-            self._status.append(PluginStatus(name, "", "", "loaded", provides=provides))
+            offers = self._add(plugin, name, f"{name} (registered by hand)")
+            self._status.append(PluginStatus(name, "", "", "loaded", "", *offers))
 
     def unregister(self, plugin: Any) -> None:
         """Take away what `register` added.
@@ -193,7 +194,8 @@ class PluginRegistry:
             for kind, spec_name in [key for key, who in self._owners.items() if who == owner]:
                 del self._owners[kind, spec_name]
                 (self._encoders if kind is EncoderSpec else self._models).pop(spec_name)
-                self._made.pop(spec_name, None)
+                for made in [made for made in self._made if made[0] == spec_name]:
+                    del self._made[made]
             self._status = [
                 row for row in self._status if (row.name, row.distribution) != (name, "")
             ]
@@ -208,8 +210,8 @@ class PluginRegistry:
             from ase_e3dos import __version__
             from ase_e3dos.plugins import builtin
 
-            provides = self._add(builtin, "builtin", "ase-e3dos")
-            row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", provides=provides)
+            offers = self._add(builtin, "builtin", "ase-e3dos")
+            row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", "", *offers)
             self._status.append(row)
             found = self._entry_points
             if found is None:
@@ -227,20 +229,22 @@ class PluginRegistry:
         if only and not names & only:
             return PluginStatus(*row, "disabled", "by E3DOS_PLUGINS_ONLY")
         try:
-            provides = self._add(point.load(), f"{distribution}:{point.name}", distribution)
+            offers = self._add(point.load(), f"{distribution}:{point.name}", distribution)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plug-in stops nothing
-            reason = f"{type(error).__name__}: {error}"
+            own = isinstance(error, PluginError)
+            reason = str(error) if own else f"{type(error).__name__}: {error}"
             warnings.warn(
-                f"the plug-in {point.name!r} of {distribution} {version} is skipped ({reason}). "
-                f"Update or uninstall it, or set E3DOS_PLUGINS_DISABLED={point.name}.",
+                f"the plug-in {point.name!r} of {distribution} {version} is skipped: "
+                f"{reason.rstrip('.')}. Update or uninstall it, or set "
+                f"E3DOS_PLUGINS_DISABLED={point.name}.",
                 PluginWarning,
                 stacklevel=5,
             )
             return PluginStatus(*row, "skipped", reason)
-        return PluginStatus(*row, "loaded", provides=provides)
+        return PluginStatus(*row, "loaded", "", *offers)
 
-    def _add(self, plugin: Any, name: str, owner: str) -> tuple[str, ...]:
-        """Register a plug-in and its specs, all or nothing."""
+    def _add(self, plugin: Any, name: str, owner: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Register a plug-in and its specs, all or nothing; names of its encoders and models."""
         if inspect.isclass(plugin):
             raise PluginError(f"{owner} is a class. Register an instance of it, or a module.")
         try:
@@ -270,7 +274,7 @@ class PluginRegistry:
         self._models |= models
         self._owners |= {(EncoderSpec, n): owner for n in encoders}
         self._owners |= {(ModelSpec, n): owner for n in models}
-        return (*encoders, *models)
+        return tuple(encoders), tuple(models)
 
     def _yielded(self, plugin: Any, hook: str, kind: type[Spec], owner: str) -> dict[str, Spec]:
         others = [p for p in self._pluggy.get_plugins() if p is not plugin]
@@ -289,10 +293,10 @@ class PluginRegistry:
                     )
                 taken = owner if spec.name in specs else self._owners.get((kind, spec.name))
                 if taken is not None:
+                    what = "the encoder" if kind is EncoderSpec else "the model"
                     raise PluginError(
-                        f"{owner} offers {kind.__name__} {spec.name!r}, but {taken} offers one of "
-                        "this name already. Rename one, or disable one plug-in with "
-                        "E3DOS_PLUGINS_DISABLED."
+                        f"{owner} offers {what} {spec.name!r}, but {taken} offers one of this "
+                        "name already."
                     )
                 specs[spec.name] = spec
         return specs

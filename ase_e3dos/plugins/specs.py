@@ -32,6 +32,10 @@ class EncoderSpec:
         As the encoder's own `version`.
     accepts_mixed : bool
         As the encoder's own `accepts_mixed`.
+    serves : tuple of str
+        Other encoders with which it agrees, feature by feature, on pure sites: models trained with
+        them take it, and mixed sites get it where theirs takes none. The factory gets the
+        settings recorded for them.
     description : str
         One line for lists.
     api_version : int, optional
@@ -42,6 +46,7 @@ class EncoderSpec:
     factory: Callable[..., Encoder]
     version: int = 1
     accepts_mixed: bool = False
+    serves: tuple[str, ...] = ()
     description: str = ""
     api_version: int = API_VERSION
 
@@ -110,7 +115,7 @@ class PluginStatus:
     """A row of `PluginRegistry.status`.
 
     `status` is "loaded", "disabled" (by the environment) or "skipped" (`error` says why);
-    `provides` lists the names of its encoders and models.
+    `encoders` and `models` are the names that it offers.
     """
 
     name: str
@@ -118,4 +123,5 @@ class PluginStatus:
     version: str
     status: str
     error: str = ""
-    provides: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 from ase_e3dos.encoders import AlloyMultiHot, Encoder, MassOneHot, encode_batch, encoder_for
 from ase_e3dos.errors import DisorderError, EncoderError
-from ase_e3dos.plugins import EncoderSpec, PluginRegistry
+from ase_e3dos.plugins import EncoderSpec, PluginRegistry, hookimpl
 from ase_e3dos.testing import check_encoder, sample_crystals
 
 
@@ -65,6 +65,34 @@ def test_choice_of_encoder():
     assert encoder_for(pure, "alloy_multi_hot", registry).name == "alloy_multi_hot"
     with pytest.raises(EncoderError, match="mass_one_hot"):
         encoder_for(pure, "mass_one_hott", registry)
+
+
+def test_mixed_sites_go_to_an_encoder_that_serves_the_models():
+    class Half(MassOneHot):
+        name = "half"
+
+    class HalfMixed(AlloyMultiHot):
+        name = "half_mixed"
+
+    class Plugin:
+        @hookimpl
+        def ase_e3dos_encoders(self):
+            yield EncoderSpec(name="half", factory=Half)
+
+    class Further:
+        @hookimpl
+        def ase_e3dos_encoders(self):
+            yield EncoderSpec(
+                name="half_mixed", factory=HalfMixed, accepts_mixed=True, serves=("half",)
+            )
+
+    registry, mixed = PluginRegistry(plugins=[]), site([14, 32], [0.5, 0.5])
+    registry.register(Plugin())
+    with pytest.raises(DisorderError, match="no installed encoder serves"):
+        encoder_for(mixed, "half", registry)
+    registry.register(Further())
+    assert encoder_for(mixed, "half", registry).name == "half_mixed"
+    assert encoder_for(site([14]), "half", registry).name == "half"
 
 
 def test_batch_of_none_and_of_wrong_shapes():
@@ -125,6 +153,18 @@ def test_the_kit_compares_spec_and_encoder():
     assert "spec" in check_encoder(EncoderSpec(name="mass_one_hot", factory=MassOneHot))
     with pytest.raises(EncoderError, match="accepts_mixed = True"):
         check_encoder(EncoderSpec(name="mass_one_hot", factory=MassOneHot, accepts_mixed=True))
+
+    class Light(AlloyMultiHot):
+        def encode_batch(self, crystals):
+            return super().encode_batch(crystals) / 2
+
+        def encode(self, crystal):
+            return self.encode_batch([crystal])
+
+    serves = {"name": "alloy_multi_hot", "accepts_mixed": True, "serves": ("mass_one_hot",)}
+    assert "serves" in check_encoder(EncoderSpec(factory=AlloyMultiHot, **serves))
+    with pytest.raises(EncoderError, match="serves: it is to serve models trained with 'mass"):
+        check_encoder(EncoderSpec(factory=Light, **serves))
     with pytest.raises(EncoderError, match="is no encoder"):
         check_encoder(object())
 

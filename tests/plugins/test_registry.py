@@ -91,7 +91,7 @@ def test_plugin_of_another_package_is_found(install):
     assert registry.model("mine").encoder == "mine"
     rows = {row.name: row for row in registry.status()}
     assert (rows["good"].distribution, rows["good"].version) == ("dist-good", "1.2")
-    assert rows["good"].provides == ("mine", "mine")
+    assert (rows["good"].encoders, rows["good"].models) == (("mine",), ("mine",))
     assert rows["builtin"].status == "loaded"
 
 
@@ -112,7 +112,7 @@ def test_broken_plugin_is_reported_once_and_skipped(install, kind):
 
 def test_of_two_with_one_name_the_second_is_refused_with_both_named(install):
     registry = PluginRegistry(plugins=install(one=GOOD, two=GOOD), environ={})
-    with pytest.warns(PluginWarning, match=r"dist-two offers EncoderSpec 'mine', but dist-one"):
+    with pytest.warns(PluginWarning, match=r"dist-two offers the encoder 'mine', but dist-one"):
         registry.models()
     assert [row.status for row in registry.status()] == ["loaded", "loaded", "skipped"]
 
@@ -202,6 +202,31 @@ def test_encoder_that_is_not_what_its_spec_says():
         registry.encoder("liar")
     with pytest.raises(EncoderError, match=r"Liar \(registered by hand\) could not be made"):
         registry.encoder("fails")
+
+
+def test_encoder_is_made_with_the_settings_that_weights_recorded():
+    class Scaled(MassOneHot):
+        name = "scaled"
+
+        def __init__(self, scale=1.0):
+            self.scale = scale
+
+        def settings(self):
+            return {"scale": self.scale}
+
+    class Scales:
+        @hookimpl
+        def ase_e3dos_encoders(self):
+            yield EncoderSpec(name="scaled", factory=Scaled)
+
+    registry = PluginRegistry(plugins=[])
+    registry.register(Scales())
+    twice = registry.encoder("scaled", {"scale": 2.0})
+    assert twice.scale == 2.0
+    assert registry.encoder("scaled").scale == 1.0
+    assert registry.encoder("scaled", {"scale": 2.0}) is twice
+    with pytest.raises(EncoderError, match="unexpected keyword"):
+        registry.encoder("scaled", {"size": 2.0})
 
 
 def test_unknown_names_get_what_is_there_and_what_is_close(install):
