@@ -107,18 +107,19 @@ def build_graph(
             f"{max_edges}. Use the primitive cell, or raise the limit."
         )
     order = np.argsort(center * crystal.n_sites + neighbor, kind="stable")
-    center, neighbor, lengths = (v.take(order) for v in (center, neighbor, lengths))
-    return CrystalGraph(crystal, center, neighbor, vectors.take(order, axis=0), lengths, cutoff)
+    center, neighbor = center.take(order), neighbor.take(order)
+    vectors, lengths = vectors.take(order, axis=0), lengths.take(order)
+    return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)
 
 
 def _neighbors(
     crystal: Crystal, cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    heights = _heights(crystal.cell)
+    heights = cell_heights(crystal.cell)
     cell, positions = crystal.cell, crystal.positions
     if min(heights) <= 0.2 * cutoff:
         cell, positions = _compact(crystal)
-        heights = _heights(cell)
+        heights = cell_heights(cell)
     if _too_flat(heights, cutoff):
         from ase.neighborlist import primitive_neighbor_list
 
@@ -147,7 +148,7 @@ def _compact(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]
     return cell, (scaled - np.floor(scaled)) @ cell
 
 
-def _heights(cell: NDArray[np.float64]) -> list[float]:
+def cell_heights(cell: NDArray[np.float64]) -> list[float]:
     """Distances between opposite faces of the cell in Å (plain floats: five times faster)."""
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
     u = (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx)

@@ -18,6 +18,7 @@ from ase_e3dos.errors import (
     TruncatedWeightWarning,
     UnseenElementWarning,
 )
+from ase_e3dos.graph import cell_heights
 
 if TYPE_CHECKING:
     from ase_e3dos.crystal import Crystal
@@ -76,7 +77,7 @@ def assess(
 def _unseen(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None:
     if not header.elements:
         return None
-    present = np.unique(graph.crystal.species_number)
+    present = sorted(set(graph.crystal.species_number.tolist()))
     unseen = [chemical_symbols[z] for z in present if not header.elements.get(str(z))]
     if not unseen:
         return None
@@ -134,10 +135,9 @@ def _geometry(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None
 
 def _widest_gap(crystal: Crystal) -> float:
     """Widest layer (Å) without a site that is parallel to two lattice vectors."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
     ordered = np.sort(crystal.scaled_positions, axis=0)
-    gaps = np.diff(np.concatenate([ordered, ordered[:1] + 1.0]), axis=0).max(axis=0)
-    return float((gaps * heights).max())
+    gaps = np.diff(ordered, axis=0, append=ordered[:1] + 1.0).max(axis=0)
+    return float((gaps * cell_heights(crystal.cell)).max())
 
 
 def graph_self(graph: CrystalGraph) -> int:
@@ -150,8 +150,10 @@ def _disagreement(
 ) -> E3DOSWarning | None:
     if members is None:
         return None
-    means = members @ header.grid.wavenumbers
-    relative = float(means.std(ddof=1) / max(abs(means.mean()), 1.0))
+    means = (members @ header.grid.wavenumbers).tolist()  # a few numbers: faster than arrays
+    mean = sum(means) / len(means)
+    variance = sum((m - mean) ** 2 for m in means) / max(len(means) - 1, 1)
+    relative = variance**0.5 / max(abs(mean), 1.0)
     if relative <= header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]:
         return None
     return OutOfDistributionWarning(

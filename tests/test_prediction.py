@@ -285,3 +285,22 @@ def test_prediction_needs_no_network_connection(default_model: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "3.0", done.stderr
+
+
+def test_spectra_of_a_batch_are_those_made_one_by_one() -> None:
+    """Densities of a batch are normalised together; the plain constructor is the reference."""
+    crystals = [Crystal.from_any(a) for a in (bulk("Cu"), bulk("NaCl", "rocksalt", a=5.64))]
+    for model in ("default", "paper"):
+        predictor = Predictor(model, "cpu")
+        graphs = [predictor.graph(c) for c in crystals]
+        densities = predictor.model.evaluate(predictor.collated(graphs), ["Cu", "NaCl"])
+        sites = {0: slice(0, 1), 1: slice(1, 3)}
+        for k, spectrum in enumerate(predictor._spectra_of(graphs, densities)):
+            plain = predictor._spectrum(graphs[k], densities, k, sites[k])
+            for name in ("density", "site_density", "members", "density_std", "wavenumbers"):
+                one, other = getattr(spectrum, name), getattr(plain, name)
+                assert (one is None) == (other is None)
+                if one is not None:
+                    np.testing.assert_allclose(one, other, rtol=1e-12)
+            assert not spectrum.density.flags.writeable
+            assert [str(w) for w in spectrum.warnings] == [str(w) for w in plain.warnings]

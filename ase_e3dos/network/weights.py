@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,12 @@ class GridHeader:
     step: float
     n: int
 
-    @property
+    @cached_property
     def wavenumbers(self) -> NDArray[np.float64]:
-        """Grid points in cm^-1, shape (n,)."""
-        return self.start + self.step * np.arange(self.n, dtype=np.float64)
+        """Grid points in cm^-1, shape (n,), read-only."""
+        points = self.start + self.step * np.arange(self.n, dtype=np.float64)
+        points.flags.writeable = False
+        return points
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,65 @@ def normalised_density(
     return total, sites, factor
 
 
-def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float, what: str) -> Array:
-    """Non-negative densities (m, n), each scaled to `modes` over the frequencies in THz."""
+def normalised_batch(
+    grid: FrequencyGrid,
+    n_sites: ArrayLike,
+    density: ArrayLike,
+    site_density: ArrayLike | None,
+    members: ArrayLike | None,
+) -> list[tuple[Array, Array | None, Array | None]]:
+    """`normalised_density` and the members' densities of many crystals at once.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    n_sites : array_like of int, shape (n_crystals,)
+    density : array_like, shape (n_crystals, n)
+        Used where there is no `site_density`.
+    site_density : array_like, shape (sum of n_sites, n), or None
+    members : array_like, shape (n_members, n_crystals, n), or None
+
+    Returns
+    -------
+    list of (density, site_density, members)
+        For each crystal, in states/THz, read-only and independent of the others.
+
+    Raises
+    ------
+    SpectrumError
+        If a value of any of the crystals is wrong.
+    """
+    sizes = np.asarray(n_sites)
+    first = np.cumsum(sizes) - sizes
+    modes = 3.0 * sizes
+    if site_density is None:
+        sites = None
+        total = normalised_rows(grid, density, modes, "a density")
+    else:
+        sites = normalised_rows(grid, site_density, 3.0, "a site's density")
+        total = np.add.reduceat(sites, first, axis=0)
+        total *= (modes / (total @ grid.trapezoid))[:, None]
+    scaled = None
+    if members is not None:
+        scaled = np.stack(
+            [normalised_rows(grid, m, modes, "a member's density") for m in np.asarray(members)]
+        )
+    found = []
+    for k, (start, size) in enumerate(zip(first.tolist(), sizes.tolist(), strict=True)):
+        parts = (
+            total[k].copy(),
+            None if sites is None else sites[start : start + size].copy(),
+            None if scaled is None else scaled[:, k].copy(),
+        )
+        for part in parts:
+            if part is not None:
+                part.flags.writeable = False
+        found.append(parts)
+    return found
+
+
+def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float | Array, what: str) -> Array:
+    """Non-negative densities (m, n), each scaled to its `modes` over the frequencies in THz."""
     y = np.asarray(rows, dtype=np.float64)
     if y.ndim != 2 or y.shape[1] != len(grid):
         raise SpectrumError(

@@ -355,6 +355,26 @@ class PhononSpectrum:
         """Return the spectrum per kilogram: J/(K kg) and kJ/kg instead of per mole."""
         return self._view(1000.0 / (self.molar_mass / self._scale), "kilogram")
 
+    @classmethod
+    def _of_normalised(
+        cls,
+        grid: FrequencyGrid,
+        densities: tuple[Array, Array | None, Array | None],
+        crystal: Crystal,
+        model: str,
+        calibration: Calibration | None,
+        label_like: bool,
+    ) -> PhononSpectrum:
+        """Spectrum of one crystal of `normalised_batch`, which did the checks."""
+        spectrum = object.__new__(cls)
+        spectrum._grid, spectrum._crystal, spectrum._scale = grid, crystal, 1.0
+        spectrum._density, spectrum._site_density, spectrum._members = densities
+        spectrum._density_std = None
+        spectrum.model, spectrum.calibration = model, calibration
+        spectrum.label_like, spectrum.normalization = label_like, "cell"
+        spectrum.warnings = ()
+        return spectrum
+
     def _view(self, scale: float, normalization: str) -> PhononSpectrum:
         view = object.__new__(PhononSpectrum)
         factor = scale / self._scale
