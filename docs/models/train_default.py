@@ -56,18 +56,24 @@ WIDE = {
     "message_vectors": 32,
     "hidden": 320,
 }
-TENSOR = {
+DEEP = {
     "n_layers": 3,
-    "scalars": 192,
-    "vectors": 64,
-    "tensors": 24,
-    "message_tensors": 12,
-    "hidden": 256,
+    "scalars": 128,
+    "message_scalars": 40,
+    "message_vectors": 20,
+    "dropout": 0.12,
 }
+#: The first four members: shorter epochs, fewer crystals of the other sources, and less weight
+#: on the response to strain than the preset has.
+FIRST = {"steps_per_epoch": 300, "epochs": 45, "data": {"jarvis": 24, "mlip": 5}}
 #: What each member changes in the preset.
 MEMBERS: list[dict[str, Any]] = [
-    {"seed": 11, "settings": WIDE, "positions_noise": 0.03},
-    {"seed": 12, "settings": TENSOR},
+    {**FIRST, "seed": 5, "positions_noise": 0.02, "epochs": 30, "loss": {"strain": 0.05}},
+    {**FIRST, "seed": 6, "loss": {"strain": 0.05}},
+    {**FIRST, "seed": 7, "epochs": 28, "settings": DEEP, "loss": {"strain": 0.05}},
+    {**FIRST, "seed": 8, "positions_noise": 0.05, "epochs": 36, "loss": {"strain": 0.25}},
+    {"seed": 11, "settings": WIDE, "positions_noise": 0.03, "epochs": 14},
+    {"seed": 13, "positions_noise": 0.05, "steps_per_epoch": 600, "epochs": 18},
 ]
 
 #: The networks of the calibration, smaller and trained for less long than the members.
@@ -94,8 +100,14 @@ DISTILLATION = {"epochs": 20, "steps_per_epoch": 500, "learning_rate": 2e-3}
 def member_config(number: int) -> TrainingConfig:
     """Configuration of a member: the preset `default` with its changes."""
     changes = dict(MEMBERS[number])
-    settings = read_config("default").settings | changes.pop("settings", {})
-    return read_config("default", {**changes, "settings": settings})
+    preset = read_config("default")
+    settings = preset.settings | changes.pop("settings", {})
+    per_batch = changes.pop("data", {})
+    data = [
+        part.model_copy(update={"per_batch": per_batch.get(source, part.per_batch)}).model_dump()
+        for source, part in zip(SOURCES, preset.data, strict=True)
+    ]
+    return read_config("default", {**changes, "settings": settings, "data": data})
 
 
 def train_member(number: int, data_dir: Path, output: Path) -> Path:
