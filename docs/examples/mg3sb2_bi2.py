@@ -1,9 +1,18 @@
 """Phonons of Mg3Sb2(1-p)Bi2p from one five-atom cell per composition (figure 4 of the paper).
 
 Run: python docs/examples/mg3sb2_bi2.py
-Writes docs/figures/mg3sb2_bi2.png. Where the data of the project are at hand (the folder named
-by E3DOS_DATA, or ../shared/data beside the repository), the end members are compared with
-their DFPT spectra.
+Writes docs/figures/mg3sb2_bi2.png: the predicted spectra, the linear mixture of those of the end
+members, and a special quasi-random structure of 40 atoms. Where the data of the project are at
+hand (the folder named by E3DOS_DATA, or ../shared/data beside the repository), the end members
+are compared with their DFPT spectra.
+
+    python docs/examples/mg3sb2_bi2.py --calculator chgnet.model.dynamics:CHGNetCalculator
+
+adds the virtual crystal with the forces of any ASE calculator (this one: `pip install chgnet`),
+and writes docs/figures/mg3sb2_bi2_vca.png beside. Universal potentials are too soft, and by
+different factors for the two end members; with the DFPT spectra at hand the virtual crystal
+is therefore also shown with its frequencies scaled, so that the average frequencies at both
+ends are those of DFPT.
 """
 
 from __future__ import annotations
@@ -17,10 +26,20 @@ from pathlib import Path
 import numpy as np
 
 from ase_e3dos import Crystal, PhononSpectrum, predict
-from ase_e3dos.alloy import composition_sweep, linear_mixture, plot_sweep
+from ase_e3dos.alloy import (
+    Comparison,
+    CompositionSweep,
+    SolidSolution,
+    VirtualCrystal,
+    composition_sweep,
+    linear_mixture,
+    plot_sweep,
+    supercell_comparison,
+)
 from ase_e3dos.alloy.comparison import spectral_distance
 from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.plugins import get_registry
+from ase_e3dos.training.labelling import LabelSettings, calculator_factory, relaxed
 
 DOCS = Path(__file__).parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parents[1] / "shared" / "data"))
@@ -73,12 +92,76 @@ def compare(reference: PhononSpectrum, model: str) -> None:
     )
 
 
+def virtual_crystal(
+    sweep: CompositionSweep, calculator: str, relax: str
+) -> tuple[Comparison, float]:
+    """Virtual crystals at the compositions of a sweep, and their largest imaginary share."""
+    make = calculator_factory(calculator)
+    forces = make()
+    solution = sweep.solution
+    if relax != "none":
+        settings = LabelSettings(relax=relax)  # type: ignore[arg-type]
+        ends = [relaxed(end.to_atoms(), forces, settings) for end in solution.members]
+        solution = SolidSolution(ends)
+    virtual = VirtualCrystal(
+        solution, forces, name=calculator.rpartition(":")[2].removesuffix("Calculator")
+    )
+    spectra = tuple(virtual.spectrum(p) for p in sweep.fractions)
+    name = f"virtual crystal ({virtual.name})"
+    worst = max(spectrum.imaginary_fraction for spectrum in spectra)
+    return Comparison(name, sweep.fractions, spectra, sweep.spectra), worst
+
+
+def scaled(comparison: Comparison, references: list[PhononSpectrum]) -> Comparison:
+    """All frequencies times a factor, linear in p, that puts both ends on their references."""
+    ends = [comparison.spectra[0], comparison.spectra[-1]]
+    factors = [
+        reference.mean_wavenumber / end.mean_wavenumber
+        for reference, end in zip(references, ends, strict=True)
+    ]
+    spectra = []
+    for p, spectrum in zip(comparison.fractions, comparison.spectra, strict=True):
+        x = spectrum.wavenumbers * float(p @ factors)
+        spectra.append(
+            PhononSpectrum(x, spectrum.density, crystal=spectrum.crystal, model=spectrum.model)
+        )
+    print(f"frequencies of the virtual crystal scaled by {factors[0]:.2f} to {factors[1]:.2f}")
+    name = f"{comparison.name}, scaled"
+    return Comparison(name, comparison.fractions, tuple(spectra), comparison.predicted)
+
+
+def at_three_quarters(sweep: CompositionSweep, others: list[Comparison]) -> None:
+    """Print the comparison of the paper's inset, Mg3Sb0.5Bi1.5."""
+    here = [k for k, p in enumerate(sweep.fractions) if abs(p[1] - 0.75) < 1e-9]
+    if not here:
+        return
+    predicted = sweep.spectra[here[0]]
+    print("Mg3Sb0.5Bi1.5 (p = 0.75), per atom")
+    print("mean freq. (cm^-1)  S(300 K)  distance from the prediction (cm^-1)")
+    spectra = {"prediction": predicted, **{o.name: o.spectra[here[0]] for o in others}}
+    for name, spectrum in spectra.items():
+        atom = spectrum.per_atom()
+        print(
+            f"{atom.mean_wavenumber:12.1f} {atom.entropy(300.0):14.2f} "
+            f"{spectral_distance(spectrum, predicted):12.1f}        {name}"
+        )
+
+
 def main() -> None:
     """Sweep, compare, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="the alloy model where it is installed, else the default")
-    parser.add_argument("-n", type=int, default=21)
-    parser.add_argument("--out", type=Path, default=DOCS / "figures" / "mg3sb2_bi2.png")
+    parser.add_argument("-n", type=int, default=21, help="compositions (21)")
+    parser.add_argument("--calculator", help="package.module:function returning an ASE calculator")
+    parser.add_argument(
+        "--relax",
+        choices=("none", "positions", "cell"),
+        default="none",
+        help="of the end members with the calculator; none keeps the measured cells",
+    )
+    parser.add_argument("--out", type=Path, help="figure to write")
     options = parser.parse_args()
     model = options.model or ("alloy" if "alloy" in get_registry().models() else "default")
     warnings.simplefilter("ignore", E3DOSWarning)
@@ -94,18 +177,47 @@ def main() -> None:
     for warning in sweep.warnings:
         print(f"warning: {warning}")
 
-    curves = []
+    supercell = DOCS / "crystals" / "Mg24Sb8Bi8_sqs.vasp"
+    quasi_random = supercell_comparison(sweep, [supercell], "SQS, same model")
+    print(
+        f"quasi-random supercell at p = 0.5: mean freq. "
+        f"{quasi_random.spectra[0].mean_wavenumber:.1f}, mixed sites "
+        f"{quasi_random.predicted[0].mean_wavenumber:.1f} cm^-1; distance "
+        f"{quasi_random.distances()[0]:.1f} cm^-1"
+    )
+
+    curves, references = [], []
     for name in ("Mg3Sb2", "Mg3Bi2"):
         found = published(name)
         if found is not None:
             reference, p = found
             compare(reference, model)
+            references.append(reference)
             label = reference.as_paper_label(GRID) / reference.crystal.n_sites
             shown = GRID <= 400
             curves.append((p, GRID[shown], label[shown], f"{name} DFPT"))
-    options.out.parent.mkdir(exist_ok=True)
-    plot_sweep(sweep, options.out, comparisons=[mixture], references=curves, paper_labels=True)
-    print(f"wrote {options.out}")
+
+    others, stem = [mixture, quasi_random], "mg3sb2_bi2"
+    if options.calculator:
+        virtual, imaginary = virtual_crystal(sweep, options.calculator, options.relax)
+        stem += "_vca"
+        print(f"{virtual.name}: up to {100 * imaginary:.1f} % of the modes imaginary")
+        for k, name in ((0, "Mg3Sb2"), (-1, "Mg3Bi2")):
+            line = f"  {name}: mean freq. {virtual.spectra[k].mean_wavenumber:.1f} cm^-1"
+            if len(references) == 2:
+                distance = spectral_distance(virtual.spectra[k], references[k])
+                line += f", distance from DFPT {distance:.1f} cm^-1"
+            print(line)
+        compared = [mixture, virtual]
+        if len(references) == 2:
+            compared.append(scaled(virtual, references))
+        others.append(compared[-1])
+        at_three_quarters(sweep, compared)
+
+    out = options.out or DOCS / "figures" / f"{stem}.png"
+    out.parent.mkdir(exist_ok=True)
+    plot_sweep(sweep, out, comparisons=others, references=curves, paper_labels=True)
+    print(f"figure: {out.name}")
 
 
 if __name__ == "__main__":
