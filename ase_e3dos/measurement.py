@@ -24,6 +24,8 @@ _UNIT_PATTERNS = {
     "THz": r"\bthz\b",
     "cm-1": r"cm\s*\^?\s*\{?\(?[-−–]\s*1|1\s*/\s*cm|wave\s*number|kayser",
 }
+#: Columns of numbers, whole or with a decimal comma, that something else than a comma separates.
+_DECIMAL_COMMAS = r"[-+]?\d+(,\d+)?([eE][-+]?\d+)?([;\s]+[-+]?\d+(,\d+)?([eE][-+]?\d+)?)+[;\s]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     ----------
     path
         Columns separated by commas, semicolons, tabs or blanks; lines that do not begin with a
-        number are headers.
+        number are headers. Beside semicolons, tabs or blanks, commas inside numbers are decimal
+        commas (1,5; 0,3).
     unit : {"meV", "THz", "cm-1"}, optional
         Of the energy; found in the header if not given.
 
@@ -112,8 +115,10 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     except OSError as error:
         raise UnreadableFileError(f"{file}: cannot be read ({error.strerror or error}).") from error
     header, rows = [], []
+    separator, comma = _separators(lines)
     for line in lines:
-        parts = [p for p in re.split(r"[,;\s]+", line.strip()) if p]
+        parts = [p.strip("\"' ") for p in re.split(separator, line.strip())]
+        parts = [p.replace(",", ".") if comma else p for p in parts if p]
         try:
             rows.append([float(p) for p in parts[:3]])
         except ValueError:
@@ -137,6 +142,20 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         unit = found[0]
     bars = table[:, 2] if width > 2 else None
     return Measurement.of(table[:, 0], table[:, 1], bars, unit=unit, name=file.name)
+
+
+def _separators(lines: list[str]) -> tuple[str, bool]:
+    """Pattern between columns, and whether commas are decimal ones.
+
+    They are where every line of numbers has a comma between two digits and something else between
+    its columns.
+    """
+    data = [line.strip() for line in lines if re.match(r"[\s\"']*[-+.]?\d", line)]
+    decimal = [re.fullmatch(_DECIMAL_COMMAS, line) is not None for line in data]
+    with_comma = any("," in line for line in data)
+    if data and with_comma and all(decimal):
+        return r"[;\s]+", True
+    return r"[,;\s]+", False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ their free energies cross.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import checked_temperatures, thermal_property
@@ -169,7 +170,12 @@ def compare_phases(
     if len(t) < 2 or (np.diff(t) <= 0).any():
         raise SpectrumError("The temperatures have to be two or more, ascending, in kelvin.")
     labels = tuple(names) if names is not None else tuple(c.name for c in crystals)
-    given = np.zeros(len(spectra)) if energies is None else np.ravel(np.asarray(energies, float))
+    try:
+        given = np.ravel(
+            np.zeros(len(spectra)) if energies is None else np.asarray(energies, float)
+        )
+    except (TypeError, ValueError):
+        raise SpectrumError(f"The energies {energies!r} have to be numbers, in eV.") from None
     if len(given) != len(spectra) or len(labels) != len(spectra) or not np.isfinite(given).all():
         raise SpectrumError(
             f"There are {len(spectra)} structures, {len(given)} energies and {len(labels)} names; "
@@ -183,8 +189,11 @@ def compare_phases(
     energy = given * factor * constants().ev_to_kj_mol
     energy -= energy[0]
     views = [s.per_formula_unit() for s in spectra]
-    free = np.array([v.free_energy(t) for v in views])
-    entropy = np.array([v.entropy(t) for v in views])
+    with warnings.catch_warnings():
+        # poorly known near 0 K, where both are next to nothing beside the zero-point energy
+        warnings.simplefilter("ignore", LowTemperatureWarning)
+        free = np.array([v.free_energy(t) for v in views])
+        entropy = np.array([v.entropy(t) for v in views])
     half, calibrated = _half_widths(views, t)
     return PhaseComparison(
         names=labels,

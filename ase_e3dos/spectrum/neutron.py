@@ -240,8 +240,17 @@ def _broadened(
     edges = np.append(fine - step / 2, fine[-1] + step / 2)
     modes = np.array([np.diff(grid.cumulative(row, edges)) for row in rows])
     sigma = widths(fine)
-    margin = 4 * float(sigma.max())
-    target = np.arange(np.floor((low - margin) / step), np.ceil((high + margin) / step) + 1) * step
-    spread = np.exp(-0.5 * ((target[:, None] - fine) / sigma) ** 2)
-    spread /= spread.sum(axis=0)
-    return target, modes @ spread.T / (step / constants().thz_to_cm)
+    # Each point gives to its neighbours up to the same number of steps: sums over offsets keep
+    # memory small where a band of thousands of points is spread little.
+    reach = int(np.ceil(4 * float(sigma.max()) / step))
+    offsets = np.arange(-reach, reach + 1)
+    norm = np.zeros(len(fine))
+    for k in offsets:
+        norm += np.exp(-0.5 * (k * step / sigma) ** 2)
+    spread = np.zeros((len(modes), len(fine) + 2 * reach))
+    given = modes / norm
+    for k in offsets:
+        start = k + reach
+        spread[:, start : start + len(fine)] += given * np.exp(-0.5 * (k * step / sigma) ** 2)
+    target = fine[0] + step * np.arange(-reach, len(fine) + reach)
+    return target, spread / (step / constants().thz_to_cm)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,11 +50,11 @@ class DisplacementErrors:
     temperatures: tuple[float, ...]
     residuals: Array
     stds: Array
-    formulas: np.ndarray[tuple[int], np.dtype[np.str_]]
+    formulas: np.ndarray[tuple[Any, ...], np.dtype[np.str_]]
 
-    def of(self, formulas: Sequence[str]) -> DisplacementErrors:
+    def of(self, formulas: np.ndarray[tuple[Any, ...], np.dtype[np.str_]]) -> DisplacementErrors:
         """The sites of some formulas."""
-        keep = np.isin(self.formulas, list(formulas))
+        keep = np.isin(self.formulas, formulas)
         return DisplacementErrors(
             self.temperatures, self.residuals[keep], self.stds[keep], self.formulas[keep]
         )

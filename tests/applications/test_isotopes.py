@@ -128,7 +128,9 @@ def test_command_scales_an_element_as_a_whole(default_model, run_cli, tmp_path, 
     content = json.loads(out)
     ratio = (28.085 / 30.0) ** 0.5
     for name in ("average frequency (cm^-1)", "zero-point energy (kJ/mol)"):
-        assert content["changed"][name] / content["standard"][name] == pytest.approx(ratio, rel=2e-3)
+        assert content["changed"][name] / content["standard"][name] == pytest.approx(
+            ratio, rel=2e-3
+        )
     assert figure.stat().st_size > 1000
     for wrong in ("C=13", "Si", "Si=heavy", "Si=-3"):
         code, _, err = run_cli(*arguments, "--mass", wrong)

@@ -56,6 +56,19 @@ def test_equal_spectra_agree_and_shifted_ones_do_not(salt):
     plot_comparison(moved)
 
 
+@pytest.mark.parametrize("row", ["{0};{1}", "{0}\t{1}", "{0}  {1}"])
+def test_decimal_commas(tmp_path, row):
+    """1,5;0,3 is 1.5 and 0.3, not four columns; a whole number among them changes nothing."""
+    path = tmp_path / "m.txt"
+    values = [("1", "0,25"), ("2,5", "1"), ("3,5", "2,125"), ("4,5", "3,0e-1"), ("5,5", "0,5")]
+    path.write_text("Energie (meV)\n" + "\n".join(row.format(*v) for v in values))
+    m = read_measurement(path)
+    assert m.wavenumbers / unit_in_cm("meV") == pytest.approx([1, 2.5, 3.5, 4.5, 5.5])
+    assert m.intensity == pytest.approx([0.25, 1, 2.125, 0.3, 0.5])
+    path.write_text("meV\n" + "\n".join(f'"{k}.5","0.{k}"' for k in range(1, 7)))
+    assert read_measurement(path).intensity == pytest.approx(np.arange(1, 7) / 10)
+
+
 def test_bad_files_say_what_is_wrong(salt, tmp_path):
     path = tmp_path / "m.csv"
     with pytest.raises(UnreadableFileError, match="cannot be read"):

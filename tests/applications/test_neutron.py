@@ -78,6 +78,20 @@ def test_constant_resolution_adds_in_quadrature(rock_salt, unit):
     assert area == pytest.approx(6.0, rel=1e-4)
 
 
+def test_a_narrow_line_on_a_wide_grid(rock_salt):
+    """The broadening of 0.01 meV adds nothing to bins of 10 cm^-1, and takes no gigabytes."""
+    x = np.arange(-395.0, 4400.0, 10.0)
+    y = np.where(x == 305.0, 1.0, 1e-9)
+    s = PhononSpectrum(x, [y, y], crystal=rock_salt)
+    seen = neutron_weighted(s, resolution=0.01, weighting="none")
+    w = seen.weighted / seen.weighted.sum()
+    mean = w @ seen.wavenumbers
+    assert mean == pytest.approx(305, abs=0.1)
+    assert modes(seen) == pytest.approx(6.0, rel=1e-4)
+    near = np.abs(seen.wavenumbers - 305) < 12
+    assert w[near].sum() == pytest.approx(1.0, abs=1e-5)
+
+
 def test_resolution_as_a_function_of_energy(salt):
     seen = neutron_weighted(salt, resolution=lambda e: 1.0 + 0.05 * np.abs(e), weighting="none")
     assert modes(seen) == pytest.approx(6.0, rel=1e-6)
