@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ase_e3dos.background import ahead
 from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 from ase_e3dos.encoders import Encoder, encode_batch, encoder_for
 from ase_e3dos.errors import DisorderError, E3DOSError, E3DOSWarning, EncoderError, WeightsError
@@ -22,13 +24,30 @@ from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.trust import assess
 
 if TYPE_CHECKING:
-    from ase_e3dos.network.model import Densities, Model
+    from ase_e3dos.network.model import Densities, Evaluation, Model
 
 #: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
 EDGE_BUDGET = {"cpu": 16_000, "cuda": 400_000}
 
 #: Crystals and errors in one batch, however few edges they have.
 _LARGEST_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A group of graphs and errors in order, the graphs alone, and their batch (or its error)."""
+
+    items: list[CrystalGraph | E3DOSError]
+    graphs: list[CrystalGraph]
+    joined: GraphBatch | E3DOSError | None
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A group that the networks are at work on."""
+
+    batch: _Prepared
+    running: Evaluation | E3DOSError | None
 
 
 class Predictor:
@@ -72,6 +91,8 @@ class Predictor:
         self._calibration = (
             Calibration.from_dict(header.calibration) if header.calibration else None
         )
+        #: Whether `stream` makes graphs in a thread while the networks run: on a GPU.
+        self.overlaps = self.model.device.type == "cuda"
 
     @property
     def calibration(self) -> Calibration | None:
@@ -139,13 +160,72 @@ class Predictor:
     ) -> Iterator[PhononSpectrum | E3DOSError]:
         """Spectra of any number of crystals, in order; an error in the place of its crystal.
 
-        Memory holds one batch at a time. An item that is an error already is passed on.
+        Memory holds one batch at a time, on a GPU a few: there graphs are made in a thread of
+        their own, and the next batch is on its way before the last one's results are fetched.
+        An item that is an error already is passed on.
         """
-        for batch in self._batches(crystals):
-            good = [g for g in batch if isinstance(g, CrystalGraph)]
-            results = iter(self._evaluate(good, uncertainty) if good else ())
-            for item in batch:
-                yield next(results) if isinstance(item, CrystalGraph) else item
+        prepared = map(self._prepared, self._batches(crystals))
+        if not self.overlaps:
+            for batch in prepared:
+                yield from self._finished(self._started(batch, uncertainty), uncertainty)
+            return
+        last: _Started | None = None
+        for batch in ahead(prepared):
+            following = self._started(batch, uncertainty)
+            if last is not None:
+                yield from self._finished(last, uncertainty)
+            last = following
+        if last is not None:
+            yield from self._finished(last, uncertainty)
+
+    def _prepared(self, items: list[CrystalGraph | E3DOSError]) -> _Prepared:
+        """The batch of a group, in pinned memory where it goes to a GPU."""
+        graphs = [g for g in items if isinstance(g, CrystalGraph)]
+        joined: GraphBatch | E3DOSError | None = None
+        if graphs:
+            try:
+                joined = self.collated(graphs)
+            except E3DOSError as error:
+                joined = error
+            else:
+                if self.model.device.type == "cuda":
+                    joined = joined.pin_memory()
+        return _Prepared(items, graphs, joined)
+
+    def _started(self, batch: _Prepared, uncertainty: bool) -> _Started:
+        if batch.joined is None or isinstance(batch.joined, E3DOSError):
+            return _Started(batch, batch.joined)
+        return _Started(batch, self.model.start(batch.joined, uncertainty))
+
+    def _finished(
+        self, started: _Started, uncertainty: bool
+    ) -> Iterator[PhononSpectrum | E3DOSError]:
+        """Results of a group in its order."""
+        graphs, running = started.batch.graphs, started.running
+        found: list[PhononSpectrum | E3DOSError] = []
+        if running is not None:
+            try:
+                if isinstance(running, E3DOSError):
+                    raise running
+                names = [g.crystal.name for g in graphs]
+                found = self._spectra_of(graphs, running.densities(names))
+            except E3DOSError as error:
+                found = [error] if len(graphs) == 1 else self._one_by_one(graphs, uncertainty)
+        results = iter(found)
+        for item in started.batch.items:
+            yield next(results) if isinstance(item, CrystalGraph) else item
+
+    def _one_by_one(
+        self, graphs: list[CrystalGraph], uncertainty: bool
+    ) -> list[PhononSpectrum | E3DOSError]:
+        """After an error in a batch: it belongs to one of the crystals, the others go on."""
+        return [
+            result
+            for graph in graphs
+            for result in self._finished(
+                self._started(self._prepared([graph]), uncertainty), uncertainty
+            )
+        ]
 
     def _batches(
         self, crystals: Iterable[Crystal | E3DOSError]
@@ -191,20 +271,6 @@ class Predictor:
                 "encoder='alloy_multi_hot'."
             )
         return self._encoder
-
-    def _evaluate(
-        self, graphs: list[CrystalGraph], uncertainty: bool
-    ) -> list[PhononSpectrum | E3DOSError]:
-        crystals = [g.crystal for g in graphs]
-        try:
-            densities = self.model.evaluate(
-                self.collated(graphs), [c.name for c in crystals], uncertainty
-            )
-        except E3DOSError as error:
-            if len(graphs) == 1:
-                return [error]
-            return [self._evaluate([g], uncertainty)[0] for g in graphs]
-        return self._spectra_of(graphs, densities)
 
     def _spectra_of(
         self, graphs: list[CrystalGraph], densities: Densities

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.core import Lattice, Structure
 
 from ase_e3dos import PhononSpectrum, predict
+from ase_e3dos import predictor as predictor_module
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import (
     CrystalError,
@@ -29,7 +32,7 @@ from ase_e3dos.errors import (
     UnreadableFileError,
     WeightsError,
 )
-from ase_e3dos.network.model import Model
+from ase_e3dos.network.model import Densities, Evaluation
 from ase_e3dos.predictor import Predictor, load_predictor
 
 R = 8.314462618
@@ -155,15 +158,15 @@ def test_the_member_of_a_list_that_fails_is_named(shipped_model: str, tmp_path: 
 def test_a_failure_inside_the_network_is_named_and_stops_nobody_else(
     shipped_model: str, stable: list[Atoms], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Model.evaluate
+    plain = Evaluation.densities
 
-    def evaluate(self: Model, batch: object, names: list[str], uncertainty: bool = True) -> object:
+    def densities(self: Evaluation, names: list[str]) -> Densities:
         bad = [name for name in names if "As" in name]
         if bad:
             raise PredictionError(f"{bad[0]}: the network gave zero at every frequency")
-        return plain(self, batch, names, uncertainty)  # type: ignore[arg-type]
+        return plain(self, names)
 
-    monkeypatch.setattr(Model, "evaluate", evaluate)
+    monkeypatch.setattr(Evaluation, "densities", densities)
     crystals = [Crystal.from_any(a) for a in stable]
     results = list(load_predictor(shipped_model).stream(crystals))
     assert [isinstance(r, PredictionError) for r in results] == [False, False, False, True, False]
@@ -242,7 +245,7 @@ def test_a_molecule_in_a_box_is_not_trusted(default_model: str) -> None:
     water = Atoms("OH2", positions=[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
     water.set_cell([15] * 3)
     water.pbc = True
-    with pytest.warns(OutOfDistributionWarning, match="more open"):
+    with pytest.warns(OutOfDistributionWarning, match="empty layer|more open"):
         predict([water], model=default_model)
 
 
@@ -304,3 +307,41 @@ def test_spectra_of_a_batch_are_those_made_one_by_one() -> None:
                     np.testing.assert_allclose(one, other, rtol=1e-12)
             assert not spectrum.density.flags.writeable
             assert [str(w) for w in spectrum.warnings] == [str(w) for w in plain.warnings]
+
+
+@pytest.mark.parametrize("model", ["default", "paper"])
+def test_overlapped_stream_equals_the_plain_one(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a GPU does (graphs in a thread, results fetched one batch later), on the CPU."""
+    monkeypatch.setitem(predictor_module.EDGE_BUDGET, "cpu", 100)
+    predictor = Predictor(model, "cpu")
+    lengths = (3.5, 3.6, 3.7, 5.0, 3.8)
+    items: list[Crystal | E3DOSError] = [Crystal.from_any(bulk("Cu", a=a)) for a in lengths]
+    items.insert(2, CrystalError("no crystal"))
+    plain = list(predictor.stream(items))
+    predictor.overlaps = True
+    overlapped = list(predictor.stream(items))
+    assert overlapped[2] is plain[2] is items[2]
+    for one, other in zip(overlapped, plain, strict=True):
+        if isinstance(one, PhononSpectrum):
+            np.testing.assert_array_equal(one.density, other.density)
+            assert one.crystal is other.crystal
+
+    def broken() -> Iterator[Crystal]:
+        yield items[0]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(predictor.stream(broken()))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["default", "paper"])
+def test_a_gpu_predicts_as_the_cpu_does(model: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    crystals = [Crystal.from_any(bulk("NaCl", "rocksalt", a=5 + k / 100)) for k in range(200)]
+    on_cpu, on_gpu = (Predictor(model, d).spectra(crystals) for d in ("cpu", "cuda"))
+    for one, other in zip(on_gpu, on_cpu, strict=True):
+        np.testing.assert_allclose(one.density, other.density, atol=1e-4 * other.density.max())

@@ -235,43 +235,109 @@ class Model:
         PredictionError
             A spectrum came out zero everywhere.
         """
+        return self.start(batch, uncertainty).densities(names)
+
+    def start(self, batch: GraphBatch, uncertainty: bool = True) -> Evaluation:
+        """Begin to predict a batch; on a GPU this returns before the work is done.
+
+        Nothing here waits for the device: the batch may lie in pinned memory, and the results
+        are on their way to pinned memory when this returns.
+
+        Parameters
+        ----------
+        batch, uncertainty
+            As for `evaluate`.
+        """
         networks = self.members if uncertainty else self._networks[-1:]
         if not uncertainty and not self.header.distilled:
             networks = self._networks[:1]
         with torch.inference_mode():
             graph = batch.to(self.device)
-            if not self.members[0].per_site:
-                return self._crystal_spectra(graph, networks, names)
-            total: Tensor | None = None
-            spectra = []
-            shared: dict[tuple[Any, ...], list[Any]] = {}
-            for network in cast(list[SiteNetwork], networks):
-                kind = network.edge_kind()
-                if kind not in shared:
-                    shared[kind] = network.edge_functions(graph)
-                sites = network(graph, self.source, shared[kind]).exp()
-                spectra.append(mean_over_sites(sites, graph))
-                total = sites if total is None else total + sites
-            assert total is not None
-            in_order = (total / len(networks)).index_select(0, graph.site_order)
-            members = torch.stack(spectra)
-            return Densities(
-                members.mean(0).cpu().numpy(),
-                members.cpu().numpy() if len(networks) > 1 else None,
-                in_order.cpu().numpy(),
+            if self.members[0].per_site:
+                spectra, sites = self._site_spectra(graph, networks)
+                peaks = None
+            else:
+                raw = torch.stack([network(graph, self.source) for network in networks])
+                peaks, sites = raw.amax(dim=2), None
+                spectra = raw / raw.sum(2, keepdim=True)
+            return Evaluation.of(
+                spectra.mean(0), spectra if len(networks) > 1 else None, sites, peaks
             )
 
-    def _crystal_spectra(
-        self, graph: GraphBatch, networks: list[Any], names: list[str]
-    ) -> Densities:
+    def _site_spectra(self, graph: GraphBatch, networks: list[Any]) -> tuple[Tensor, Tensor]:
+        """Crystals by each network (members, n_crystals, n_bins), and the mean of the sites."""
+        total: Tensor | None = None
         spectra = []
-        for network in networks:
-            spectrum = network(graph, self.source)
-            check_nonzero(spectrum, names)
-            spectra.append(spectrum / spectrum.sum(1, keepdim=True))
-        members = torch.stack(spectra)
-        return Densities(
-            members.mean(0).cpu().numpy(),
-            members.cpu().numpy() if len(networks) > 1 else None,
-            None,
-        )
+        shared: dict[tuple[Any, ...], list[Any]] = {}
+        for network in cast(list[SiteNetwork], networks):
+            kind = network.edge_kind()
+            if kind not in shared:
+                shared[kind] = network.edge_functions(graph)
+            sites = network(graph, self.source, shared[kind]).exp()
+            spectra.append(mean_over_sites(sites, graph))
+            total = sites if total is None else total + sites
+        assert total is not None
+        return torch.stack(spectra), (total / len(networks)).index_select(0, graph.site_order)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A batch on its way through the networks; see `Model.start`.
+
+    Attributes
+    ----------
+    crystals, members, sites
+        Tensors with the content of `Densities`, in host memory.
+    peaks
+        Highest value of each member's spectrum before it was normalised, shape (n_members,
+        n_crystals), where it may be zero; else None.
+    ready
+        Event after which the tensors hold what they should; None on a CPU.
+    """
+
+    crystals: Tensor
+    members: Tensor | None
+    sites: Tensor | None
+    peaks: Tensor | None
+    ready: torch.cuda.Event | None
+
+    @classmethod
+    def of(
+        cls, crystals: Tensor, members: Tensor | None, sites: Tensor | None, peaks: Tensor | None
+    ) -> Evaluation:
+        """Send results to the host, without waiting for them."""
+        values = [None if v is None else _to_host(v) for v in (crystals, members, sites, peaks)]
+        ready = None
+        if crystals.device.type == "cuda":
+            ready = torch.cuda.Event()
+            ready.record(torch.cuda.current_stream(crystals.device))
+        assert values[0] is not None
+        return cls(values[0], values[1], values[2], values[3], ready)
+
+    def densities(self, names: list[str]) -> Densities:
+        """Wait for the results.
+
+        Parameters
+        ----------
+        names
+            Of the crystals, for messages.
+
+        Raises
+        ------
+        PredictionError
+            A spectrum came out zero everywhere.
+        """
+        if self.ready is not None:
+            self.ready.synchronize()
+        if self.peaks is not None:
+            check_nonzero(self.peaks.amin(dim=0, keepdim=True).t(), names)
+        members, sites = (None if v is None else v.numpy() for v in (self.members, self.sites))
+        return Densities(self.crystals.numpy(), members, sites)
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """Copy to pinned host memory without waiting; the same tensor on a CPU."""
+    if values.device.type == "cpu":
+        return values
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ase_e3dos.background import ahead
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError, PartialOccupationWarning, PredictionError
 from ase_e3dos.graph import CrystalGraph, GraphBatch
@@ -95,7 +94,7 @@ def evaluate(
     rows = RowBuilder(settings, predictor.model.wavenumbers, predictor.calibration)
     prepared = _prepared(entries, predictor, budget)
     last = time.monotonic()
-    for batch in _ahead(prepared):
+    for batch in ahead(prepared, _AHEAD):
         for entry, error in batch.failed:
             rows.add_error(entry, error)
         if batch.graphs:
@@ -153,41 +152,6 @@ def _graph(entry: Entry, predictor: Predictor) -> CrystalGraph | Exception:
         return predictor.graph(entry.crystal)
     except Exception as error:  # noqa: BLE001 - an encoder may raise anything; others go on
         return PredictionError(f"{entry.id}: no graph could be made ({error!r}).")
-
-
-def _ahead(batches: Iterator[PreparedBatch]) -> Iterator[PreparedBatch]:
-    """Run a generator in a thread, a few items ahead of the consumer."""
-    waiting: queue.Queue[PreparedBatch | BaseException | None] = queue.Queue(_AHEAD)
-    stop = threading.Event()
-
-    def put(item: PreparedBatch | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        try:
-            for batch in batches:
-                if not put(batch):
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer
-            put(error)
-
-    thread = threading.Thread(target=produce, name="e3dos-graphs", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join(timeout=5.0)
 
 
 def _predict(
