@@ -12,6 +12,7 @@ from ase_e3dos.alloy.comparison import spectral_distance
 from ase_e3dos.alloy.sweep import composition_grid
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.plugins import get_registry
 
 from .conftest import ENDS, cu3au
 
@@ -54,6 +55,26 @@ def test_spectrum_is_continuous_in_composition(default_model):
     distances = [spectral_distance(*fine.spectra[k : k + 2]) for k in (0, 16, 31)]
     whole = spectral_distance(fine.spectra[0], fine.spectra[-1])
     assert max(distances) < 10 * whole / 32
+
+
+@pytest.mark.parametrize("model", ["default", "paper", "imaginary", "alloy"])
+def test_limits_for_every_model(model):
+    """p = 0 and 1 are the end members; the approach to them is smooth; order does not matter."""
+    if model not in get_registry().models():
+        pytest.skip(f"the model {model!r} is not there")
+    p = [0.0, 1e-7, 1e-4, 0.3, 1 - 1e-7, 1.0]
+    options = {"model": model, "device": "cpu", "uncertainty": False}
+    spectra = composition_sweep(ENDS, p, **options).spectra
+    alone = [predict(path, **options)[0] for path in ENDS]
+    for k, end in ((0, alone[0]), (-1, alone[1])):
+        np.testing.assert_allclose(spectra[k].density, end.density, atol=1e-5 * end.density.max())
+    top = spectra[0].density.max()
+    for near, end, tolerance in ((1, 0, 1e-4), (2, 0, 2e-2), (4, 5, 1e-4)):
+        difference = spectra[near].density - spectra[end].density
+        assert np.abs(difference).max() < tolerance * top
+    turned = composition_sweep(ENDS[::-1], [1 - x for x in p], **options).spectra
+    for a, b in zip(spectra, turned, strict=True):
+        np.testing.assert_allclose(a.density, b.density, atol=2e-4 * top)
 
 
 def test_linear_mixture(sweep):
