@@ -296,7 +296,8 @@ def thermal_properties(
         result.set_temperature_range(t_min=t_min, t_max=t_max, t_step=t_step)
     else:
         result.temperatures = wanted
-    warn_of_low_temperatures(spectrum.grid, result.temperatures, spectrum.crystal.name, 3)
+    asked = np.asarray(result.temperatures, dtype=np.float64)
+    warn_of_low_temperatures(spectrum.grid, asked, spectrum.crystal.name, 3)
     result.run()
     return result
 

@@ -1,9 +1,7 @@
-"""Densities near zero for integrands that diverge there: the w^2 law below an edge of a bin.
+"""Densities near zero for integrands that diverge there: pieces above the acoustic edge.
 
-As in `ase_e3dos.spectrum.thermal`, but the cut-off is an edge between two bins. Modes below an
-edge are what a binned density knows exactly; the straight line between two bin centres, which is
-harmless in a heat capacity, overestimates them by a third where the density grows as w^2, and
-mean-square displacements feel it.
+The edge and the pieces are those of `ase_e3dos.spectrum.thermal`; here they are kept apart, because
+below the edge an integrand such as 1/w^2 is integrated with the w^2 law by its own formula.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import numpy as np
 
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+from ase_e3dos.spectrum.pieces import first_real, knots_of, last_acoustic, pieces_of
 from ase_e3dos.spectrum.thermal import ACOUSTIC_SHARE
 
 
@@ -24,7 +23,7 @@ class AcousticSplit:
     Attributes
     ----------
     knots : ndarray, shape (n_knots,)
-        cm^-1, ascending: bin centres and edges from zero on.
+        cm^-1, ascending: ends of the pieces from zero on.
     left, right : ndarray, shape (n_structures, n_knots - 1)
         states/THz at the ends of the pieces.
     first : ndarray of int, shape (n_structures,)
@@ -33,9 +32,6 @@ class AcousticSplit:
         cm^-1; zero without the repair.
     modes : ndarray, shape (n_structures,)
         Below the edge.
-    spilled : ndarray, shape (n_structures,)
-        Modes that the lines between bin centres carry below the edge, and the bins do not: they
-        are counted at the edge.
     """
 
     knots: Array
@@ -44,7 +40,6 @@ class AcousticSplit:
     first: np.ndarray[tuple[int], np.dtype[np.int64]]
     edge: Array
     modes: Array
-    spilled: Array
 
     def integrals(self, values: Array, shares: Array) -> Array:
         """Sum over the pieces from `first` on.
@@ -90,39 +85,17 @@ def acoustic_split(
     total : ndarray, shape (n,), optional
         Density whose edge is taken for all.
     """
-    left, right, _ = grid.pieces(densities)
-    start = max(grid.zero_knot, 0)
-    left, right = left[:, start:], right[:, start:]
-    whole = grid.knots[start:]
-    knots = np.empty(2 * len(whole) - 1)
-    knots[::2], knots[1::2] = whole, (whole[1:] + whole[:-1]) / 2
-    middle = (left + right) / 2
-    lefts, rights = np.repeat(left, 2, axis=1), np.repeat(right, 2, axis=1)
-    lefts[:, 1::2] = rights[:, ::2] = middle
+    pieces, start = pieces_of(grid, densities), first_real(grid)
+    knots = knots_of(grid)[start:]
+    masses, slopes = (part[:, start:] for part in pieces)
+    widths = np.diff(knots) / constants().thz_to_cm
+    left, right = (masses - slopes / 2) / widths, (masses + slopes / 2) / widths
     n = len(densities)
     if not repair:
         nothing = np.zeros(n)
-        return AcousticSplit(knots, lefts, rights, nothing.astype(np.int64), *[nothing] * 3)
-    last, below = _last_bin(grid, densities if total is None else total[None])
+        return AcousticSplit(knots, left, right, nothing.astype(np.int64), nothing, nothing)
+    whole = masses if total is None else pieces_of(grid, total[None]).masses[:, start:]
+    last, _ = last_acoustic(whole, ACOUSTIC_SHARE * whole.sum(axis=1))
     last = np.broadcast_to(last, n)
-    below = below if total is None else _last_bin(grid, densities)[1]
-    modes = below[np.arange(n), last]
-    edge = grid.wavenumbers[grid.wavenumbers >= 0][last] + grid.step / 2
-    first = np.searchsorted(knots, edge - 1e-6 * grid.step).astype(np.int64)
-    lines = np.cumsum((lefts + rights) * (np.diff(knots) / 2 / constants().thz_to_cm), axis=1)
-    spilled = lines[np.arange(n), first - 1] - modes
-    return AcousticSplit(knots, lefts, rights, first, edge, modes, spilled)
-
-
-def _last_bin(
-    grid: FrequencyGrid, densities: Array
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Array]:
-    """The last bin below the edge, counted from zero on, and modes up to each bin's end."""
-    x = grid.wavenumbers[grid.wavenumbers >= 0]
-    at_zero = x[0] < grid.step / 4
-    bins = densities[:, -len(x) :] * (grid.step / constants().thz_to_cm)
-    if at_zero:
-        bins[:, 0] /= 2
-    below = np.cumsum(bins, axis=1)
-    count = (below <= ACOUSTIC_SHARE * below[:, -1:]).sum(axis=1)
-    return np.clip(count - 1, int(at_zero), len(x) - 2), below
+    modes = np.cumsum(masses, axis=1)[np.arange(n), last]
+    return AcousticSplit(knots, left, right, last + 1, knots[last + 1], modes)

@@ -359,7 +359,6 @@ def _moments(grid: FrequencyGrid, densities: Array, order: int) -> Array:
     split = acoustic_split(grid, densities)
     above = split.integrals(power(np.maximum(split.at_nodes(), 1e-9)), nodes()[1])
     ends = split.edge
-    above = above + split.spilled * power(ends)
     # mean of w^n over 3 w^2 / W^3: 3 / (n + 3) W^n; of ln w: ln W - 1/3
     debye = np.log(ends) - 1 / 3 if order == 0 else 3 / (order + 3) * ends ** float(order)
     total = (above + split.modes * debye) / _real_modes(grid, densities)

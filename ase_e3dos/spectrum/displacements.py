@@ -232,8 +232,6 @@ def _u_iso(
         if edge > 0:
             debye = float(_per_mode(u * edge, float(temperature)) @ v)
             value = value + held * debye * masses / masses.sum()
-            at_edge = _per_mode(np.array([edge]), float(temperature))[0]
-            value = value + sites.spilled * at_edge
         result[:, k] = value / (3 * masses)
     return result
 
