@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a scheduler.
 _TIMEOUT = 20.0
+_GONE = (
+    "the Dask scheduler at {} is gone, or gave up the work. Start it and its workers again, and "
+    "run the same command: it goes on where it stopped."
+)
 
 
 class DaskPool:
@@ -69,8 +73,20 @@ class DaskPool:
     @property
     def n_workers(self) -> int:
         """Threads of all workers that are there now; one at least, so that work waits for them."""
-        threads = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return max(sum(int(w["nthreads"]) for w in threads), 1)
+        return max(sum(int(w["nthreads"]) for w in self._workers().values()), 1)
+
+    def _workers(self) -> dict[str, Any]:
+        """What the scheduler says about its workers.
+
+        Raises
+        ------
+        ScreeningError
+            It is gone.
+        """
+        workers = self._client.scheduler_info(n_workers=-1).get("workers")
+        if workers is None or self._client.status not in ("running", "connecting"):
+            raise ScreeningError(_GONE.format(self._address))
+        return dict(workers)
 
     @staticmethod
     def _started(address: str, processes: int | None) -> Any:
@@ -104,12 +120,7 @@ class DaskPool:
             elif task.status == "error":
                 future.set_exception(task.exception())
             else:
-                future.set_exception(
-                    ScreeningError(
-                        "the Dask cluster gave up a piece of work (is the scheduler still there?). "
-                        "Run the same command again: it goes on where it stopped."
-                    )
-                )
+                future.set_exception(ScreeningError(_GONE.format(self._address)))
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the future
             future.set_exception(error)
 
@@ -130,12 +141,7 @@ class DaskPool:
         ScreeningError
             All SLURM jobs have ended, or the scheduler is gone.
         """
-        if self._client.status not in ("running", "connecting"):
-            raise ScreeningError(
-                f"the Dask scheduler at {self._address} is gone. Start it and its workers again, "
-                "and run the same command: it goes on where it stopped."
-            )
-        if self._client.scheduler_info(n_workers=-1)["workers"]:
+        if self._workers():
             return
         if self._address == "slurm":
             from ase_e3dos.screening.slurm import jobs_are_gone

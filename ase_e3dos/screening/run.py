@@ -172,8 +172,8 @@ class _Run:
             try:
                 for batch in batches:
                     self._take(batch)
-            except BaseException as error:
-                if not isinstance(error, ScreeningError):  # of a full disk: it would fail again
+            except BaseException:
+                if not self._store.is_broken:
                     self._store.flush()
                 raise
             finally:

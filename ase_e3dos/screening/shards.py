@@ -64,6 +64,8 @@ class ShardStore:
         self._ids = KeySet()
         self.done = KeySet()
         self.n_written = 0
+        #: Whether writing has failed, so that it would fail again.
+        self.is_broken = False
 
     def __enter__(self) -> ShardStore:
         from filelock import FileLock, Timeout
@@ -253,6 +255,7 @@ class ShardStore:
                 temporary.replace(path)
                 _sync_directory(self.directory)
             except OSError:
+                self.is_broken = True
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
                 raise

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from small_screen import assert_same_rows, crystals, rows_by_id
+from small_screen import assert_same_rows, crystals, relax, rows_by_id
 
 from ase_e3dos import screen
 from ase_e3dos.errors import ScreeningError
@@ -111,7 +111,7 @@ def start(*command: object, cwd: Path) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]]]]:
-    """A real scheduler with two workers on loopback; its file, and the workers."""
+    """A real scheduler with two workers on loopback; its file, and the processes in this order."""
     pytest.importorskip("distributed", reason="Dask is not installed (extra: screening)")
     file = tmp_path / "scheduler.json"
     processes = [
@@ -130,7 +130,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]
                   "--local-directory", tmp_path / f"w{k}", cwd=tmp_path)
             for k in range(2)
         ]  # fmt: skip
-        yield file, processes[1:]
+        yield file, processes
     finally:
         for process in reversed(processes):
             process.kill()
@@ -146,7 +146,7 @@ def test_a_dask_worker_killed_in_the_middle_loses_and_repeats_nothing(
 ) -> None:
     from distributed import Client
 
-    file, dask_workers = cluster
+    file, (_, *dask_workers) = cluster
     with Client(scheduler_file=str(file), set_as_default=False) as client:
         client.wait_for_workers(2, timeout=180)
     monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
@@ -173,6 +173,37 @@ def test_a_dask_worker_killed_in_the_middle_loses_and_repeats_nothing(
     assert again.new == 0
 
 
+@pytest.mark.slow
+def test_a_scheduler_killed_in_the_middle_costs_nothing_of_what_has_come(
+    cluster: tuple[Path, list[subprocess.Popen[bytes]]],
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import dask
+
+    file, (scheduler, *_) = cluster
+    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+
+    def kill_the_scheduler(state) -> None:
+        if state.done >= 30 and scheduler.poll() is None:
+            scheduler.kill()
+            scheduler.wait()
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
+        pytest.raises(ScreeningError, match=r"scheduler at .* is gone"),
+    ):
+        screen(
+            crystals(2000), tmp_path / "out", model=weights, dask=str(file),
+            progress=kill_the_scheduler,
+        )  # fmt: skip
+    kept = rows_by_id(tmp_path / "out")
+    assert 30 <= len(kept) < 2000
+    again = screen(crystals(100), tmp_path / "out", model=weights, device="cpu")
+    assert again.skipped == sum(name in kept for name, _ in crystals(100)) > 0
+
+
 def test_no_scheduler_is_said(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,9 +223,14 @@ def test_a_job_of_jobflow(weights: Path, tmp_path: Path, monkeypatch: pytest.Mon
     from ase_e3dos.screening.jobflow import ScreenMaker
 
     monkeypatch.chdir(tmp_path)
-    structures = [AseAtomsAdaptor.get_structure(a) for _, a in crystals(3)]
-    job = ScreenMaker(model=str(weights), device="cpu").make(structures, ["a", "b", "c"])
-    answer = jobflow.run_locally(job, ensure_success=True)[job.uuid][1].output
+    # Structures come out of other jobs, as a relaxation's of atomate2 would.
+    structures = [AseAtomsAdaptor.get_structure(atoms) for _, atoms in crystals(3)]
+    relaxed = [jobflow.job(relax)(structure) for structure in structures]
+    maker = ScreenMaker(model=str(weights), device="cpu")
+    job = maker.make([r.output for r in relaxed], ["a", "b", "c"])
+    flow = jobflow.Flow([*relaxed, job])
+    answer = jobflow.run_locally(flow, ensure_success=True)[job.uuid][1].output
     assert [row["id"] for row in answer["rows"]] == ["a", "b", "c"]
     assert answer["rows"][1]["formula"] == "MgO"
+    assert answer["failed"] == 0
     assert len(rows_by_id(Path(answer["directory"]))) == 3
