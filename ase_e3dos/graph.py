@@ -296,7 +296,8 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
     first_edge_of_node = np.cumsum(edges_of_node) - edges_of_node
     edge_order = _ranges(first_edge_of_node[order], edges_of_node[order])
     crystal_index = np.repeat(np.arange(len(graphs)), n_sites)[order]
-    scalars = np.log([[g.crystal.volume / g.n_nodes] for g in graphs])
+    volumes = np.abs(np.linalg.det(np.stack([g.crystal.cell for g in graphs])))
+    scalars = np.log(volumes / n_sites)[:, None]
     return GraphBatch(
         tuple(neighbors),
         torch.from_numpy(np.cumsum(sizes) - sizes),
