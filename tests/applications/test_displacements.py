@@ -108,7 +108,7 @@ def test_sites_against_phonopys_thermal_displacements(which, binned, request):
     assert binned[which].u_iso(t) == pytest.approx(reference, rel=0.025)
 
 
-def test_without_the_repair_the_bins_at_zero_decide(copper_gold):
+def test_without_the_repair_the_bins_at_zero_add_a_tenth(copper_gold):
     """Modes at 6 cm^-1 of a fine mesh fall into the bin that touches zero."""
     s = copper_gold.spectrum(24)
     assert (s.u_iso(300.0, acoustic=None) > 1.2 * s.u_iso(300.0)).all()
