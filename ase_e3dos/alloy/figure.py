@@ -91,7 +91,7 @@ def composition_axis(sweep: CompositionSweep) -> tuple[NDArray[np.float64], str]
     """
     if sweep.solution.n_members == 2:
         return sweep.fractions[:, 1], f"fraction of {sweep.solution.members[1].formula}"
-    return np.arange(len(sweep), dtype=np.float64), "composition (place in the table)"
+    return np.arange(len(sweep), dtype=np.float64), "composition, from the bottom of (a) up"
 
 
 def _waterfall(
@@ -136,6 +136,10 @@ def _waterfall(
     ax.set_xlim(min(0.0, *(r[0] for r in ranges)), room * max(r[1] for r in ranges))
     ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)
+    if sweep.solution.n_members > 2:
+        names = [sweep.spectra[i].crystal.formula for i in drawn]
+        ax.set_yticks(positions[drawn], names, fontsize=6)
+        ax.set_ylabel("DoS per atom")
     if comparisons:  # above the uppermost curve
         low, high = ax.get_ylim()
         ax.set_ylim(low, high + 0.05 * len(comparisons) * (high - low))
@@ -149,6 +153,7 @@ def _properties(
     temperature: float,
 ) -> None:
     positions, label = composition_axis(sweep)
+    along = sweep.solution.n_members == 2  # else neighbours on the axis are none in composition
     rows = sweep.table(temperature)
     names = {
         "mean_wavenumber": "mean freq.\n(cm$^{-1}$)",
@@ -157,17 +162,23 @@ def _properties(
     }
     for ax, (name, title), letter in zip(axes, names.items(), "bcd", strict=True):
         y = np.array([getattr(row, name) for row in rows])
-        ax.plot(positions, y, "o-", ms=2.5, lw=0.9, color="#0072B2", label="prediction")
+        style: Any = {"color": "#0072B2", "label": "prediction", "ms": 2.5}
+        ax.plot(positions, y, "o-" if along else "o", lw=0.9, **style)
         if all(name in row.errors for row in rows):
             error = np.array([row.errors[name] for row in rows])
-            ax.fill_between(positions, y - error, y + error, color="#0072B2", alpha=0.2, lw=0)
+            if along:
+                ax.fill_between(positions, y - error, y + error, color="#0072B2", alpha=0.2, lw=0)
+            else:
+                ax.errorbar(positions, y, error, fmt="none", ecolor="#0072B2", lw=0.7, alpha=0.6)
         for k, other in enumerate(comparisons):
             at = [_position(sweep, p) for p in other.fractions]
             pairs = zip(other.fractions, other.spectra, strict=True)
             values = [getattr(property_row(p, s, temperature), name) for p, s in pairs]
-            marker = "s" if len(at) < 3 else ""
-            style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.9, "ms": 3}
-            ax.plot(at, values, marker=marker, label=other.name, **style)
+            line = along and len(at) > 2
+            style = {"color": _COLOURS[k % 5], "lw": 0.9, "ms": 3, "label": other.name}
+            ax.plot(
+                at, values, ls=_DASHES[k % 5] if line else "", marker="" if line else "s", **style
+            )
         ax.set_ylabel(title)
         ax.set_title(f"({letter})", loc="left", fontsize=8)
     axes[-1].set_xlabel(label)

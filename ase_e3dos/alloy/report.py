@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,14 @@ class AlloyReport:
     ) -> AlloyReport:
         """Report on a sweep and its comparisons."""
         entries = [Entry(PREDICTION, property_row(p, s, temperature), s) for p, s in sweep]
+        calibrated = all(entry.row.calibrated for entry in entries)
         for other in comparisons:
             for p, s, distance in zip(
                 other.fractions, other.spectra, other.distances(), strict=True
             ):
                 row = property_row(p, s, temperature)
+                if calibrated and not row.calibrated:  # a bar of another meaning misleads
+                    row = replace(row, errors={})
                 entries.append(Entry(other.name, row, s, float(distance)))
         members = tuple(member.formula for member in sweep.solution.members)
         return cls(members, tuple(entries), sweep.warnings)

@@ -115,9 +115,10 @@ class SolidSolution:
                 f"({names}). Give one fraction for each."
             )
         if not (p >= -_ROUNDING).all() or not abs(p.sum() - 1.0) <= _ROUNDING:
+            given = ", ".join(f"{x:g}" for x in p)
             raise AlloyError(
-                f"{p.tolist()} are not fractions of {names}: they have to lie between 0 and 1 and "
-                "to sum to 1."
+                f"{given} are not fractions of {names}: they have to lie between 0 and 1 and to "
+                "sum to 1."
             )
         p = np.maximum(p, 0.0)
         return np.asarray(p / p.sum())

@@ -82,6 +82,11 @@ def alloy(
 
     wanted = tuple(dict.fromkeys(compare or []))
     _check(files, wanted, temperature, calculator, plot)
+    if len(files) == 1 and fractions:
+        raise AlloyError(
+            f"{files[0]}: --fractions mixes end members, and there is one structure. Give the "
+            "files of the end members, or write the fractions into the structure's occupations."
+        )
     options = {"model": model, "device": device, "uncertainty": uncertainty}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", E3DOSWarning)  # printed below, each kind once

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ase_e3dos.encoders.contract import Encoder
-from ase_e3dos.errors import WeightsError
+from ase_e3dos.errors import PluginError, WeightsError
 
 __all__ = ["API_VERSION", "EncoderSpec", "ModelSpec", "PluginStatus"]
 
@@ -40,6 +40,11 @@ class EncoderSpec:
         One line for lists.
     api_version : int, optional
         The `API_VERSION` that the plug-in was written for.
+
+    Raises
+    ------
+    PluginError
+        If a field is of the wrong type.
     """
 
     name: str
@@ -49,6 +54,14 @@ class EncoderSpec:
     serves: tuple[str, ...] = ()
     description: str = ""
     api_version: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        _check(self, "name", isinstance(self.name, str) and bool(self.name.strip()), "a name")
+        _check(self, "factory", callable(self.factory), "a function or class")
+        _check(self, "version", isinstance(self.version, int), "an integer")
+        _check(self, "description", isinstance(self.description, str), "a string")
+        listed = isinstance(self.serves, tuple) and all(isinstance(s, str) for s in self.serves)
+        _check(self, "serves", listed, "a tuple of names")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,11 @@ class ModelSpec:
         Terms of use, and what to cite.
     api_version : int, optional
         The `API_VERSION` that the plug-in was written for.
+
+    Raises
+    ------
+    PluginError
+        If a field is of the wrong type.
     """
 
     name: str
@@ -83,6 +101,13 @@ class ModelSpec:
     licence: str = ""
     citation: str = ""
     api_version: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        _check(self, "name", isinstance(self.name, str) and bool(self.name.strip()), "a name")
+        given = isinstance(self.weights, (str, PathLike)) or callable(self.weights)
+        _check(self, "weights", given, "a path, or a function that returns one")
+        for field in ("description", "licence", "citation"):
+            _check(self, field, isinstance(getattr(self, field), str), "a string")
 
     def weights_path(self) -> Path:
         """Path of the weights file, which exists.
@@ -108,6 +133,13 @@ class ModelSpec:
                 "the package that offers the model again."
             )
         return path
+
+
+def _check(spec: EncoderSpec | ModelSpec, field: str, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise PluginError(
+            f"{type(spec).__name__}: {field} has to be {wanted}, not {getattr(spec, field)!r}."
+        )
 
 
 @dataclass(frozen=True, slots=True)

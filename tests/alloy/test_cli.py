@@ -49,11 +49,13 @@ def test_table_figure_and_files(files, tmp_path):
     assert json.loads((out / "alloy.json").read_text())["end_members"] == ["Cu", "Au"]
 
 
-def test_json_with_the_virtual_crystal(files):
-    text = run(*files[:2], "--fractions", "0.25", "--compare", "vca", "--calculator", "emt",
+@pytest.mark.parametrize("calculator", ["emt", "ase.calculators.emt:EMT"])
+def test_json_with_the_virtual_crystal(files, calculator):
+    text = run(*files[:2], "--fractions", "0.25", "--compare", "vca", "--calculator", calculator,
                "--json")  # fmt: skip
     entries = json.loads(text)["entries"]
-    assert [e["method"] for e in entries] == ["prediction", "virtual crystal (emt)"]
+    methods = [e["method"].lower() for e in entries]
+    assert methods == ["prediction", "virtual crystal (emt)"]
     assert entries[0]["fractions"] == [0.75, 0.25]
     assert entries[1]["distance"] < 40
 
@@ -91,3 +93,15 @@ def test_mistakes_are_explained(files, arguments, match):
 def test_a_single_structure_has_no_end_members(files):
     with pytest.raises(AlloyError, match="no end members"):
         run(files[2], "--compare", "linear")
+    with pytest.raises(AlloyError, match="one structure"):
+        run(files[2], "--fractions", "0.5")
+
+
+def test_error_bars_of_one_meaning(files):
+    """The linear mixture has none beside calibrated ones: its own would be another thing."""
+    entries = json.loads(run(*files[:2], "-n", "3", "--compare", "linear", "--json"))["entries"]
+    predictions = [e for e in entries if e["method"] == "prediction"]
+    if not all(e["errors_calibrated"] for e in predictions):
+        pytest.skip("the default model is not calibrated")
+    assert all(e["errors"] for e in predictions)
+    assert not any(e["errors"] for e in entries if e["method"] == "linear mixture")

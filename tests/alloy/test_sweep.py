@@ -151,3 +151,8 @@ def test_figure(sweep, tmp_path):
     plot_sweep(sweep, path, comparisons=[linear_mixture(sweep)], references=[curve])
     assert path.stat().st_size > 10_000
     assert plot_sweep(sweep, references=[curve], paper_labels=True).axes
+    three = composition_sweep([bulk(n) for n in ("Cu", "Ag", "Au")], 3, uncertainty=False)
+    waterfall, *properties = plot_sweep(three, comparisons=[linear_mixture(three)]).axes
+    assert "Cu0.5Au0.5" in [label.get_text() for label in waterfall.get_yticklabels()]
+    # places in a list are no path through the compositions
+    assert {line.get_linestyle() for ax in properties for line in ax.lines} == {"None"}

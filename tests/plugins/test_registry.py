@@ -51,6 +51,19 @@ BROKEN = {
         "return [ModelSpec(name='m', weights='w', api_version=2)]",
         "version 2 of the plug-in API",
     ),
+    "one": (
+        HEAD + "@hookimpl\ndef ase_e3dos_encoders(): return EncoderSpec(name='e', factory=dict)",
+        "not iterable",
+    ),
+    "name": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): return [ModelSpec(name=3, weights='w')]",
+        "name has to be a name, not 3",
+    ),
+    "serves": (
+        HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
+        "return [EncoderSpec(name='e', factory=dict, serves='mass_one_hot')]",
+        "serves has to be a tuple of names",
+    ),
     "rival": (
         HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
         "return [EncoderSpec(name='mass_one_hot', factory=dict)]",
