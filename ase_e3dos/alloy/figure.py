@@ -91,7 +91,7 @@ def composition_axis(sweep: CompositionSweep) -> tuple[NDArray[np.float64], str]
     """
     if sweep.solution.n_members == 2:
         return sweep.fractions[:, 1], f"fraction of {sweep.solution.members[1].formula}"
-    return np.arange(len(sweep), dtype=np.float64), "composition, from the bottom of (a) up"
+    return np.arange(len(sweep), dtype=np.float64), "composition, upwards in (a)"
 
 
 def _waterfall(
