@@ -168,8 +168,10 @@ def _predict(
     try:
         if isinstance(joined, E3DOSError):
             raise joined
-        batch = predictor.collated(graphs) if joined is None else joined
-        found = predictor.model.evaluate(batch, [e.id for e in entries], rows.settings.uncertainty)
+        if joined is None:
+            joined = predictor.collated(graphs)
+        names = [e.id for e in entries]
+        found = predictor.model.evaluate(joined, names, rows.settings.uncertainty)
     except Exception as error:  # noqa: BLE001 - a structure must not stop the others
         out_of_memory = _is_memory_error(error)
         failure = _explained(error, graphs[0])
@@ -180,7 +182,7 @@ def _predict(
         return
     if out_of_memory:
         # Here, as the error's traceback holds all tensors of the network for as long as it lives.
-        batch = joined = None
+        joined = None
         budget.lower(sum(g.n_edges for g in graphs))
         _free_memory(predictor)
     if len(graphs) == 1:

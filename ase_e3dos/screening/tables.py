@@ -120,7 +120,8 @@ def record_pair(record: Any, name: str) -> Pair:
         if column in record:
             return name, crystal_of(record[column], name)
     if all(c in record for c in ARRAY_COLUMNS):
-        return name, _crystal_of_columns(*(record[c] for c in ARRAY_COLUMNS), name)
+        numbers, cell, positions = (record[c] for c in ARRAY_COLUMNS)
+        return name, _crystal_of_columns(numbers, cell, positions, name)
     return name, crystal_of(record, name)
 
 

@@ -26,7 +26,7 @@ def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool =
 
     grid = GridHeader(-395.0, 10.0, 480)
     settings = asdict(SiteSettings(n_bins=grid.n, **SMALL))
-    spread = Spread(0.1, 1.0, LEVELS, tuple(1.0 + level for level in LEVELS), 100)
+    spread = Spread(0.1, 1.0, LEVELS, tuple(1.0 + level for level in LEVELS), 100, unit=0.1)
     calibration = Calibration({"heat_capacity": {300.0: spread}}, "made up")
     header = WeightsHeader(
         network="site",
