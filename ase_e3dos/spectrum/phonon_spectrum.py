@@ -288,7 +288,7 @@ class PhononSpectrum:
 
     @property
     def error_covariates(self) -> Array | None:
-        """What errors depend on besides the spread, shape (3,); None without an ensemble."""
+        """What errors depend on besides the spread, shape (4,); None without an ensemble."""
         if self._members is None or len(self._members) < 2:
             return None
         return error_covariates(self._grid, self._members, self._crystal.n_sites)

@@ -1,7 +1,7 @@
 """Calibrated intervals from the spread of an ensemble, by split conformal prediction.
 
 The half width of an interval per atom is `factor(level) * scale`, with the scale
-sqrt(a^2 + (b s)^2) * prod_k x_k^c_k, where s is the standard deviation of the
+a * (s / s_0)^b * prod_k x_k^c_k, where s is the standard deviation of the
 ensemble's members and the x_k are covariates that do not depend on the
 quantity (`error_covariates`). a, b and c are fitted on one half of held-out crystals; the
 factor of a level is the conformal quantile of |residual| / scale on the other
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,12 @@ LEVELS = (0.5, 0.6, 0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 
 
 #: What `error_covariates` gives, in this order.
-COVARIATES = ("relative spread of the spectrum", "imaginary weight", "sites")
+COVARIATES = (
+    "relative spread of the spectrum",
+    "imaginary weight",
+    "sites",
+    "average frequency",
+)
 
 
 def error_covariates(grid: FrequencyGrid, members: ArrayLike, n_sites: ArrayLike) -> Array:
@@ -45,10 +50,11 @@ def error_covariates(grid: FrequencyGrid, members: ArrayLike, n_sites: ArrayLike
 
     Returns
     -------
-    ndarray, shape (..., 3)
+    ndarray, shape (..., 4)
         Each positive and of order one: the mean Wasserstein distance of the members from
         their mean over the average frequency (in units of 2 %), the imaginary weight (in units
-        of 1 %, and 1 added), and the number of sites (in units of 5).
+        of 1 %, and 1 added), the number of sites (in units of 5), and the average frequency (in
+        units of 200 cm^-1).
     """
     shares = np.asarray(members, dtype=np.float64) * grid.trapezoid
     shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-300)
@@ -61,6 +67,7 @@ def error_covariates(grid: FrequencyGrid, members: ArrayLike, n_sites: ArrayLike
             np.maximum(apart * grid.step / average, 1e-3) / 0.02,
             1.0 + imaginary / 0.01,
             np.asarray(n_sites, dtype=np.float64) / 5.0,
+            average / 200.0,
         ],
         axis=-1,
     )
@@ -72,8 +79,13 @@ class Spread:
 
     Attributes
     ----------
-    a, b : float
-        Scale sqrt(a^2 + (b s)^2) of the residuals for an ensemble spread s.
+    a : float
+        Scale of the residuals where spread and covariates are one in their units.
+    b : float
+        Exponent of the ensemble's spread.
+    unit : float
+        Unit of the spread; spreads far below it count as half of it, since members may agree
+        by accident. Zero where all spreads were zero, and the scale depends on none.
     exponents : tuple of float
         Of each of the `error_covariates` in the scale; empty where none are used.
     levels, factors : tuple of float
@@ -87,6 +99,7 @@ class Spread:
     levels: tuple[float, ...]
     factors: tuple[float, ...]
     n: int
+    unit: float
     exponents: tuple[float, ...] = ()
 
     def scale(self, std: ArrayLike, covariates: ArrayLike | None = None) -> Array:
@@ -96,7 +109,7 @@ class Spread:
         ----------
         std : array_like
             Standard deviation of the members, per atom.
-        covariates : array_like, shape (..., 3), optional
+        covariates : array_like, shape (..., 4), optional
             `error_covariates` of the same crystals.
 
         Raises
@@ -104,7 +117,10 @@ class Spread:
         SpectrumError
             If the model needs the covariates and they are not given.
         """
-        scale = np.hypot(self.a, self.b * np.asarray(std, dtype=np.float64))
+        spread = np.asarray(std, dtype=np.float64)
+        scale = np.full(spread.shape, self.a)
+        if self.unit > 0:
+            scale = scale * np.hypot(0.5, spread / self.unit) ** self.b
         if not self.exponents:
             return np.asarray(scale)
         if covariates is None:
@@ -177,7 +193,7 @@ class Calibration:
             Probability that the interval covers the reference value.
         temperature : float
             K; of no effect for mean_wavenumber and density.
-        covariates : array_like, shape (..., 3), optional
+        covariates : array_like, shape (..., 4), optional
             `error_covariates` of the predictions; models that were fitted with them need them.
 
         Returns
@@ -222,6 +238,7 @@ class Calibration:
                         "levels": list(s.levels),
                         "factors": list(s.factors),
                         "n": s.n,
+                        "unit": s.unit,
                         "exponents": list(s.exponents),
                     }
                     for t, s in by_temperature.items()
@@ -242,6 +259,7 @@ class Calibration:
                         tuple(map(float, s["levels"])),
                         tuple(map(float, s["factors"])),
                         int(s["n"]),
+                        float(s.get("unit", 0.0)),
                         tuple(map(float, s.get("exponents", ()))),
                     )
                     for t, s in by_temperature.items()
@@ -281,7 +299,7 @@ def fit_spread(
         together in one half.
     stds : array_like, same shape
         Standard deviation of the ensemble's members, per atom.
-    covariates : array_like, shape (n_crystals, 3), optional
+    covariates : array_like, shape (n_crystals, 4), optional
         `error_covariates` of the predictions; without them the scale depends on the spread alone.
     levels : sequence of float
         Levels of probability; those that so few crystals cannot support are left out.
@@ -309,37 +327,40 @@ def fit_spread(
         )
     order = np.random.default_rng(seed).permutation(len(r))
     first, second = order[: len(r) // 2], order[len(r) // 2 :]
-    a, b, exponents = _scale(np.abs(r[first]), s[first], logs[first])
-    fitted = Spread(a, b, (), (), len(second), exponents)
+    fitted = _fit_scale(np.abs(r[first]), s[first], logs[first])
     of_second = None if covariates is None else np.asarray(covariates, dtype=float)[second]
     scores = np.sort((np.abs(r[second]) / fitted.scale(s[second], of_second)).ravel())
     n = len(scores)
     ranks = {level: int(np.ceil((n + 1) * level - 1e-9)) for level in levels}
     kept = tuple(level for level in sorted(levels) if ranks[level] <= n)
     factors = tuple(float(scores[ranks[level] - 1]) for level in kept)
-    return Spread(a, b, kept, factors, len(second), exponents)
+    return replace(fitted, levels=kept, factors=factors, n=len(second))
 
 
-#: Range of each exponent: only the number of sites may narrow an interval.
-_EXPONENT_BOUNDS = ((0.0, 1.5), (0.0, 1.5), (-0.75, 0.25))
+#: Range of each covariate's exponent: the first two never narrow an interval.
+_BOUNDS = ((0.0, 1.5), (0.0, 1.5), (-0.75, 0.25), (-4.0, 2.0))
 
 
-def _scale(r: Array, s: Array, logs: Array) -> tuple[float, float, tuple[float, ...]]:
-    """Most likely a, b and exponents if residuals follow Laplace's law, heavy tails being usual."""
+def _fit_scale(r: Array, s: Array, logs: Array) -> Spread:
+    """Most likely scale if residuals follow Laplace's law, heavy tails being usual.
+
+    The negative logarithm of the likelihood is convex in the logarithm of a and the exponents.
+    """
     from scipy.optimize import minimize
 
-    size, spread = max(float(r.mean()), 1e-12), float(np.sqrt(np.mean(s**2)))
-    if spread == 0:
-        return size, 0.0, (0.0,) * logs.shape[1]
+    unit, size = float(np.median(s)), max(float(r.mean()), 1e-12)
     shape = (len(r), *(1,) * (r.ndim - 1))
+    columns = [np.broadcast_to(column.reshape(shape), r.shape).ravel() for column in logs.T]
+    log_s = np.log(np.hypot(0.5, s / unit)) if unit > 0 else np.zeros(r.shape)
+    x = np.column_stack([np.ones(r.size), log_s.ravel(), *columns])
+    y = r.ravel() / size
 
-    def loss(x: Array) -> float:
-        scale = np.hypot(np.exp(x[0]), np.exp(x[1]) * s / spread)
-        scale = scale * np.exp(logs @ x[2:]).reshape(shape)
-        return float(np.mean(np.log(scale) + r / size / scale) + 1e-3 * (x[2:] ** 2).sum())
+    def loss(c: Array) -> tuple[float, Array]:
+        relative = y * np.exp(-x @ c)
+        value = np.mean(x @ c + relative) + 1e-3 * (c[1:] ** 2).sum()
+        return float(value), x.T @ (1 - relative) / len(y) + 2e-3 * np.r_[0.0, c[1:]]
 
-    n = logs.shape[1]
-    bounds = [(-6.0, 4.0), (-6.0, 4.0), *_EXPONENT_BOUNDS[:n]]
-    found = minimize(loss, [-0.7, -0.7] + [0.0] * n, method="L-BFGS-B", bounds=bounds).x
-    a, b = (float(v) for v in size * np.exp(found[:2]))
-    return a, b / spread, tuple(float(c) for c in found[2:])
+    bounds = [(None, None), (0.0, 1.5), *_BOUNDS[: logs.shape[1]]]
+    c = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    a, b, exponents = size * float(np.exp(c[0])), float(c[1]), tuple(map(float, c[2:]))
+    return Spread(a, b, (), (), 0, unit, exponents)

@@ -87,6 +87,8 @@ FOLD_SETTINGS = {
 }
 PRETRAINING = {"steps_per_epoch": 500, "learning_rate": 2e-3}
 FINE_TUNING = {"steps_per_epoch": 500, "learning_rate": 1.5e-3}
+#: The same sources again, from the weights that fine-tuning gave.
+FINISHING = {"steps_per_epoch": 500, "learning_rate": 1.5e-3, "epochs": 4}
 #: Seed -> epochs of pre-training and of fine-tuning.
 CALIBRATION_EPOCHS = {1: (12, 5), 2: (8, 4)}
 
@@ -190,9 +192,10 @@ def calibration_weights(seed: int, data_dir: Path, output: Path) -> list[Path]:
         held_out = dfpt.subset(fold_of == fold)
         sets = [graph_set(dfpt.subset(fold_of != fold))]
         sets += [graph_set(without_compositions(s, held_out)) for s in others]
-        folder = output / f"fold-{seed}-{fold}"
+        folder, number = output / f"fold-{seed}-{fold}", 100 * seed + fold
+        _, tuned = fit_network(sets, [12, 16, 4], fine_tuning, folder, number, start)
         config, network = fit_network(
-            sets, [12, 16, 4], fine_tuning, folder, 100 * seed + fold, start
+            sets, [12, 24, 5], FINISHING, folder / "finished", number + 10, tuned.state_dict()
         )
         encoder = get_registry().encoder("mass_one_hot")
         header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
