@@ -10,7 +10,7 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.export.cif import write_cif
 from ase_e3dos.spectrum import PhononSpectrum
-from ase_e3dos.spectrum.uncertainty import Calibration, Spread
+from ase_e3dos.spectrum.uncertainty import Calibration, fit_spread
 from ase_e3dos.training.displacement_errors import DisplacementErrors, displacement_section
 
 HBAR2 = si.hbar**2 / si.atomic_mass / 1e-20 / si.e  # eV amu Å^2
@@ -130,8 +130,11 @@ def test_error_bars_and_views(salt):
 
 
 def test_intervals_follow_the_error_model(salt):
-    """ln U has the scale hypot(a, b std) at the calibrated temperatures, and between them."""
-    spreads = {t: Spread(0.1 + t / 1e4, 2.0, (0.5, 0.9), (0.5, 1.5), 99) for t in (0.0, 1000.0)}
+    """ln U has the calibrated half width at the calibrated temperatures, and between them."""
+    rng = np.random.default_rng(5)
+    stds = rng.uniform(0.01, 0.1, 100)
+    errors = stds * rng.normal(size=100)
+    spreads = {t: fit_spread((1 + t / 1000) * errors, stds) for t in (0.0, 1000.0)}
     calibrated = PhononSpectrum(
         salt.wavenumbers,
         site_density=salt.site_density,
@@ -144,7 +147,9 @@ def test_intervals_follow_the_error_model(salt):
     u, std = salt.u_iso(t), salt.u_iso_std(t)
     assert low.shape == (2, 3)
     assert np.sqrt(low * high) == pytest.approx(u)
-    assert np.log(high / u) == pytest.approx(1.5 * np.hypot([0.1, 0.2, 0.2], 2.0 * std / u))
+    for k, at in enumerate((0.0, 1000.0, 1000.0)):
+        expected = spreads[at].half_width(std[:, k] / u[:, k], 0.9)
+        assert np.log(high / u)[:, k] == pytest.approx(expected)
     at_half = [np.log(v[0]) for v in calibrated.u_iso_interval(500.0)]
     widths = np.log(high / u)[0]
     assert sorted([widths[0], widths[1], (at_half[1] - at_half[0]) / 2])[1] == pytest.approx(
@@ -153,7 +158,7 @@ def test_intervals_follow_the_error_model(salt):
     assert (calibrated.u_iso_interval(300.0, 0.5)[1] < calibrated.u_iso_interval(300.0)[1]).all()
     assert calibrated.per_atom().u_iso_interval(300.0)[0].shape == (2,)
     with pytest.raises(SpectrumError, match="levels"):
-        calibrated.u_iso_interval(300.0, 0.99)
+        calibrated.u_iso_interval(300.0, 0.999)
     with pytest.raises(SpectrumError, match="not calibrated"):
         salt.u_iso_interval(300.0)
 
