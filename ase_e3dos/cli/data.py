@@ -44,6 +44,7 @@ def show_command(
     file: Annotated[Path, typer.Argument(help="Parquet file of labelled crystals.")],
 ) -> None:
     """Say what a file holds, and check every entry."""
+    import json
     from collections import Counter
 
     import pyarrow.parquet as pq
@@ -57,5 +58,6 @@ def show_command(
     parts = Counter(data.splits)
     typer.echo("splits: " + ", ".join(f"{n} {name}" for name, n in sorted(parts.items())))
     typer.echo(f"{len(elements)} elements, up to {data.n_sites.max()} sites; sha256 {data.sha256}")
-    if about:
-        typer.echo(about.decode())
+    for key, value in (json.loads(about) if about else {}).items():
+        if key not in ("format", "source", "units"):
+            typer.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value or '-'}")

@@ -74,8 +74,8 @@ class TrainingConfig(BaseModel):
     positions_noise: float = Field(0.0, ge=0, description="random displacement in Å")
     precision: Literal["float32", "mixed"] = Field(
         "float32",
-        description="mixed: the network's forward and backward pass in bfloat16 where a CUDA "
-        "device runs it; losses, weights, optimiser and validation stay in float32",
+        description="mixed: layers of a site network in bfloat16 where a CUDA device runs them; "
+        "edge functions, losses, weights, optimiser and validation stay in float32",
     )
     start_from: str | None = Field(None, description="weights file or model to start from")
     seed: int = 0

@@ -170,6 +170,7 @@ def experiment_figure(
         Image to write.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     measures = ("MAE", "WD", "Cv_atom")
     figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -185,7 +186,7 @@ def experiment_figure(
         sizes = sorted({r["n_train"] for rows in series.values() for r in rows if r["n_train"]})
         ax.set(xscale="log", xlabel="crystals trained on", ylabel=_SHOWN[measure])
         ax.set_xticks(sizes, [f"{n:.0f}" for n in sizes])
-        ax.tick_params(axis="x", which="minor", bottom=False)
+        ax.xaxis.set_minor_locator(NullLocator())
         _plain_log(ax.yaxis)
         ax.grid(alpha=0.25)
     axes[0].legend(frameon=False)

@@ -27,6 +27,7 @@ from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches, join
 
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder
+    from ase_e3dos.graph import GraphBatch
 
 Network = PaperNetwork | SiteNetwork
 
@@ -226,12 +227,13 @@ class Trainer:
             self._forward, self.loss, batch, source, self.training, transferred, self.device
         )
 
-    def _forward(self, *arguments: Any) -> Tensor:
-        """The network's output in float32, computed in bfloat16 if asked and on a CUDA device."""
+    def _forward(self, graph: GraphBatch, *source: Tensor) -> Tensor:
+        """The network's output in float32."""
         mixed = self.config.precision == "mixed" and self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            output: Tensor = self.network(*arguments)
-        return output.float()
+        if mixed and isinstance(self.network, SiteNetwork):
+            return mixed_forward(self.network, graph, *source)
+        output: Tensor = self.network(graph, *source)
+        return output
 
     def _target(self, data: GraphSet, index: list[int]) -> Tensor:
         labelled = data.labelled
@@ -318,6 +320,14 @@ class Trainer:
         self.epoch, self.step = state["epoch"], state["step"]
         self.history = History(state["history"])
         return True
+
+
+def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> Tensor:
+    """A site network with its layers in bfloat16; edge functions and result are float32."""
+    basis = network.edge_functions(graph)
+    with torch.autocast(source.device.type, torch.bfloat16):
+        output: Tensor = network(graph, source, basis)
+    return output.float()
 
 
 def site_network_loss(

@@ -143,15 +143,19 @@ def model_card(
 ) -> str:
     """What a model is, was trained on, and is good for, as Markdown."""
     grid = header.grid
-    symbols = [chemical_symbols[int(z)] for z in header.elements]
-    rare = [chemical_symbols[int(z)] for z, n in header.elements.items() if n < 10]
+    counts = sorted((int(z), n) for z, n in header.elements.items())
+    symbols = [chemical_symbols[z] for z, _ in counts]
+    rare = [chemical_symbols[z] for z, n in counts if n < 10]
     lines = [
         f"# Model `{name}`",
         "",
         description,
         "",
-        f"    pip install {distribution or '.'}",
-        f'    python -c "from ase_e3dos import predict; predict(atoms, model={name!r})"',
+        f"`pip install` the folder or the wheel of {distribution or 'this package'}; then",
+        "",
+        f"    e3dos predict structure.cif --model {name}",
+        "",
+        f"or, in Python, `ase_e3dos.E3DOSPredictor(model={name!r})`.",
         "",
         f"* Network: {header.network}, {header.members} member(s); encoder {header.encoder}.",
         f"* Grid: {grid.n} points from {grid.start:g} cm^-1 every {grid.step:g} cm^-1.",

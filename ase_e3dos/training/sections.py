@@ -11,10 +11,13 @@ from ase_e3dos.training.displacement_errors import (
     displacement_errors,
     displacement_section,
 )
-from ase_e3dos.training.evaluation import Evaluation, Section
+from ase_e3dos.training.evaluation import Evaluation, Predictions, Section
 from ase_e3dos.training.site_response import site_errors, strain_response
 from ase_e3dos.training.stability import stability_errors
 from ase_e3dos.training.thermal_errors import thermal_errors
+
+#: Stable formulas for the error bars of displacements: ten in each half that they are tried on.
+FEWEST_FORMULAS = 20
 
 
 def with_sections(evaluation: Evaluation) -> Evaluation:
@@ -35,11 +38,21 @@ def with_sections(evaluation: Evaluation) -> Evaluation:
             sections[f"interval {row.quantity}{at}"] = row.row()
     if found.labelled.kind == "site":
         sections["sites"] = site_errors(found)
-        sections["strain"] = strain_response(found).summary()
-        if all(s.site_density is not None and s.members is not None for s in found.spectra):
-            errors = displacement_errors(found, REPORTED)
-            for t in REPORTED:
-                sections[f"U_iso {t:g} K"] = displacement_section(errors, t)
+        strain = strain_response(found).summary()
+        sections["strain"] = strain if strain["n_pairs"] else {}
+        sections |= _displacements(found)
     else:
         sections["stability"] = stability_errors(found)
     return replace(evaluation, sections={k: v for k, v in sections.items() if v})
+
+
+def _displacements(found: Predictions) -> dict[str, Section]:
+    """Errors of U_iso; nothing for one network, or where too few crystals would say too little."""
+    if not all(s.site_density is not None and s.members is not None for s in found.spectra):
+        return {}
+    if len(set(found.labelled.formulas)) < FEWEST_FORMULAS:
+        return {}
+    errors = displacement_errors(found, REPORTED)
+    if len(set(errors.formulas)) < FEWEST_FORMULAS:
+        return {}
+    return {f"U_iso {t:g} K": displacement_section(errors, t) for t in REPORTED}

@@ -17,6 +17,8 @@ class StartingPoint:
 
     Attributes
     ----------
+    name
+        Of the model.
     header
         Of the weights file.
     settings
@@ -27,6 +29,7 @@ class StartingPoint:
         Index of the source that the model speaks for; new sources begin as copies of it.
     """
 
+    name: str
     header: WeightsHeader
     settings: dict[str, Any]
     state: dict[str, Any]
@@ -78,6 +81,7 @@ class StartingPoint:
             elements=dict(sorted(elements.items(), key=lambda item: int(item[0]))),
             trust=trust,
             trained_on={**self.header.trained_on, **header.trained_on},
+            description=f"{header.description}, from {self.name}",
         )
 
     def state_for(self, network: Any, sources: list[str]) -> dict[str, Any]:
@@ -107,4 +111,4 @@ def starting_point(config: TrainingConfig) -> StartingPoint | None:
     header, states = load_weights(spec.weights_path())
     source = header.sources.index(spec.source) if spec.source else 0
     number = config.seed % header.members
-    return StartingPoint(header, header.settings_of(number), states[number], source)
+    return StartingPoint(spec.name, header, header.settings_of(number), states[number], source)
