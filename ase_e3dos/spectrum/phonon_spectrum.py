@@ -330,6 +330,8 @@ class PhononSpectrum:
             covariates=self.error_covariates,
         )
         if quantity == "density":
+            # Calibrated on bins that hold a percent of the highest density; emptier ones get less.
+            width = width * np.minimum(1.0, self._density / (0.01 * self._density.max()))
             return np.maximum(self._density - width, 0.0), self._density + width
         value = float(self._values(quantity, self._density[None], temperature)[0])
         low, high = value - float(width), value + float(width)
