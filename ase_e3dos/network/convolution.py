@@ -98,14 +98,18 @@ def sum_over_images(harmonics: Tensor, radial: Tensor, batch: GraphBatch) -> Ten
     n_edges, n_radial = radial.shape
     if n_edges == 0:
         return radial.new_zeros(len(harmonics), len(batch.first_edge), n_radial)
-    edges = torch.arange(n_edges, device=radial.device)
-    sums = [
-        nn.functional.embedding_bag(
-            edges, radial, batch.first_edge, mode="sum", per_sample_weights=y
-        )
-        for y in harmonics
-    ]
-    return torch.stack(sums)
+    # One bag of edges for each harmonic and slot, with the harmonic as weight of the edge.
+    m = len(harmonics)
+    edges = torch.arange(n_edges, device=radial.device).repeat(m)
+    starts = torch.arange(0, m * n_edges, n_edges, device=radial.device)
+    sums = nn.functional.embedding_bag(
+        edges,
+        radial,
+        (starts.unsqueeze(1) + batch.first_edge).view(-1),
+        mode="sum",
+        per_sample_weights=harmonics.reshape(-1),
+    )
+    return sums.view(m, -1, n_radial)
 
 
 def edge_basis(

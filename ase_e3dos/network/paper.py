@@ -148,13 +148,14 @@ class PaperNetwork(nn.Module):
         harmonics = spherical_harmonics(batch.vectors, batch.lengths, 1).t()
         harmonics = (harmonics * (1 / math.sqrt(self.settings.neighbors))).contiguous()
         lengths = self.basis(batch.lengths)
+        radial = torch.cat([r(lengths) for r in self.radial], dim=1)
+        sums = sum_over_images(harmonics, radial, batch).split(self.settings.radial_hidden, dim=2)
         x = batch.features @ self.embedding / self.settings.mass_scale
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
-        for i, (radial, convolution) in enumerate(zip(self.radial, self.convolutions, strict=True)):
+        for i, convolution in enumerate(self.convolutions):
             couplings = cast(Convolution, convolution).couplings()
-            sums = sum_over_images(harmonics, radial(lengths), batch)
-            basis = edge_basis(sums, couplings, batch)
+            basis = edge_basis(sums[i], couplings, batch)
             features = convolution(features, basis, batch)
             if i < last:
                 features = self.gates[i](features)

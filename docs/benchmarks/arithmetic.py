@@ -1,0 +1,48 @@
+"""The arithmetic of the networks against what the processor's matrix products reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from clock import best
+from torch.utils.flop_counter import FlopCounterMode
+
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.graph import CrystalGraph
+from ase_e3dos.predictor import Predictor
+
+#: Size of the square matrices that measure the processor.
+SIZE = 768
+
+
+def matrix_product_rate() -> float:
+    """Floating point operations a second in float32 matrix products, by processor time."""
+    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    seconds = best({"product": lambda: [a @ b for _ in range(4)]}, rounds=5)["product"]["cpu"]
+    return 4 * 2 * SIZE**3 / seconds
+
+
+def share_of_limit(predictor: Predictor, crystals: Sequence[Crystal]) -> dict[str, float]:
+    """Share of the processor's rate that the matrix products of one network make use of.
+
+    Operations are counted in matrix products alone (padding included), time is that of the whole
+    network: what is missing to one is all that is no matrix product, and small products.
+    """
+    graphs = [g for c in crystals if isinstance(g := predictor.graph(c), CrystalGraph)]
+    batch = predictor.collated(graphs)
+    network: Any = predictor.model.members[0]
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(batch)
+    with torch.inference_mode():
+        seconds = best({"network": lambda: network(batch)}, rounds=5)["network"]["cpu"]
+    rate = matrix_product_rate()
+    operations = counter.get_total_flops()
+    return {
+        "operations_per_crystal": operations / len(graphs),
+        "network_us_per_crystal": 1e6 * seconds / len(graphs),
+        "matrix_product_rate": rate,
+        "limit_crystals_per_second": rate * len(graphs) / operations,
+        "share": operations / seconds / rate,
+    }

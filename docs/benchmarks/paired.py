@@ -1,0 +1,101 @@
+"""Processor time of two checkouts of this repository, in alternation.
+
+    python docs/benchmarks/paired.py BEFORE AFTER CRYSTALS.parquet
+
+BEFORE and AFTER are folders with a checkout each (`git worktree add ../before COMMIT`). A process
+for each holds the same crystals and does the same task in turn, so that what else the machine
+does disturbs both alike. Printed are medians in microseconds a crystal and the median ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+_WORKER = """
+import sys, time, warnings
+warnings.simplefilter("ignore")
+import torch
+torch.set_num_threads(1)
+from throughput import read
+from pathlib import Path
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.predictor import Predictor
+atoms = read(Path(sys.argv[1]), int(sys.argv[2]))
+crystals = [Crystal.from_any(a) for a in atoms]
+tasks = {}
+for name in ("paper", "default"):
+    p = Predictor(name, "cpu")
+    graphs = [p.graph(c) for c in crystals]
+    names = [c.name for c in crystals]
+    joined = p.collated(graphs)
+    for u, label in ((False, "one network"), (True, "all networks")):
+        tasks[f"{name}, {label}: network"] = lambda p=p, b=joined, u=u: (
+            p.model.evaluate(b, names, u))
+        tasks[f"{name}, {label}: end to end"] = lambda p=p, u=u: list(
+            p.stream(map(Crystal.from_any, atoms), u))
+tasks["graphs"] = lambda p=p: [p.graph(c) for c in crystals]
+print("|".join(tasks), flush=True)
+for line in sys.stdin:
+    task = tasks[line.strip()]
+    start = time.process_time()
+    task()
+    print(1e6 * (time.process_time() - start) / len(atoms), flush=True)
+"""
+
+
+class Checkout:
+    """A process that runs tasks with the package of one checkout."""
+
+    def __init__(self, folder: Path, crystals: Path, n: int) -> None:
+        here = Path(__file__).parent
+        paths = os.pathsep.join(map(str, (folder.resolve(), here.resolve())))
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", _WORKER, str(crystals), str(n)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        self.tasks = self._line().split("|")
+
+    def _line(self) -> str:
+        assert self.child.stdout is not None
+        return self.child.stdout.readline().strip()
+
+    def time(self, task: str) -> float:
+        """Microseconds of processor time a crystal."""
+        assert self.child.stdin is not None
+        self.child.stdin.write(task + "\n")
+        self.child.stdin.flush()
+        return float(self._line())
+
+
+def main() -> None:
+    """Print one line for each task."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("crystals", type=Path)
+    parser.add_argument("-n", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    before, after = (
+        Checkout(folder, options.crystals, options.n) for folder in (options.before, options.after)
+    )
+    for task in before.tasks:
+        before.time(task), after.time(task)
+        pairs = [(before.time(task), after.time(task)) for _ in range(options.rounds)]
+        old, new = (statistics.median(times) for times in zip(*pairs, strict=True))
+        ratio = statistics.median(a / b for a, b in pairs)
+        print(f"{task:36s} {old:7.0f} -> {new:7.0f} us   ratio {ratio:.2f}", flush=True)
+    before.child.kill()
+    after.child.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""How the time of a prediction scales: cell size, batch size, threads, processes, memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase.build import bulk
+from clock import best
+
+from ase_e3dos import predictor as predictor_module
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.predictor import Predictor
+
+_CHILD = """
+import json, resource, sys, time, warnings
+warnings.simplefilter("ignore")
+import torch
+torch.set_num_threads(1)
+from ase.build import bulk
+from ase_e3dos.crystal import Crystal
+from ase_e3dos.predictor import Predictor
+predictor = Predictor(sys.argv[1], "cpu")
+lattice = [4 + k / 2000 for k in range(int(sys.argv[2]))]
+crystals = (Crystal.from_any(bulk("NaCl", "rocksalt", a=a).repeat((2, 1, 1))) for a in lattice)
+for _ in predictor.stream([Crystal.from_any(bulk("NaCl", "rocksalt", a=5.6))] * 20):
+    pass
+print("ready", flush=True)
+input()
+wall, cpu = time.perf_counter(), time.process_time()
+for _ in predictor.stream(crystals):
+    pass
+print(json.dumps({
+    "wall": time.perf_counter() - wall,
+    "cpu": time.process_time() - cpu,
+    "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
+
+
+def together(n_processes: int, model: str, n_crystals: int) -> list[dict[str, float]]:
+    """Fresh processes that predict at the same time; wall and processor time, peak memory."""
+    command = [sys.executable, "-c", _CHILD, model, str(n_crystals)]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(n_processes)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()  # all are ready before the first begins
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    return [json.loads(child.communicate()[0]) for child in children]
+
+
+def processes(n_crystals: int, rounds: int = 2) -> dict[str, float]:
+    """Throughput of two processes over that of one, by wall time and as the cores allow.
+
+    `cpu` compares processor time for one crystal: what two processes cost each other in caches
+    and memory, whatever else the cores do.
+    """
+    one = [together(1, "paper", n_crystals)[0] for _ in range(rounds)]
+    two = [together(2, "paper", n_crystals) for _ in range(rounds)]
+    return {
+        clock: 2 * min(o[clock] for o in one) / min(max(c[clock] for c in t) for t in two)
+        for clock in ("wall", "cpu")
+    }
+
+
+def memory(n_crystals: int) -> dict[str, dict[str, float]]:
+    """Peak memory (MiB) of a process after few and after ten times as many crystals."""
+    counts = (n_crystals, 10 * n_crystals)
+    return {
+        model: {str(n): together(1, model, n)[0]["peak_MiB"] for n in counts}
+        for model in ("paper", "default")
+    }
+
+
+def cell_sizes(model: str) -> list[dict[str, float]]:
+    """Time against sites: rock-salt supercells from 2 to 500 sites, one crystal at a time."""
+    predictor = Predictor(model, "cpu")
+    rows = []
+    for repeat in (1, (2, 1, 1), 2, 3, 4, 5, 6, (6, 6, 7)):
+        atoms = bulk("NaCl", "rocksalt", a=5.64).repeat(repeat)
+        crystal = Crystal.from_any(atoms)
+        graph = predictor.graph(crystal)
+        seconds = best({"run": lambda c=crystal: predictor.spectra([c], False)})["run"]
+        ms = {clock: 1e3 * s for clock, s in seconds.items()}
+        rows.append({"sites": len(atoms), "edges": graph.n_edges, **ms})  # type: ignore[union-attr]
+    return rows
+
+
+def batch_sizes(model: str, crystals: Sequence[Crystal]) -> list[dict[str, float]]:
+    """Microseconds a crystal against the edges that a batch may have."""
+    predictor = Predictor(model, "cpu")
+    usual = predictor_module.EDGE_BUDGET["cpu"]
+    rows = []
+    for budget in (1, 1_000, 4_000, 16_000, 64_000):
+        predictor_module.EDGE_BUDGET["cpu"] = budget
+        try:
+            task = {"run": lambda: list(predictor.stream(crystals, False))}
+            seconds = best(task, rounds=2)["run"]
+        finally:
+            predictor_module.EDGE_BUDGET["cpu"] = usual
+        rows.append({"edges": budget, **{k: 1e6 * s / len(crystals) for k, s in seconds.items()}})
+    return rows
+
+
+def threads(model: str, crystals: Sequence[Crystal]) -> list[dict[str, float]]:
+    """Structures a second by wall time against the threads of PyTorch."""
+    predictor = Predictor(model, "cpu")
+    rows = []
+    for n in (1, 2):
+        torch.set_num_threads(n)
+        seconds = best({"run": lambda: list(predictor.stream(crystals, False))}, rounds=2)["run"]
+        rows.append({"threads": n, "per_second": len(crystals) / seconds["wall"]})
+    torch.set_num_threads(1)
+    return rows
+
+
+def exponent(rows: Sequence[dict[str, float]], first: float = 50) -> float:
+    """Power of the number of sites with which the time grows from `first` sites on."""
+    sites, ms = (np.array([r[k] for r in rows if r["sites"] >= first]) for k in ("sites", "cpu"))
+    return float(np.polyfit(np.log(sites), np.log(ms), 1)[0])

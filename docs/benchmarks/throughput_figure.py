@@ -1,0 +1,55 @@
+"""The figure of the benchmark, from throughput.json.
+
+python docs/benchmarks/throughput_figure.py docs/benchmarks/throughput.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+mpl.use("Agg")
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Ratios to the reference, the stages of a prediction, time against cell size."""
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    ratios = result["ratio_to_reference_one_at_a_time"]
+    names = list(ratios)[::-1]
+    left.barh(names, [ratios[n]["cpu"] for n in names], color="tab:blue")
+    left.set_xlabel("structures a second over the reference's\n(processor time, one core)")
+    left.tick_params(axis="y", labelsize=8)
+    parts = ("reading", "graphs", "batches", "network", "results")
+    labels = list(result["stages_cpu_us"])
+    bottom = [0.0] * len(labels)
+    for part in parts:
+        heights = [result["stages_cpu_us"][label][part] for label in labels]
+        middle.bar(
+            [label.replace(", ", "\n") for label in labels], heights, 0.6, bottom, label=part
+        )
+        bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
+    middle.set_ylabel("µs a crystal (processor time)")
+    middle.legend(frameon=False, fontsize=8)
+    rows = result["cell_size"]
+    right.loglog([r["sites"] for r in rows], [r["cpu"] for r in rows], "o-", label="default")
+    last = rows[-1]
+    right.loglog(
+        [20, last["sites"]],
+        [last["cpu"] * 20 / last["sites"], last["cpu"]],
+        "k:",
+        label="proportional",
+    )
+    right.set_xlabel("sites in the cell")
+    right.set_ylabel("ms a crystal, one at a time (processor time)")
+    right.legend(frameon=False, fontsize=8)
+    fig.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    source = Path(sys.argv[1])
+    draw(json.loads(source.read_text()), source.with_suffix(".png"))
