@@ -88,6 +88,7 @@ def learning_curves(
         "epoch", or "seconds" for the time spent in training.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
     ends = tuple(f"_{m}" for m in measures)
@@ -117,6 +118,7 @@ def learning_curves(
                         markersize=3,
                     )
             ax.set(xlabel="epoch" if against == "epoch" else "hours of training")
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=against == "epoch"))
             ax.set_ylabel(_SHOWN.get(measure, "training loss"))
             title = "validation" if name == "valid" else f"validation, {name}"
             ax.set_title(title if name else "training", loc="left", fontsize=9)
