@@ -52,7 +52,7 @@ def evaluate_command(
     from ase_e3dos.training.evaluation import evaluate
     from ase_e3dos.training.sections import with_sections
 
-    results = []
+    results: list[Evaluation] = []
     for model in models or ["default"]:
         found = with_sections(evaluate(model, data, split, device, source))
         if any(found.model == r.model for r in results):
