@@ -85,12 +85,17 @@ FOLD_SETTINGS = {
     "hidden": 192,
     "dropout": 0.1,
 }
-PRETRAINING = {"steps_per_epoch": 500, "learning_rate": 2e-3}
-FINE_TUNING = {"steps_per_epoch": 500, "learning_rate": 1.5e-3}
-#: The same sources again, from the weights that fine-tuning gave.
-FINISHING = {"steps_per_epoch": 500, "learning_rate": 1.5e-3, "epochs": 4}
-#: Seed -> epochs of pre-training and of fine-tuning.
-CALIBRATION_EPOCHS = {1: (12, 5), 2: (8, 4)}
+#: Seed of the pre-training -> its epochs.
+PRETRAINING_EPOCHS = {1: 12, 2: 8}
+#: Seed -> seed of the pre-training, then of each stage on all sources: epochs, and crystals of
+#: each source in a batch.
+CALIBRATION: dict[int, tuple[int, list[tuple[int, list[int]]]]] = {
+    1: (1, [(5, [12, 16, 4]), (4, [12, 24, 5])]),
+    2: (2, [(4, [12, 16, 4]), (4, [12, 24, 5])]),
+    3: (1, [(6, [12, 24, 5])]),
+    4: (2, [(6, [12, 24, 5])]),
+}
+STEPS = 500
 
 #: The network that stands for the ensemble where no error bars are wanted: it learns from the
 #: ensemble's spectra of unlabelled crystals (source -> number of crystals) and from the labels.
@@ -178,12 +183,16 @@ def training_sets(data_dir: Path) -> list[LabelledSet]:
 
 def calibration_weights(seed: int, data_dir: Path, output: Path) -> list[Path]:
     """Weights of the networks of one seed, one file for each fold left out."""
-    before, after = CALIBRATION_EPOCHS[seed]
-    pretraining, fine_tuning = {**PRETRAINING, "epochs": before}, {**FINE_TUNING, "epochs": after}
+    first, stages = CALIBRATION[seed]
     dfpt, *others = training_sets(data_dir)
     strangers = [graph_set(without_compositions(s, dfpt)) for s in others]
+    schedule = {"epochs": PRETRAINING_EPOCHS[first], "steps_per_epoch": STEPS}
     _, pretrained = fit_network(
-        strangers, [36, 6], pretraining, output / f"pretrained-{seed}", seed
+        strangers,
+        [36, 6],
+        {**schedule, "learning_rate": 2e-3},
+        output / f"pretrained-{first}",
+        first,
     )
     start = {k: v.clone() for k, v in pretrained.state_dict().items()}
     fold_of = folds(dfpt)
@@ -192,15 +201,17 @@ def calibration_weights(seed: int, data_dir: Path, output: Path) -> list[Path]:
         held_out = dfpt.subset(fold_of == fold)
         sets = [graph_set(dfpt.subset(fold_of != fold))]
         sets += [graph_set(without_compositions(s, held_out)) for s in others]
-        folder, number = output / f"fold-{seed}-{fold}", 100 * seed + fold
-        _, tuned = fit_network(sets, [12, 16, 4], fine_tuning, folder, number, start)
-        config, network = fit_network(
-            sets, [12, 24, 5], FINISHING, folder / "finished", number + 10, tuned.state_dict()
-        )
+        folder, state = output / f"fold-{seed}-{fold}", start
+        for stage, (epochs, sizes) in enumerate(stages):
+            schedule = {"epochs": epochs, "steps_per_epoch": STEPS, "learning_rate": 1.5e-3}
+            number = 100 * seed + fold + 10 * stage
+            where = folder if stage == 0 else folder / "finished"
+            config, network = fit_network(sets, sizes, schedule, where, number, state)
+            state = network.state_dict()
         encoder = get_registry().encoder("mass_one_hot")
         header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
         path = folder / "weights.safetensors"
-        save_weights(path, header, [network.state_dict()])
+        save_weights(path, header, [state])
         files.append(path)
     return files
 
@@ -256,7 +267,7 @@ def main() -> None:
         return
     members = [train_member(k, data_dir, output) for k in range(len(MEMBERS))]
     ensemble = join_members(members, output / "ensemble.safetensors")
-    files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION_EPOCHS]
+    files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION]
     model = fit_error_model(files, data_dir, output)
     path = join_members(
         members,
