@@ -41,6 +41,16 @@ def copper_gold(lattices):
 
 
 @pytest.fixture(scope="session")
+def silver_aluminium(lattices):
+    return lattices.emt("AgAl L1_0", 3)
+
+
+@pytest.fixture(scope="session")
+def platinum_copper(lattices):
+    return lattices.emt("PtCu L1_0", 3)
+
+
+@pytest.fixture(scope="session")
 def silicon_carbide(lattices):
     pytest.importorskip("ase.calculators.tersoff", reason="ASE before 3.25 has no Tersoff")
     return lattices.silicon_carbide(3)
