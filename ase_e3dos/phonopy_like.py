@@ -305,7 +305,12 @@ class E3DOSPhonopy:
                 "a direction in Phonopy.run_projected_dos", "Leave out direction or xyz_projection."
             )
         points = resampled_total_dos(
-            self.spectrum, freq_min=freq_min, freq_max=freq_max, freq_pitch=freq_pitch
+            self.spectrum,
+            sigma=sigma,
+            freq_min=freq_min,
+            freq_max=freq_max,
+            freq_pitch=freq_pitch,
+            smearing_function=smearing_function,
         ).frequency_points
         self._projected_dos = projected_dos(
             self.spectrum, points, sigma=sigma, smearing_function=smearing_function

@@ -149,6 +149,12 @@ def test_projected_dos(phonon, tmp_path):
     dos = phonon.run_projected_dos()
     total = phonon.run_total_dos()
     assert np.allclose(dos.projected_dos.sum(0), total.dos)
+    smeared = phonon.run_projected_dos(sigma=0.5)
+    assert np.array_equal(
+        smeared.frequency_points, phonon.run_total_dos(sigma=0.5).frequency_points
+    )
+    assert np.allclose(smeared.projected_dos.sum(0), phonon.total_dos.dos)
+    dos = phonon.run_projected_dos()
     data = phonon.get_projected_dos_dict()
     assert data["projected_dos"].shape == (2, len(data["frequency_points"]))
     phonon.write_projected_dos(tmp_path / "projected_dos.dat")

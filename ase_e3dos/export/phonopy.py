@@ -20,7 +20,12 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, bin_edges
 from ase_e3dos.spectrum.modes import quantile_modes
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
-from ase_e3dos.spectrum.thermal import Acoustic, checked_temperatures, warn_of_low_temperatures
+from ase_e3dos.spectrum.thermal import (
+    IMAGINARY_TOLERANCE,
+    Acoustic,
+    checked_temperatures,
+    warn_of_low_temperatures,
+)
 
 #: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
 N_MODES = 12000
@@ -28,6 +33,10 @@ N_MODES = 12000
 #: Frequency points or temperatures in one table.
 MOST_POINTS = 1_000_000
 
+#: K; beyond, differences of phonopy's exponentials lose their digits.
+HIGHEST_TEMPERATURE = 1e6
+
+#: Sum of the weights: finer than the share of any mode that a few kelvin can see.
 _WEIGHT = 2**24
 
 
@@ -61,6 +70,8 @@ class SpectrumMesh:
         THz, ascending in each row.
     weights : ndarray of int, shape (n_qpoints,)
         They add up to 2^24.
+    n_qpoints : int
+        Number of q-points of equal weight that a mesh as fine as this one would have.
     """
 
     gamma_index = None
@@ -77,7 +88,7 @@ class SpectrumMesh:
                 f"per {spectrum.normalization}. Use the spectrum of the cell, or `per_atom`."
             )
         bands = 3 * n_atoms
-        n_qpoints = max(8, -(-n_modes // bands))
+        n_qpoints = self.n_qpoints = max(8, -(-n_modes // bands))
         # Each band holds the same share of the modes. Towards zero frequency, at `start`
         # within its band, the rows are halved again and again: a few kelvin see only that end.
         start = spectrum.imaginary_fraction * bands % 1.0
@@ -238,7 +249,7 @@ def projected_dos(
     dos._mesh_object = SpectrumMesh(spectrum)
     dos._frequency_points, dos._projected_dos = frequencies, rows
     dos._use_tetrahedron_method, dos._tetrahedron_mesh = False, None
-    dos._sigma = float(frequencies[-1] - frequencies[-2])
+    dos._sigma = float(frequencies[-1] - frequencies[-2]) if sigma is None else float(sigma)
     return dos
 
 
@@ -280,11 +291,16 @@ def thermal_properties(
     """
     from phonopy.phonon.thermal_properties import ThermalProperties
 
+    cutoff = options.get("cutoff_frequency")
+    if cutoff is not None and not _is_number(cutoff):
+        raise SpectrumError(
+            f"cutoff_frequency={cutoff!r} is no frequency. Give one in THz, or None for all modes."
+        )
     if temperatures is not None:
-        wanted = checked_temperatures(temperatures)
+        wanted = _phonopy_temperatures(temperatures)
     else:
-        checked_temperatures([t_min, t_max])
-        if not (0 < t_step < np.inf and (t_max - t_min) / t_step < MOST_POINTS):
+        _phonopy_temperatures([t_min, t_max])
+        if not (_is_number(t_step) and t_step > 0 and (t_max - t_min) / t_step < MOST_POINTS):
             raise SpectrumError(
                 f"t_step={t_step!r} K from t_min={t_min!r} to t_max={t_max!r} gives no list of "
                 "temperatures. Give a positive step that leaves at most a million of them."
@@ -299,11 +315,51 @@ def thermal_properties(
     asked = np.asarray(result.temperatures, dtype=np.float64)
     warn_of_low_temperatures(spectrum.grid, asked, spectrum.crystal.name, 3)
     result.run()
+    _count_modes(result, mesh, **options)
     return result
 
 
+def _count_modes(
+    result: Any,
+    mesh: SpectrumMesh,
+    pretend_real: bool = False,
+    band_indices: Any = None,
+    **_options: Any,
+) -> None:
+    """Count modes as on a mesh of equal weights, where phonopy's tools see three as none.
+
+    `phonopy-qha` leaves out a volume of which more than three modes were not integrated. On a real
+    mesh these are the acoustic ones at Gamma; here a share of imaginary modes that means nothing
+    (`IMAGINARY_TOLERANCE`) is not counted.
+    """
+    modes = mesh.frequencies
+    if band_indices is not None:
+        modes = modes[:, np.hstack(band_indices).astype(np.int64)]
+    missing = 1.0 - result.number_of_integrated_modes / result.number_of_modes
+    imaginary = float(mesh.weights @ (modes < 0).mean(axis=1)) / _WEIGHT
+    if not pretend_real and imaginary <= IMAGINARY_TOLERANCE:
+        missing -= imaginary
+    result._num_modes = mesh.n_qpoints * modes.shape[1]
+    result._num_integrated_modes = result._num_modes - round(missing * result._num_modes)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
+
+
+def _phonopy_temperatures(temperatures: Any) -> Array:
+    """Temperatures that phonopy's formulas stand: its exponentials overflow far above."""
+    checked = checked_temperatures(temperatures)
+    if (checked > HIGHEST_TEMPERATURE).any():
+        raise SpectrumError(
+            f"{checked.max():g} K is beyond any crystal. Give temperatures up to "
+            f"{HIGHEST_TEMPERATURE:g} K."
+        )
+    return checked
+
+
 def _check_smearing(sigma: float | None, function: str) -> None:
-    if sigma is not None and not 0 < sigma < np.inf:
+    if sigma is not None and not (_is_number(sigma) and sigma > 0):
         raise SpectrumError(
             f"sigma={sigma!r} THz is no width to smear with. Give a positive one, or None for the "
             "average around each point."

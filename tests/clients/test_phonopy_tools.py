@@ -53,12 +53,21 @@ def test_qha_tool(run_tool, copper_volumes, energies, tmp_path):
         phonon.write_yaml_thermal_properties(tmp_path / names[-1])
     volumes = [phonon.primitive.volume for phonon in phonons]
     np.savetxt(tmp_path / "e-v.dat", np.column_stack([volumes, energies]))
-    run_tool("phonopy-qha", "e-v.dat", *names, "--tmax=380")
+    done = run_tool("phonopy-qha", "e-v.dat", *names, "--tmax=380", "--exclude-imaginary")
+    assert "imaginary modes" not in done.stdout
+    assert "excluded" not in done.stdout
 
     expansion = np.loadtxt(tmp_path / "thermal_expansion.dat")
     room = expansion[np.isclose(expansion[:, 0], 300), 1]
     assert np.isfinite(expansion).all()
-    assert 5e-6 < room < 2e-4  # copper: 5e-5 / K by experiment
+    # Maxwell's relation: the expansion is (dS/dV)_T over the bulk modulus, J/mol and GPa Å^3
+    entropies = [phonon.spectrum.entropy(300.0) for phonon in phonons]
+    volume, modulus = (
+        np.interp(300, *np.loadtxt(tmp_path / f"{name}-temperature.dat").T)
+        for name in ("volume", "bulk_modulus")
+    )
+    slope = np.polyval(np.polyder(np.polyfit(volumes, entropies, 2)), volume)
+    assert room == pytest.approx(slope / (modulus * 602.214), rel=0.05)
     for name in ("Cp-temperature.dat", "volume-temperature.dat", "bulk_modulus-temperature.dat"):
         assert np.isfinite(np.loadtxt(tmp_path / name)).all()
     if not hasattr(phonopy, "run_qha"):

@@ -43,6 +43,27 @@ def test_our_formulas_are_those_of_phonopy(salt, unstable):
         assert by_name(real)["heat_capacity"] == pytest.approx(ours, rel=2e-3, abs=1e-4)
 
 
+def test_modes_are_counted_as_on_a_mesh(salt, unstable):
+    """phonopy-qha leaves out a volume of which four modes or more were not integrated."""
+    x = salt.wavenumbers
+
+    def missing(spectrum, **options):
+        result = spectrum.thermal_properties(temperatures=[300.0], **options)
+        assert 5_000 < result.number_of_modes < 50_000
+        return result.number_of_modes - result.number_of_integrated_modes
+
+    for leak, counts in ((3e-6, False), (1.5e-3, False), (0.01, True)):
+        density = salt.density * (x > 0)
+        density /= density.sum()
+        density = (1 - leak) * density + leak * (x == -45.0)
+        leaky = PhononSpectrum(x, density, crystal=salt.crystal)
+        assert leaky.imaginary_fraction == pytest.approx(leak, rel=0.01)
+        assert (missing(leaky) > 3) is counts
+        assert missing(leaky, pretend_real=True) == 0
+    assert missing(unstable) > 1000
+    assert missing(salt, cutoff_frequency=6.0) > 3000
+
+
 def test_against_phonopy_with_force_constants(finite_displacement, copper):
     """The same modes by phonopy's mesh and through our density on 2 cm^-1."""
     finite_displacement.run_thermal_properties(temperatures=T[1:])
