@@ -62,7 +62,18 @@ def content_hash(crystal: Crystal | Exception) -> str:
 
 def error_text(error: BaseException) -> str:
     """What stands in the column `error`: the kind of error and its message."""
-    return f"{type(error).__name__}: {error}"
+    return storable(f"{type(error).__name__}: {error}")
+
+
+def storable(text: str) -> str:
+    r"""Text that UTF-8 can hold: lone surrogates, as of file names in other codes, are escaped.
+
+    Returns
+    -------
+    str
+        The same text but for such signs; a byte FF of a file name becomes ``\udcff``.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def key_of(*parts: str) -> int:
@@ -116,15 +127,26 @@ def with_unique_ids(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         keys = np.array([key_of(e.id) for e in block], dtype=np.uint64)
         old = seen.contains(keys)
         if old.any() or len(np.unique(keys)) < len(keys):
-            here: set[str] = set()
+            here: set[int] = set()
             for k, entry in enumerate(block):
-                if old[k] or entry.id in here:
-                    repeated[entry.id] = repeated.get(entry.id, 1) + 1
-                    new_id = f"{entry.id}#{repeated[entry.id]}"
-                    block[k] = Entry(new_id, entry.crystal, entry.content)
-                here.add(entry.id)
+                if old[k] or int(keys[k]) in here:
+                    block[k], keys[k] = _renamed(entry, repeated, seen, here)
+                here.add(int(keys[k]))
         seen.add(keys)
         yield block
+
+
+def _renamed(
+    entry: Entry, repeated: dict[str, int], seen: KeySet, here: set[int]
+) -> tuple[Entry, int]:
+    """The entry with the next number that makes its id a new one, and the key of that id."""
+    while True:
+        repeated[entry.id] = repeated.get(entry.id, 1) + 1
+        name = f"{entry.id}#{repeated[entry.id]}"
+        key = key_of(name)
+        # The input may itself use names like "x#2".
+        if key not in here and not seen.contains(np.array([key], dtype=np.uint64))[0]:
+            return Entry(name, entry.crystal, entry.content), key
 
 
 def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import CrystalError, E3DOSError, ScreeningError, UnreadableFileError
-from ase_e3dos.screening.entries import Entry, content_hash
+from ase_e3dos.screening.entries import Entry, content_hash, storable
 from ase_e3dos.screening.tables import (
     ID_COLUMNS,
     Pair,
@@ -77,7 +77,7 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
     ------
     Entry
         Ids are those of the table, or the path (with the number of the structure where a file
-        has several), or the place in the iterable.
+        has several), or the place in the iterable. What UTF-8 cannot hold in them is escaped.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
         A path does not exist, or a glob or directory holds no structure file.
     """
     for name, crystal in _pairs(inputs):
-        yield Entry(name, crystal, content_hash(crystal))
+        yield Entry(storable(name), crystal, content_hash(crystal))
 
 
 def count_entries(inputs: Any) -> int | None:

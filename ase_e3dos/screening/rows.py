@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.screening.entries import Entry, error_text
+from ase_e3dos.screening.entries import Entry, error_text, storable
 from ase_e3dos.screening.schema import schema
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.spectrum.grid import FrequencyGrid
@@ -75,7 +75,7 @@ class RowBuilder:
         self._place.append(len(self._good))
         self._good.append(entry)
         self._shares.append(shares)
-        self._warnings.append(warnings)
+        self._warnings.append([storable(text) for text in warnings])
         if members is not None:
             self._members.append(members)
 

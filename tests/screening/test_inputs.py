@@ -210,6 +210,21 @@ def test_ids_that_repeat_are_numbered_across_blocks() -> None:
     assert found[-1] == "same#301"
 
 
+@pytest.mark.parametrize("far", [0, 300])
+def test_ids_that_look_like_numbered_ones_stay_unique(far: int) -> None:
+    """Within a block, and with one block or more between them."""
+    between = [(f"other-{k}", ATOMS[3]) for k in range(far)]
+    for names in (["x", "x", "x#2"], ["x#2", "x", "x"], ["x", "x#2", "x", "x#2", "x"]):
+        pairs = []
+        for name in names:
+            pairs += [(name, ATOMS[0]), *between]
+            between = [(f"{n}'", atoms) for n, atoms in between]
+        found = [e.id for block in with_unique_ids(iter_entries(pairs)) for e in block]
+        assert len(set(found)) == len(pairs)
+        again = [e.id for block in with_unique_ids(iter_entries(pairs)) for e in block]
+        assert again == found
+
+
 def test_a_key_set_knows_what_was_added() -> None:
     rng = np.random.default_rng(0)
     keys = rng.integers(0, 2**63, 5000, dtype=np.uint64)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ase.build import bulk
+from ase.io import write
 from small_screen import (
     assert_same_rows,
     crystals,
@@ -95,6 +96,34 @@ def test_ids_are_text_of_any_kind(weights: Path, tmp_path: Path) -> None:
     assert set(rows_by_id(tmp_path / "out")) == set(names)
     assert screen(pairs, tmp_path / "out", model=weights, device="cpu").skipped == 6
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_ids_that_end_in_a_number_lose_no_row(weights: Path, tmp_path: Path) -> None:
+    pairs = [(n, a) for n, (_, a) in zip(["x", "x", "x#2"], crystals(3), strict=True)]
+    assert screen(pairs, tmp_path, model=weights, device="cpu").new == 3
+    assert len(rows_by_id(tmp_path)) == 3
+    assert screen(pairs, tmp_path, model=weights, device="cpu").skipped == 3
+    assert len(rows_by_id(tmp_path)) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
+def test_names_that_are_no_utf_8_are_rows_like_others(weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(tmp_path / "salt.vasp", crystals(1)[0][1], format="vasp")
+    name = os.fsencode(folder) + b"/caf\xe9.vasp"
+    os.rename(os.fsencode(tmp_path / "salt.vasp"), name)  # noqa: PTH104 - bytes
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.cif")).write_text("no crystal")
+    write(folder / "plain.vasp", crystals(2)[1][1], format="vasp")
+    summary = screen(folder, tmp_path / "out", model=weights, device="cpu")
+    assert (summary.total, summary.failed) == (3, 1)
+    rows = {Path(i).name: row for i, row in rows_by_id(tmp_path / "out").items()}
+    assert rows["caf\\udce9.vasp"]["error"] is None
+    assert rows["\\udcff.cif"]["error"]
+    assert rows["plain.vasp"]["error"] is None
+    assert screen(folder, tmp_path / "out", model=weights, device="cpu").skipped == 3
+    screen([("\ud800", bulk("Si"))], tmp_path / "ids", model=weights, device="cpu")
+    assert list(rows_by_id(tmp_path / "ids")) == ["\\ud800"]
 
 
 def test_no_structures_and_senseless_numbers(weights: Path, tmp_path: Path) -> None:
