@@ -45,6 +45,10 @@ def evaluate_command(
         Path | None,
         typer.Option(help="HTML file: all models on one page, with distributions and examples."),
     ] = None,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(help="Run the whole ensemble; otherwise the one network that stands for it."),
+    ] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     machine: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
 ) -> None:
@@ -54,7 +58,7 @@ def evaluate_command(
 
     results: list[Evaluation] = []
     for model in models or ["default"]:
-        found = with_sections(evaluate(model, data, split, device, source))
+        found = with_sections(evaluate(model, data, split, device, source, uncertainty))
         if any(found.model == r.model for r in results):
             found = _renamed(found, str(model))
         results.append(found)

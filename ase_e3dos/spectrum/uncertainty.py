@@ -259,7 +259,7 @@ class Calibration:
                         tuple(map(float, s["levels"])),
                         tuple(map(float, s["factors"])),
                         int(s["n"]),
-                        float(s.get("unit", 0.0)),
+                        float(s["unit"]),
                         tuple(map(float, s.get("exponents", ()))),
                     )
                     for t, s in by_temperature.items()
