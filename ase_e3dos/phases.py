@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.errors import LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
@@ -27,8 +27,11 @@ Per = Literal["cell", "atom", "formula"]
 
 #: Probability of the intervals.
 LEVEL = 0.9
-#: Standard deviations that hold 90 % of a normal distribution, where no calibration is there.
-_NORMAL = 1.645
+#: Half widths over the standard deviation of the members' differences, which share most of their
+#: error: as much as holds 90 % of the pairs of `docs/examples/phases.py` that no network saw.
+WIDENING = 5.5
+#: Least half width for phases that differ, kJ/mol of atoms up to 300 K and growing as T beyond.
+LEAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,12 @@ class Transition:
     temperature : float
         K.
     interval : tuple of float or None
-        Where the crossing may lie within the error of the free-energy difference, in K; an end
-        at the edge of the temperatures asked for is that edge. None without an ensemble.
+        Where the crossing may lie within the error of the free-energy difference, in K. None
+        without an ensemble.
     entropy : float
         Of the high phase minus the low one at the transition, J/(K mol of formula units).
+    open_ends : tuple of bool
+        Whether the ends of the interval are those of the temperatures asked for, and no bounds.
     """
 
     low_phase: str
@@ -53,6 +58,19 @@ class Transition:
     temperature: float
     interval: tuple[float, float] | None
     entropy: float
+    open_ends: tuple[bool, bool] = (False, False)
+
+    @property
+    def interval_text(self) -> str:
+        """The interval in words, empty without one."""
+        if self.interval is None:
+            return ""
+        low, high = (f"{v:.0f} K" for v in self.interval)
+        if all(self.open_ends):
+            return f"not bounded from {low} to {high}"
+        if self.open_ends[0]:
+            return f"below {high}"
+        return f"above {low}" if self.open_ends[1] else f"{low[:-2]} to {high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +87,9 @@ class PhaseComparison:
         Relative energies without vibrations.
     vibrational : ndarray, shape (n_phases, n)
         Relative vibrational free energies with the zero-point energy.
-    half_width : ndarray, shape (n_phases, n), or None
-        Of the 90 % interval of `vibrational`.
-    calibrated : bool
-        Whether the half widths come from the model's calibration, or from the spread of the
-        members alone.
+    pair_half_width : ndarray, shape (n_phases, n_phases, n), or None
+        Of the 90 % interval of the difference of two phases, the error of the energies included.
+        None without an ensemble.
     transitions : tuple of Transition
         Of the stable phase, by temperature.
     """
@@ -83,9 +99,24 @@ class PhaseComparison:
     temperatures: Array
     energy: Array
     vibrational: Array
-    half_width: Array | None
-    calibrated: bool
+    pair_half_width: Array | None
     transitions: tuple[Transition, ...]
+
+    @property
+    def half_width(self) -> Array | None:
+        """Half widths of the intervals of `free_energy`, shape (n_phases, n), or None."""
+        return None if self.pair_half_width is None else self.pair_half_width[0]
+
+    @property
+    def decided(self) -> NDArray[np.bool_] | None:
+        """Whether the stable phase is below all others by more than the error, shape (n,)."""
+        if self.pair_half_width is None:
+            return None
+        free, at = self.free_energy, np.arange(len(self.temperatures))
+        stable = free.argmin(axis=0)
+        beyond = free - free[stable, at] > self.pair_half_width[stable, :, at].T
+        beyond[stable, at] = True
+        return np.asarray(beyond.all(axis=0), dtype=np.bool_)
 
     @property
     def free_energy(self) -> Array:
@@ -99,7 +130,7 @@ class PhaseComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        half = self.half_width
+        half, decided = self.half_width, self.decided
         return {
             "names": list(self.names),
             "formula": self.formula,
@@ -109,14 +140,15 @@ class PhaseComparison:
             "vibrational": self.vibrational.tolist(),
             "half_width": None if half is None else half.tolist(),
             "interval_level": LEVEL,
-            "calibrated": self.calibrated,
             "stable": self.stable,
+            "decided": None if decided is None else decided.tolist(),
             "transitions": [
                 {
                     "low_phase": t.low_phase,
                     "high_phase": t.high_phase,
                     "temperature": t.temperature,
                     "interval": t.interval,
+                    "open_ends": t.open_ends,
                     "entropy": t.entropy,
                 }
                 for t in self.transitions
@@ -131,6 +163,7 @@ def compare_phases(
     per: Per = "cell",
     temperatures: ArrayLike | None = None,
     names: Sequence[str] | None = None,
+    energy_error: float = 0.0,
 ) -> PhaseComparison:
     """Free energies of phases of one composition against temperature.
 
@@ -147,6 +180,8 @@ def compare_phases(
         K, ascending; 0 to 2000 K every 5 K if not given. Transitions are sought among them.
     names : sequence of str, optional
         The crystals' names if not given.
+    energy_error : float
+        Half width of the 90 % interval of an energy difference, in eV per atom whatever `per`.
 
     Returns
     -------
@@ -181,6 +216,10 @@ def compare_phases(
             f"There are {len(spectra)} structures, {len(given)} energies and {len(labels)} names; "
             "give one finite energy (eV) and one name for each structure."
         )
+    if not (np.isfinite(energy_error) and energy_error >= 0):
+        raise SpectrumError(
+            f"energy_error={energy_error!r} has to be finite and not negative, in eV per atom."
+        )
     units = np.array([s.per_formula_unit().n_modes / 3 for s in spectra])  # atoms in a formula
     cells = np.array([c.n_sites for c in crystals]) / units  # formula units in a cell
     factor = {"cell": 1 / cells, "atom": units, "formula": np.ones(len(units))}.get(per)
@@ -194,53 +233,49 @@ def compare_phases(
         warnings.simplefilter("ignore", LowTemperatureWarning)
         free = np.array([v.free_energy(t) for v in views])
         entropy = np.array([v.entropy(t) for v in views])
-    half, calibrated = _half_widths(views, t)
+    half = _half_widths(views, t, float(energy_error) * constants().ev_to_kj_mol * units[0])
     return PhaseComparison(
         names=labels,
         formula=formulas[0],
         temperatures=t,
         energy=energy,
         vibrational=free - free[0],
-        half_width=half,
-        calibrated=calibrated,
-        transitions=tuple(_transitions(labels, t, energy[:, None] + free, entropy, views)),
+        pair_half_width=half,
+        transitions=tuple(_transitions(labels, t, energy[:, None] + free, entropy, half)),
     )
 
 
-def _half_widths(views: list[PhononSpectrum], t: Array) -> tuple[Array | None, bool]:
-    """Of the difference of each phase from the first."""
-    pairs = [_half_width(views[0], view, t) for view in views]
-    if any(p is None for p in pairs):
-        return None, False
-    half = np.array([p[0] for p in pairs if p is not None])
-    half[0] = 0.0
-    return half, all(p[1] for p in pairs if p is not None)
+def _half_widths(views: list[PhononSpectrum], t: Array, of_energy: float) -> Array | None:
+    """Half widths of the 90 % intervals of all differences, shape (n_phases, n_phases, n).
 
-
-def _half_width(a: PhononSpectrum, b: PhononSpectrum, t: Array) -> tuple[Array, bool] | None:
-    """Half width of the 90 % interval of the difference of two free energies, shape (n,).
-
-    With a calibration, those of the two phases added in quadrature, as for independent errors
-    (errors of a functional or a network that both phases share cancel, so this is wide). Without
-    one, 1.645 standard deviations of the members' differences.
+    What the networks of an ensemble share cancels between polymorphs, so that the differences of
+    the members are looked at; the members share errors too, hence `WIDENING`.
     """
-    if any(s.members is None or len(s.members) < 2 for s in (a, b)):
+    if any(v.members is None or len(v.members) < 2 for v in views):
         return None
-    calibrations = [s.calibration for s in (a, b)]
-    if all(c is not None and "free_energy" in c.spreads for c in calibrations):
-        widths = []
-        for s in (a, b):
-            ends = [s.interval("free_energy", LEVEL, float(x)) for x in t]
-            widths.append([(high - low) / 2 for low, high in ends])
-        return np.hypot(*np.array(widths)), True
-    values = [thermal_property(s.grid, np.asarray(s.members), "free_energy", t) for s in (a, b)]
-    if len(values[0]) == len(values[1]):  # the same networks: what they share cancels
-        return _NORMAL * np.std(values[1] - values[0], axis=0, ddof=1), False
-    return _NORMAL * np.hypot(*(v.std(axis=0, ddof=1) for v in values)), False
+    values = [thermal_property(v.grid, np.asarray(v.members), "free_energy", t) for v in views]
+    half = np.zeros((len(views), len(views), len(t)))
+    for i, j in zip(*np.triu_indices(len(views), 1), strict=True):
+        a, b = values[i], values[j]
+        if len(a) == len(b):
+            std = np.std(b - a, axis=0, ddof=1)
+        else:  # other models
+            std = np.hypot(a.std(axis=0, ddof=1), b.std(axis=0, ddof=1))
+        least = 0.0 if _same(views[i], views[j]) else LEAST * views[i].n_modes / 3
+        noise = least * np.maximum(t / 300.0, 1.0)
+        half[i, j] = half[j, i] = np.sqrt((WIDENING * std) ** 2 + noise**2 + of_energy**2)
+    return half
+
+
+def _same(a: PhononSpectrum, b: PhononSpectrum) -> bool:
+    """Whether two predictions are those of one crystal."""
+    if a.density.shape != b.density.shape:
+        return False
+    return bool(np.abs(a.density - b.density).max() < 1e-3 * a.density.max())
 
 
 def _transitions(
-    names: tuple[str, ...], t: Array, free: Array, entropy: Array, views: list[PhononSpectrum]
+    names: tuple[str, ...], t: Array, free: Array, entropy: Array, halves: Array | None
 ) -> list[Transition]:
     stable = free.argmin(axis=0)
     found = []
@@ -248,20 +283,21 @@ def _transitions(
         low, high = int(stable[k]), int(stable[k + 1])
         gap = free[high] - free[low]
         at = _crossing(t, gap, k)
-        half = _half_width(views[low], views[high], t)
-        interval = None
-        if half is not None:
-            within = np.abs(gap) <= half[0]
+        interval, open_ends = None, (False, False)
+        if halves is not None:
+            half = halves[low, high]
+            within = np.abs(gap) <= half
             first, last = k, k + 1
             while first > 0 and within[first]:
                 first -= 1
             while last < len(t) - 1 and within[last]:
                 last += 1
-            start = float(t[0]) if within[first] else _level(t, gap - half[0], first)
-            end = float(t[-1]) if within[last] else _level(t, gap + half[0], last - 1)
+            open_ends = bool(within[first]), bool(within[last])
+            start = float(t[0]) if open_ends[0] else _level(t, gap - half, first)
+            end = float(t[-1]) if open_ends[1] else _level(t, gap + half, last - 1)
             interval = (min(start, at), max(end, at))
         change = float(np.interp(at, t, entropy[high] - entropy[low]))
-        found.append(Transition(names[low], names[high], at, interval, change))
+        found.append(Transition(names[low], names[high], at, interval, change, open_ends))
     return found
 
 

@@ -12,7 +12,11 @@ import typer
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ase_e3dos.phases import PhaseComparison
+    from ase_e3dos.spectrum.grid import Array
 
 
 class Per(StrEnum):
@@ -37,6 +41,10 @@ def phases_command(
         typer.Option(help="Energies in eV, one for each structure: -10.31,-10.27. [default: 0]"),
     ] = None,
     per: Annotated[Per, typer.Option(help="What the energies are per.")] = Per.CELL,
+    energy_error: Annotated[
+        float,
+        typer.Option(min=0, help="Half the 90 % interval of an energy difference, eV per atom."),
+    ] = 0.0,
     t_max: Annotated[float, typer.Option(min=10.0, help="Highest temperature, K.")] = 2000.0,
     plot: Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -65,7 +73,8 @@ def phases_command(
         values,
         per=per.value,
         temperatures=np.linspace(0.0, t_max, 401),
-        names=[f.stem for f in files],
+        names=_names(files),
+        energy_error=energy_error,
     )
     if plot is not None:
         _write_figure(found, plot)
@@ -75,12 +84,25 @@ def phases_command(
     _print(found, spectra[0].model, energies is None)
 
 
+def _names(files: list[Path]) -> list[str]:
+    """Stems where they differ, else paths, numbered where a file is given twice."""
+    names = [f.stem for f in files]
+    if len(set(names)) < len(names):
+        names = [str(f) for f in files]
+    counts = [names[: k + 1].count(name) for k, name in enumerate(names)]
+    return [n if c == 1 else f"{n} ({c})" for n, c in zip(names, counts, strict=True)]
+
+
 def _print(found: PhaseComparison, model: str, without_energies: bool) -> None:
     import numpy as np
 
-    typer.echo(f"{found.formula}, model {model}; free energy relative to {found.names[0]}, kJ/mol")
-    shown = np.linspace(0, len(found.temperatures) - 1, 9).round().astype(int)
-    width = max(12, *(len(n) + 2 for n in found.names))
+    typer.echo(
+        f"{found.formula}, model {model}; free energy relative to {found.names[0]}, "
+        "kJ/mol of formula units"
+    )
+    t, decided = found.temperatures, found.decided
+    shown = np.linspace(0, len(t) - 1, 9).round().astype(int)
+    width = max(15, *(len(n) + 2 for n in found.names))
     typer.echo("T (K)".rjust(7) + "".join(n.rjust(width) for n in found.names) + "  stable")
     for k in shown:
         cells = []
@@ -89,20 +111,38 @@ def _print(found: PhaseComparison, model: str, without_energies: bool) -> None:
             if i and found.half_width is not None:
                 text += f" ±{found.half_width[i, k]:.2f}"
             cells.append(text.rjust(width))
-        typer.echo(f"{found.temperatures[k]:7.0f}" + "".join(cells) + f"  {found.stable[k]}")
+        mark = "?" if decided is not None and not decided[k] else ""
+        typer.echo(f"{t[k]:7.0f}" + "".join(cells) + f"  {found.stable[k]}{mark}")
     if found.half_width is not None:
-        how = "calibrated" if found.calibrated else "spread of the ensemble, not calibrated"
-        typer.echo(f"± half a 90 % interval ({how})")
+        typer.echo(
+            "± about half a 90 % interval of the difference: widened spread of the ensemble, "
+            "see docs/howto/phases.md"
+        )
     if without_energies:
         typer.echo("no energies were given: only the vibrations are compared")
-    for t in found.transitions:
-        bar = "" if t.interval is None else f" ({t.interval[0]:.0f} to {t.interval[1]:.0f} K)"
+    for transition in found.transitions:
+        text = transition.interval_text
         typer.echo(
-            f"{t.low_phase} -> {t.high_phase} at {t.temperature:.0f} K{bar}, "
-            f"entropy change {t.entropy:.2f} J/(K mol)"
+            f"{transition.low_phase} -> {transition.high_phase} at "
+            f"{transition.temperature:.0f} K{text and f' ({text})'}, "
+            f"entropy change {transition.entropy:.2f} J/(K mol of formula units)"
         )
     if not found.transitions:
-        typer.echo(f"no transition up to {found.temperatures[-1]:.0f} K")
+        best = "predicted " if decided is not None and not decided.all() else ""
+        typer.echo(f"no {best}transition up to {t[-1]:.0f} K")
+    if decided is not None and not decided.all():
+        typer.echo(f"? another phase is within the error: undecided {_ranges(t, decided)}")
+
+
+def _ranges(t: Array, decided: NDArray[np.bool_]) -> str:
+    """Temperatures where the stable phase is not decided, in words."""
+    import numpy as np
+
+    if not decided.any():
+        return "at all temperatures"
+    steps = np.diff(np.concatenate([[0], (~decided).astype(int), [0]]))
+    ends = zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1, strict=True)
+    return "from " + ", ".join(f"{t[a]:.0f} to {t[b]:.0f} K" for a, b in ends)
 
 
 def _write_figure(found: PhaseComparison, path: Path) -> None:

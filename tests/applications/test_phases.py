@@ -70,7 +70,6 @@ def test_the_error_bar_moves_with_the_ensemble():
         for (low, high), c in zip(ends, (wide, narrow), strict=True)
     )
     assert ends[0][1] - ends[0][0] > ends[1][1] - ends[1][0] > 0
-    assert not wide.calibrated
     assert wide.half_width.shape == wide.free_energy.shape
     json.dumps(wide.to_dict())
     plot_phases(wide)
@@ -98,10 +97,46 @@ def test_what_cannot_be_compared():
 
 
 def test_polymorphs_against_finite_displacements(lattices):
-    """F of fcc and L1_2-like cells of copper are equal; of Cu and itself there is no difference."""
-    copper = lattices.emt("Cu", 3).spectrum(12)
-    found = compare_phases([copper, copper], [0.0, 0.0])
+    """CuAu as L1_0 and B2: the spectra's difference in F is that of phonopy's modes."""
+    models = [lattices.emt("CuAu L1_0"), lattices.springs(
+        bulk("CuAu", "cesiumchloride", a=3.0), [(2.7, 1.5, 0.2), (3.1, 0.7, 0.1)]
+    )]  # fmt: skip
+    t = np.array([100.0, 300.0, 1000.0])
+    found = compare_phases([m.spectrum(12) for m in models], temperatures=t)
+    exact = []
+    for model in models:
+        w = model.modes(12)[0]
+        assert w.min() > 0
+        x = w[:, None] * constants().kelvin_per_cm / t
+        exact.append(6 * R * t * (x / 2 + np.log(-np.expm1(-x))).mean(axis=0))
+    assert found.vibrational[1] == pytest.approx(exact[1] - exact[0], rel=0.02)
+    assert np.abs(found.vibrational[1]).min() > 0.1
+
+
+def test_one_crystal_twice_has_no_error_and_no_order():
+    tin = einstein(150.5, members=[150.5, 154.5, 146.5])
+    found = compare_phases([tin, tin])
     assert found.vibrational == pytest.approx(0.0, abs=1e-12)
+    assert found.half_width == pytest.approx(0.0, abs=1e-12)
+    assert not found.decided.any()
+    known = compare_phases([tin, tin], [0.0, 0.0], energy_error=0.01)
+    assert known.half_width[1] == pytest.approx(0.01 * constants().ev_to_kj_mol)
+
+
+def test_what_the_temperatures_cut_off_is_no_bound():
+    spectra = [
+        einstein(150.5, members=[150.5, 154.5, 146.5]),
+        einstein(110.5, members=[112.5, 106.5, 111.5]),
+    ]
+    (far,) = compare_phases(spectra, [-6.0, -5.94]).transitions
+    near = np.linspace(far.temperature - 20, far.temperature + 20, 41)
+    found = compare_phases(spectra, [-6.0, -5.94], temperatures=near)
+    assert found.transitions[0].open_ends == (True, True)
+    assert "not bounded" in found.transitions[0].interval_text
+    assert not found.decided.any()
+    certain = compare_phases(spectra, [-6.0, -5.0])
+    assert certain.decided[0]
+    assert not certain.transitions
 
 
 def test_command(default_model, run_cli, tmp_path):
@@ -117,6 +152,9 @@ def test_command(default_model, run_cli, tmp_path):
     assert figure.stat().st_size > 1000
     code, out, _ = run_cli(*arguments, "--json", "--per", "cell", "--t-max", 800)
     assert json.loads(out)["names"] == ["alpha", "beta"]
+    code, out, _ = run_cli("phases", alpha, alpha, "--model", default_model)
+    assert f"{alpha} (2)" in out
+    assert "undecided at all temperatures" in out or "±" not in out
     code, _, err = run_cli("phases", alpha, beta, "--energies", "a,b")
     assert code == 2
     assert "--energies" in err
