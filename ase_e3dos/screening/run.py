@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.errors import PartialOccupationWarning, ScreeningError
+from ase_e3dos.errors import PartialOccupationWarning, ScreeningError, ScreeningWarning
 from ase_e3dos.screening.entries import Entry, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
 from ase_e3dos.screening.progress import Progress, Report, progress_report
@@ -42,6 +42,8 @@ class ScreenSummary:
         New rows with an error.
     seconds
         Wall-clock time of predicting and writing, without loading the model's libraries.
+    replaced
+        New rows that took the place of another crystal's prediction, as its id was the same.
     """
 
     output: Path
@@ -50,6 +52,7 @@ class ScreenSummary:
     skipped: int
     failed: int
     seconds: float
+    replaced: int = 0
 
     @property
     def rate(self) -> float:
@@ -75,7 +78,9 @@ def screen(
     """Predict any number of crystals into a directory of Parquet shards.
 
     A second run with the same output computes what is missing: rows are known by id, content
-    and model. Rows of a structure that has changed are replaced.
+    and model. Rows of a structure that has changed are replaced, with a warning that counts
+    them: structures of an iterable without ids are called by their places, so that another
+    iterable belongs into another output.
 
     Parameters
     ----------
@@ -132,6 +137,7 @@ def screen(
     ... # doctest: +SKIP
     """
     settings = ScreenSettings.of(model, encoder, uncertainty, temperature)
+    _ = settings.model_hash  # a model that is not there is said before an output is made
     check_inputs(inputs)
     for name, number in (("shard_size", shard_size), ("processes", processes)):
         if number is not None and number < 1:
@@ -187,9 +193,18 @@ class _Run:
             raise self._failure
         seconds = time.perf_counter() - self._started if self._started else 0.0
         self._tell()
+        replaced = self._store.n_replaced
+        if replaced:
+            warnings.warn(
+                f"{self._store.directory}: {replaced} row(s) of earlier runs were replaced, as "
+                "their ids now belong to other crystals. If these are other structures and not "
+                "new versions of the same, give them ids of their own, or another output.",
+                ScreeningWarning, stacklevel=4,
+            )  # fmt: skip
         return ScreenSummary(
-            self._store.directory, self._seen, self._new, self._skipped, self._failed, seconds
-        )
+            self._store.directory, self._seen, self._new, self._skipped, self._failed, seconds,
+            replaced,
+        )  # fmt: skip
 
     def _missing(self, inputs: Any) -> Iterator[Entry]:
         """Entries without a row; those of a block are asked for together."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -31,6 +32,54 @@ SHARD_SECONDS = 60.0
 _LOCK = ".lock"
 _OWNER = ".owner.json"
 _TEMPORARY = ".tmp-"
+#: Columns by which rows are known.
+_INDEX = ("id", "content", "model_hash", "model", "error")
+
+
+def list_shards(directory: Path) -> list[Path]:
+    """Shards of an output in the order in which they were written.
+
+    Raises
+    ------
+    ScreeningError
+        A file is named nearly as a shard, like a copy of one; its rows would count twice.
+    """
+    found = []
+    for path in directory.glob("part-*.parquet"):
+        if not re.fullmatch(r"part-\d+", path.stem):
+            raise ScreeningError(
+                f"{path}: this is no shard of a screening by its name (part-00000.parquet and so "
+                "on), but readers of the directory would take its rows, too. Move it elsewhere."
+            )
+        found.append(path)
+    return sorted(found, key=_number)
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem.partition("-")[2])
+
+
+@contextmanager
+def reading(shard: Path) -> Iterator[None]:
+    """Say in plain words what a damaged or foreign shard means.
+
+    Raises
+    ------
+    ScreeningError
+        What is done inside could not read the shard.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+        # Errors of the system have a number; those of Arrow about a file's content have none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ScreeningError(
+            f"{shard}: this is no shard of a screening, or it is damaged ({error}). Remove it, "
+            "and run `e3dos screen` again to have its structures computed again."
+        ) from error
 
 
 class ShardStore:
@@ -62,14 +111,23 @@ class ShardStore:
         self._number = 0
         self._replaces = False
         self._ids = KeySet()
+        self._predicted_ids = KeySet()
+        self._predicted = KeySet()
         self.done = KeySet()
         self.n_written = 0
+        #: New rows whose id was that of another crystal's prediction.
+        self.n_replaced = 0
         #: Whether writing has failed, so that it would fail again.
         self.is_broken = False
 
     def __enter__(self) -> ShardStore:
         from filelock import FileLock, Timeout
 
+        if self.directory.exists() and not self.directory.is_dir():
+            raise ScreeningError(
+                f"{self.directory}: rows cannot be written here, as it is a file. Give a directory "
+                "as output; it is made if it is not there."
+            )
         with _storage_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.directory / _LOCK, timeout=0)
@@ -84,7 +142,7 @@ class ShardStore:
             with _storage_errors(self.directory):
                 self._claim()
         except BaseException:
-            self._lock.release()
+            self.__exit__()
             raise
         return self
 
@@ -112,7 +170,7 @@ class ShardStore:
 
     def shards(self) -> list[Path]:
         """Shards in the order in which they were written."""
-        return sorted(self.directory.glob("part-*.parquet"))
+        return list_shards(self.directory)
 
     def row_key(self, id_: str, content: str) -> int:
         """Key of a row by id and content (and the model of the settings)."""
@@ -122,15 +180,20 @@ class ShardStore:
         name = self._settings.model_name
         id_keys: list[int] = []
         for shard in self.shards():
-            self._number = int(shard.stem.partition("-")[2]) + 1
+            self._number = _number(shard) + 1
             table = self._checked(shard)
-            columns = [table[c].to_pylist() for c in ("id", "content", "model_hash", "model")]
-            done = []
-            for id_, content, model_hash, model in zip(*columns, strict=True):
+            columns = [table[c].to_pylist() for c in _INDEX]
+            done, ids, contents = [], [], []
+            for id_, content, model_hash, model, error in zip(*columns, strict=True):
                 done.append(key_of(id_, content, model_hash))
                 if model == name:
                     id_keys.append(key_of(id_))
+                    if error is None:
+                        ids.append(key_of(id_))
+                        contents.append(key_of(id_, content))
             self.done.add(np.array(done, dtype=np.uint64))
+            self._predicted_ids.add(np.array(ids, dtype=np.uint64))
+            self._predicted.add(np.array(contents, dtype=np.uint64))
         keys = np.array(id_keys, dtype=np.uint64)
         self._ids.add(keys)
         if len(self._ids) < len(keys):  # killed between writing new rows and removing old ones
@@ -138,23 +201,18 @@ class ShardStore:
 
     def _checked(self, shard: Path) -> pa.Table:
         """Index columns of a shard whose rows go together with this run's."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
+        with reading(shard):
             about = json.loads(pq.read_schema(shard).metadata[b"ase_e3dos"])
             if about["format"] != FORMAT:
                 raise ValueError(f"of format {about['format']!r}")
-            table = pq.read_table(shard, columns=["id", "content", "model_hash", "model"])
-        except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-            raise ScreeningError(
-                f"{shard}: this is no shard of a screening, or it is damaged ({error}). Remove "
-                "it to have its structures computed again, or choose another output."
-            ) from error
+            kept = about["temperatures_K"]
+            table = pq.read_table(shard, columns=list(_INDEX))
         mine = self._settings
-        if about["temperatures_K"] != list(mine.temperatures):
+        if kept != list(mine.temperatures):
             raise ScreeningError(
-                f"{self.directory}: its rows are for {about['temperatures_K']} K, and now "
+                f"{self.directory}: its rows are for {kept} K, and now "
                 f"{list(mine.temperatures)} K are asked for. Choose another output, or the same "
                 "temperatures."
             )
@@ -166,7 +224,8 @@ class ShardStore:
 
         keep: list[int] = []
         for shard in self.shards():
-            table = pq.read_table(shard, columns=["id", "content", "model_hash", "error"])
+            with reading(shard):
+                table = pq.read_table(shard, columns=["id", "content", "model_hash", "error"])
             keep += (
                 key_of(row["id"], row["content"], row["model_hash"])
                 for row in table.to_pylist()
@@ -188,12 +247,22 @@ class ShardStore:
             self._oldest = time.monotonic()
         self._pending.append(batch)
         self._pending_rows += len(batch)
-        if not self._replaces and len(self._ids):
-            keys = np.array([key_of(i) for i in batch.column("id").to_pylist()], dtype=np.uint64)
-            self._replaces = bool(self._ids.contains(keys).any())
+        if len(self._ids):
+            self._look_for_older(batch)
         late = time.monotonic() - self._oldest > SHARD_SECONDS
         if self._pending_rows >= self._shard_size or late:
             self.flush()
+
+    def _look_for_older(self, batch: pa.RecordBatch) -> None:
+        """Note whether rows of earlier runs have the ids of these, and count other crystals'."""
+        ids, contents = (batch.column(c).to_pylist() for c in ("id", "content"))
+        keys = np.array([key_of(i) for i in ids], dtype=np.uint64)
+        self._replaces = self._replaces or bool(self._ids.contains(keys).any())
+        both = np.array(
+            [key_of(*pair) for pair in zip(ids, contents, strict=True)], dtype=np.uint64
+        )
+        other = self._predicted_ids.contains(keys) & ~self._predicted.contains(both)
+        self.n_replaced += int(other.sum())
 
     def flush(self) -> None:
         """Write all rows that wait."""
@@ -221,7 +290,8 @@ class ShardStore:
 
         seen = KeySet()
         for shard in reversed(self.shards()):
-            table = pq.read_table(shard, columns=["id", "model"])
+            with reading(shard):
+                table = pq.read_table(shard, columns=["id", "model"])
             rows = zip(table["id"].to_pylist(), table["model"].to_pylist(), strict=True)
             keys = np.array([key_of(*row) for row in rows], dtype=np.uint64)
             # Of equal ids in one shard, the last: np.unique finds the first of the reversed.
@@ -233,7 +303,9 @@ class ShardStore:
             if keep.all():
                 continue
             if keep.any():
-                self._write(pq.read_table(shard).filter(pa.array(keep)), shard)
+                with reading(shard):
+                    whole = pq.read_table(shard, page_checksum_verification=True)
+                self._write(whole.filter(pa.array(keep)), shard)
             else:
                 shard.unlink()
 
@@ -244,7 +316,10 @@ class ShardStore:
         if not table.schema.metadata:
             table = table.replace_schema_metadata(metadata(self._settings))
         content = pa.BufferOutputStream()
-        pq.write_table(table, content, compression="zstd", row_group_size=self._shard_size)
+        pq.write_table(
+            table, content, compression="zstd", row_group_size=self._shard_size,
+            write_page_checksum=True,
+        )  # fmt: skip
         temporary = self.directory / f"{_TEMPORARY}{os.getpid()}-{path.name}"
         with _storage_errors(self.directory, self.n_written):
             try:
@@ -296,15 +371,16 @@ def read_metadata(directory: Path) -> list[dict[str, Any]]:
     Raises
     ------
     ScreeningError
-        There are no shards.
+        There are no shards, or one is damaged.
     """
     import pyarrow.parquet as pq
 
     found: dict[str, dict[str, Any]] = {}
-    for shard in sorted(directory.glob("part-*.parquet")):
-        about = json.loads((pq.read_schema(shard).metadata or {}).get(b"ase_e3dos", b"{}"))
-        if about.get("format") == FORMAT:
-            found[about["model"]] = about
+    for shard in list_shards(directory):
+        with reading(shard):
+            about = json.loads((pq.read_schema(shard).metadata or {}).get(b"ase_e3dos", b"{}"))
+            if about.get("format") == FORMAT:
+                found[about["model"]] = about
     if not found:
         raise ScreeningError(
             f"{directory}: there are no rows of a screening. Run `e3dos screen INPUT -o "

@@ -22,7 +22,7 @@ from small_screen import (
 )
 
 from ase_e3dos import screen
-from ase_e3dos.errors import ScreeningError
+from ase_e3dos.errors import E3DOSError, ScreeningError, ScreeningWarning
 from ase_e3dos.screening import shards
 
 SLOW = Path(__file__).with_name("slow_screen.py")
@@ -156,8 +156,9 @@ def test_more_input_adds_rows_and_a_changed_structure_replaces_its_row(
     screen(crystals(10), tmp_path, model=weights, device="cpu", shard_size=4)
     changed = [*crystals(12)]
     changed[3] = ("salt-3", bulk("NaCl", "rocksalt", a=6.0))
-    summary = screen(changed, tmp_path, model=weights, device="cpu", shard_size=4)
-    assert (summary.new, summary.skipped) == (3, 9)
+    with pytest.warns(ScreeningWarning, match="1 row"):
+        summary = screen(changed, tmp_path, model=weights, device="cpu", shard_size=4)
+    assert (summary.new, summary.skipped, summary.replaced) == (3, 9, 1)
     rows = rows_by_id(tmp_path)
     assert len(rows) == 12
     assert rows["salt-3"]["formula"] == "NaCl"
@@ -170,7 +171,8 @@ def test_rows_of_a_changed_structure_are_cleaned_up_after_a_kill(
     changed = [("salt-0", bulk("NaCl", "rocksalt", a=6.0)), *crystals(6)[1:]]
     with monkeypatch.context() as patch:
         patch.setattr(shards.ShardStore, "drop_superseded", lambda self: None)
-        screen(changed, tmp_path, model=weights, device="cpu")
+        with pytest.warns(ScreeningWarning, match="1 row"):
+            screen(changed, tmp_path, model=weights, device="cpu")
     with pytest.raises(AssertionError, match="more than one row"):
         rows_by_id(tmp_path)
     summary = screen(changed, tmp_path, model=weights, device="cpu")
@@ -192,14 +194,13 @@ def test_other_weights_of_the_same_name_replace_and_another_model_stands_beside(
     import pyarrow.parquet as pq
 
     rows = pq.read_table(tmp_path / "out").to_pylist()
-    if {row["model"] for row in rows} == names:  # one name: the new weights replace the old
-        assert len(rows) == 4
-        assert {r["model_hash"] for r in rows}.isdisjoint(
-            {r["model_hash"] for r in before.values()}
-        )
-    n_before = len(rows)
+    assert {row["model"] for row in rows} == names
+    assert len(rows) == 4
+    assert {r["model_hash"] for r in rows}.isdisjoint({r["model_hash"] for r in before.values()})
     assert screen(crystals(4), tmp_path / "out", model=other, device="cpu").new == 4
-    assert pq.read_table(tmp_path / "out").num_rows == n_before + 4
+    rows = pq.read_table(tmp_path / "out").to_pylist()
+    assert len(rows) == 8
+    assert len({row["model"] for row in rows}) == 2
 
 
 def test_another_temperature_is_refused(weights: Path, tmp_path: Path) -> None:
@@ -311,3 +312,68 @@ def test_an_output_that_is_a_file_or_has_other_parquet_files(weights: Path, tmp_
     pq.write_table(table_of(1), foreign / "part-00000.parquet")
     with pytest.raises(ScreeningError, match="no shard of a screening"):
         screen(crystals(1), foreign, model=weights, device="cpu")
+
+
+def damaged(shard: Path, how: str) -> None:
+    content = shard.read_bytes()
+    if how == "empty":
+        shard.write_bytes(b"")
+    elif how == "cut":
+        shard.write_bytes(content[: len(content) // 2])
+    elif how == "flipped everywhere":
+        shard.write_bytes(content[:4] + bytes(b ^ 0x55 for b in content[4:-8]) + content[-8:])
+    else:  # the pages of the first column, which holds the ids
+        shard.write_bytes(content[:20] + bytes(b ^ 0x55 for b in content[20:60]) + content[60:])
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "flipped everywhere", "flipped ids"])
+def test_a_damaged_shard_is_named_by_screen_and_report(
+    weights: Path, tmp_path: Path, how: str
+) -> None:
+    from ase_e3dos.screening.report import read_screen
+
+    screen(crystals(20), tmp_path, model=weights, device="cpu", shard_size=10)
+    shard = tmp_path / "part-00001.parquet"
+    damaged(shard, how)
+    with pytest.raises(ScreeningError, match=r"part-00001\.parquet.*damaged"):
+        screen(crystals(20), tmp_path, model=weights, device="cpu")
+    with pytest.raises(ScreeningError, match=r"part-00001\.parquet.*damaged"):
+        read_screen(tmp_path)
+    shard.unlink()
+    assert screen(crystals(20), tmp_path, model=weights, device="cpu").new == 10
+
+
+def test_flipped_bits_of_a_density_are_seen_by_the_report(weights: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from ase_e3dos.screening.report import read_screen
+
+    screen(crystals(20), tmp_path, model=weights, device="cpu")
+    shard = tmp_path / "part-00000.parquet"
+    group = pq.read_metadata(shard).row_group(0)
+    (column,) = (c for c in map(group.column, range(group.num_columns))
+                 if c.path_in_schema.startswith("density"))  # fmt: skip
+    middle = column.dictionary_page_offset + column.total_compressed_size // 2
+    content = bytearray(shard.read_bytes())
+    content[middle] ^= 0x10
+    shard.write_bytes(content)
+    with pytest.raises(ScreeningError, match="damaged"):
+        _ = read_screen(tmp_path).components
+
+
+def test_a_copy_of_a_shard_is_refused(weights: Path, tmp_path: Path) -> None:
+    from ase_e3dos.screening.report import read_screen
+
+    screen(crystals(2), tmp_path, model=weights, device="cpu")
+    copy = tmp_path / "part-00000 copy.parquet"
+    copy.write_bytes((tmp_path / "part-00000.parquet").read_bytes())
+    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is no shard"):
+        screen(crystals(3), tmp_path, model=weights, device="cpu")
+    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is no shard"):
+        read_screen(tmp_path)
+
+
+def test_a_model_that_is_not_there_makes_no_output(tmp_path: Path) -> None:
+    with pytest.raises(E3DOSError, match="absent"):
+        screen(crystals(1), tmp_path / "out", model="absent")
+    assert not (tmp_path / "out").exists()

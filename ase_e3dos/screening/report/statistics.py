@@ -13,7 +13,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import ScreeningError
-from ase_e3dos.screening.shards import read_metadata
+from ase_e3dos.screening.shards import list_shards, read_metadata, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,9 +240,11 @@ def _batches(directory: Path, columns: list[str], model: str) -> Any:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    for shard in sorted(directory.glob("part-*.parquet")):
-        with pq.ParquetFile(shard) as file:
-            for batch in file.iter_batches(4096, columns=columns):
+    for shard in list_shards(directory):
+        with reading(shard), pq.ParquetFile(shard, page_checksum_verification=True) as file:
+            batches = file.iter_batches(4096, columns=columns)
+            # Only the reading, and not what is done with a batch, is in the shard's account.
+            while (batch := next(batches, None)) is not None:
                 yield batch.filter(pc.equal(batch.column("model"), model))
 
 
