@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
@@ -26,13 +27,17 @@ __all__ = ["PluginRegistry", "get_registry"]
 
 Spec = TypeVar("Spec", EncoderSpec, ModelSpec)
 
+_DISABLED, _ONLY = "E3DOS_PLUGINS_DISABLED", "E3DOS_PLUGINS_ONLY"
+
 
 class PluginRegistry:
     """Encoders and models by name, from this package and from installed plug-ins.
 
     Nothing is loaded before the first question. A plug-in that fails to import, implements an
     unknown hook, was made for another API version, or claims a name that is taken is skipped
-    with one `PluginWarning` that names its distribution; the others are not touched.
+    with one `PluginWarning` that names its distribution; the others are not touched. Threads that
+    ask while plug-ins are loaded wait until all are; loading that is interrupted leaves nothing
+    behind and starts anew with the next question.
 
     Parameters
     ----------
@@ -40,8 +45,9 @@ class PluginRegistry:
         The plug-ins to load; those of the group ``ase_e3dos`` that are installed if not given.
     environ : mapping, optional
         In place of `os.environ`: ``E3DOS_PLUGINS_DISABLED`` and ``E3DOS_PLUGINS_ONLY`` are lists
-        of names of plug-ins or distributions, separated by commas. The built-in encoders and
-        models are always there.
+        of names of plug-ins or distributions, separated by commas and compared as pip compares
+        names (case, and "-" or "_", do not matter); a name that is not installed gets a
+        `PluginWarning`. The built-in encoders and models are always there.
 
     Examples
     --------
@@ -54,10 +60,13 @@ class PluginRegistry:
         plugins: Iterable[EntryPoint] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._entry_points = plugins
+        self._entry_points = None if plugins is None else tuple(plugins)
         self._environ = os.environ if environ is None else environ
         self._lock = threading.RLock()
-        self._loaded = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._loaded = self._loading = False
         self._pluggy = pluggy.PluginManager(hookspecs.GROUP)
         self._pluggy.add_hookspecs(hookspecs)
         self._encoders: dict[str, EncoderSpec] = {}
@@ -96,8 +105,9 @@ class PluginRegistry:
         if name not in specs:
             raise EncoderError(_unknown("encoder", name, specs))
         key = name, json.dumps(dict(settings), sort_keys=True, default=repr) if settings else ""
-        if key in self._made:
-            return self._made[key]
+        known = self._made.get(key)
+        if known is not None:
+            return known
         spec = specs[name]
         owner = self._owners[EncoderSpec, name]
         try:
@@ -114,8 +124,7 @@ class PluginRegistry:
                 f"the encoder {name!r} of {owner} says (name, version, accepts_mixed) = {made}, "
                 f"but its EncoderSpec says {declared}. They must agree: tell its authors."
             )
-        self._made[key] = encoder
-        return encoder
+        return self._made.setdefault(key, encoder)  # another thread may have been faster
 
     def model(self, name: str) -> ModelSpec:
         """Model of a name.
@@ -193,7 +202,10 @@ class PluginRegistry:
             owner = f"{name} (registered by hand)"
             for kind, spec_name in [key for key, who in self._owners.items() if who == owner]:
                 del self._owners[kind, spec_name]
-                (self._encoders if kind is EncoderSpec else self._models).pop(spec_name)
+                if kind is EncoderSpec:
+                    self._encoders = _without(self._encoders, spec_name)
+                else:
+                    self._models = _without(self._models, spec_name)
                 for made in [made for made in self._made if made[0] == spec_name]:
                     del self._made[made]
             self._status = [
@@ -204,41 +216,65 @@ class PluginRegistry:
         if self._loaded:
             return
         with self._lock:
-            if self._loaded:
+            if self._loaded or self._loading:  # a plug-in that asks while it is imported
                 return
-            self._loaded = True
-            from ase_e3dos import __version__
-            from ase_e3dos.plugins import builtin
+            self._loading = True
+            try:
+                self._load_all()
+            except BaseException:  # Ctrl-C, or a warning that is an error
+                self._clear()
+                raise
+            self._loading, self._loaded = False, True
 
-            offers = self._add(builtin, "builtin", "ase-e3dos")
-            row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", "", *offers)
-            self._status.append(row)
-            found = self._entry_points
-            if found is None:
-                found = entry_points(group=hookspecs.GROUP)
-            for point in sorted(found, key=lambda p: (_distribution(p)[0], p.name)):
-                self._status.append(self._load_one(point))
+    def _load_all(self) -> None:
+        from ase_e3dos import __version__
+        from ase_e3dos.plugins import builtin
+
+        offers = self._add(builtin, "builtin", "ase-e3dos")
+        row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", "", *offers)
+        self._status.append(row)
+        found = self._entry_points
+        if found is None:
+            found = tuple(entry_points(group=hookspecs.GROUP))
+        installed = {name for p in found for name in _normal(p.name, _distribution(p)[0])}
+        for variable, also in ((_DISABLED, set()), (_ONLY, {"builtin", "ase-e3dos"})):
+            for name in sorted(self._listed_in(variable) - installed - also):
+                warnings.warn(
+                    f"{variable} names {name!r}, but no plug-in and no distribution with plug-ins "
+                    f"of this name is installed. There are: {_listed(installed)}.",
+                    PluginWarning,
+                    stacklevel=5,
+                )
+        for point in sorted(found, key=lambda p: (_distribution(p)[0], p.name)):
+            self._status.append(self._load_one(point))
+
+    def _listed_in(self, variable: str) -> set[str]:
+        names = self._environ.get(variable, "").split(",")
+        return _normal(*(name.strip() for name in names)) - {""}
 
     def _load_one(self, point: EntryPoint) -> PluginStatus:
         distribution, version = _distribution(point)
         row = (point.name, distribution, version)
-        names = {point.name, distribution}
-        only = _names_in(self._environ.get("E3DOS_PLUGINS_ONLY", ""))
-        if names & _names_in(self._environ.get("E3DOS_PLUGINS_DISABLED", "")):
-            return PluginStatus(*row, "disabled", "by E3DOS_PLUGINS_DISABLED")
+        names = _normal(point.name, distribution)
+        only = self._listed_in(_ONLY)
+        if names & self._listed_in(_DISABLED):
+            return PluginStatus(*row, "disabled", f"by {_DISABLED}")
         if only and not names & only:
-            return PluginStatus(*row, "disabled", "by E3DOS_PLUGINS_ONLY")
+            return PluginStatus(*row, "disabled", f"by {_ONLY}")
         try:
             offers = self._add(point.load(), f"{distribution}:{point.name}", distribution)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plug-in stops nothing
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - one broken plug-in stops nothing
             own = isinstance(error, PluginError)
             reason = str(error) if own else f"{type(error).__name__}: {error}"
+            reason = " ".join(reason.split())  # one line in lists and warnings
             warnings.warn(
                 f"the plug-in {point.name!r} of {distribution} {version} is skipped: "
                 f"{reason.rstrip('.')}. Update or uninstall it, or set "
                 f"E3DOS_PLUGINS_DISABLED={point.name}.",
                 PluginWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
             return PluginStatus(*row, "skipped", reason)
         return PluginStatus(*row, "loaded", "", *offers)
@@ -270,8 +306,9 @@ class PluginRegistry:
         except BaseException:
             self._pluggy.unregister(plugin)
             raise
-        self._encoders |= encoders
-        self._models |= models
+        # new objects: whoever looks at the old ones in another thread is not disturbed
+        self._encoders = self._encoders | encoders
+        self._models = self._models | models
         self._owners |= {(EncoderSpec, n): owner for n in encoders}
         self._owners |= {(ModelSpec, n): owner for n in models}
         return tuple(encoders), tuple(models)
@@ -321,8 +358,13 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
     return point.dist.name, point.dist.version
 
 
-def _names_in(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",")} - {""}
+def _normal(*names: str) -> set[str]:
+    """Names as packaging tools compare them (PEP 503)."""
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+def _without(specs: dict[str, Spec], name: str) -> dict[str, Spec]:
+    return {key: spec for key, spec in specs.items() if key != name}
 
 
 def _listed(names: Iterable[str]) -> str:

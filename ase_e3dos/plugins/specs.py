@@ -56,10 +56,10 @@ class EncoderSpec:
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
-        _check(self, "name", isinstance(self.name, str) and bool(self.name.strip()), "a name")
+        _check_common(self)
         _check(self, "factory", callable(self.factory), "a function or class")
-        _check(self, "version", isinstance(self.version, int), "an integer")
-        _check(self, "description", isinstance(self.description, str), "a string")
+        _check(self, "version", type(self.version) is int and self.version >= 1, _COUNT)
+        _check(self, "accepts_mixed", isinstance(self.accepts_mixed, bool), "True or False")
         listed = isinstance(self.serves, tuple) and all(isinstance(s, str) for s in self.serves)
         _check(self, "serves", listed, "a tuple of names")
 
@@ -103,10 +103,12 @@ class ModelSpec:
     api_version: int = API_VERSION
 
     def __post_init__(self) -> None:
-        _check(self, "name", isinstance(self.name, str) and bool(self.name.strip()), "a name")
+        _check_common(self)
         given = isinstance(self.weights, (str, PathLike)) or callable(self.weights)
         _check(self, "weights", given, "a path, or a function that returns one")
-        for field in ("description", "licence", "citation"):
+        for field in ("encoder", "source"):
+            _check(self, field, isinstance(getattr(self, field), str | None), "a name or None")
+        for field in ("licence", "citation"):
             _check(self, field, isinstance(getattr(self, field), str), "a string")
 
     def weights_path(self) -> Path:
@@ -126,6 +128,11 @@ class ModelSpec:
                     f"model {self.name!r}: the plug-in could not provide its weights "
                     f"({type(error).__name__}: {error}). Tell its authors, or use another model."
                 ) from error
+            if not isinstance(weights, (str, PathLike)):
+                raise WeightsError(
+                    f"model {self.name!r}: the plug-in's function has to return the path of its "
+                    f"weights, not {weights!r}. Tell its authors, or use another model."
+                )
         path = Path(fspath(weights))
         if not path.is_file():
             raise WeightsError(
@@ -133,6 +140,18 @@ class ModelSpec:
                 "the package that offers the model again."
             )
         return path
+
+
+_COUNT = "an integer from 1 on"
+
+
+def _check_common(spec: EncoderSpec | ModelSpec) -> None:
+    """The fields that both kinds have."""
+    name: Any = spec.name
+    named = isinstance(name, str) and bool(name) and name == name.strip() and name.isprintable()
+    _check(spec, "name", named, "a name without space around it")
+    _check(spec, "description", isinstance(spec.description, str), "a string")
+    _check(spec, "api_version", type(spec.api_version) is int, "an integer")
 
 
 def _check(spec: EncoderSpec | ModelSpec, field: str, holds: bool, wanted: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import distributions
 from types import SimpleNamespace
 
@@ -41,6 +44,7 @@ BROKEN = {
     "import": ("import a_package_that_is_not_there", "ModuleNotFoundError"),
     "syntax": ("def", "SyntaxError"),
     "exit": ("raise SystemExit(1)", "SystemExit"),
+    "panic": ("raise BaseException('first line\\n second')", "BaseException: first line second"),
     "nothing": ("x = 1", "implements no hook"),
     "hook": (HEAD + "@hookimpl\ndef ase_e3dos_bands(): return []", "hook that does not exist"),
     "argument": (HEAD + "@hookimpl\ndef ase_e3dos_models(x): return []", "does not fit the hooks"),
@@ -57,12 +61,44 @@ BROKEN = {
     ),
     "name": (
         HEAD + "@hookimpl\ndef ase_e3dos_models(): return [ModelSpec(name=3, weights='w')]",
-        "name has to be a name, not 3",
+        "name has to be a name without space around it, not 3",
     ),
     "serves": (
         HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
         "return [EncoderSpec(name='e', factory=dict, serves='mass_one_hot')]",
         "serves has to be a tuple of names",
+    ),
+    "mixed": (
+        HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
+        "return [EncoderSpec(name='e', factory=dict, accepts_mixed='yes')]",
+        "accepts_mixed has to be True or False, not 'yes'",
+    ),
+    "version": (
+        HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
+        "return [EncoderSpec(name='e', factory=dict, version=True)]",
+        "version has to be an integer from 1 on, not True",
+    ),
+    "space": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): return [ModelSpec(name='m ', weights='w')]",
+        "name has to be a name without space around it, not 'm '",
+    ),
+    "encoder": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): "
+        "return [ModelSpec(name='m', weights='w', encoder=3)]",
+        "encoder has to be a name or None, not 3",
+    ),
+    "source": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): "
+        "return [ModelSpec(name='m', weights='w', source=7)]",
+        "source has to be a name or None, not 7",
+    ),
+    "twice": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): return 2 * [ModelSpec(name='m', weights='w')]",
+        "but dist-twice offers one of this name",
+    ),
+    "model": (
+        HEAD + "@hookimpl\ndef ase_e3dos_models(): return [ModelSpec(name='paper', weights='w')]",
+        "offers the model 'paper', but ase-e3dos offers one of this name",
     ),
     "rival": (
         HEAD + "@hookimpl\ndef ase_e3dos_encoders(): "
@@ -133,9 +169,11 @@ def test_of_two_with_one_name_the_second_is_refused_with_both_named(install):
 @pytest.mark.parametrize(
     ("environ", "enabled"),
     [
-        ({"E3DOS_PLUGINS_DISABLED": "import, other"}, ["good"]),
-        ({"E3DOS_PLUGINS_DISABLED": "dist-good,dist-import"}, []),
+        ({"E3DOS_PLUGINS_DISABLED": "import, "}, ["good"]),
+        ({"E3DOS_PLUGINS_DISABLED": "Dist_Good,dist-import"}, []),
         ({"E3DOS_PLUGINS_ONLY": "good"}, ["good"]),
+        ({"E3DOS_PLUGINS_ONLY": "dist_good"}, ["good"]),
+        ({"E3DOS_PLUGINS_ONLY": "builtin"}, []),
         ({"E3DOS_PLUGINS_ONLY": "good", "E3DOS_PLUGINS_DISABLED": "good"}, []),
     ],
 )
@@ -146,6 +184,53 @@ def test_disabled_plugins_are_not_even_imported(install, environ, enabled):
     assert [r.name for r in registry.status() if r.status == "loaded"] == ["builtin", *enabled]
     assert ("plugin_good" in sys.modules) == bool(enabled)
     assert "mass_one_hot" in registry.encoders()
+
+
+@pytest.mark.parametrize("variable", ["E3DOS_PLUGINS_DISABLED", "E3DOS_PLUGINS_ONLY"])
+def test_a_name_that_switches_nothing_is_pointed_out(install, variable):
+    registry = PluginRegistry(plugins=install(good=GOOD), environ={variable: "good,godo"})
+    with pytest.warns(PluginWarning, match=f"{variable} names 'godo'.* There are: dist-good, good"):
+        registry.models()
+
+
+def test_threads_that_ask_while_plugins_are_loaded_get_all_of_them(install):
+    """The plug-in is in the middle of its import while others ask."""
+    points = install(slow="import slow_gate as g\ng.started.set(); g.go_on.wait(20)\n" + GOOD)
+    gate = sys.modules["slow_gate"] = SimpleNamespace(
+        started=threading.Event(), go_on=threading.Event()
+    )
+    registry = PluginRegistry(plugins=points, environ={})
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(registry.encoders)
+            assert gate.started.wait(20)
+            others = [pool.submit(registry.encoder, "mine") for _ in range(3)]
+            assert not wait(others, 0.2).done  # they wait
+            gate.go_on.set()
+            assert "mine" in first.result(20)
+            assert len({id(other.result(20)) for other in others}) == 1  # and share one encoder
+    finally:
+        gate.go_on.set()
+        del sys.modules["slow_gate"]
+
+
+def test_interrupted_loading_starts_anew(install, tmp_path):
+    points = install(good=GOOD, late="raise KeyboardInterrupt")
+    registry = PluginRegistry(plugins=iter(points), environ={})
+    with pytest.raises(KeyboardInterrupt):
+        registry.encoders()
+    (tmp_path / "plugin_late.py").write_text(GOOD.replace("mine", "late") + "# changed")
+    importlib.invalidate_caches()
+    assert {"mine", "late", "mass_one_hot"} <= registry.encoders().keys()
+    assert [row.status for row in registry.status()] == ["loaded"] * 3
+
+
+def test_a_plugin_that_asks_the_registry_while_it_is_imported(install, monkeypatch):
+    points = install(asks="from ase_e3dos.plugins import get_registry as r\n"
+                          "assert r().encoder('mass_one_hot')\n" + GOOD)  # fmt: skip
+    registry = PluginRegistry(plugins=points, environ={})
+    monkeypatch.setattr("ase_e3dos.plugins.get_registry", lambda: registry)
+    assert registry.encoder("mine")
 
 
 def test_installed_plugins_are_found_in_a_new_process(install, tmp_path):
@@ -174,12 +259,14 @@ class Notebook:
     def ase_e3dos_models(self):
         yield ModelSpec(name="fresh", weights=lambda: 1 / 0)
         yield ModelSpec(name="fresher", weights="absent.safetensors")
+        yield ModelSpec(name="freshest", weights=lambda: None)
 
 
 def test_register_and_unregister():
     registry, plugin = PluginRegistry(plugins=[]), Notebook()
     registry.register(plugin)
-    assert registry.encoder("fresh").name == "fresh"
+    made = registry.encoder("fresh")
+    assert made.name == "fresh"
     with pytest.raises(PluginError, match="Notebook"):
         registry.register(Notebook(), "second")
     registry.unregister(plugin)
@@ -188,7 +275,7 @@ def test_register_and_unregister():
     with pytest.raises(EncoderError):
         registry.encoder("fresh")
     registry.register(plugin)
-    assert "fresh" in registry.encoders()
+    assert registry.encoder("fresh") is not made  # another plug-in may have the name now
 
 
 def test_register_refuses_and_leaves_nothing_behind():
@@ -268,6 +355,8 @@ def test_weights_that_cannot_be_had():
         registry.model("fresh").weights_path()
     with pytest.raises(WeightsError, match="no weights file"):
         registry.model("fresher").weights_path()
+    with pytest.raises(WeightsError, match="has to return the path of its weights, not None"):
+        registry.model("freshest").weights_path()
 
 
 def test_builtin_models_have_their_weights():
