@@ -17,7 +17,8 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.predictor import Predictor
 
 _CHILD = """
-import json, resource, sys, time, warnings
+import json, sys, time, warnings
+from pathlib import Path
 warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
@@ -34,16 +35,24 @@ input()
 wall, cpu = time.perf_counter(), time.process_time()
 for _ in predictor.stream(crystals):
     pass
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+# Not ru_maxrss, in which Linux counts the parent's memory before the new program starts.
+status = Path("/proc/self/status")
+lines = status.read_text().splitlines() if status.exists() else []
+peak = next((int(l.split()[1]) / 1024 for l in lines if l.startswith("VmHWM")), None)
 print(json.dumps({
-    "wall": time.perf_counter() - wall,
-    "cpu": time.process_time() - cpu,
-    "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "wall": wall,
+    "cpu": cpu,
+    "peak_MiB": peak,
 }))
 """
 
 
 def together(n_processes: int, model: str, n_crystals: int) -> list[dict[str, float]]:
-    """Fresh processes that predict at the same time; wall and processor time, peak memory."""
+    """Fresh processes that predict at the same time; wall and processor time, peak memory.
+
+    The peak is None where there is no /proc.
+    """
     command = [sys.executable, "-c", _CHILD, model, str(n_crystals)]
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -124,7 +133,19 @@ def threads(model: str, crystals: Sequence[Crystal]) -> list[dict[str, float]]:
     return rows
 
 
-def exponent(rows: Sequence[dict[str, float]], first: float = 50) -> float:
-    """Power of the number of sites with which the time grows from `first` sites on."""
-    sites, ms = (np.array([r[k] for r in rows if r["sites"] >= first]) for k in ("sites", "cpu"))
-    return float(np.polyfit(np.log(sites), np.log(ms), 1)[0])
+def linear_fit(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Time of one crystal as a constant and a part proportional to its edges.
+
+    Fitted to relative deviations, of which the largest is given. The exponent is that of a power
+    of the edges, fitted to the cells with at least a third of the largest number of edges.
+    """
+    edges, ms = (np.array([r[k] for r in rows]) for k in ("edges", "cpu"))
+    design = np.stack([1.0 / ms, edges / ms], axis=1)
+    fixed, slope = np.linalg.lstsq(design, np.ones(len(ms)), rcond=None)[0]
+    large = edges >= edges.max() / 3
+    return {
+        "fixed_ms": float(fixed),
+        "us_per_edge": float(1e3 * slope),
+        "largest_deviation": float(np.abs(design @ (fixed, slope) - 1.0).max()),
+        "exponent_of_the_largest": float(np.polyfit(np.log(edges[large]), np.log(ms[large]), 1)[0]),
+    }

@@ -195,43 +195,51 @@ def cuda(atoms: list[Atoms]) -> Any:
 
 
 def measure(atoms: list[Atoms]) -> dict[str, Any]:
-    """All parts of the benchmark."""
+    """All parts of the benchmark; says on the error stream which one is at work."""
     crystals = [Crystal.from_any(a) for a in atoms]
-    seconds = best(pipelines(atoms))
+    parts: dict[str, Callable[[], Any]] = {
+        "seconds": lambda: best(pipelines(atoms)),
+        "stages_cpu_us": lambda: {
+            "paper, one network": stages(atoms, "paper", False),
+            "default, one network": stages(atoms, "default", False),
+            "default, all networks": stages(atoms, "default", True),
+        },
+        "arithmetic": lambda: {
+            m: share_of_limit(Predictor(m, "cpu"), crystals) for m in ("paper", "default")
+        },
+        "latency_s": latency,
+        "cell_size": lambda: scaling.cell_sizes("default"),
+        "batch_size": lambda: scaling.batch_sizes("paper", crystals),
+        "threads": lambda: scaling.threads("default", crystals),
+        "two_processes_over_one": lambda: scaling.processes(1000),
+        "peak_memory_MiB": lambda: scaling.memory(300),
+        "phonopy_emt_s": phonopy_seconds,
+        "cuda": lambda: cuda(atoms),
+    }
+    load = os.getloadavg()[0]
+    found = {}
+    for name, part in parts.items():
+        start = time.perf_counter()
+        found[name] = part()
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     rates = {
         name: {clock: len(atoms) / s for clock, s in times.items()}
-        for name, times in seconds.items()
+        for name, times in found.pop("seconds").items()
     }
     ratios = {
         name: {clock: rate[clock] / rates[REFERENCE][clock] for clock in rate}
         for name, rate in rates.items()
     }
-    sizes = scaling.cell_sizes("default")
     return {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"torch {torch.__version__}, one thread",
-        "load_average": os.getloadavg()[0],
+        "load_average": load,
         "crystals": len(atoms),
         "sites_mean": float(np.mean([len(a) for a in atoms])),
         "structures_per_second": rates,
         "ratio_to_reference_one_at_a_time": ratios,
-        "stages_cpu_us": {
-            "paper, one network": stages(atoms, "paper", False),
-            "default, one network": stages(atoms, "default", False),
-            "default, all networks": stages(atoms, "default", True),
-        },
-        "arithmetic": {
-            m: share_of_limit(Predictor(m, "cpu"), crystals) for m in ("paper", "default")
-        },
-        "latency_s": latency(),
-        "cell_size": sizes,
-        "cell_size_exponent": scaling.exponent(sizes),
-        "batch_size": scaling.batch_sizes("paper", crystals),
-        "threads": scaling.threads("default", crystals),
-        "two_processes_over_one": scaling.processes(1000),
-        "peak_memory_MiB": scaling.memory(300),
-        "phonopy_emt_s": phonopy_seconds(),
-        "cuda": cuda(atoms),
+        "cell_size_fit": scaling.linear_fit(found["cell_size"]),
+        **found,
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 mpl.use("Agg")
 
@@ -37,15 +38,19 @@ def draw(result: dict[str, Any], path: Path) -> None:
     middle.legend(frameon=False, fontsize=8)
     rows = result["cell_size"]
     right.loglog([r["sites"] for r in rows], [r["cpu"] for r in rows], "o-", label="default")
-    last = rows[-1]
+    fit = result["cell_size_fit"]
     right.loglog(
-        [20, last["sites"]],
-        [last["cpu"] * 20 / last["sites"], last["cpu"]],
+        [r["sites"] for r in rows],
+        [fit["fixed_ms"] + fit["us_per_edge"] * r["edges"] / 1e3 for r in rows],
         "k:",
-        label="proportional",
+        label=f"{fit['fixed_ms']:.1f} ms + {fit['us_per_edge']:.1f} µs an edge",
     )
-    right.set_xlabel("sites in the cell")
-    right.set_ylabel("ms a crystal, one at a time (processor time)")
+    right.set_xlabel("sites in the cell (one at a time)")
+    right.set_ylabel("ms a crystal (processor time)")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+    right.yaxis.set_minor_formatter(NullFormatter())
+    right.set_ylim(bottom=1)
     right.legend(frameon=False, fontsize=8)
     fig.savefig(path, dpi=150)
 
