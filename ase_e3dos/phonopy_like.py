@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import NotPredictedError
+from ase_e3dos.errors import CrystalError, NotPredictedError
 from ase_e3dos.export import phonopy_plots as plots
 from ase_e3dos.export.phonopy import (
     SpectrumMesh,
@@ -124,13 +125,32 @@ class E3DOSPhonopy:
                 "Setting Phonopy.masses of a cell with mixed sites does not say which species they "
                 "are of. Give a Crystal with species_mass."
             )
-        self._cells.masses = masses
+        n = len(self._cells.primitive)
+        try:
+            values = np.array(masses, dtype=np.float64)
+            good = values.shape == (n,) and bool(np.isfinite(values).all() and (values > 0).all())
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise CrystalError(
+                f"Phonopy.masses of this primitive cell are {n} positive numbers in amu, one for "
+                f"each atom; got {masses!r}."
+            )
+        self._cells.masses = values
         self._reset()
 
     @property
     def force_constants(self) -> Any:
         """An object that is not None, as `run_qha` asks, and raises where numbers are wanted."""
         return _NO_FORCE_CONSTANTS
+
+    @force_constants.setter
+    def force_constants(self, force_constants: Any) -> None:
+        raise _not_predicted(
+            "setting Phonopy.force_constants",
+            "Delete this step: they are not needed. To use force constants that you have, take "
+            "phonopy.Phonopy.",
+        )
 
     def __getattr__(self, name: str) -> Any:
         from phonopy import Phonopy
@@ -472,18 +492,23 @@ class _NoForceConstants:
     def __repr__(self) -> str:
         return "<no force constants: the spectrum is predicted directly>"
 
-    def _refuse(self, *_args: Any, **_options: Any) -> Any:
-        raise _not_predicted("using Phonopy.force_constants as numbers")
-
-    __array__ = __getitem__ = __len__ = __iter__ = __add__ = __mul__ = __sub__ = _refuse
-    __radd__ = __rmul__ = __rsub__ = __truediv__ = __neg__ = __float__ = _refuse
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._refuse()
+        raise _not_predicted("using Phonopy.force_constants as numbers")
 
 
+def _refuse(*_args: Any, **_options: Any) -> Any:
+    raise _not_predicted("using Phonopy.force_constants as numbers")
+
+
+_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow",
+               "and", "or", "xor", "lshift", "rshift")  # fmt: skip
+_OTHERS = ("neg", "pos", "abs", "invert", "round", "lt", "le", "gt", "ge", "eq", "ne", "contains",
+           "len", "iter", "array", "float", "int", "complex", "index", "getitem", "setitem",
+           "delitem")  # fmt: skip
+for _name in (*_ARITHMETIC, *(k + name for k in "ri" for name in _ARITHMETIC), *_OTHERS):
+    setattr(_NoForceConstants, f"__{_name}__", _refuse)
 _NO_FORCE_CONSTANTS = _NoForceConstants()
 
 

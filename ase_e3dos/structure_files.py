@@ -72,6 +72,11 @@ def _check_file(path: Path, label: str) -> None:
             f"{label}: this is a directory, not a structure file. Give a file in it, such as its "
             "POSCAR or CIF."
         )
+    if path.exists() and not path.is_file():  # readers open a file several times
+        raise UnreadableFileError(
+            f"{label}: this is a pipe, socket or device, not a file. Write the structure to a file "
+            "first."
+        )
     try:
         with path.open("rb") as stream:
             start = stream.read(1)

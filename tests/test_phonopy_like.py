@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import operator
 import pickle
 import warnings
 from pathlib import Path
@@ -230,11 +231,37 @@ def test_signatures_are_those_of_phonopy():
 def test_force_constants_are_there_but_are_no_numbers(phonon):
     fc = phonon.force_constants
     assert fc is not None
-    for use in (np.array, len, lambda f: f[0], lambda f: f.shape, lambda f: 2 * f, lambda f: f @ f):
-        with pytest.raises((NotPredictedError, TypeError)):
+    uses = [np.array, np.asarray, np.linalg.norm, len, list, abs, float, int, bool, operator.pos,
+            operator.neg, lambda f: f[0], lambda f: f.shape, lambda f: operator.setitem(f, 0, 1),
+            lambda f: 1 in f]  # fmt: skip
+    for name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lt", "ge",
+                 "eq", "ne", "iadd"):  # fmt: skip
+        function = getattr(operator, name)
+        uses += [lambda f, g=function: g(f, 2), lambda f, g=function: g(2, f)]
+        uses += [lambda f, g=function: g(f, np.eye(3)), lambda f, g=function: g(np.eye(3), f)]
+    for use in uses:
+        with pytest.raises(NotPredictedError, match="force_constants"):
             use(fc)
-    with pytest.raises(NotPredictedError, match="force_constants"):
-        np.asarray(fc)
+    with pytest.raises(NotPredictedError, match="Delete this step"):
+        phonon.force_constants = np.zeros((2, 2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"symprec": s} for s in (-1, 0, 1e3, np.nan, "a")),  # -1 and NaN end spglib's process
+        {"supercell_matrix": 0},
+        {"primitive_matrix": "Q"},
+        {"primitive_matrix": np.eye(3) * 0.3},
+        {"calculator": "nope"},
+    ],
+    ids=str,
+)
+def test_what_phonopy_makes_no_cells_of(options):
+    with pytest.raises(CrystalError, match="|".join([*options, "symprec"])):
+        E3DOSPhonopy(bulk("Si", cubic=True), **options)
+    with pytest.raises(TypeError, match="symprecc"):
+        E3DOSPhonopy(bulk("Si"), symprecc=1e-5)
 
 
 def test_attributes_of_scripts_are_kept_and_ours_are_not_overwritten(phonon):
@@ -250,6 +277,7 @@ def test_attributes_of_scripts_are_kept_and_ours_are_not_overwritten(phonon):
     [
         {"sigma": 0.0},
         {"sigma": -0.1},
+        {"sigma": "a"},
         {"sigma": 0.1, "smearing_function": "Gauss"},
         {"freq_pitch": 0.0},
         {"freq_pitch": 1e-9},
@@ -271,7 +299,10 @@ def test_no_silent_nonsense_from_wrong_ranges(phonon, options):
         {"t_min": -10},
         {"t_step": 0},
         {"t_step": 1e-9},
+        {"t_step": "a"},
         {"temperatures": [np.nan]},
+        {"temperatures": [1e300]},
+        {"cutoff_frequency": np.nan},
         {"t_max": np.inf},
     ],
     ids=str,
@@ -285,6 +316,14 @@ def test_masses_can_be_set(phonon):
     light = phonon.spectrum.mean_wavenumber
     phonon.masses = [4 * m for m in phonon.masses]
     assert phonon.spectrum.mean_wavenumber == pytest.approx(light / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("masses", [[70], "ab", None, [23.0, -1.0], [np.nan, 35.0], [[23, 35]]])
+def test_impossible_masses_are_refused(phonon, masses):
+    before = phonon.masses.tolist()
+    with pytest.raises(CrystalError, match="2 positive numbers"):
+        phonon.masses = masses
+    assert phonon.masses.tolist() == before
 
 
 def test_copies_keep_the_spectrum(phonon):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
 import numpy as np
 
 from ase_e3dos.crystal import Crystal
+from ase_e3dos.errors import CrystalError
+
+#: Larger tolerances take neighbours for one atom.
+_LARGEST_SYMPREC = 1.0
 
 
 def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: Any) -> Any:
@@ -27,6 +32,11 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
         Of the unit cell.
     cells : phonopy.Phonopy
 
+    Raises
+    ------
+    CrystalError
+        If the unit cell is no crystal, or phonopy makes no cells of it with these options.
+
     Notes
     -----
     phonopy has no cells with several species on a site. Such a crystal stands
@@ -36,6 +46,7 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
 
+    _check_options(unitcell, supercell_matrix, args, options)
     scale = _angstrom(options.get("calculator"))
     given = isinstance(unitcell, PhonopyAtoms)
     crystal = Crystal.from_any(_in_angstrom(unitcell, scale) if given else unitcell)
@@ -54,7 +65,37 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
     with warnings.catch_warnings():
         # phonopy 4.9 and later warn where its default chose a smaller cell; the class says so
         warnings.filterwarnings("ignore", message=".*primitive_matrix.*")
-        return crystal, Phonopy(cell, supercell_matrix, *args, **options)
+        try:
+            return crystal, Phonopy(cell, supercell_matrix, *args, **options)
+        except TypeError as error:
+            if "unexpected keyword" in str(error) or "positional argument" in str(error):
+                raise  # a misspelt option
+            raise _no_cells(crystal.name, error) from error
+        except Exception as error:  # phonopy and spglib have no class of errors in common
+            raise _no_cells(crystal.name, error) from error
+
+
+def _no_cells(name: str, error: Exception) -> CrystalError:
+    return CrystalError(
+        f"{name}: phonopy makes no supercell and primitive cell of this ({type(error).__name__}: "
+        f"{str(error).strip()}). Check supercell_matrix, primitive_matrix and symprec."
+    )
+
+
+def _check_options(
+    unitcell: Any, supercell_matrix: Any, args: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    """Refuse what phonopy and spglib do not survive, wherever in the arguments it stands."""
+    from phonopy import Phonopy
+
+    bound = inspect.signature(Phonopy).bind_partial(unitcell, supercell_matrix, *args, **options)
+    symprec = bound.arguments.get("symprec", 1e-5)
+    number = isinstance(symprec, (int, float, np.number)) and not isinstance(symprec, bool)
+    if not (number and 0 < symprec <= _LARGEST_SYMPREC):
+        raise CrystalError(
+            f"symprec={symprec!r} is no tolerance for symmetry. Give a distance above zero and up "
+            f"to {_LARGEST_SYMPREC:g} in the unit of the cell; phonopy's default is 1e-5."
+        )
 
 
 def primitive_crystal(cells: Any, unitcell: Crystal) -> Crystal:
@@ -114,6 +155,12 @@ def _angstrom(calculator: str | None) -> float:
         return 1.0
     from phonopy.interface import calculator as interface
 
+    known = getattr(interface, "calculator_info", None)
+    if known is not None and calculator not in known:
+        raise CrystalError(
+            f"phonopy has no interface to a calculator {calculator!r}. There are: "
+            f"{', '.join(sorted(known))}."
+        )
     if hasattr(interface, "get_calculator_physical_units"):
         return float(interface.get_calculator_physical_units(calculator).distance_to_A)
     return float(interface.get_default_physical_units(calculator)["distance_to_A"])

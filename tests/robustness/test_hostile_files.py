@@ -16,7 +16,7 @@ from ase.build import bulk
 from ase.io import write
 
 from ase_e3dos.crystal import Crystal, read_crystals
-from ase_e3dos.errors import CrystalError, E3DOSError, WeightsError
+from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError, WeightsError
 from ase_e3dos.network.weights import load_weights, read_header
 from ase_e3dos.predictor import Predictor
 
@@ -175,6 +175,14 @@ def test_a_symbolic_loop_is_an_unreadable_file(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     with pytest.raises(E3DOSError):
         list(read_crystals(loop))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.cif"
+    os.mkfifo(pipe)
+    for path in (pipe, Path(os.devnull)):
+        with pytest.raises(UnreadableFileError, match="not a file"):
+            list(read_crystals(path))
 
 
 @pytest.mark.parametrize("length", [1e5, 1e6, 1e12, 1e100])
