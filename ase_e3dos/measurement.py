@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 
 _UNIT_PATTERNS = {
-    "meV": r"\bmev\b",
-    "THz": r"\bthz\b",
-    "cm-1": r"cm\s*\^?\s*\{?\(?[-−–]\s*1|1\s*/\s*cm|wave\s*number|kayser",
+    "meV": r"(?<![a-z])mev(?![a-z])",
+    "THz": r"(?<![a-z])thz(?![a-z])",
+    "cm-1": r"cm\s*\^?\s*\{?\(?[-−–]\s*1|cm\s*[⁻]\s*[¹]|1\s*/\s*cm|wave\s*number|kayser",
 }
+#: Units that say what an intensity is per: 1/meV, (per THz), meV^-1.
+_PER_UNIT = (
+    r"(\b1\s*/\s*|\bper\s+|\b(states|modes|dos|intensity)\s*/\s*)(mev|thz)\b"
+    r"|(mev|thz)\s*\^?\s*\{?\(?[-−–⁻]\s*[1¹]"
+)
+#: Numbers with their unit, such as Ei = 60 meV, which say nothing of a column.
+_SETTING = r"[-+]?\d[\d.]*\s*(mev|thz|cm\^?\{?-1\}?)(?![a-z])"
+#: Share of the largest density that a point needs on either side to be counted in the band.
+BAND_LEAST = 0.05
 #: Columns of numbers, whole or with a decimal comma, that something else than a comma separates.
 _DECIMAL_COMMAS = r"[-+]?\d+(,\d+)?([eE][-+]?\d+)?([;\s]+[-+]?\d+(,\d+)?([eE][-+]?\d+)?)+[;\s]*"
 
@@ -97,8 +106,9 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     ----------
     path
         Columns separated by commas, semicolons, tabs or blanks; lines that do not begin with a
-        number are headers. Beside semicolons, tabs or blanks, commas inside numbers are decimal
-        commas (1,5; 0,3).
+        number are headers. A column of row numbers that a header leaves without a name (as
+        `DataFrame.to_csv` writes) is left out. Beside semicolons, tabs or blanks, commas inside
+        numbers are decimal commas (1,5; 0,3).
     unit : {"meV", "THz", "cm-1"}, optional
         Of the energy; found in the header if not given.
 
@@ -116,14 +126,20 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         raise UnreadableFileError(f"{file}: cannot be read ({error.strerror or error}).") from error
     header, rows = [], []
     separator, comma = _separators(lines)
+    first = 1 if _has_index(lines) else 0
     for line in lines:
         parts = [p.strip("\"' ") for p in re.split(separator, line.strip())]
         parts = [p.replace(",", ".") if comma else p for p in parts if p]
         try:
-            rows.append([float(p) for p in parts[:3]])
+            rows.append([float(p) for p in parts[first : first + 3]])
         except ValueError:
             header.append(line)
     rows = [r for r in rows if len(r) >= 2]
+    if separator != r"[;\s]+" and _commas_only(lines):
+        raise UnreadableFileError(
+            f"{file}: its lines hold four whole numbers or more between commas (1,5,0,300), as if "
+            "commas stood both for the decimal point and between columns. Separate the columns by semicolons, tabs or blanks."
+        )
     if len(rows) < 5:
         raise UnreadableFileError(
             f"{file}: has {len(rows)} lines with two numbers or more. Give columns of energy and "
@@ -132,8 +148,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     width = min(map(len, rows))
     table = np.array([r[:width] for r in rows])
     if unit is None:
-        text = "\n".join(header)
-        found = [u for u, p in _UNIT_PATTERNS.items() if re.search(p, text, re.IGNORECASE)]
+        found = _units("\n".join(header))
         if len(found) != 1:
             said = "names several units" if found else "names no unit"
             raise SpectrumError(
@@ -142,6 +157,32 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         unit = found[0]
     bars = table[:, 2] if width > 2 else None
     return Measurement.of(table[:, 0], table[:, 1], bars, unit=unit, name=file.name)
+
+
+def _units(header: str) -> list[str]:
+    """Units that a header may mean for the energies."""
+    text = re.sub(_SETTING, " ", header, flags=re.IGNORECASE)
+    for candidate in (re.sub(_PER_UNIT, " ", text, flags=re.IGNORECASE), text):
+        found = [u for u, p in _UNIT_PATTERNS.items() if re.search(p, candidate, re.IGNORECASE)]
+        if found:
+            return found
+    return []
+
+
+def _has_index(lines: list[str]) -> bool:
+    """Whether the first column is 0, 1, 2, ... under an empty name."""
+    named = [k for k, line in enumerate(lines) if re.match(r"\s*(\"\"|'')?\s*[,;\t]", line)]
+    if not named:
+        return False
+    column = [re.split(r"[,;\t]", line)[0].strip("\"' ") for line in lines[named[0] + 1 :] if line]
+    return column == [str(k) for k in range(len(column))]
+
+
+def _commas_only(lines: list[str]) -> bool:
+    """Whether commas alone separate whole numbers in pairs: decimal commas between columns."""
+    data = [line.strip() for line in lines if re.match(r"\s*[-+]?\d", line)]
+    pattern = r"[-+]?\d+,\d+(,[-+]?\d+,\d+)+"
+    return len(data) > 0 and all(re.fullmatch(pattern, line) for line in data)
 
 
 def _separators(lines: list[str]) -> tuple[str, bool]:
@@ -187,7 +228,8 @@ class Comparison:
     gaps : tuple of list of tuple
         Ranges (cm^-1) inside the band below 5 % of the maximum: predicted, measured.
     within_band : float or None
-        Share of the measured points within two standard deviations of the ensemble.
+        Share of the measured points within two standard deviations of the ensemble, which are
+        not calibrated; of those points where either curve has 5 % of its maximum.
     """
 
     measurement: Measurement
@@ -270,7 +312,8 @@ def compare(
     within = None
     if seen.std is not None:
         std = np.interp(x, seen.wavenumbers, seen.std)
-        within = float((np.abs(raw * scale - model) <= 2 * std).mean())
+        there = (model >= BAND_LEAST * model.max()) | (raw >= BAND_LEAST * raw.max())
+        within = float((np.abs(raw * scale - model) <= 2 * std)[there].mean())
     means = float(p @ x), float(q @ x)
     spreads = (float(np.sqrt(p @ (x - means[0]) ** 2)), float(np.sqrt(q @ (x - means[1]) ** 2)))
     curves = [_uniform(x, values) for values in (model, np.maximum(raw, 0.0))]

@@ -74,6 +74,8 @@ def compare_command(
     typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; {data.name} in {data.unit}")
     for line in _lines(found):
         typer.echo(line)
+    if width is None:
+        typer.echo("no --resolution: peaks are those of the unbroadened prediction, bin by bin")
 
 
 def _lines(c: Comparison) -> list[str]:
@@ -108,7 +110,10 @@ def _lines(c: Comparison) -> list[str]:
         f"modes are in the measured range; weighting {c.predicted.weighting}"
     )
     if c.within_band is not None:
-        lines.append(f"{c.within_band:.0%} of the points within two standard deviations")
+        lines.append(
+            f"{c.within_band:.0%} of the points with intensity within two standard deviations of "
+            "the ensemble (not calibrated)"
+        )
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ase_e3dos.errors import ScreeningError
+from ase_e3dos.errors import E3DOSError, ScreeningError
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +30,8 @@ def describe_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Edges, gaps, last peak, moments, Debye and Einstein temperatures of spectra."""
+    if output is not None and not output.parent.is_dir():
+        raise E3DOSError(f"--output {output}: there is no folder {output.parent}. Make it first.")
     if len(inputs) == 1 and inputs[0].is_dir():
         if output is None:
             raise ScreeningError(f"{inputs[0]}: say where the columns go, with --output FILE.")
@@ -40,13 +42,16 @@ def describe_command(
     from ase_e3dos.prediction import predict
     from ase_e3dos.spectrum.descriptors import COLUMNS
 
-    spectra = predict([str(f) for f in inputs], model=model, device=device, uncertainty=False)
+    spectra = predict([str(f) for f in inputs], model=model, device=device)
     rows = [{"file": str(f), **s.describe()} for f, s in zip(inputs, spectra, strict=True)]
     if output is not None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.Table.from_pylist(rows), output)
+        try:
+            pq.write_table(pa.Table.from_pylist(rows), output)
+        except OSError as error:
+            raise E3DOSError(f"--output {output}: cannot be written ({error}).") from error
     if as_json:
         plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
         typer.echo(json.dumps(plain, indent=1))

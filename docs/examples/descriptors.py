@@ -21,7 +21,7 @@ DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parent.parent / "shared" / "data")
 
 def one_spectrum(ax: plt.Axes) -> None:
     """GaN with its edges, gap, peaks and mean."""
-    (spectrum,) = predict([DOCS / "crystals" / "GaN.cif"], uncertainty=False)
+    (spectrum,) = predict([DOCS / "crystals" / "GaN.cif"])
     x, y = spectrum.wavenumbers, spectrum.density
     ax.fill_between(x, y, color="0.85", lw=0)
     ax.plot(x, y, color="0.3", lw=0.8)
@@ -52,7 +52,7 @@ def against_dfpt(axes: list[plt.Axes]) -> None:
     from ase_e3dos.training.reference import reference_spectra
 
     labelled = read_labelled(DATA / "dfpt_petretto.parquet").split("valid")
-    predicted = predict(labelled.crystals, uncertainty=False)
+    predicted = predict(labelled.crystals)
     known = []
     for raw, spectrum in zip(reference_spectra(labelled), predicted, strict=True):
         x = spectrum.wavenumbers  # raw spectra have lines of 1 cm^-1: the same bins for both

@@ -69,6 +69,55 @@ def test_decimal_commas(tmp_path, row):
     assert read_measurement(path).intensity == pytest.approx(np.arange(1, 7) / 10)
 
 
+ROWS = "\n".join(f"{k}.5,0.{k}" for k in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("energy_meV,dos", "meV"),
+        ("E[cm⁻¹],g", "cm-1"),
+        ("E/THz, dos (1/meV)", "THz"),
+        ("# Ei=60 meV\nfrequency (THz),dos", "THz"),
+        ("energy (meV),dos (states/meV)", "meV"),
+        ("Energy [meV], g [meV^-1]", "meV"),
+    ],
+)
+def test_headers_as_people_write_them(tmp_path, header, unit):
+    path = tmp_path / "m.csv"
+    path.write_text(f"{header}\n{ROWS}\n", encoding="utf-8")
+    m = read_measurement(path)
+    assert m.unit == unit
+    assert m.wavenumbers[0] == pytest.approx(1.5 * unit_in_cm(unit))
+
+
+def test_a_setting_is_no_unit_and_an_index_no_energy(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "m.csv"
+    path.write_text(f"Ei=60 meV; frequency,dos\n{ROWS}\n")
+    with pytest.raises(SpectrumError, match="names no unit"):
+        read_measurement(path)
+    table = pandas.DataFrame({"E (meV)": np.arange(5.5, 25.5), "dos": np.arange(20.0)})
+    table.to_csv(path)
+    m = read_measurement(path)
+    assert m.wavenumbers / unit_in_cm("meV") == pytest.approx(np.arange(5.5, 25.5))
+    assert m.error is None
+    path.write_text("meV\n" + "\n".join(f"{k},5,0,{k}00" for k in range(1, 9)))
+    with pytest.raises(UnreadableFileError, match="decimal point"):
+        read_measurement(path)
+
+
+def test_zeros_beside_the_band_do_not_count(salt):
+    x, y = as_measured(salt)
+    wrong = y * np.where(x < 20, 1.5, 0.7)
+    short = compare(salt, Measurement.of(x, wrong), resolution=2.0, weighting="xray")
+    padded = np.concatenate([x, np.arange(41, 300, 0.5)])
+    zeros = np.concatenate([wrong, np.zeros(len(padded) - len(x))])
+    long = compare(salt, Measurement.of(padded, zeros), resolution=2.0, weighting="xray")
+    assert short.within_band < 0.8
+    assert long.within_band == pytest.approx(short.within_band, abs=0.05)
+
+
 def test_bad_files_say_what_is_wrong(salt, tmp_path):
     path = tmp_path / "m.csv"
     with pytest.raises(UnreadableFileError, match="cannot be read"):
