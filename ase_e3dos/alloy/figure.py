@@ -164,12 +164,12 @@ def _properties(
         y = np.array([getattr(row, name) for row in rows])
         style: Any = {"color": "#0072B2", "label": "prediction", "ms": 2.5}
         ax.plot(positions, y, "o-" if along else "o", lw=0.9, **style)
-        if all(name in row.errors for row in rows):
-            error = np.array([row.errors[name] for row in rows])
+        if all(name in row.intervals for row in rows):
+            low, high = np.array([row.intervals[name] for row in rows]).T
             if along:
-                ax.fill_between(positions, y - error, y + error, color="#0072B2", alpha=0.2, lw=0)
+                ax.fill_between(positions, low, high, color="#0072B2", alpha=0.2, lw=0)
             else:
-                ax.errorbar(positions, y, error, fmt="none", ecolor="#0072B2", lw=0.7, alpha=0.6)
+                ax.vlines(positions, low, high, color="#0072B2", lw=0.7, alpha=0.6)
         for k, other in enumerate(comparisons):
             at = [_position(sweep, p) for p in other.fractions]
             pairs = zip(other.fractions, other.spectra, strict=True)

@@ -90,7 +90,7 @@ class AlloyReport:
             ):
                 row = property_row(p, s, temperature)
                 if calibrated and not row.calibrated:  # a bar of another meaning misleads
-                    row = replace(row, errors={})
+                    row = replace(row, intervals={})
                 entries.append(Entry(other.name, row, s, float(distance)))
         members = tuple(member.formula for member in sweep.solution.members)
         return cls(members, tuple(entries), sweep.warnings)
@@ -124,10 +124,10 @@ class AlloyReport:
         if others:
             console.print(self._table(others, with_method=True))
         notes = [f"model {predictions[0].spectrum.model}; C_V and S per mole of atoms"]
-        if any(e.row.errors for e in predictions):
+        if any(e.row.intervals for e in predictions):
             calibrated = all(e.row.calibrated for e in predictions)
-            meaning = "half a calibrated 90% interval" if calibrated else "ensemble std"
-            notes.append(f"± {meaning}")
+            meaning = "calibrated 90% interval" if calibrated else "one ensemble std"
+            notes.append(f"± or +/-: to the ends of the {meaning}")
         if others:
             notes.append("distance: Wasserstein, from the prediction at the same composition")
         console.print(Text("; ".join(notes), style="dim"))
@@ -184,7 +184,7 @@ class AlloyReport:
             cells += [f"{p:.4g}" for p in row.fractions[skipped:]]
             cells.append(row.formula)
             cells += [
-                _with_bar(getattr(row, name), row.errors.get(name), digits)
+                _with_bar(getattr(row, name), row.intervals.get(name), digits)
                 for name, digits in zip(QUANTITIES, (1, 3, 2), strict=True)
             ]
             if with_method:
@@ -204,7 +204,7 @@ class AlloyReport:
                 *(f"fraction_{member}" for member in self.end_members),
                 "formula",
                 "temperature_K",
-                *(f"{q}{suffix}" for q in QUANTITIES for suffix in ("", "_error")),
+                *(f"{q}{suffix}" for q in QUANTITIES for suffix in ("", "_low", "_high")),
                 "distance_cm-1",
             ]
         )
@@ -212,7 +212,7 @@ class AlloyReport:
             row = entry.row
             values: list[Any] = [entry.method, *row.fractions, row.formula, row.temperature]
             for quantity in QUANTITIES:
-                values += [getattr(row, quantity), row.errors.get(quantity, "")]
+                values += [getattr(row, quantity), *row.intervals.get(quantity, ("", ""))]
             writer.writerow([*values, "" if entry.distance is None else entry.distance])
 
 
@@ -228,8 +228,8 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "model": entry.spectrum.model,
         "temperature": row.temperature,
         **{quantity: getattr(row, quantity) for quantity in QUANTITIES},
-        "errors": dict(row.errors),
-        "errors_calibrated": row.calibrated,
+        "intervals": {name: list(ends) for name, ends in row.intervals.items()},
+        "intervals_calibrated": row.calibrated,
         "distance": entry.distance,
         "imaginary_fraction": entry.spectrum.imaginary_fraction,
         "wavenumbers": atom.wavenumbers.tolist(),
@@ -238,10 +238,13 @@ def _plain(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _with_bar(value: float, error: float | None, digits: int) -> str:
-    if error is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ±{error:.{digits}f}"
+def _with_bar(value: float, interval: tuple[float, float] | None, digits: int) -> str:
+    """The value, and how far the ends of its interval are above and below."""
+    text = f"{value:.{digits}f}"
+    if interval is None:
+        return text
+    below, above = (f"{abs(end - value):.{digits}f}" for end in interval)
+    return f"{text} ±{above}" if above == below else f"{text} +{above}/-{below}"
 
 
 def _write_cif(spectrum: PhononSpectrum, path: Path) -> None:

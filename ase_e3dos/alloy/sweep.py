@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError, E3DOSWarning, SpectrumError
 from ase_e3dos.prediction import predict
 from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.spectrum.constants import constants
 
 Array = NDArray[np.float64]
 
@@ -40,11 +42,12 @@ class PropertyRow:
         cm^-1.
     heat_capacity, entropy : float
         J/(K mol of atoms).
-    errors : dict
-        Quantity -> half width of the calibrated interval, or one standard deviation of the
-        ensemble where `calibrated` is false; empty where there is no ensemble.
+    intervals : dict
+        Quantity -> low and high end of the calibrated interval, or of one standard deviation of
+        the ensemble to either side where `calibrated` is false; empty where there is no ensemble.
+        Within the physical range (C_V up to 3R), so that the two sides may differ.
     calibrated : bool
-        What the errors are.
+        What the intervals are.
     """
 
     fractions: tuple[float, ...]
@@ -53,7 +56,7 @@ class PropertyRow:
     mean_wavenumber: float
     heat_capacity: float
     entropy: float
-    errors: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
     calibrated: bool
 
 
@@ -158,6 +161,11 @@ def composition_sweep(
     solution = end_members
     if isinstance(fractions, (int, np.integer)):
         weights = composition_grid(solution.n_members, int(fractions))
+    elif isinstance(fractions, (Real, str)):
+        raise AlloyError(
+            f"fractions = {fractions!r} is neither a number of compositions (an integer, such as "
+            "21) nor a list of them. A single composition is a list of one: [0.25]."
+        )
     else:
         weights = np.array([solution.weights(p) for p in fractions]).reshape(-1, solution.n_members)
     if not len(weights):
@@ -210,24 +218,34 @@ def property_row(
         "heat_capacity": float(atom.heat_capacity(temperature)),
         "entropy": float(atom.entropy(temperature)),
     }
-    errors: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     calibrated = False
     if atom.members is not None and len(atom.members) > 1:
         try:
-            for name, value in values.items():
+            for name in values:
                 low, high = atom.interval(name, level, temperature)
-                errors[name] = float(max(high - value, value - low))
+                intervals[name] = float(low), float(high)
             calibrated = True
         except SpectrumError:  # no calibration for this model, quantity or level
-            errors = {n: float(atom.spread(n, temperature=temperature)) for n in values}
+            for name, value in values.items():
+                std = float(atom.spread(name, temperature=temperature))
+                least, most = _physical_range(name)
+                intervals[name] = max(value - std, least), min(value + std, most)
     return PropertyRow(
         tuple(np.asarray(fractions).tolist()),
         spectrum.crystal.formula,
         float(temperature),
         **values,
-        errors=errors,
+        intervals=intervals,
         calibrated=calibrated,
     )
+
+
+def _physical_range(quantity: str) -> tuple[float, float]:
+    """Least and greatest value of a quantity per atom, in its unit."""
+    if quantity == "mean_wavenumber":  # below zero where most modes are imaginary
+        return -np.inf, np.inf
+    return 0.0, 3 * constants().gas_constant if quantity == "heat_capacity" else np.inf
 
 
 def single_structure(structure: Any, **options: Any) -> PhononSpectrum:

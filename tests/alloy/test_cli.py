@@ -44,6 +44,7 @@ def test_table_figure_and_files(files, tmp_path):
     assert [row["method"] for row in rows].count("prediction") == 3
     assert float(rows[1]["fraction_Au"]) == 0.5
     assert 0 < float(rows[-1]["distance_cm-1"]) < 100
+    assert {float(row["temperature_K"]) for row in rows} == {400.0}
     again = Crystal.from_any(out / "Cu0.5Au0.5_0.5000.cif")
     assert again.formula == "Cu0.5Au0.5"
     assert json.loads((out / "alloy.json").read_text())["end_members"] == ["Cu", "Au"]
@@ -101,7 +102,7 @@ def test_error_bars_of_one_meaning(files):
     """The linear mixture has none beside calibrated ones: its own would be another thing."""
     entries = json.loads(run(*files[:2], "-n", "3", "--compare", "linear", "--json"))["entries"]
     predictions = [e for e in entries if e["method"] == "prediction"]
-    if not all(e["errors_calibrated"] for e in predictions):
+    if not all(e["intervals_calibrated"] for e in predictions):
         pytest.skip("the default model is not calibrated")
-    assert all(e["errors"] for e in predictions)
-    assert not any(e["errors"] for e in entries if e["method"] == "linear mixture")
+    assert all(e["intervals"] for e in predictions)
+    assert not any(e["intervals"] for e in entries if e["method"] == "linear mixture")

@@ -9,7 +9,7 @@ from ase.build import bulk
 from ase_e3dos import PhononSpectrum, predict
 from ase_e3dos.alloy import composition_sweep, linear_mixture, plot_sweep, supercell_comparison
 from ase_e3dos.alloy.comparison import spectral_distance
-from ase_e3dos.alloy.sweep import composition_grid
+from ase_e3dos.alloy.sweep import composition_grid, property_row
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
 from ase_e3dos.plugins import get_registry
@@ -87,6 +87,12 @@ def test_linear_mixture(sweep):
     assert middle.mean_wavenumber == pytest.approx(np.mean([s.mean_wavenumber for s in sweep.ends]))
     assert middle.site_density.shape == sweep.ends[0].site_density.shape
     assert middle.calibration is None
+    # the error bars of grains: each member of the ensemble mixed by itself
+    members = [s.members for s in sweep.ends]
+    if members[0] is not None:
+        np.testing.assert_allclose(middle.members, (members[0] + members[1]) / 2, rtol=1e-9)
+    quarter = mixture.spectra[1]
+    np.testing.assert_allclose(quarter.density, 0.75 * ends[0] + 0.25 * ends[1], rtol=1e-9)
 
 
 def test_a_supercell_is_compared_per_atom(sweep):
@@ -104,22 +110,47 @@ def test_table_is_per_atom(sweep):
     for row, spectrum in zip(rows, sweep.spectra, strict=True):
         assert row.heat_capacity == pytest.approx(spectrum.heat_capacity(300.0) / 5)
         assert row.entropy == pytest.approx(spectrum.entropy(300.0) / 5)
-        members = 0 if spectrum.members is None else len(spectrum.members)
-        assert set(row.errors) == (set() if members < 2 else {*row.errors})
     assert rows[0].mean_wavenumber > rows[-1].mean_wavenumber  # Bi is heavier
 
 
-def test_error_bars():
-    from ase_e3dos.alloy.sweep import property_row
+@pytest.mark.parametrize("temperature", [80.0, 700.0])
+def test_calibrated_intervals_are_those_of_the_spectrum(sweep, temperature):
+    """Per atom, at the temperature and the level asked for, each end as it is."""
+    if sweep.spectra[0].calibration is None:
+        pytest.skip("the default model is not calibrated")
+    dulong_petit = 3 * 8.314462618
+    for row, spectrum in zip(sweep.table(temperature, 0.5), sweep.spectra, strict=True):
+        atom = spectrum.per_atom()
+        assert row.calibrated
+        assert row.entropy == pytest.approx(float(spectrum.entropy(temperature)) / 5)
+        assert set(row.intervals) == {"mean_wavenumber", "heat_capacity", "entropy"}
+        for name, interval in row.intervals.items():
+            assert interval == pytest.approx(atom.interval(name, 0.5, temperature))
+            assert interval[0] < getattr(row, name) <= interval[1]
+        assert row.intervals["heat_capacity"][1] <= dulong_petit
+        low, high = row.intervals["entropy"]
+        assert high - row.entropy == pytest.approx(row.entropy - low)
 
+
+def test_intervals_without_a_calibration():
     x = np.arange(5.0, 300.0, 10.0)
     base = np.exp(-(((x - 150) / 40) ** 2))
     members = [np.exp(-(((x - c) / 40) ** 2)) for c in (140, 150, 160)]
     spectrum = PhononSpectrum(x, base, crystal=Crystal.from_any(bulk("Cu")), members=members)
     row = property_row(np.array([1.0]), spectrum)
     assert not row.calibrated
-    assert row.errors["mean_wavenumber"] == pytest.approx(10.0, rel=0.05)
-    assert set(row.errors) == {"mean_wavenumber", "heat_capacity", "entropy"}
+    low, high = row.intervals["mean_wavenumber"]
+    assert (low, high) == pytest.approx((140.0, 160.0), rel=5e-3)
+    # against the members themselves, at a temperature where the modes are half excited
+    cold = property_row(np.array([1.0]), spectrum, 70.0)
+    each = [
+        PhononSpectrum(x, m, crystal=spectrum.crystal).per_atom().entropy(70.0) for m in members
+    ]
+    low, high = cold.intervals["entropy"]
+    assert high - low == pytest.approx(2 * np.std(each, ddof=1), rel=0.05)
+    # a standard deviation above would pass 3R
+    hot = property_row(np.array([1.0]), spectrum, 3000.0)
+    assert hot.heat_capacity < hot.intervals["heat_capacity"][1] <= 3 * 8.314462618
 
 
 def test_grids_of_compositions():
@@ -130,6 +161,9 @@ def test_grids_of_compositions():
     for wrong in (1, 0):
         with pytest.raises(AlloyError, match="two ends"):
             composition_grid(2, wrong)
+    for wrong in (5.0, "0.5"):
+        with pytest.raises(AlloyError, match="neither a number of compositions"):
+            composition_sweep([bulk("Cu"), bulk("Au")], wrong)
     with pytest.raises(AlloyError, match="more than"):
         composition_grid(5, 201)
 
