@@ -19,7 +19,8 @@ from ase.calculators.calculator import (
 from ase.outputs import Properties
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import E3DOSError, E3DOSWarning, MagnetismWarning, NotPredictedError
+from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
+from ase_e3dos.magnetic_moments import has_moments, warn_about_moments
 from ase_e3dos.predictor import load_predictor, warn_about
 from ase_e3dos.spectrum import PhononSpectrum
 from ase_e3dos.spectrum.thermal import checked_temperatures
@@ -279,7 +280,8 @@ class E3DOSPredictor(Calculator):
             self._spectrum = spectrum
             self.results = _results(spectrum, float(p["temperature"]))
         warn_about(spectrum, stacklevel=5)
-        _warn_about_moments(atoms, spectrum)
+        if has_moments(atoms):
+            warn_about_moments(spectrum, stacklevel=6)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Changes since the last prediction, masses and occupations among them."""
@@ -413,22 +415,6 @@ def _bounds(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
             low, high = spectrum.interval(quantity, 0.9, temperature)
             found |= {f"e3dos_{ours}_low": float(low), f"e3dos_{ours}_high": float(high)}
     return found
-
-
-def _warn_about_moments(atoms: Atoms, spectrum: PhononSpectrum) -> None:
-    """Say that magnetic moments set on atoms do not enter, where nothing else has said so."""
-    moments = atoms.arrays.get("initial_magmoms")
-    if moments is None or not np.any(moments):
-        return
-    if any(isinstance(w, MagnetismWarning) for w in spectrum.warnings):
-        return
-    warnings.warn(
-        f"{spectrum.crystal.name}: the atoms have magnetic moments, which do not enter the "
-        "prediction: any magnetic order gives the same spectrum, and it is that of the state "
-        "which the training calculations happened to find. Check it with a calculation.",
-        MagnetismWarning,
-        stacklevel=6,
-    )
 
 
 def _same_occupancy(one: Atoms, other: Atoms) -> bool:

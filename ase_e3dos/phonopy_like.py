@@ -19,6 +19,7 @@ from ase_e3dos.export.phonopy import (
     thermal_properties,
 )
 from ase_e3dos.export.phonopy_cells import phonopy_cells, primitive_crystal
+from ase_e3dos.magnetic_moments import has_moments, warn_about_moments
 from ase_e3dos.spectrum import PhononSpectrum
 
 _HINTS = {
@@ -84,6 +85,7 @@ class E3DOSPhonopy:
             unitcell, supercell_matrix, *args, **options
         )
         self._model, self._device, self._predict = model, device, _predict
+        self._has_moments = has_moments(unitcell)
         self._reset()
 
     def _reset(self) -> None:
@@ -109,6 +111,8 @@ class E3DOSPhonopy:
                 from ase_e3dos.prediction import predict
 
                 self._spectrum = predict([crystal], model=self._model, device=self._device)[0]
+            if self._has_moments:
+                warn_about_moments(self._spectrum)
         return self._spectrum
 
     # -- cells ------------------------------------------------------------------------

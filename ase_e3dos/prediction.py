@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from ase_e3dos.crystal import Crystal
+from ase_e3dos.magnetic_moments import has_moments, warn_about_moments
 from ase_e3dos.predictor import load_predictor, warn_about
 from ase_e3dos.spectrum import PhononSpectrum
 
@@ -56,10 +57,15 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    crystals = [Crystal.from_any(s, _name(s, i)) for i, s in enumerate(_listed(structures))]
+    crystals, magnetic = [], []
+    for i, structure in enumerate(_listed(structures)):
+        crystals.append(Crystal.from_any(structure, _name(structure, i)))
+        magnetic.append(has_moments(structure))
     spectra = predictor.spectra(_with_progress(crystals, progress), uncertainty)
-    for spectrum in spectra:
+    for spectrum, moments in zip(spectra, magnetic, strict=True):
         warn_about(spectrum)
+        if moments:
+            warn_about_moments(spectrum)
     return spectra
 
 

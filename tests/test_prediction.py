@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ase.build import bulk, make_supercell
 from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.core import Lattice, Structure
 
-from ase_e3dos import PhononSpectrum, predict
+from ase_e3dos import E3DOSPhonopy, PhononSpectrum, predict
 from ase_e3dos import predictor as predictor_module
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import (
@@ -26,6 +27,7 @@ from ase_e3dos.errors import (
     EncoderError,
     ImaginaryModesError,
     IsotopeWarning,
+    MagnetismWarning,
     OutOfDistributionWarning,
     PredictionError,
     UnknownModelError,
@@ -345,3 +347,29 @@ def test_a_gpu_predicts_as_the_cpu_does(model: str) -> None:
     on_cpu, on_gpu = (Predictor(model, d).spectra(crystals) for d in ("cpu", "cuda"))
     for one, other in zip(on_gpu, on_cpu, strict=True):
         np.testing.assert_allclose(one.density, other.density, atol=1e-4 * other.density.max())
+
+
+@pytest.mark.parametrize("kind", ["ase", "phonopy", "pymatgen"])
+@pytest.mark.usefixtures("default_model")
+def test_moments_are_said_not_to_enter(kind):
+    """By every way in, and not where all moments are zero."""
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    for moments in ([2.0, 0.0], [0.0, 0.0]):
+        scaled = salt.get_scaled_positions()
+        cell = {
+            "ase": salt.copy(),
+            "phonopy": PhonopyAtoms(
+                ["Na", "Cl"], cell=salt.cell[:], scaled_positions=scaled, magnetic_moments=moments
+            ),
+            "pymatgen": Structure(
+                salt.cell[:], ["Na", "Cl"], scaled, site_properties={"magmom": moments}
+            ),
+        }[kind]
+        if kind == "ase":
+            cell.set_initial_magnetic_moments(moments)
+        for ask in (predict, lambda c: E3DOSPhonopy(c).spectrum):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                ask(cell)
+            told = [w for w in caught if issubclass(w.category, MagnetismWarning)]
+            assert len(told) == any(moments)
