@@ -31,7 +31,10 @@ def report_command(
         str | None, typer.Option(help="Whose rows, where there are several models'.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", "-t", help="Which, where there are several.")
+        float | None,
+        typer.Option(
+            "--temperature", "-t", help="Which, where there are several; the first by default."
+        ),
     ] = None,
     title: Annotated[str, typer.Option(help="Of the page.")] = "Phonon screening",
 ) -> None:
@@ -45,7 +48,13 @@ def report_command(
         from ase_e3dos.screening.report.page import write_page
 
         write_page(screened, output, title)
-        typer.echo(f"{output}: {screened.n_structures} structures")
+        others = [t for t in screened.about["temperatures_K"] if t != screened.temperature]
+        more = ""
+        if others:
+            more = f"; there are also {', '.join(f'{t:g}' for t in others)} K (--temperature)"
+        typer.echo(
+            f"{output}: {screened.n_structures} structures at {screened.temperature:g} K{more}"
+        )
     if plot is not None:
         from ase_e3dos.screening.report.plots import write_plots
 

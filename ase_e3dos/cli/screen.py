@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,7 @@ def screen_command(
     from ase_e3dos.screening import PAPER_TEMPERATURE, screen
 
     temperatures = temperature or [PAPER_TEMPERATURE]
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         summary = screen(
             inputs,
@@ -79,13 +81,28 @@ def screen_command(
             retry_errors=retry_errors,
             shard_size=shard_size,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as stop:
         typer.echo(
             f"stopped; what was computed is in {output}. Run the same command to go on.", err=True
         )
-        raise typer.Exit(130) from None
+        ended_by = signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT
+        raise typer.Exit(128 + ended_by) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     speed = f" in {summary.seconds:.1f} s ({summary.rate:,.0f}/s)" if summary.new else ""
+    replaced = f", {summary.replaced} replaced" if summary.replaced else ""
+    failed = f"{summary.failed} failed"
+    if summary.failed:
+        failed += f" (why: column error, or `e3dos report {summary.output}`)"
     typer.echo(
         f"{summary.output}: {summary.total} structures, {summary.new} new{speed}, "
-        f"{summary.skipped} already there, {summary.failed} failed"
+        f"{summary.skipped} already there{replaced}, {failed}"
     )
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as a batch system or an operating system that shuts down sends it."""
+
+
+def _terminated(*_: object) -> None:
+    raise _Terminated

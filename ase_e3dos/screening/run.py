@@ -267,4 +267,6 @@ def _quiet() -> Iterator[None]:
     """What each of thousands of structures would say stands in the column `warnings`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PartialOccupationWarning)
+        # What readers of files say names neither the file nor the structure.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pymatgen|ase)\.")
         yield

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -25,8 +29,14 @@ if TYPE_CHECKING:
     from ase_e3dos.predictor import Predictor
     from ase_e3dos.screening.evaluation import EdgeBudget
 
-#: Entries that a worker gets at once.
+#: Entries that a worker gets at once: few at first, so that short inputs reach all workers ...
+FIRST_CHUNK_SIZE = 32
+#: ... then twice as many after some chunks for each worker, up to this ...
 CHUNK_SIZE = 1024
+_CHUNKS_OF_A_SIZE = 4
+#: ... but not where a chunk already takes this long, in seconds, from its start to its rows: it is
+#: what a kill can cost, and how often the progress moves.
+_CHUNK_SECONDS = 20.0
 #: A chunk that this many workers did not survive is divided.
 _ATTEMPTS = 2
 #: Seconds without any result after which the pool is asked whether there are workers.
@@ -81,6 +91,17 @@ def evaluate_on(
 ) -> Iterator[pa.RecordBatch]:
     """Predict entries on a pool; batches come as they are ready.
 
+    Parameters
+    ----------
+    pool
+        Where.
+    entries
+        Read as they are needed.
+    settings
+        Of the run.
+    chunk_size
+        Entries of a chunk at most.
+
     Yields
     ------
     pyarrow.RecordBatch
@@ -91,17 +112,21 @@ def evaluate_on(
     ScreeningError
         Workers could not do anything.
     """
-    chunks = _chunks(entries, chunk_size)
+    entries = iter(entries)
+    sizes = ChunkSizes(chunk_size)
+    started: dict[Future[Any], float] = {}
     running: dict[Future[Any], Chunk] = {}
     waiting: list[Chunk] = []
     exhausted = False
     while True:
         while not exhausted and not waiting and len(running) < 2 * pool.n_workers + 1:
-            chunk = next(chunks, None)
-            if chunk is None:
+            chunk = Chunk(list(islice(entries, sizes.next(pool.n_workers))))
+            if not chunk.entries:
                 exhausted = True
-            else:
-                running[pool.submit(chunk, settings)] = chunk
+                break
+            future = pool.submit(chunk, settings)
+            running[future] = chunk
+            started[future] = time.monotonic()
         while waiting and len(running) < 2 * pool.n_workers + 1:
             chunk = waiting.pop()
             running[pool.submit(chunk, settings)] = chunk
@@ -111,11 +136,14 @@ def evaluate_on(
         if not finished:
             pool.check()
         for future in finished:
-            chunk = running.pop(future, None)
-            if chunk is None:
+            if future not in running:  # lost with another one
                 continue
+            chunk = running.pop(future)
+            began = started.pop(future, None)
             error = future.exception()
             if error is None:
+                if began is not None:
+                    sizes.took(time.monotonic() - began)
                 yield from future.result()
             elif not pool.is_worker_death(error):
                 raise error
@@ -153,15 +181,32 @@ def _row_of_death(entry: Entry, settings: ScreenSettings) -> pa.RecordBatch:
     return rows.build()
 
 
-def _chunks(entries: Iterable[Entry], size: int) -> Iterator[Chunk]:
-    group: list[Entry] = []
-    for entry in entries:
-        group.append(entry)
-        if len(group) == size:
-            yield Chunk(group)
-            group = []
-    if group:
-        yield Chunk(group)
+class ChunkSizes:
+    """How many entries the next chunk gets.
+
+    Parameters
+    ----------
+    largest
+        No chunk gets more.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._size = min(FIRST_CHUNK_SIZE, largest)
+        self._given = 0
+        self._seconds = 0.0
+
+    def next(self, n_workers: int) -> int:
+        """Entries of the next chunk, where there are so many workers."""
+        if self._given >= _CHUNKS_OF_A_SIZE * n_workers and self._seconds < _CHUNK_SECONDS:
+            self._size = min(2 * self._size, self._largest)
+            self._given = 0
+        self._given += 1
+        return self._size
+
+    def took(self, seconds: float) -> None:
+        """Note how long a chunk took, its wait for a worker included."""
+        self._seconds = seconds
 
 
 #: Of the predictors of this process: what did not fit once is not tried with each chunk.
@@ -252,6 +297,7 @@ def _start_worker(devices: Any) -> None:
     """Take a device; on a CPU run on one thread, as there is a process for each core."""
     global _device
     _device = devices.get()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import warnings
 
@@ -262,6 +308,14 @@ def _start_worker(devices: Any) -> None:
     warnings.simplefilter("ignore", PartialOccupationWarning)
     if _device == "cpu":
         torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: a kill gives it no time to say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
 
 
 def _compute_on_device(entries: list[Entry], settings: ScreenSettings) -> list[pa.RecordBatch]:

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from small_screen import assert_same_rows, crystals, relax, rows_by_id
+from small_screen import assert_same_rows, crystals, relax, rows_by_id, start_screen, table_of
 
 from ase_e3dos import screen
 from ase_e3dos.errors import ScreeningError
@@ -90,6 +92,91 @@ def test_a_structure_that_kills_workers_is_found_and_marked(weights: Path) -> No
     assert failed["id"] == "salt-13"
     assert "worker process died" in failed["error"]
     assert pool.deaths < 10
+
+
+def test_chunks_are_small_for_short_inputs_and_grow_with_long_ones() -> None:
+    sizes = workers.ChunkSizes(1024)
+    given = [sizes.next(4) for _ in range(200)]
+    assert given[:16] == [32] * 16
+    assert given[16:32] == [64] * 16
+    assert given[-1] == 1024
+    slow = workers.ChunkSizes(1024)
+    slow.took(60.0)
+    assert {slow.next(4) for _ in range(200)} == {32}
+
+
+def test_a_few_hundred_structures_reach_all_workers(weights: Path) -> None:
+    """Each of four workers gets a fair share of what one chunk could hold."""
+    pool = DeadlyPool("none")
+    pool.n_workers = 4
+    chunks: list[int] = []
+    submit = pool.submit
+
+    def counted(chunk: workers.Chunk, settings: ScreenSettings) -> Future[object]:
+        chunks.append(len(chunk.entries))
+        return submit(chunk, settings)
+
+    pool.submit = counted
+    entries = iter_entries(crystals(400))
+    batches = workers.evaluate_on(pool, entries, ScreenSettings(model=str(weights)))
+    assert sum(map(len, batches)) == 400 == sum(chunks)
+    assert max(chunks) <= 400 / 8
+    assert len(chunks) >= 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_parent_leaves_no_worker_and_what_was_written(
+    weights: Path, tmp_path: Path, sign: signal.Signals
+) -> None:
+    n = 20_000
+    pq.write_table(table_of(n), tmp_path / "salts.parquet")
+    options = ["--model", weights, "--device", "cpu", "--processes", 2, "--shard-size", 32]
+    process = start_screen(tmp_path / "salts.parquet", "-o", tmp_path / "out", *options)
+    try:
+        for _ in range(6000):
+            if list((tmp_path / "out").glob("part-*")) or process.poll() is not None:
+                break
+            time.sleep(0.02)
+        assert process.poll() is None, process.communicate()[1]
+        children = children_of(process.pid)
+        assert len(children) >= 2
+        process.send_signal(sign)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in errors
+    if sign == signal.SIGTERM:
+        assert process.returncode == 128 + signal.SIGTERM
+        assert "to go on" in errors
+    end = time.monotonic() + 60
+    while any(map(is_running, children)):
+        assert time.monotonic() < end, "workers outlive the process that started them"
+        time.sleep(0.1)
+    kept = rows_by_id(tmp_path / "out")
+    assert 0 < len(kept) < n
+    few = table_of(500)
+    again = screen(few, tmp_path / "out", model=weights, device="cpu", processes=2)
+    assert again.skipped == sum(i in kept for i in few["id"].to_pylist()) > 0
+    assert again.new == 500 - again.skipped
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_devices() -> None:
