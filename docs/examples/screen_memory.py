@@ -2,7 +2,7 @@
 
     python docs/examples/screen_memory.py structures_mp.parquet 50000 200000
 
-Each length runs in a process of its own and is fed through a generator, so nothing but the
+One network of the ensemble predicts (`uncertainty=False`). Each length runs in a process of its own and is fed through a generator, so nothing but the
 screening itself can hold the structures.
 """
 
