@@ -21,6 +21,8 @@ import sys, time, warnings
 warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
+import ase_e3dos
+print(ase_e3dos.__file__, flush=True)
 from throughput import read
 from pathlib import Path
 from ase_e3dos.crystal import Crystal
@@ -55,12 +57,16 @@ class Checkout:
         here = Path(__file__).parent
         paths = os.pathsep.join(map(str, (folder.resolve(), here.resolve())))
         self.child = subprocess.Popen(
-            [sys.executable, "-c", _WORKER, str(crystals), str(n)],
+            [sys.executable, "-c", _WORKER, str(crystals.resolve()), str(n)],
+            cwd=folder,  # which comes first where Python looks for packages
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": paths},
         )
+        package = Path(self._line()).parent.parent
+        if package != folder.resolve():
+            raise SystemExit(f"{folder} was asked for, and the package comes from {package}.")
         self.tasks = self._line().split("|")
 
     def _line(self) -> str:
