@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: the cut-off then enters as a whole, whatever rounding a rotation of the crystal brings.
 CUTOFF_TOLERANCE = 1e-6
 
+#: Sites of a cell below which the number of a pair fits sixteen bits.
+_SHORT_KEYS = 181
 #: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
 _BLOCK_RATIO = 1.25
 #: Nodes below which a block of its own costs more than the padding it saves.
@@ -106,7 +108,10 @@ def build_graph(
             f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
             f"{max_edges}. Use the primitive cell, or raise the limit."
         )
-    order = np.argsort(center * crystal.n_sites + neighbor, kind="stable")
+    key = center * crystal.n_sites + neighbor
+    if crystal.n_sites < _SHORT_KEYS:
+        key = key.astype(np.int16)  # sorted by counting, not by comparing
+    order = np.argsort(key, kind="stable")
     center, neighbor = center.take(order), neighbor.take(order)
     vectors, lengths = vectors.take(order, axis=0), lengths.take(order)
     return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)

@@ -21,7 +21,7 @@ from ase_e3dos.spectrum import FrequencyGrid, PhononSpectrum
 from ase_e3dos.spectrum.density import normalised_batch
 from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
 from ase_e3dos.spectrum.uncertainty import Calibration
-from ase_e3dos.trust import assess
+from ase_e3dos.trust import assess, assess_batch, has_isotopes
 
 if TYPE_CHECKING:
     from ase_e3dos.network.model import Densities, Evaluation, Model
@@ -286,16 +286,17 @@ class Predictor:
         except E3DOSError:  # of one crystal, which is named when its turn comes
             parts = None
         offsets = np.concatenate([[0], np.cumsum(n_sites)])
+        isotopes = has_isotopes([g.crystal for g in graphs])
+        warned = assess_batch(graphs, header, densities.crystals, densities.members)
         found: list[PhononSpectrum | E3DOSError] = []
         for k, graph in enumerate(graphs):
-            if parts is None or graph.crystal.has_isotopes:
+            if parts is None or isotopes[k]:
                 found.append(self._spectrum(graph, densities, k, slice(*offsets[k : k + 2])))
                 continue
             spectrum = PhononSpectrum._of_normalised(
                 grid, parts[k], graph.crystal, self.name, self._calibration, header.label_like
             )
-            members = None if densities.members is None else densities.members[:, k]
-            spectrum.warnings = assess(graph, header, densities.crystals[k], members)
+            spectrum.warnings = warned[k]
             found.append(spectrum)
         return found
 
@@ -304,6 +305,9 @@ class Predictor:
         return collate(graphs, self._features([g.crystal for g in graphs]))
 
     def _features(self, crystals: list[Crystal]) -> NDArray[np.float32]:
+        fractions = np.concatenate([c.species_fraction for c in crystals])
+        if (fractions == 1.0).all():  # all are ordered: they have the same encoder
+            return encode_batch(self.encoder_of(crystals[0]), crystals)
         encoders = [self.encoder_of(c) for c in crystals]
         if all(e is encoders[0] for e in encoders):
             return encode_batch(encoders[0], crystals)

@@ -27,7 +27,7 @@ from ase_e3dos.graph import build_graph
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.spectrum import FrequencyGrid, named_grid
 from ase_e3dos.spectrum.thermal import lowest_temperature
-from ase_e3dos.trust import assess
+from ase_e3dos.trust import assess, assess_batch
 
 GRID = GridHeader(-395.0, 10.0, 480)
 
@@ -153,3 +153,36 @@ def test_a_warning_can_be_made_an_error(default_model: str):
         warnings.simplefilter("error", CrowdedAtomsWarning)
         with pytest.raises(CrowdedAtomsWarning):
             predict(salt(2.3), model=default_model)
+
+
+def test_a_batch_finds_what_one_by_one_finds() -> None:
+    """The fast look at a batch misses no warning, whatever the reason for it."""
+    sheet = Atoms("C2", cell=[2.46, 2.46, 20.0, 90, 90, 120], pbc=True)
+    sheet.set_scaled_positions([[0, 0, 0.5], [1 / 3, 2 / 3, 0.5]])
+    heavy = salt()
+    heavy.set_masses([22.99, 37.0])
+    structures = [salt(), bulk("Fe"), sheet, heavy, salt(3.0), bulk("Po", "sc", a=3.4), salt(10.2)]
+    structures += [salt(), salt(), salt(), Atoms("Ar", cell=[9] * 3, pbc=True)]
+    crystals = [Crystal.from_any(a) for a in structures]
+    weights = np.stack([bump(200.0)] * 7 + [bump(-50.0), bump(4390.0), bump(200.0), bump(200.0)])
+    others = weights.copy()
+    others[9] = bump(600.0)
+    header = WeightsHeader(
+        network="site",
+        settings={},
+        members=2,
+        grid=GRID,
+        encoder="mass_one_hot",
+        encoder_version=1,
+        elements={str(z): 9 for z in range(1, 84) if z != 43},
+        trust={"filling": [0.1, 2.0], "disagreement": [0.15]},
+    )
+    members = np.stack([weights, others])
+    for self_edges in (False, True):
+        graphs = [build_graph(c, 5.0, self_edges=self_edges) for c in crystals]
+        together = assess_batch(graphs, header, weights, members)
+        alone = [assess(g, header, weights[k], members[:, k]) for k, g in enumerate(graphs)]
+        texts = [[str(w) for w in several] for several in alone]
+        assert [[str(w) for w in several] for several in together] == texts
+        assert not texts[0]
+        assert all(texts[1:])

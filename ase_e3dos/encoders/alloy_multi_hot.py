@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 
 __all__ = ["N_ELEMENTS", "AlloyMultiHot", "multi_hot"]
 
@@ -53,10 +53,12 @@ def multi_hot(crystals: Sequence[Crystal]) -> NDArray[np.float32]:
     """Fraction times standard mass at Z - 1, shape (sum of n_sites, 118)."""
     sizes = [crystal.n_sites for crystal in crystals]
     features = np.zeros((sum(sizes), N_ELEMENTS), dtype=np.float32)
-    first = 0
-    for crystal, n_sites in zip(crystals, sizes, strict=True):
-        rows, columns = first + crystal.species_site, crystal.species_number - 1
-        # add: H and D on one site share a column
-        np.add.at(features, (rows, columns), crystal.species_fraction * crystal.standard_masses)
-        first += n_sites
+    if not crystals:
+        return features
+    shift = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(c.species_site) for c in crystals])
+    rows = np.concatenate([c.species_site for c in crystals]) + shift
+    numbers = np.concatenate([c.species_number for c in crystals])
+    fractions = np.concatenate([c.species_fraction for c in crystals])
+    # add: H and D on one site share a column
+    np.add.at(features, (rows, numbers - 1), fractions * STANDARD_MASSES[numbers])
     return features

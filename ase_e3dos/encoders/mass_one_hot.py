@@ -55,8 +55,11 @@ class MassOneHot:
         DisorderError
             If a site is mixed or occupied only in part.
         """
-        for crystal in crystals:
-            if not crystal.is_ordered:
+        fractions = [np.ones(0), *(c.species_fraction for c in crystals)]
+        if (np.concatenate(fractions) != 1.0).any():
+            for crystal in crystals:
+                if crystal.is_ordered:
+                    continue
                 raise DisorderError(
                     f"{crystal.name}: sites with several species, or partly occupied ones, are "
                     f"beyond the encoder {self.name!r}, which has one element for each site. Use "
