@@ -228,7 +228,8 @@ def append_sampled(labelled: LabelledSet, path: str | Path) -> LabelledSet:
         Raw spectra.
     path
         JSON file with `formula`, `numbers`, `cell`, `positions_frac`, `wavenumbers_cm1` (the
-        51 points of the paper) and `dos_max_normalised`. The crystal joins the split "train".
+        51 points of the paper) and `dos_max_normalised`, and perhaps `citation`. The crystal joins
+        the split "train".
 
     Raises
     ------

@@ -222,6 +222,7 @@ def train(
         sources,
         GRIDS[config.grid],
         joint_licence(licences),
+        [folder / part.append for part in config.data if part.append is not None],
     )
     if start is not None:
         header = start.inherited(header)

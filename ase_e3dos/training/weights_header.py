@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +32,13 @@ _DATA = {
     "mlip": "finite displacements with TensorNet-MatPES-PBE (this project)",
 }
 
+# Spectra that join a training set one by one, by the SHA-256 of their files
+_APPENDED = {
+    "8d3e7384c69b46cfd099bc766992da6bd5b3b5d0366f86123592a95c7e27fedb": (
+        "M. T. Agne et al., Mater. Today Phys. 6, 83 (2018)"  # Mg3Bi2
+    ),
+}
+
 
 def make_header(
     config: TrainingConfig,
@@ -38,6 +48,7 @@ def make_header(
     sources: list[str],
     grid: Array,
     licence: str = LICENCE,
+    appended: Sequence[Path] = (),
 ) -> WeightsHeader:
     """Describe one trained network.
 
@@ -57,7 +68,10 @@ def make_header(
         Wavenumbers of the output in cm^-1, uniform.
     licence
         Of the weights: that of the data.
+    appended
+        Files with one spectrum each that joined the training data.
     """
+    further = {path.name: _digest_and_citation(path) for path in appended}
     crystals = [c for data in training for c in data.labelled.crystals]
     return WeightsHeader(
         network=config.network,
@@ -74,11 +88,25 @@ def make_header(
         trained_on={
             part.path.rsplit("/", 1)[-1]: data.labelled.sha256
             for part, data in zip(config.data, training, strict=True)
-        },
+        }
+        | {name: digest for name, (digest, _) in further.items()},
         licence=licence,
-        citation="; ".join([_METHOD, *(_DATA[s] for s in sources if s in _DATA)]),
+        citation="; ".join(
+            [
+                _METHOD,
+                *(_DATA[s] for s in sources if s in _DATA),
+                *(citation for _, citation in further.values() if citation),
+            ]
+        ),
         description=f"{config.network} network, {config.epochs} epochs, seed {config.seed}",
     )
+
+
+def _digest_and_citation(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file with one spectrum, and what it says, or is known, to come from."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return digest, str(json.loads(content).get("citation", _APPENDED.get(digest, "")))
 
 
 def joint_licence(licences: Mapping[str, str]) -> str:

@@ -359,6 +359,18 @@ def test_weights_that_cannot_be_had():
         registry.model("freshest").weights_path()
 
 
+def test_the_alloy_model_says_that_it_was_trained_with_mg3bi2():
+    from ase_e3dos.network.weights import read_header
+
+    if "alloy" not in get_registry().models():
+        pytest.skip("the model 'alloy' is not there")
+    spec = get_registry().model("alloy")
+    header = read_header(spec.weights_path())
+    assert {"dfpt_petretto.parquet", "mg3bi2.json"} == header.trained_on.keys()
+    assert spec.citation == header.citation
+    assert "Agne" in spec.citation
+
+
 def test_builtin_models_have_their_weights():
     registry = get_registry()
     assert registry is get_registry()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -73,6 +75,30 @@ def test_header_is_complete(data_dir, tiny_site):
     assert sum(header.elements.values()) == sum(
         len(set(c.numbers.tolist())) for s in chosen for c in s.crystals
     )
+
+
+def test_header_names_spectra_that_were_appended(data_dir, tiny_paper, tmp_path):
+    grid = np.arange(0.0, 1001.0, 20.0)
+    entry = {
+        "formula": "Po",
+        "numbers": [84],
+        "cell": (3.3 * np.eye(3)).ravel().tolist(),
+        "positions_frac": [0.0, 0.0, 0.0],
+        "wavenumbers_cm1": grid.tolist(),
+        "dos_max_normalised": np.exp(-(((grid - 80) / 30) ** 2)).tolist(),
+        "citation": "A. Author (2018)",
+    }
+    file = tmp_path / "po.json"
+    file.write_text(json.dumps(entry))
+    first, *rest = tiny_paper["data"]
+    config = TrainingConfig.model_validate(
+        tiny_paper | {"data": [first | {"append": str(file)}, *rest]}
+    )
+    header = train(config, data_dir, None).header
+    assert header.elements["84"] == 1
+    assert header.trained_on["po.json"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "raw.parquet" in header.trained_on
+    assert header.citation.endswith("; A. Author (2018)")
 
 
 def test_weights_predict(data_dir, tiny_paper, tmp_path):
