@@ -138,7 +138,8 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     if separator != r"[;\s]+" and _commas_only(lines):
         raise UnreadableFileError(
             f"{file}: its lines hold four whole numbers or more between commas (1,5,0,300), as if "
-            "commas stood both for the decimal point and between columns. Separate the columns by semicolons, tabs or blanks."
+            "commas stood both for the decimal point and between columns. Separate the columns "
+            "by semicolons, tabs or blanks, or name each of them in a header."
         )
     if len(rows) < 5:
         raise UnreadableFileError(
@@ -182,7 +183,9 @@ def _commas_only(lines: list[str]) -> bool:
     """Whether commas alone separate whole numbers in pairs: decimal commas between columns."""
     data = [line.strip() for line in lines if re.match(r"\s*[-+]?\d", line)]
     pattern = r"[-+]?\d+,\d+(,[-+]?\d+,\d+)+"
-    return len(data) > 0 and all(re.fullmatch(pattern, line) for line in data)
+    widths = {line.count(",") for line in data}
+    named = any(line.count(",") in widths for line in lines if line.strip() not in data)
+    return len(data) > 0 and not named and all(re.fullmatch(pattern, line) for line in data)
 
 
 def _separators(lines: list[str]) -> tuple[str, bool]:

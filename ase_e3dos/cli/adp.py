@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ase_e3dos.errors import E3DOSError
+
+if TYPE_CHECKING:
+    from ase_e3dos.crystal import Crystal
+    from ase_e3dos.spectrum.grid import Array
 
 
 def register(app: typer.Typer) -> None:
@@ -28,12 +34,15 @@ def adp_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Predict U_iso and B_iso of the sites of a crystal."""
-    from ase.data import chemical_symbols
-
     from ase_e3dos.export.cif import write_cif
     from ase_e3dos.prediction import predict
     from ase_e3dos.spectrum.displacements import B_OVER_U, has_interval
 
+    if cif is not None:
+        if cif.exists() and crystal.exists() and cif.samefile(crystal):
+            raise E3DOSError(f"--cif {cif}: that is the input, which would be lost. Name another.")
+        if not cif.parent.is_dir():
+            raise E3DOSError(f"--cif {cif}: there is no folder {cif.parent}. Make it first.")
     (spectrum,) = predict([str(crystal)], model=model, device=device)
     temperatures = temperature or [300.0]
     values = spectrum.u_iso(temperatures)
@@ -42,7 +51,7 @@ def adp_command(
     ends = spectrum.u_iso_interval(temperatures) if has_interval(spectrum) else None
     if cif is not None:
         write_cif(spectrum, cif, temperatures[0])
-    symbols = [chemical_symbols[z] for z in spectrum.crystal.numbers]
+    symbols = [_species(spectrum.crystal, i) for i in range(spectrum.crystal.n_sites)]
     if as_json:
         content = {
             "crystal": str(crystal),
@@ -61,8 +70,10 @@ def adp_command(
         return
     typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; Å^2")
     bar = "      90 % interval" if ends is not None else "     ±std" if many else ""
-    typer.echo("site       T (K)    U_iso" + bar + "    B_iso")
-    for i, symbol in enumerate(symbols):
+    width = max(4, *map(len, symbols))
+    typer.echo(f"site  {'':{width}s}  n   T (K)    U_iso" + bar + "    B_iso")
+    for equal in _groups(symbols, values):
+        i = equal[0]
         for k, t in enumerate(temperatures):
             text = ""
             if ends is not None:
@@ -70,8 +81,41 @@ def adp_command(
             elif std is not None:
                 text = f"  {std[i, k]:.5f}"
             u = values[i, k]
-            typer.echo(f"{i:3d} {symbol:3s} {t:8g}  {u:.5f}{text}  {B_OVER_U * u:7.4f}")
+            typer.echo(
+                f"{i:4d}  {symbols[i]:{width}s} {len(equal):2d} {t:7g}  {u:.5f}{text}  "
+                f"{B_OVER_U * u:7.4f}"
+            )
+    if len(_groups(symbols, values)) < len(symbols):
+        typer.echo("n: sites of equal species and U_iso, of which the first is named")
     if many and ends is None:
         typer.echo("±std: spread of the ensemble, not calibrated and too narrow")
     if cif is not None:
-        typer.echo(f"{cif}: U_iso at {temperatures[0]:g} K")
+        typer.echo(f"{cif}: U_iso at {temperatures[0]:g} K; all sites in P1")
+
+
+def _species(crystal: Crystal, site: int) -> str:
+    """Symbol of a site, or its species with their fractions: Si0.5Ge0.5."""
+    from ase.data import chemical_symbols
+
+    here = crystal.species_site == site
+    numbers, fractions = crystal.species_number[here], crystal.species_fraction[here]
+    if len(numbers) == 1 and abs(fractions[0] - 1) < 1e-9:
+        return str(chemical_symbols[numbers[0]])
+    return "".join(f"{chemical_symbols[z]}{f:.3g}" for z, f in zip(numbers, fractions, strict=True))
+
+
+def _groups(symbols: list[str], values: Array) -> list[list[int]]:
+    """Sites with the same species and, to 0.1 %, the same U_iso at all temperatures."""
+    groups: list[list[int]] = []
+    for i, symbol in enumerate(symbols):
+        for group in groups:
+            first = group[0]
+            if (
+                symbols[first] == symbol
+                and (abs(values[i] - values[first]) <= 1e-3 * values[first]).all()
+            ):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return groups

@@ -68,11 +68,14 @@ def u_iso(
     Raises
     ------
     SpectrumError
-        Without site densities, or for temperatures that are negative or not finite.
+        Without site densities, for temperatures that are negative or not finite, or options
+        that are not known.
     ImaginaryModesError
         If `imaginary="refuse"` and more than 0.2 % of the modes are imaginary.
     """
     _check_imaginary(spectrum, imaginary)
+    if acoustic not in ("debye", None):
+        raise SpectrumError(f"acoustic={acoustic!r} has to be 'debye' or None.")
     densities, masses = _sites(spectrum), spectrum.crystal.masses
     values = _u_iso(spectrum.grid, densities, masses, checked_temperatures(temperature), acoustic)
     return values.reshape(len(values), *np.shape(temperature))

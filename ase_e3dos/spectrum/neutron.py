@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -180,7 +180,8 @@ def cross_section(number: int, mass: float | None = None) -> float:
         Atomic number.
     mass : float, optional
         amu. Within 0.02 of an isotope's mass and not the natural element's, that isotope's
-        value is returned (deuterium: 2.014).
+        value is returned (deuterium: 2.014); between the masses of two tabulated isotopes, that
+        of their mixture with this mass (1.511: half hydrogen, half deuterium).
 
     Raises
     ------
@@ -188,7 +189,7 @@ def cross_section(number: int, mass: float | None = None) -> float:
         periodictable, which has the table (V. F. Sears, *Neutron News* 3, 26 (1992), and
         later measurements), is not installed.
     SpectrumError
-        Nothing is tabulated.
+        Nothing is tabulated, or no isotopes make up the mass.
     """
     try:
         import periodictable
@@ -205,7 +206,9 @@ def cross_section(number: int, mass: float | None = None) -> float:
         near = [
             element[a] for a in element.isotopes if abs(element[a].mass - mass) < ISOTOPE_WINDOW
         ]
-        atom = near[0] if near else element
+        if not near:
+            return _of_mixture([element[a] for a in element.isotopes], number, mass)
+        atom = near[0]
     value = getattr(getattr(atom, "neutron", None), "total", None)
     if value is None:
         raise SpectrumError(
@@ -213,6 +216,23 @@ def cross_section(number: int, mass: float | None = None) -> float:
             f"{mass or natural:g}. Choose weighting='xray' or 'none'."
         )
     return float(value)
+
+
+def _of_mixture(isotopes: list[Any], number: int, mass: float) -> float:
+    """Cross-section in barn of the mixture of the two nearest isotopes that has a mass."""
+    known = sorted(
+        (float(i.mass), float(i.neutron.total))
+        for i in isotopes
+        if getattr(getattr(i, "neutron", None), "total", None) is not None
+    )
+    if len(known) < 2 or not known[0][0] <= mass <= known[-1][0]:
+        raise SpectrumError(
+            f"A mass of {mass:g} amu is none of {chemical_symbols[number]} nor of a mixture of its "
+            "isotopes with known neutron cross-sections. Give the mass of an isotope or mixture, "
+            "or choose weighting='xray' or 'none'."
+        )
+    masses, values = zip(*known, strict=True)
+    return float(np.interp(mass, masses, values))
 
 
 def _broadened(

@@ -97,6 +97,8 @@ def test_never_fails_and_batches_are_their_rows(salt, rock_salt):
         assert len(values) == len(rows)
         alone = d.descriptor_columns(salt.grid, rows[4][None])[name]
         assert values[4] == pytest.approx(alone[0], nan_ok=True)
+        if name != "largest_gap_center":  # nan without a gap
+            assert np.isfinite(values[[0, 1, 4]]).all(), name
     with pytest.raises(SpectrumError, match="order"):
         d.moment(salt, -3)
 
@@ -119,4 +121,10 @@ def test_command_and_columns_of_a_screen(default_model, run_cli, tmp_path, cryst
     table = pq.read_table(columns)
     assert table.num_rows == 2
     assert set(d.COLUMNS) < set(table.column_names)
-    code, _, err = run_cli("describe", tmp_path, "-o", tmp_path / "x.parquet")
+    (tmp_path / "empty").mkdir()
+    code, _, err = run_cli("describe", tmp_path / "empty", "-o", tmp_path / "x.parquet")
+    assert code == 2
+    assert err.startswith("error:")
+    code, _, err = run_cli("describe", file, "-o", tmp_path / "nowhere" / "x.parquet")
+    assert code == 2
+    assert "no folder" in err

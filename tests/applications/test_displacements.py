@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from ase.build import bulk
 from scipy import constants as si
 from scipy.integrate import quad
 
+from ase_e3dos import predict
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.export.cif import write_cif
@@ -192,6 +195,8 @@ def test_what_cannot_be_answered_is_refused(salt):
     unstable = PhononSpectrum(salt.wavenumbers, site_density=leaky, crystal=salt.crystal)
     with pytest.raises(ImaginaryModesError):
         unstable.u_iso(300.0, imaginary="refuse")
+    with pytest.raises(SpectrumError, match="acoustic"):
+        salt.u_iso(300.0, acoustic="deby")
     assert np.isfinite(unstable.u_iso(300.0)).all()
 
 
@@ -212,3 +217,33 @@ def test_cif_is_read_by_others(salt, tmp_path):
         digits = len(value.split(".")[1])
         assert 2 <= int(error) <= 19
         assert int(error) / 10**digits == pytest.approx(std, rel=0.3)
+
+
+def test_command(default_model, run_cli, tmp_path):
+    from ase.io import read
+
+    given, written = tmp_path / "salt.cif", tmp_path / "adp.cif"
+    bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(given)
+    arguments = ["adp", given, "--model", default_model, "-T", 300, "-T", 100]
+    code, out, err = run_cli(*arguments, "--cif", written)
+    assert code == 0, err
+    rows = [line.split() for line in out.splitlines() if " Na " in line or " Cl " in line]
+    assert [r[1:4] for r in rows] == [[e, "4", t] for e in ("Na", "Cl") for t in ("300", "100")]
+    code, out, _ = run_cli(*arguments, "--json")
+    content = json.loads(out)
+    assert content["sites"].count("Na") == 4
+    (spectrum,) = predict([given], model=default_model)
+    assert np.array(content["u_iso"]) == pytest.approx(spectrum.u_iso([300.0, 100.0]), rel=1e-4)
+    assert float(rows[0][4]) == pytest.approx(spectrum.u_iso(300.0)[0], abs=1e-5)
+    assert len(read(written)) == 8
+    before = given.read_text()
+    code, _, err = run_cli(*arguments, "--cif", given)
+    assert code == 2
+    assert "input" in err
+    assert given.read_text() == before
+
+
+def test_command_names_all_species_of_a_site(default_model, run_cli, crystals_folder):
+    code, out, _ = run_cli("adp", crystals_folder / "Si0.5Ge0.5.cif", "--model", default_model)
+    assert code == 0
+    assert "Si0.5Ge0.5" in out or "Ge0.5Si0.5" in out

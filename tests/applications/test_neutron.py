@@ -34,6 +34,10 @@ def test_deuterium_is_not_hydrogen():
     assert cross_section(1, 2.014) == pytest.approx(7.64)
     assert cross_section(28, 57.935) == pytest.approx(26.1)  # Ni-58
     assert cross_section(28, 58.6934) == pytest.approx(18.5)
+    half = (cross_section(1, 1.0078) + cross_section(1, 2.0141)) / 2
+    assert cross_section(1, (1.0078 + 2.0141) / 2) == pytest.approx(half, rel=1e-3)
+    with pytest.raises(SpectrumError, match="mixture"):
+        cross_section(11, 46.0)
     with pytest.raises(SpectrumError, match="tabulated"):
         cross_section(85)
 
