@@ -39,8 +39,12 @@ def plot_spectrum(
     projection: str | None = None,
     label: str | None = None,
     color: str | None = None,
+    smoothing: float | None = None,
 ) -> Any:
     """Draw a density of states, with a band of one standard deviation where it is known.
+
+    A network's single bins carry noise that its loss does not see; the drawing, not the
+    spectrum, is smoothed.
 
     Parameters
     ----------
@@ -53,6 +57,9 @@ def plot_spectrum(
         Draw the densities of sites or elements below the total.
     label, color : str, optional
         Of the total.
+    smoothing : float, optional
+        Standard deviation in cm^-1 of the Gaussian that densities are drawn with; by default one
+        bin of the grid for a prediction that is not smooth already, else none. 0 draws the bins.
 
     Returns
     -------
@@ -75,14 +82,19 @@ def plot_spectrum(
 
         ax = plt.subplots()[1]
     points, scale = samples(spectrum), scales[units]
-    x, y = points.frequencies * scale, points.density / scale
+    step = spectrum.grid.step
+    if smoothing is None:
+        smoothing = step if spectrum.model and not spectrum.label_like else 0.0
+    width = smoothing / step
+    x, y = points.frequencies * scale, _smooth(points.density / scale, width)
     color = color or COLOURS[0]
     (line,) = ax.plot(x, y, color=color, label=label or spectrum.crystal.formula)
     if points.std is not None:
-        std = points.std / scale
+        std = np.interp(points.frequencies, spectrum.frequencies, _std(spectrum, width)) / scale
         ax.fill_between(x, np.maximum(y - std, 0), y + std, color=color, alpha=0.25, lw=0)
     for i, (name, row) in enumerate(_parts(spectrum, points.site_density, projection)):
-        ax.plot(x, row / scale, color=COLOURS[(i + 1) % len(COLOURS)], lw=0.9, label=name)
+        row = _smooth(row / scale, width)
+        ax.plot(x, row, color=COLOURS[(i + 1) % len(COLOURS)], lw=0.9, label=name)
     unit = {"THz": "THz", "cm-1": "cm$^{-1}$", "meV": "meV"}[units]
     ax.set_xlabel(f"{'Wavenumber' if units == 'cm-1' else 'Frequency'} ({unit})")
     ax.set_ylabel(f"DoS (states/{unit} per {spectrum.normalization})")
@@ -161,6 +173,20 @@ def plot_summary(
         if path is not None:
             figure.savefig(path, dpi=300)
     return figure
+
+
+def _std(spectrum: PhononSpectrum, width: float) -> Array:
+    """Standard deviation of the drawn densities of the members, states/THz, shape (n,)."""
+    if spectrum.members is None or width <= 0:
+        return np.asarray(spectrum.density_std)
+    return np.asarray(_smooth(spectrum.members, width).std(axis=0, ddof=1))
+
+
+def _smooth(y: Array, width: float) -> Array:
+    """Convolve rows with a Gaussian of `width` points."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return y if width <= 0 else np.asarray(gaussian_filter1d(y, width, mode="reflect"))
 
 
 def _shown_range(x: Array, y: Array) -> tuple[float, float]:

@@ -31,11 +31,7 @@ for model, colour in (("default", "C0"), ("paper", "C1")):
     spectra = predict(films, model=model)
     free = spectra[1]
     for ax, strain, spectrum in zip(axes, STRAINS, spectra, strict=True):
-        x, y = spectrum.wavenumbers, spectrum.density / spectrum.density.max()
-        ax.plot(x, y, color=colour, linewidth=1.2, label=model)
-        if spectrum.density_std is not None:
-            half = spectrum.density_std / spectrum.density.max()
-            ax.fill_between(x, np.maximum(y - half, 0), y + half, color=colour, alpha=0.2, lw=0)
+        spectrum.plot(ax, units="cm-1", label=model, color=colour)
         change = 100 * np.log(spectrum.mean_wavenumber / free.mean_wavenumber)
         print(
             f"{model:8s} strain {100 * strain:+.0f} %: "
@@ -45,7 +41,7 @@ for model, colour in (("default", "C0"), ("paper", "C1")):
         )
 for ax, strain in zip(axes, STRAINS, strict=True):
     name = "compressed" if strain < 0 else "stretched" if strain > 0 else "unstrained"
-    ax.set(xlim=(-150, 950), ylim=(0, None), ylabel="DoS / maximum")
+    ax.set(xlim=(-50, 950), ylim=(0, 0.075), xlabel="", ylabel="states/cm$^{-1}$")
     ax.set_title(f"{name}, {100 * strain:+.0f} % in plane", loc="left", fontsize=9)
 axes[0].legend(frameon=False)
 axes[-1].set_xlabel("wavenumber (cm$^{-1}$)")
