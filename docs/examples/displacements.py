@@ -136,7 +136,8 @@ def for_some_crystals(ax: plt.Axes) -> None:
                 if formula in ("Cu", "MgO", "NaCl"):
                     ax.fill_between(t, *np.squeeze(ends), color=line.get_color(), alpha=0.1, lw=0)
             print(f"{symbol:3s} in {formula:6s} {spectrum.u_iso(300.0)[i]:.4f} {bar}")
-    ax.set_title("predicted, with some 90 % intervals", fontsize=8)
+    some = ", with some 90 % intervals" if has_interval(spectrum) else ""
+    ax.set_title(f"predicted{some}", fontsize=8)
 
 
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.7), layout="constrained")

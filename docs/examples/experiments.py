@@ -128,7 +128,8 @@ for ax, structure, spectrum in zip(axes.flat, panels, predict(panels), strict=Tr
     draw(ax, spectrum)
     if spectrum.crystal.formula in ("UO2", "NdN"):
         draw_paper(ax, structure)
-axes[1, 0].legend(fontsize=5.5, frameon=False)
+for ax in axes[1]:
+    ax.legend(fontsize=5.5, frameon=False)
 axes[0, 0].set_ylabel("DoS")
 axes[1, 0].set_ylabel("DoS")
 figure.savefig(DOCS / "figures" / "experiments.png", dpi=200)
