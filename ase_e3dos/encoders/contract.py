@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import packages_distributions
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import EncoderError
+from ase_e3dos.errors import E3DOSError, EncoderError
 
 __all__ = ["Encoder", "encode_batch"]
 
@@ -78,22 +79,61 @@ def encode_batch(encoder: Encoder, crystals: Sequence[Crystal]) -> NDArray[np.fl
     Raises
     ------
     EncoderError
-        If the encoder gives an array of another shape, or numbers that are not finite.
+        If the encoder fails, or gives an array of another shape or numbers that are not finite;
+        the message names the encoder, its distribution and the crystal.
+    DisorderError
+        For mixed sites, unless the encoder accepts them.
     """
     own = getattr(encoder, "encode_batch", None)
     if own is not None:
-        features = own(crystals)
-    else:
-        parts = [encoder.encode(crystal) for crystal in crystals]
-        features = np.concatenate(parts) if parts else np.zeros((0, encoder.n_features))
-    features = np.asarray(features, dtype=np.float32)
+        try:
+            return _checked(encoder, crystals, own(crystals))
+        except (E3DOSError, MemoryError):
+            raise
+        except Exception as error:
+            for crystal in crystals:  # which one?
+                _encoded(encoder, crystal)
+            raise _failure(encoder, f"a batch of {len(crystals)} crystals", error) from error
+    parts = [_encoded(encoder, crystal) for crystal in crystals]
+    return np.concatenate(parts) if parts else np.zeros((0, encoder.n_features), dtype=np.float32)
+
+
+def _encoded(encoder: Encoder, crystal: Crystal) -> NDArray[np.float32]:
+    try:
+        return _checked(encoder, [crystal], encoder.encode(crystal))
+    except (E3DOSError, MemoryError):
+        raise
+    except Exception as error:
+        raise _failure(encoder, crystal.name, error) from error
+
+
+def _failure(encoder: Encoder, where: str, error: Exception) -> EncoderError:
+    return EncoderError(
+        f"the encoder {encoder.name!r} of {_distribution(encoder)} fails for {where} "
+        f"({type(error).__name__}: {error}). Run ase_e3dos.testing.check_encoder on it, and tell "
+        "its authors."
+    )
+
+
+def _checked(encoder: Encoder, crystals: Sequence[Crystal], found: Any) -> NDArray[np.float32]:
+    features = np.asarray(found, dtype=np.float32)
     expected = (sum(crystal.n_sites for crystal in crystals), encoder.n_features)
-    if features.shape != expected or not np.isfinite(features).all():
-        fault = f"shape {features.shape} instead of {expected}"
-        if features.shape == expected:
-            fault = "features that are not finite"
-        raise EncoderError(
-            f"the encoder {encoder.name!r} gave {fault}. Run "
-            "ase_e3dos.testing.check_encoder on it, and tell its authors."
-        )
-    return features
+    if features.shape == expected and np.isfinite(features).all():
+        return features
+    where = crystals[0].name if len(crystals) == 1 else f"a batch of {len(crystals)} crystals"
+    fault = f"shape {features.shape} instead of {expected}"
+    if features.shape == expected:
+        fault = "features that are not finite"
+        bad = ~np.isfinite(features).all(axis=1)
+        sites = np.repeat(np.arange(len(crystals)), [crystal.n_sites for crystal in crystals])
+        where = crystals[sites[bad.argmax()]].name
+    raise EncoderError(
+        f"the encoder {encoder.name!r} of {_distribution(encoder)} gave {fault} for {where}. Run "
+        "ase_e3dos.testing.check_encoder on it, and tell its authors."
+    )
+
+
+def _distribution(encoder: Encoder) -> str:
+    """Distribution that an encoder comes from, or its module where none has it."""
+    module = type(encoder).__module__
+    return ", ".join(packages_distributions().get(module.partition(".")[0], [module]))

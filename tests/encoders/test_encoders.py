@@ -105,6 +105,49 @@ def test_batch_of_none_and_of_wrong_shapes():
         encode_batch(Short(), [site([3])])
 
 
+class Lithium(AlloyMultiHot):
+    """Knows lithium alone, as an encoder with a small table does."""
+
+    name = "lithium"
+
+    def encode_batch(self, crystals):
+        for crystal in crystals:
+            {3: 0}[int(crystal.numbers[0])]
+        return super().encode_batch(crystals)
+
+    def encode(self, crystal):
+        return self.encode_batch([crystal])
+
+
+def test_an_encoder_that_fails_is_named_with_its_distribution_and_the_crystal():
+    class Single(Lithium):
+        encode_batch = None
+
+        def encode(self, crystal):
+            return Lithium().encode(crystal)
+
+    class Infinite(AlloyMultiHot):
+        def encode_batch(self, crystals):
+            return np.repeat([[1.0], [np.inf], [1.0]], 118, axis=1)
+
+    class Text(AlloyMultiHot):
+        def encode_batch(self, crystals):
+            return "features"
+
+    crystals = [site([3]), site([83]), site([3])]
+    for encoder in (Lithium(), Single()):
+        match = r"'lithium' of .*test_encoders fails for Bi \(KeyError: 83\)"
+        with pytest.raises(EncoderError, match=match) as caught:
+            encode_batch(encoder, crystals)
+        assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(EncoderError, match=r"of .* gave features that are not finite for Bi\."):
+        encode_batch(Infinite(), crystals)
+    with pytest.raises(EncoderError, match=r"gave shape \(\) instead|fails for"):
+        encode_batch(Text(), crystals)
+    with pytest.raises(DisorderError):  # tells the user what to do: passed on as it is
+        encode_batch(MassOneHot(), [site([14, 32], [0.5, 0.5])])
+
+
 class Faulty:
     """An encoder with a fault that the kit must find."""
 

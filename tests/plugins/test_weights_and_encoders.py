@@ -130,3 +130,10 @@ def test_an_encoder_of_the_same_size_that_serves_no_such_model_is_refused(third_
     alike = predict(bulk("Cu"), model="paper", encoder="alloy_multi_hot", device="cpu")[0]
     own = predict(bulk("Cu"), model="paper", device="cpu")[0]
     np.testing.assert_array_equal(alike.density, own.density)
+
+
+def test_prediction_says_whose_encoder_failed(third_party, shipped, tmp_path):
+    settings = {"scale": "large"}  # np.multiply will not have it
+    path = written(tmp_path / "w.safetensors", shipped, encoder="scaled", encoder_settings=settings)
+    with pytest.raises(EncoderError, match=r"the encoder 'scaled' of .* fails for .*Cu.*ValueError"):
+        predict(bulk("Cu"), model=path, device="cpu")
