@@ -341,7 +341,8 @@ def _isotopes(graph: CrystalGraph) -> E3DOSWarning | None:
     if not graph.crystal.has_isotopes:
         return None
     return IsotopeWarning(
-        f"{graph.crystal.name}: masses differ from the standard ones. Each site's frequencies "
-        "were moved so that their second moment follows 1/mass, which is exact; where in the "
-        "spectrum the mass shifts them is an approximation (docs/howto/isotopes.md)."
+        f"{graph.crystal.name}: masses differ from the standard ones. With site spectra "
+        "each site's second moment follows 1/mass, which is exact, and where in the spectrum the "
+        "mass shifts it is an approximation; a model without them moves all frequencies by one "
+        "factor (docs/howto/isotopes.md)."
     )
