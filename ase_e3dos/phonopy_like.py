@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, NotPredictedError
 from ase_e3dos.export import phonopy_plots as plots
+from ase_e3dos.export.files import writing
 from ase_e3dos.export.phonopy import (
     SpectrumMesh,
     projected_dos,
     resampled_total_dos,
     thermal_properties,
+    write_dos,
 )
 from ase_e3dos.export.phonopy_cells import phonopy_cells, primitive_crystal
 from ase_e3dos.magnetic_moments import has_moments, warn_about_moments
@@ -291,7 +293,9 @@ class E3DOSPhonopy:
 
     def write_total_dos(self, filename: str | Path = "total_dos.dat") -> None:
         """Write total_dos.dat."""
-        _ran(self._total_dos, "run_total_dos").write(filename=filename)
+        dos = _ran(self._total_dos, "run_total_dos")
+        with writing(filename):
+            write_dos(dos, filename)
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
         """Fit phonopy's Debye frequency to the total density of states."""
@@ -405,7 +409,9 @@ class E3DOSPhonopy:
 
     def write_projected_dos(self, filename: str | Path = "projected_dos.dat") -> None:
         """Write projected_dos.dat."""
-        _ran(self._projected_dos, "run_projected_dos").write(filename=filename)
+        dos = _ran(self._projected_dos, "run_projected_dos")
+        with writing(filename):
+            write_dos(dos, filename)
 
     # -- thermal properties ---------------------------------------------------------------
 
@@ -487,7 +493,9 @@ class E3DOSPhonopy:
         self, filename: str | Path = "thermal_properties.yaml"
     ) -> None:
         """Write thermal_properties.yaml."""
-        _ran(self._thermal_properties, "run_thermal_properties").write_yaml(filename=filename)
+        result = _ran(self._thermal_properties, "run_thermal_properties")
+        with writing(filename):
+            result.write_yaml(filename=filename)
 
 
 class _NoForceConstants:

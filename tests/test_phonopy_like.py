@@ -186,6 +186,21 @@ def test_thermal_properties(phonon, tmp_path):
         phonon.run_thermal_properties(band_indices=[[0]])
 
 
+def test_files_say_how_they_were_made_and_errors_why_not(phonon, tmp_path):
+    phonon.run_thermal_properties(temperatures=[300.0])
+    for sigma, said in ((None, "Averages over intervals"), (0.5, "Sigma = 0.5")):
+        phonon.run_total_dos(sigma=sigma)
+        phonon.run_projected_dos(sigma=sigma)
+        for name in ("total_dos", "projected_dos"):
+            getattr(phonon, f"write_{name}")(tmp_path / name)
+            assert said in (tmp_path / name).read_text().splitlines()[0]
+            assert len(np.loadtxt(tmp_path / name)) == len(getattr(phonon, name).frequency_points)
+    for write in (phonon.write_total_dos, phonon.write_projected_dos,
+                  phonon.write_yaml_thermal_properties, phonon.spectrum.write):  # fmt: skip
+        with pytest.raises(SpectrumError, match="cannot be written"):
+            write(tmp_path / "nowhere" / "file.dat")
+
+
 def test_results_before_their_run_are_errors_as_in_phonopy(phonon):
     for method in ("get_total_dos_dict", "plot_total_dos", "write_total_dos", "plot_projected_dos",
                    "get_thermal_properties_dict", "write_yaml_thermal_properties"):  # fmt: skip

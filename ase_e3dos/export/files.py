@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def write(
     Raises
     ------
     SpectrumError
-        If the kind is unknown.
+        If the kind is unknown, or the file cannot be written.
     """
     path = Path(path)
     kind = kind or _kind(path)
@@ -50,7 +51,20 @@ def write(
             f"Do not know what to write into {path.name!r}: name it *.dat, projected_dos.dat, "
             f"*.yaml, *.json, *.csv, *.png, *.pdf or *.svg, or give kind={'|'.join(_WRITERS)}."
         )
-    _WRITERS[kind](spectrum, path, **options)
+    with writing(path):
+        _WRITERS[kind](spectrum, path, **options)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """SpectrumError in the place of an OSError from writing a file."""
+    try:
+        yield
+    except OSError as error:
+        raise SpectrumError(
+            f"{path}: cannot be written ({error.strerror or error}). Check that the folder exists "
+            "and may be written to."
+        ) from error
 
 
 def read_json(path: str | Path) -> PhononSpectrum:

@@ -19,6 +19,15 @@ else:
 
 __all__ = ["E3DOSPhononCalc"]
 
+#: Arguments of matcalc's `PhononCalc` (0.7) that mean nothing for a predicted spectrum.
+IGNORED = frozenset(
+    {"atom_disp", "fix_imaginary_attempts", "fmax", "imaginary_freq_tol", "max_steps",
+     "min_length", "on_imaginary_modes", "optimizer", "rattle_method", "rattle_stdev",
+     "rattle_temperature", "relax_calc_kwargs", "relax_structure", "seed", "supercell_matrix",
+     "symprec", "write_band_structure", "write_force_constants", "write_phonon",
+     "write_total_dos"}
+)  # fmt: skip
+
 
 class E3DOSPhononCalc(PropCalc):
     """Thermal properties of predicted spectra as matcalc's `PhononCalc` returns them.
@@ -31,9 +40,14 @@ class E3DOSPhononCalc(PropCalc):
         Temperatures in K.
     model, device : str
         As for `ase_e3dos.predict`.
-    **_options
-        Further arguments of matcalc's `PhononCalc` (displacements, supercells, relaxation,
-        files), which mean nothing here.
+    **options
+        Further arguments of matcalc's `PhononCalc` (`IGNORED`: displacements, supercells,
+        relaxation, files), which mean nothing here.
+
+    Raises
+    ------
+    TypeError
+        If an argument is none of these.
 
     Notes
     -----
@@ -50,8 +64,14 @@ class E3DOSPhononCalc(PropCalc):
         t_min: float = 0,
         model: str = "default",
         device: str = "auto",
-        **_options: Any,
+        **options: Any,
     ) -> None:
+        unknown = options.keys() - IGNORED
+        if unknown:
+            raise TypeError(
+                f"E3DOSPhononCalc has no argument {', '.join(sorted(unknown))}, nor has matcalc's "
+                "PhononCalc. Check the spelling; t_min, t_max, t_step, model and device matter."
+            )
         self._pes_calculator = calculator  # matcalc's name; its setter would load a named potential
         self.temperatures = {"t_min": t_min, "t_max": t_max, "t_step": t_step}
         self.model, self.device = model, device

@@ -190,7 +190,7 @@ def resampled_total_dos(
         return dos
     points, rows = _averaged(spectrum, dos.frequency_points, spectrum.density[None])
     dos._frequency_points, dos._dos = points, rows[0]
-    dos._sigma = float(points[1] - points[0])
+    dos._sigma, dos.averaged = float(points[1] - points[0]), True
     return dos
 
 
@@ -250,7 +250,33 @@ def projected_dos(
     dos._frequency_points, dos._projected_dos = frequencies, rows
     dos._use_tetrahedron_method, dos._tetrahedron_mesh = False, None
     dos._sigma = float(frequencies[-1] - frequencies[-2]) if sigma is None else float(sigma)
+    dos.averaged = sigma is None
     return dos
+
+
+def write_dos(dos: Any, filename: Any) -> None:
+    """phonopy's total_dos.dat or projected_dos.dat, whose first line says how it was made.
+
+    phonopy's own `write` knows tetrahedra and smearing only, and calls a density that was averaged
+    over the intervals around the points smeared.
+
+    Parameters
+    ----------
+    dos : phonopy.phonon.dos.TotalDos or ProjectedDos
+        Of `resampled_total_dos` or `projected_dos`.
+    filename : str or Path
+    """
+    from phonopy.phonon import dos as phonopy_dos
+
+    points = dos.frequency_points
+    if getattr(dos, "averaged", False):
+        comment = f"Averages over intervals of {points[-1] - points[-2]:f}, predicted"
+    else:
+        comment = f"Sigma = {dos._sigma:f}, predicted"
+    if hasattr(dos, "projected_dos"):
+        phonopy_dos.write_projected_dos(points, dos.projected_dos, comment, filename)
+    else:
+        phonopy_dos.write_total_dos(points, dos.dos, comment, filename)
 
 
 def thermal_properties(

@@ -73,6 +73,35 @@ def test_supercell(predictor, sites, matrix):
     check(predictor, "supercell", sites, sites.in_cell(matrix))
 
 
+CUT_OFF = 5.0  # Å, of both networks
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "contents"),
+    [
+        ("sc", CUT_OFF / 1, [(0, 0, 0)]),
+        ("sc, second shell", CUT_OFF / 2**0.5, [(0, 0, 0)]),
+        ("bcc", CUT_OFF * 2 / 3**0.5, [(0, 0, 0), (0.5, 0.5, 0.5)]),
+        ("NaCl", CUT_OFF, [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0), (0.5, 0, 0),
+                           (0, 0.5, 0), (0, 0, 0.5), (0.5, 0.5, 0.5)]),
+        ("CsCl", CUT_OFF / 2**0.5, [(0, 0, 0), (0.5, 0.5, 0.5)]),
+    ],
+)  # fmt: skip
+def test_a_shell_on_the_cut_off(predictor, name, a, contents):
+    """Rounding puts some of the neighbours inside and some outside: they must weigh nothing."""
+    elements = [{55 if i < len(contents) / 2 else 17: 1.0} for i in range(len(contents))]
+    sites = Sites(a * np.eye(3), np.array(contents, dtype=float), elements)
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        moved = sites.rotated(q).shifted(rng.uniform(size=3))
+        check(predictor, "shell on the cut-off", sites, moved)
+    for strain in (-1e-9, 1e-9):
+        strained = dataclasses.replace(sites, cell=sites.cell * (1 + strain))
+        check(predictor, "shell on the cut-off", sites, strained)
+    check(predictor, "shell on the cut-off", sites, sites.in_cell(np.diag([2, 1, 1])))
+
+
 @given(several=st.lists(crystals(), min_size=2, max_size=6))
 def test_batch_is_its_members(predictor, several):
     together = predictor.spectra([s.crystal() for s in several])
