@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 import shutil
@@ -28,7 +29,7 @@ version = "0.1.0"
 description = "Model {name} for ase-e3dos"
 readme = "README.md"
 requires-python = ">=3.11"
-dependencies = ["ase-e3dos>={version}"]
+dependencies = {dependencies}
 
 [project.entry-points.ase_e3dos]
 {identifier} = "{package}"
@@ -95,7 +96,7 @@ def export_plugin(
     Raises
     ------
     TrainingError
-        The name is not usable, or the folder is there already.
+        The name is not usable, the folder is there already, or no package offers the encoder.
     WeightsError
         The weights file is not sound.
     """
@@ -105,6 +106,7 @@ def export_plugin(
             "with a letter."
         )
     header = read_header(weights)
+    dependencies = [f"ase-e3dos>={__version__}", *encoder_packages(header)]
     identifier = re.sub(r"[^a-z0-9]+", "_", name.lower())
     distribution = f"e3dos-model-{identifier.replace('_', '-')}"
     package = f"e3dos_model_{identifier}"
@@ -118,7 +120,7 @@ def export_plugin(
         "identifier": identifier,
         "distribution": distribution,
         "package": package,
-        "version": __version__,
+        "dependencies": json.dumps(dependencies),
         "description": description,
         "encoder": header.encoder,
         "source": header.sources[0] if len(header.sources) > 1 else None,
@@ -132,6 +134,30 @@ def export_plugin(
     card = model_card(name, header, description, results, distribution)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
+
+
+def encoder_packages(header: WeightsHeader) -> list[str]:
+    """Requirement on the package whose plug-in offers the encoder of weights.
+
+    Empty where the encoder is ase-e3dos's own.
+
+    Raises
+    ------
+    TrainingError
+        No installed package offers the encoder, so nobody could use the weights.
+    """
+    from ase_e3dos.plugins import get_registry
+
+    for row in get_registry().status():
+        if header.encoder in row.encoders:
+            if row.distribution == "ase-e3dos":
+                return []
+            if row.distribution:
+                return [f"{row.distribution}>={row.version}"]
+    raise TrainingError(
+        f"the weights need the encoder {header.encoder!r}, and no installed package offers it. "
+        "Make it a plug-in of a package first (docs/plugins/twenty-lines.md)."
+    )
 
 
 def model_card(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +16,13 @@ import yaml
 from ase.build import bulk
 from typer.testing import CliRunner
 
+import ase_e3dos
 from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
-from ase_e3dos.network.weights import read_header
+from ase_e3dos.network.weights import load_weights, read_header, save_weights
+from ase_e3dos.plugins import PluginStatus, get_registry
 from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.ensemble import train_ensemble
@@ -70,6 +75,27 @@ def test_a_package_that_is_there_is_kept(weights, tmp_path):
     export_plugin("twice", weights, tmp_path)
     with pytest.raises(TrainingError, match="already"):
         export_plugin("twice", weights, tmp_path)
+
+
+def test_exported_plugin_depends_on_the_package_of_its_encoder(weights, tmp_path, monkeypatch):
+    def dependencies(name: str, path: Path) -> list[str]:
+        text = (export_plugin(name, path, tmp_path) / "pyproject.toml").read_text()
+        return tomllib.loads(text)["project"]["dependencies"]
+
+    own = f"ase-e3dos>={ase_e3dos.__version__}"
+    assert dependencies("plain", weights) == [own]
+    header, states = load_weights(weights)
+    path = tmp_path / "w.safetensors"
+    save_weights(path, replace(header, encoder="theirs"), states)
+    with pytest.raises(TrainingError, match="no installed package offers it"):
+        export_plugin("lost", path, tmp_path)
+    assert not (tmp_path / "e3dos-model-lost").exists()
+    rows = [
+        *get_registry().status(),
+        PluginStatus("theirs", "their-package", "2.1", "loaded", "", ("theirs",)),
+    ]
+    monkeypatch.setattr(type(get_registry()), "status", lambda self: rows)
+    assert dependencies("theirs", path) == [own, "their-package>=2.1"]
 
 
 def test_train_command_exports(data_dir, tiny_paper, tmp_path):
