@@ -178,7 +178,7 @@ def resampled_total_dos(
     _check_smearing(sigma, options.get("smearing_function", "Normal"))
     mesh: Any = SpectrumMesh(spectrum)
     _check_range(mesh, freq_min, freq_max, freq_pitch)
-    dos = TotalDos(mesh, sigma=sigma, **_known(TotalDos, options))
+    dos: Any = TotalDos(mesh, sigma=sigma, **_known(TotalDos, options))
     if "smearing_function" in options and hasattr(dos, "set_smearing_function"):
         dos.set_smearing_function(options["smearing_function"])  # phonopy 3
     dos.set_draw_area(freq_min, freq_max, freq_pitch)
@@ -255,7 +255,7 @@ def projected_dos(
 
 
 def write_dos(dos: Any, filename: Any) -> None:
-    """phonopy's total_dos.dat or projected_dos.dat, whose first line says how it was made.
+    """Phonopy's total_dos.dat or projected_dos.dat, whose first line says how it was made.
 
     phonopy's own `write` knows tetrahedra and smearing only, and calls a density that was averaged
     over the intervals around the points smeared.
