@@ -2,8 +2,8 @@
 
     python docs/examples/screen_memory.py structures_mp.parquet 50000 200000
 
-One network of the ensemble predicts (`uncertainty=False`). Each length runs in a process of its own and is fed through a generator, so nothing but the
-screening itself can hold the structures.
+One network predicts (`uncertainty=False`). Each length runs in a process of its own and is fed
+through a generator, so nothing but the screening itself can hold the structures.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,66 @@ def test_the_fit_of_frequency_and_mass(screened: Path) -> None:
         lambda m, c: c / np.sqrt(m), found.table["average_mass"], found.table["mean_wavenumber"]
     )
     assert found.rigidity[0] == pytest.approx(constant, rel=1e-6)
+
+
+def names_in(figure: Any) -> list[str]:
+    return [trace.name or "" for trace in figure.data]
+
+
+def test_a_fit_worse_than_the_mean_is_not_drawn_but_said(screened: Path, tmp_path: Path) -> None:
+    from ase_e3dos.screening.report.figures import mass_trend
+    from ase_e3dos.screening.report.page import write_page
+
+    found = read_screen(screened)
+    # Wavenumbers that fall with the square root of mass, then ones that rise with it.
+    mass = found.table["average_mass"]
+    falling = replace(found, table=found.table.assign(mean_wavenumber=2000.0 / mass**0.5))
+    rising = replace(found, table=found.table.assign(mean_wavenumber=20.0 * mass))
+    assert falling.rigidity == (pytest.approx(2000.0), pytest.approx(1.0))
+    assert rising.rigidity[1] < 0.0
+    assert any("R² = 1.00" in name for name in names_in(mass_trend(falling)))
+    assert not any("R²" in name for name in names_in(mass_trend(rising)))
+    write_page(rising, tmp_path / "report.html")
+    assert "worse than the mean of all" in (tmp_path / "report.html").read_text()
+
+
+def test_the_mean_of_the_top_is_shown_where_it_is_not_that_of_all(
+    screened: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ase_e3dos.screening.report import figures, statistics
+
+    assert "mean of the top" not in " ".join(names_in(figures.histogram(read_screen(screened))))
+    for module in (figures, statistics):
+        monkeypatch.setattr(module, "TOP", 5)
+    assert "mean of the top 5" in names_in(figures.histogram(read_screen(screened)))
+
+
+def test_warnings_mark_the_headline_and_the_panels(screened: Path, tmp_path: Path) -> None:
+    from ase_e3dos.screening.report.figures import WARNED, top_spectra
+    from ase_e3dos.screening.report.page import write_page
+
+    found = read_screen(screened)
+    marked = [WARNED in a.text for a in top_spectra(found).layout.annotations]
+    assert marked == [bool(w) for w in found.table["warnings"]]
+    assert any(marked)
+    for warning in ("", "ImaginaryWeight"):
+        table = found.table.assign(warnings=warning)
+        write_page(replace(found, table=table), tmp_path / "report.html")
+        numbers = (tmp_path / "report.html").read_text().partition('class="numbers">')[2]
+        headline = numbers.partition("highest C<sub>V</sub>")[2].partition("</div>")[0]
+        assert (f"{WARNED} {table['formula'][0]}: ImaginaryWeight" in headline) == bool(warning)
+
+
+def test_the_command_says_which_temperature(weights: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from ase_e3dos.cli import build_app
+
+    screen(crystals(3), tmp_path / "out", model=weights, device="cpu", temperature=[100.0, 300.0])
+    arguments = ["report", str(tmp_path / "out"), "-o", str(tmp_path / "report.html")]
+    done = CliRunner().invoke(build_app(), arguments)
+    assert "3 structures at 100 K; there are also 300 K" in done.output
+    assert "at 300 K" in CliRunner().invoke(build_app(), [*arguments, "-t", "300"]).output
 
 
 def test_principal_components_are_those_of_the_whole_matrix(screened: Path) -> None:

@@ -19,6 +19,14 @@ INK, MUTED, GRID, ACCENT, WARM = "#1f2933", "#7b8794", "#e4e7eb", "#2f6f8f", "#d
 SCALE = "Viridis"
 _HEAT = "C<sub>V</sub> / J kg<sup>−1</sup> K<sup>−1</sup>"
 _WAVENUMBER = "wavenumber / cm<sup>−1</sup>"
+#: Before the name of a crystal whose prediction carries warnings.
+WARNED = "⚠"
+#: A legend in one line above its figure, over neither curves nor axes.
+_ABOVE: dict[str, Any] = {
+    "orientation": "h", "x": 0.0, "y": 1.0, "xanchor": "left", "yanchor": "bottom",
+    "bgcolor": "rgba(0,0,0,0)",
+}  # fmt: skip
+_BELOW_LEGEND = {"l": 62, "r": 12, "t": 40, "b": 52}
 #: More points than this are drawn by the graphics card.
 _SVG_POINTS = 6000
 
@@ -88,7 +96,7 @@ def periodic_table(screened: ScreenedSet) -> go.Figure:
 
 
 def histogram(screened: ScreenedSet) -> go.Figure:
-    """Numbers of materials by specific heat, with the mean spectrum of the highest (5b)."""
+    """Numbers of materials by specific heat, with mean spectra of all and of the highest (5b)."""
     import plotly.graph_objects as go
 
     heat = screened.table["specific_heat"].to_numpy()
@@ -108,7 +116,10 @@ def histogram(screened: ScreenedSet) -> go.Figure:
             showlegend=False,
         )
     )
-    figure.add_vline(x=HIGH, line={"color": WARM, "width": 1, "dash": "dot"})
+    figure.add_shape(
+        type="line", x0=HIGH, x1=HIGH, y0=0.0, y1=0.36, yref="paper",
+        line={"color": WARM, "width": 1, "dash": "dot"},
+    )  # fmt: skip
     figure.add_annotation(
         x=HIGH, y=0.30, yref="paper", xanchor="left", xshift=6, showarrow=False,
         text=f"{100 * screened.high_share:.1f} % above {HIGH:,.0f}",
@@ -117,24 +128,31 @@ def histogram(screened: ScreenedSet) -> go.Figure:
     found = screened.components
     x = screened.wavenumbers
     seen = visible_range(x, found.mean_high)
-    highest = f"mean of the top {min(TOP, len(heat))}"
-    for y, name, color in (
-        (found.mean_high, highest, WARM),
-        (found.mean_all, "mean of all", ACCENT),
-    ):
+    means = [(found.mean_all, "mean of all", ACCENT)]
+    if screened.has_top:
+        means.insert(0, (found.mean_high, f"mean of the top {TOP}", WARM))
+    for y, name, color in means:
         figure.add_scatter(
             x=x[seen], y=y[seen] / max(y.max(), 1e-30), name=name, xaxis="x2", yaxis="y2",
-            line={"color": color, "width": 2}, hoverinfo="skip",
+            line={"color": color, "width": 2}, hoverinfo="skip", showlegend=True,
         )  # fmt: skip
     figure.update_layout(
         xaxis={"title": _HEAT},
-        yaxis={"title": "materials"},
+        # Materials are counted in whole numbers.
+        yaxis={"title": "materials", "range": [0.0, histogram_height(counts)]}
+        | ({"dtick": 1} if counts.max(initial=0) < 6 else {}),
         xaxis2={"domain": [0.46, 0.99], "anchor": "y2", "title": _small(_WAVENUMBER)},
-        yaxis2={"domain": [0.52, 0.96], "anchor": "x2", "visible": False},
-        legend={"x": 0.99, "y": 0.99, "xanchor": "right", "bgcolor": "rgba(0,0,0,0)"},
+        yaxis2={"domain": [0.52, 0.98], "anchor": "x2", "visible": False},
+        legend=_ABOVE | {"x": 1.0, "xanchor": "right"},
         bargap=0.04,
     )
-    return _styled(figure, 520)
+    return _styled(figure, 520, _BELOW_LEGEND)
+
+
+def histogram_height(counts: NDArray[np.int64]) -> float:
+    """Upper end of the histogram's axis: bars of its right half stay below the inset."""
+    right = counts[int(0.42 * len(counts)) :]
+    return float(max(1.05 * counts.max(initial=1), 2.6 * right.max(initial=0)))
 
 
 def principal_components(screened: ScreenedSet) -> go.Figure:
@@ -154,32 +172,32 @@ def principal_components(screened: ScreenedSet) -> go.Figure:
         yaxis={"title": "second principal component", "domain": [0.0, 0.68]},
         xaxis2={"domain": [0.0, 1.0], "anchor": "y2", "title": _small(_WAVENUMBER)},
         yaxis2={"domain": [0.84, 1.0], "anchor": "x2", "showticklabels": False},
-        legend={"x": 0.99, "y": 1.0, "xanchor": "right", "bgcolor": "rgba(0,0,0,0)"},
+        legend=_ABOVE,
     )
-    return _styled(figure, 520)
+    return _styled(figure, 520, _BELOW_LEGEND)
 
 
 def mass_trend(screened: ScreenedSet) -> go.Figure:
-    """Mean wavenumber against average mass with the hyperbolic fit (figure S1a)."""
+    """Mean wavenumber against average mass, with the hyperbolic fit if it is one (figure S1a)."""
     shown = screened.table.iloc[screened.shown]
     mass = shown["average_mass"].to_numpy()
     y = shown["mean_wavenumber"].to_numpy()
     figure = _points(screened, mass, y, "specific_heat", _HEAT)
     constant, quality = screened.rigidity
-    if len(mass) > 1:
+    if screened.has_mass_trend:
         line = np.geomspace(mass.min(), mass.max(), 200)
         figure.add_scatter(
             x=line, y=constant / np.sqrt(line), mode="lines", hoverinfo="skip",
-            line={"color": INK, "width": 2},
+            line={"color": INK, "width": 2}, showlegend=True,
             name=f"C m̄<sup>−1/2</sup>, C = {constant:,.0f} cm<sup>−1</sup> amu<sup>1/2</sup>, "
             f"R² = {quality:.2f}",
         )  # fmt: skip
     figure.update_layout(
         xaxis={"title": "average mass m̄ / amu"},
         yaxis={"title": "mean wavenumber / cm<sup>−1</sup>", "rangemode": "tozero"},
-        legend={"x": 0.99, "y": 0.99, "xanchor": "right"},
+        legend=_ABOVE,
     )
-    return _styled(figure, 420)
+    return _styled(figure, 420, _BELOW_LEGEND)
 
 
 def mass_ratio(screened: ScreenedSet) -> go.Figure:
@@ -210,7 +228,9 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> go.Figure:
         screened.wavenumbers, densities.mean(axis=0) if len(rows) else screened.wavenumbers
     )
     x = np.linspace(0.04, 0.94, max(int(seen.sum()), 1))
-    for k, (formula, heat) in enumerate(zip(rows["formula"], rows["specific_heat"], strict=True)):
+    columns = (rows[name] for name in ("formula", "specific_heat", "warnings"))
+    for k, (formula, heat, warnings) in enumerate(zip(*columns, strict=True)):
+        mark = f"{WARNED} " if warnings else ""
         column, line = k % n_columns, k // n_columns
         y = densities[k][seen] * 0.62 - line
         figure.add_scatter(
@@ -222,13 +242,14 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> go.Figure:
             fillcolor="rgba(47,111,143,0.18)",
             customdata=np.full(len(x) + 2, k),
             hoveron="points+fills",
-            text=f"{k + 1}. {formula}: {heat:,.0f}",
+            text=f"{k + 1}. {formula}: {heat:,.0f}" + (f"<br>{mark}{warnings}" if mark else ""),
             hoverinfo="text",
             showlegend=False,
         )
         figure.add_annotation(
             x=column + 0.04, y=-line + 0.86, xanchor="left", yanchor="middle", showarrow=False,
-            text=f"<b>{_subscripted(formula)}</b> {heat:,.0f}", font={"size": 10.5, "color": INK},
+            text=f"{mark}<b>{_subscripted(formula)}</b> {heat:,.0f}",
+            font={"size": 10.5, "color": WARM if mark else INK},
         )  # fmt: skip
     n_lines = max(-(-len(rows) // n_columns), 1)
     figure.update_xaxes(visible=False, range=[0, n_columns], fixedrange=True)
@@ -254,9 +275,11 @@ def _points(
     values = shown[color].to_numpy()
     kind = go.Scatter if len(shown) <= _SVG_POINTS else go.Scattergl
     heat = shown["specific_heat"].to_numpy()
+    columns = (shown["formula"], shown["id"].map(_escaped), heat, shown["warnings"])
     text = [
         f"<b>{_subscripted(f)}</b> ({i})<br>C<sub>V</sub> {c:,.0f}"
-        for f, i, c in zip(shown["formula"], shown["id"].map(_escaped), heat, strict=True)
+        + (f"<br>{WARNED} {w}" if w else "")
+        for f, i, c, w in zip(*columns, strict=True)
     ]
     limits = np.percentile(values, [1, 99]) if len(values) else (0.0, 1.0)
     # Drawn from low to high, so that the few high ones are not hidden.

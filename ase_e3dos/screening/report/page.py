@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.screening.report.figures import all_figures, top_range
+from ase_e3dos.screening.report.figures import WARNED, all_figures, top_range
 from ase_e3dos.screening.report.statistics import HIGH, MAX_ROWS, TOP, ScreenedSet
 from ase_e3dos.spectrum.constants import constants
 
@@ -70,7 +70,9 @@ def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening
         lead=_lead(screened),
         numbers=_numbers(screened),
         top_text=f"The first {min(TOP, len(screened.table))}, each spectrum from {low:.0f} to "
-        f"{high:.0f} cm<sup>−1</sup>, with C<sub>V</sub> in J/(kg K). Click one to see it large.",
+        f"{high:.0f} cm<sup>−1</sup>, with C<sub>V</sub> in J/(kg K); {WARNED} marks predictions "
+        "with warnings. Click one to see it large.",
+        fit_text=_fit(screened),
         failures=_failures(screened),
         footer=_footer(screened),
         step=f"{screened.wavenumbers[1] - screened.wavenumbers[0]:g}",
@@ -136,21 +138,41 @@ def _lead(screened: ScreenedSet) -> str:
     )
 
 
+def _fit(screened: ScreenedSet) -> str:
+    """What is said about the line through the mean wavenumbers."""
+    if screened.has_mass_trend:
+        return "the line is the least-squares fit."
+    quality = screened.rigidity[1]
+    if np.isnan(quality):
+        return "one material gives no fit."
+    return (
+        f"no line is drawn, as the fit of C m̄<sup>−1/2</sup> is worse than the mean of all "
+        f"(R<sup>2</sup> = {quality:.2f})."
+    )
+
+
 def _numbers(screened: ScreenedSet) -> str:
-    constant, _ = screened.rigidity
+    constant = f"{screened.rigidity[0]:,.0f}" if screened.has_mass_trend else "–"
     best = screened.table.iloc[0] if len(screened.table) else None
     shown = [
         (f"{screened.n_structures:,}", "structures"),
         (f"{100 * screened.high_share:.1f} %", f"above {HIGH:,.0f} J/(kg K)"),
         (
             "" if best is None else f"{best['specific_heat']:,.0f}",
-            "highest C<sub>V</sub>, J/(kg K)",
+            "highest C<sub>V</sub>, J/(kg K)" + _mark(best),
         ),
-        (f"{constant:,.0f}", "C of C m̄<sup>−1/2</sup>, cm<sup>−1</sup> amu<sup>1/2</sup>"),
+        (constant, "C of C m̄<sup>−1/2</sup>, cm<sup>−1</sup> amu<sup>1/2</sup>"),
         (f"{len(screened.failures):,}", "failures"),
         (f"{sum(screened.n_warned.values()):,}", "warnings"),
     ]
     return "".join(f"<div><b>{number}</b><span>{name}</span></div>" for number, name in shown)
+
+
+def _mark(row: Any) -> str:
+    """Which warnings the headline's material carries."""
+    if row is None or not row["warnings"]:
+        return ""
+    return f"<br><em>{WARNED} {escape(row['formula'])}: {escape(row['warnings'])}</em>"
 
 
 def _failures(screened: ScreenedSet) -> str:

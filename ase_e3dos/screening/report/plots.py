@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from ase_e3dos.screening.report.figures import ACCENT, GRID, INK, MUTED, WARM, visible_range
+from ase_e3dos.screening.report.figures import (
+    ACCENT,
+    GRID,
+    INK,
+    MUTED,
+    WARM,
+    WARNED,
+    histogram_height,
+    visible_range,
+)
 from ase_e3dos.screening.report.periodic_table import PLACES
 from ase_e3dos.screening.report.statistics import HIGH, TOP, ScreenedSet
 
@@ -83,7 +92,9 @@ def periodic_table(screened: ScreenedSet) -> Figure:
 
 
 def histogram(screened: ScreenedSet) -> Figure:
-    """Numbers of materials by specific heat, with the mean spectrum of the highest (5b)."""
+    """Numbers of materials by specific heat, with mean spectra of all and of the highest (5b)."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(6, 4)
     ax = figure.subplots()
     heat = screened.table["specific_heat"].to_numpy()
@@ -91,17 +102,18 @@ def histogram(screened: ScreenedSet) -> Figure:
     counts, edges = np.histogram(heat, edges)
     colors = [WARM if start >= HIGH else ACCENT for start in edges[:-1]]
     ax.bar((edges[1:] + edges[:-1]) / 2, counts, 47.0, color=colors)
-    ax.axvline(HIGH, color=WARM, lw=1, ls=":")
+    ax.axvline(HIGH, 0.0, 0.36, color=WARM, lw=1, ls=":")
     share = f"{100 * screened.high_share:.1f} % above {HIGH:,.0f}"
     ax.text(HIGH, 0.32, f" {share}", color=WARM, transform=ax.get_xaxis_transform())
-    ax.set(xlabel=_HEAT, ylabel="materials")
+    ax.set(xlabel=_HEAT, ylabel="materials", ylim=(0.0, histogram_height(counts)))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     inset = ax.inset_axes((0.46, 0.52, 0.52, 0.45))
     found, x = screened.components, screened.wavenumbers
     seen = visible_range(x, found.mean_high)
-    for y, color, name in (
-        (found.mean_high, WARM, f"mean of the top {min(TOP, len(heat))}"),
-        (found.mean_all, ACCENT, "mean of all"),
-    ):
+    means = [(found.mean_all, ACCENT, "mean of all")]
+    if screened.has_top:
+        means.insert(0, (found.mean_high, WARM, f"mean of the top {TOP}"))
+    for y, color, name in means:
         inset.plot(x[seen], y[seen] / max(y.max(), 1e-30), color=color, label=name)
     inset.set(xlabel=_WAVENUMBER, yticks=[])
     inset.legend(fontsize=7, frameon=False)
@@ -121,7 +133,7 @@ def principal_components(screened: ScreenedSet) -> Figure:
         name = f"axis {k + 1} ({100 * found.explained[k]:.0f} %)"
         top.plot(x[seen], found.axes[k][seen], color=color, lw=1.3, label=name)
     top.set(xlabel=_WAVENUMBER, yticks=[])
-    top.legend(fontsize=8, frameon=False)
+    _legend_above(top)
     _tidy(ax, top)
     return figure
 
@@ -134,11 +146,11 @@ def mass_trends(screened: ScreenedSet) -> Figure:
     mass, y = shown["average_mass"].to_numpy(), shown["mean_wavenumber"].to_numpy()
     _scatter(figure, left, screened, mass, y, "specific_heat", _HEAT)
     constant, quality = screened.rigidity
-    if len(mass) > 1:
+    if screened.has_mass_trend:
         line = np.geomspace(mass.min(), mass.max(), 200)
         label = rf"$C\,\bar m^{{-1/2}}$, $C$ = {constant:,.0f}, $R^2$ = {quality:.2f}"
         left.plot(line, constant / np.sqrt(line), color=INK, label=label)
-        left.legend(frameon=False)
+        _legend_above(left)
     left.set(xlabel=r"average mass $\bar m$ / amu", ylabel=r"mean wavenumber / cm$^{-1}$")
     ratio = (shown["minimum_mass"] / shown["average_mass"]).to_numpy()
     _scatter(figure, right, screened, ratio, y, "average_mass", r"$\bar m$ / amu")
@@ -162,7 +174,11 @@ def top_spectra(screened: ScreenedSet, n_columns: int = 10) -> Figure:
         ax.fill_between(x[seen], densities[k][seen], color=ACCENT, alpha=0.2, lw=0)
         ax.plot(x[seen], densities[k][seen], color=ACCENT, lw=0.8)
         row = rows.iloc[k]
-        ax.set_title(f"{row['formula']}  {row['specific_heat']:,.0f}", fontsize=7, pad=2)
+        title = f"{row['formula']}  {row['specific_heat']:,.0f}"
+        if row["warnings"]:
+            title = f"{WARNED} {title}"
+        color = WARM if row["warnings"] else INK
+        ax.set_title(title, fontsize=7, pad=2, color=color)
         ax.set(yticks=[])
         ax.tick_params(labelsize=6)
         _tidy(ax)
@@ -180,6 +196,13 @@ def _scatter(
         x[order], y[order], c=values[order], s=8, lw=0, vmin=low, vmax=high, rasterized=True
     )
     figure.colorbar(points, ax=ax, label=label)
+
+
+def _legend_above(ax: Any) -> None:
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8, frameon=False,
+        borderaxespad=0.2,
+    )  # fmt: skip
 
 
 def _tidy(*axes: Any) -> None:

@@ -121,6 +121,16 @@ class ScreenedSet:
         spread = float(((y - y.mean()) ** 2).sum())
         return constant, 1.0 - float(((y - constant * x) ** 2).sum()) / max(spread, 1e-300)
 
+    @property
+    def has_mass_trend(self) -> bool:
+        """Whether the fit of `rigidity` says more about these materials than their mean does."""
+        return self.rigidity[1] >= 0.0
+
+    @property
+    def has_top(self) -> bool:
+        """Whether the `TOP` highest specific heats are a part, and not all."""
+        return len(self.table) > TOP
+
     @cached_property
     def shown(self) -> NDArray[np.int64]:
         """Rows of the table that the page holds: the top ones, and a fair sample of the others."""
