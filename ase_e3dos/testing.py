@@ -35,7 +35,9 @@ def check_encoder(
     encoder : Encoder or EncoderSpec
         With a spec, the factory and the declarations are checked as well.
     elements : iterable of int, optional
-        Atomic numbers that the encoder must know; H to Bi if not given.
+        Atomic numbers that the encoder must know; H to Bi if not given. Each needs features that
+        are finite and differ from those of the others, for a network can tell elements apart by
+        them alone.
 
     Returns
     -------
@@ -46,6 +48,13 @@ def check_encoder(
     ------
     EncoderError
         If a check fails; the message lists all that failed, with what was seen.
+
+    Notes
+    -----
+    Invariance under rotation, inversion, translation and permutation, agreement with supercells and
+    batches, determinism and pickling are checked on a crystal with a mixed site as well where
+    `accepts_mixed`. "device" copies the features to each device that PyTorch has here and back, and
+    is passed by default where PyTorch is not installed.
 
     Examples
     --------
@@ -72,6 +81,7 @@ def check_encoder(
         "supercell": lambda: _supercell(instance),
         "isotopes": lambda: _unchanged(instance, _heavier),
         "batch": lambda: _batch(instance),
+        "device": lambda: _device(instance),
         "pickling": lambda: _same_features(instance, pickle.loads(pickle.dumps(instance))),
         "settings": lambda: _settings(instance, spec),
         "mixed sites": lambda: _mixed(instance),
@@ -117,12 +127,27 @@ def sample_crystals() -> list[Crystal]:
     return [salt, perovskite, skewed, left]
 
 
+def _crystals(encoder: Encoder) -> list[Crystal]:
+    """The ordered samples, and one with a mixed site for an encoder that accepts it."""
+    if encoder.accepts_mixed is not True:
+        return sample_crystals()
+    mixed = Crystal(
+        [[4.1, 0.0, 0.0], [0.7, 4.3, 0.0], [-0.4, 0.9, 4.8]],
+        _CORNER_AND_CENTRE + 0.03,
+        [0, 0, 1],
+        [51, 83, 12],
+        [0.3, 0.7, 1.0],
+        name="a mixed cell",
+    )
+    return [*sample_crystals(), mixed]
+
+
 def _attributes(encoder: Encoder) -> str:
     if not (isinstance(encoder.name, str) and encoder.name):
         return f"name must be a string that is not empty, not {encoder.name!r}"
-    if not (isinstance(encoder.version, int) and encoder.version >= 1):
+    if not (type(encoder.version) is int and encoder.version >= 1):
         return f"version must be an integer from 1 on, not {encoder.version!r}"
-    if not (isinstance(encoder.n_features, int) and encoder.n_features >= 1):
+    if not (type(encoder.n_features) is int and encoder.n_features >= 1):
         return f"n_features must be an integer from 1 on, not {encoder.n_features!r}"
     if not isinstance(encoder.accepts_mixed, bool):
         return f"accepts_mixed must be True or False, not {encoder.accepts_mixed!r}"
@@ -130,7 +155,7 @@ def _attributes(encoder: Encoder) -> str:
 
 
 def _array(encoder: Encoder) -> str:
-    for crystal in sample_crystals():
+    for crystal in _crystals(encoder):
         features: Any = encoder.encode(crystal)
         if type(features) is not np.ndarray:
             return f"encode must give a NumPy array (any device can take it), not {type(features)}"
@@ -158,7 +183,7 @@ def _elements(encoder: Encoder, elements: Iterable[int]) -> str:
 
 
 def _unchanged(encoder: Encoder, change: Callable[[Crystal], Crystal]) -> str:
-    for crystal in sample_crystals():
+    for crystal in _crystals(encoder):
         fault = _compare(encoder.encode(crystal), encoder.encode(change(crystal)), crystal.name)
         if fault:
             return fault
@@ -186,13 +211,16 @@ def _heavier(crystal: Crystal) -> Crystal:
 
 
 def _permutation(encoder: Encoder) -> str:
-    for crystal in sample_crystals():
+    for crystal in _crystals(encoder):
         order = np.arange(crystal.n_sites)[::-1]
+        species = np.argsort(order[crystal.species_site], kind="stable")
         turned = replace(
             crystal,
             scaled_positions=crystal.scaled_positions[order],
-            species_number=crystal.species_number[order],
-            species_mass=crystal.species_mass[order],
+            species_site=order[crystal.species_site][species],
+            species_number=crystal.species_number[species],
+            species_fraction=crystal.species_fraction[species],
+            species_mass=crystal.species_mass[species],
         )
         fault = _compare(encoder.encode(crystal)[order], encoder.encode(turned), crystal.name)
         if fault:
@@ -201,9 +229,20 @@ def _permutation(encoder: Encoder) -> str:
 
 
 def _supercell(encoder: Encoder) -> str:
-    for crystal in sample_crystals():
-        atoms: Any = crystal.to_atoms()
-        double = Crystal.from_any(atoms.repeat((2, 1, 1)))
+    for crystal in _crystals(encoder):
+        shift = np.array([0.5, 0.0, 0.0])
+        half = crystal.scaled_positions * [0.5, 1.0, 1.0]
+        double = replace(
+            crystal,
+            cell=crystal.cell * [[2.0], [1.0], [1.0]],
+            scaled_positions=np.concatenate([half, half + shift]),
+            species_site=np.concatenate(
+                [crystal.species_site, crystal.species_site + crystal.n_sites]
+            ),
+            species_number=np.tile(crystal.species_number, 2),
+            species_fraction=np.tile(crystal.species_fraction, 2),
+            species_mass=np.tile(crystal.species_mass, 2),
+        )
         expected = np.tile(encoder.encode(crystal), (2, 1))
         fault = _compare(expected, encoder.encode(double), crystal.name)
         if fault:
@@ -212,13 +251,33 @@ def _supercell(encoder: Encoder) -> str:
 
 
 def _batch(encoder: Encoder) -> str:
-    crystals = sample_crystals()
+    crystals = _crystals(encoder)
     single = np.concatenate([encoder.encode(crystal) for crystal in crystals])
     return _compare(single, encode_batch(encoder, crystals), "a batch")
 
 
-def _same_features(encoder: Encoder, other: Encoder) -> str:
-    for crystal in sample_crystals():
+def _device(encoder: Encoder) -> str:
+    """Features are plain numbers: any device takes them and gives the same ones back."""
+    try:
+        import torch
+    except ImportError:
+        return ""
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    for crystal in _crystals(encoder):
+        features = np.require(encoder.encode(crystal), requirements="W")  # torch warns otherwise
+        for device in devices:
+            back = torch.as_tensor(features).to(device, copy=True).cpu().numpy()
+            if back.dtype != features.dtype or not np.array_equal(back, features, equal_nan=True):
+                return f"the features of {crystal.name} come back changed from {device}"
+    return ""
+
+
+def _same_features(encoder: Encoder, other: Encoder, pure: bool = False) -> str:
+    for crystal in sample_crystals() if pure else _crystals(encoder):
         fault = _compare(encoder.encode(crystal), other.encode(crystal), crystal.name)
         if fault:
             return fault
@@ -243,7 +302,7 @@ def _spec(encoder: Encoder, spec: EncoderSpec) -> str:
 def _serves(encoder: Encoder, spec: EncoderSpec) -> str:
     """Equal features on pure sites to the encoders whose models it is to serve."""
     for name in spec.serves:
-        fault = _same_features(get_registry().encoder(name), encoder)
+        fault = _same_features(get_registry().encoder(name), encoder, pure=True)
         if fault:
             return f"it is to serve models trained with {name!r}, but on {fault}"
     return ""

@@ -148,6 +148,12 @@ def test_an_encoder_that_fails_is_named_with_its_distribution_and_the_crystal():
         encode_batch(MassOneHot(), [site([14, 32], [0.5, 0.5])])
 
 
+def handedness(crystal):
+    """Changes its sign under inversion; the same for every orientation and origin."""
+    apart = crystal.scaled_positions[:, None] - crystal.scaled_positions
+    return np.sin(2 * np.pi * apart @ [1, 2, 3]) @ crystal.numbers
+
+
 class Faulty:
     """An encoder with a fault that the kit must find."""
 
@@ -155,6 +161,15 @@ class Faulty:
 
     def __init__(self, fault):
         self.fault = fault
+        self.calls = 0
+        if fault == "batch":
+            self.encode_batch = self.half
+
+    def half(self, crystals):
+        return np.concatenate([self.encode(crystal) for crystal in crystals]) / 2
+
+    def __reduce__(self):
+        return Faulty, ("elements" if self.fault == "pickling" else self.fault,)
 
     def settings(self):
         return {"fault": {1}} if self.fault == "settings" else {"fault": self.fault}
@@ -169,9 +184,15 @@ class Faulty:
             return np.zeros_like(x)
         if self.fault == "isotopes":
             x[range(len(x)), crystal.numbers - 1] = crystal.masses
+        if self.fault == "determinism":
+            self.calls += 1
+            x[:, 117] = self.calls
+        if self.fault == "device":
+            return x[:, ::-1]
         for fault, extra in (
             ("rotation", crystal.cell[0, 0]),
             ("translation", crystal.scaled_positions[:, 0]),
+            ("inversion", handedness(crystal)),
             ("permutation", np.arange(crystal.n_sites)),
             ("supercell", crystal.volume),
         ):
@@ -182,14 +203,75 @@ class Faulty:
 
 FAULTS = (
     *("array", "elements", "isotopes", "rotation", "translation", "permutation", "supercell"),
-    *("settings", "mixed sites"),
+    *("settings", "mixed sites", "inversion", "determinism", "batch", "pickling", "device"),
 )
+
+
+def faults_found(encoder) -> set[str]:
+    with pytest.raises(EncoderError) as caught:
+        check_encoder(encoder)
+    return {line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_kit_finds_faults(fault):
-    with pytest.raises(EncoderError, match=rf"\n  {fault}: "):
-        check_encoder(Faulty(fault))
+    assert fault in faults_found(Faulty(fault))
+
+
+def test_the_kit_finds_one_fault_at_a_time():
+    """A check does not fail for the reason of another one."""
+    for fault in ("isotopes", "supercell", "settings", "mixed sites", "batch", "pickling"):
+        assert faults_found(Faulty(fault)) == {fault}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("name", ""), ("version", 0), ("version", True), ("n_features", 118.0), ("accepts_mixed", 1)],
+)
+def test_the_kit_checks_attributes(attribute, value):
+    encoder = Faulty("attributes")
+    setattr(encoder, attribute, value)
+    assert "attributes" in faults_found(encoder)
+
+
+class MixedFaulty(AlloyMultiHot):
+    """Faults that show on crystals with a mixed site alone."""
+
+    def __init__(self, fault):
+        self.fault = fault
+
+    def encode_batch(self, crystals):
+        x = super().encode_batch(crystals)
+        return 2 * x if self.fault == "batch" and any(not c.is_ordered for c in crystals) else x
+
+    def encode(self, crystal):
+        x = super().encode_batch([crystal])
+        if crystal.is_ordered:
+            return x
+        extra = {
+            "rotation": crystal.cell[0, 0],
+            "translation": crystal.scaled_positions[:, 0],
+            "permutation": np.arange(crystal.n_sites),
+            "supercell": crystal.volume,
+            "isotopes": crystal.masses,
+        }
+        x[:, 117] = extra.get(self.fault, 0.0)
+        if self.fault == "mixed sites":  # the species listed first, instead of all
+            first = np.unique(crystal.species_site, return_index=True)[1]
+            x[:] = np.eye(118)[crystal.species_number[first] - 1]
+        return x
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["rotation", "translation", "permutation", "supercell", "isotopes", "batch", "mixed sites"],
+)
+def test_the_kit_looks_at_mixed_crystals_too(fault):
+    class Configured(MixedFaulty):
+        def __init__(self):
+            super().__init__(fault)
+
+    assert fault in faults_found(Configured())
 
 
 def test_the_kit_compares_spec_and_encoder():
