@@ -106,7 +106,7 @@ def _opened(path: Path, label: str) -> Iterator[Any]:
         except CrystalError as error:
             refused = refused or error
         except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
-            complaints.append(f"{who}: {type(error).__name__}: {str(error).strip()[:200]}")
+            complaints.append(f"{who}: {_said(error)}")
         else:
             return _guarded(chain([first], structures), label)
     if refused is not None:
@@ -116,6 +116,15 @@ def _opened(path: Path, label: str) -> Iterator[Any]:
         "complete and that its name or extension is usual for its format (POSCAR, .cif, .extxyz, "
         ".json, ...)."
     )
+
+
+def _said(error: Exception) -> str:
+    """What a reader says; that of arrays and indices inside it tells nothing about the file."""
+    text = str(error).strip()[:200]
+    inside = isinstance(error, (LookupError, TypeError, AttributeError, NameError))
+    if inside or not text or re.search(r"broadcast|unpack|reshape|inhomogeneous|array", text):
+        return "a line is missing, too short or not as the format wants it"
+    return f"{type(error).__name__}: {text}"
 
 
 def _guarded(structures: Iterator[Any], label: str) -> Iterator[Any]:

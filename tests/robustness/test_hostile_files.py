@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -168,6 +169,16 @@ def test_weights_cut_anywhere_are_refused(tmp_path: Path) -> None:
     path.write_bytes(one)
     with pytest.raises(WeightsError, match="checksum"):
         Predictor(path)
+
+
+@pytest.mark.parametrize("lines", [3, 6, 8, 9])
+def test_a_cut_file_is_told_in_words_of_the_file(tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "POSCAR"
+    write(path, bulk("GaAs", "zincblende", a=5.65), format="vasp")
+    path.write_text("\n".join(path.read_text().splitlines()[:lines]))
+    with pytest.raises(E3DOSError, match="complete") as caught:
+        list(read_crystals(path))
+    assert not re.search("broadcast|index|unpack|shape", str(caught.value))
 
 
 def test_a_symbolic_loop_is_an_unreadable_file(tmp_path: Path) -> None:
