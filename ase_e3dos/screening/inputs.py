@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from os import PathLike
 from pathlib import Path
@@ -60,6 +61,12 @@ SUFFIXES = frozenset(
 #: ... and files whose names begin so.
 PREFIXES = ("POSCAR", "CONTCAR")
 _COMPRESSED = (".gz", ".bz2", ".xz")
+#: Endings that settings of programs have as well, and words of which a structure has one at least.
+_GENERAL = frozenset([".json", ".yaml", ".yml"])
+_STRUCTURE_WORDS = re.compile(
+    rb"lattice|cell|sites|positions|coord|points|numbers|species|atoms|structure", re.IGNORECASE
+)
+_SNIFFED_BYTES = 2**20
 
 
 def iter_entries(inputs: Any) -> Iterator[Entry]:
@@ -200,7 +207,24 @@ def _files_below(directory: Path) -> Iterator[Path]:
             if not name.startswith(".") and (
                 name.startswith(PREFIXES) or _suffix(Path(name)) in SUFFIXES
             ):
-                yield Path(root, name)
+                path = Path(root, name)
+                if not _is_of_another_kind(path):
+                    yield path
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    """Whether a JSON or YAML file speaks of no structure at all, like settings of a program.
+
+    A damaged or empty one is not of another kind: it becomes a row with an error.
+    """
+    if path.suffix.lower() not in _GENERAL:
+        return False
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(_SNIFFED_BYTES)
+    except OSError:
+        return False
+    return bool(beginning.strip()) and _STRUCTURE_WORDS.search(beginning) is None
 
 
 def _suffix(path: Path) -> str:

@@ -72,6 +72,26 @@ def test_ids(files: dict[str, Path]) -> None:
     assert f"{files['folder']}/deep/4.vasp" in ids_and_formulas(files["folder"])
 
 
+def test_settings_among_the_files_of_a_directory_are_no_structures(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    write(folder / "ase.json", ATOMS[0])
+    structure = json.loads(files["jsonl"].read_text().splitlines()[1])
+    (folder / "pymatgen.json").write_text(json.dumps(structure))
+    (folder / "settings.json").write_text('{"theme": "dark", "files.autoSave": true}')
+    (folder / "options.yaml").write_text("threads: 4\n")
+    (folder / "empty.json").write_text("")
+    names = {Path(e.id).name.partition("[")[0]: e.crystal for e in iter_entries(folder)}
+    assert sorted(names) == ["ase.json", "empty.json", "pymatgen.json"]
+    assert isinstance(names["ase.json"], Crystal)
+    assert isinstance(names["pymatgen.json"], Crystal)
+    # Named by the user, it is an input like others.
+    (named,) = iter_entries(folder / "settings.json")
+    assert isinstance(named.crystal, Exception)
+
+
 def test_globs_and_lists_of_paths(files: dict[str, Path]) -> None:
     assert len(ids_and_formulas(str(files["folder"] / "*.vasp"))) == 3
     assert len(ids_and_formulas([files["extxyz"], str(files["db"])])) == 10

@@ -377,3 +377,23 @@ def test_a_model_that_is_not_there_makes_no_output(tmp_path: Path) -> None:
     with pytest.raises(E3DOSError, match="absent"):
         screen(crystals(1), tmp_path / "out", model="absent")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_says_what_failed_and_what_was_replaced(
+    weights: Path, tmp_path: Path
+) -> None:
+    """Both in its last line, and a warning of the latter."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "salt.vasp", crystals(1)[0][1], format="vasp")
+    (folder / "empty.cif").write_text("")
+    arguments = [folder, "-o", tmp_path / "out", "--model", weights, "--device", "cpu"]
+    output, errors = start_screen(*arguments).communicate()
+    assert "2 new" in output
+    assert f"1 failed (why: column error, or `e3dos report {tmp_path / 'out'}`)" in output
+    assert errors == ""
+    write(folder / "salt.vasp", bulk("NaCl", "rocksalt", a=6.0), format="vasp")
+    output, errors = start_screen(*arguments).communicate()
+    assert "1 already there, 1 replaced, 0 failed" in output
+    assert errors.startswith("warning:")
+    assert "1 row(s)" in errors

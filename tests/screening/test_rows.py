@@ -124,6 +124,17 @@ def test_a_structure_that_fails_is_a_row(weights: Path, tmp_path: Path) -> None:
     assert rows["salt-2"]["error"] is None
 
 
+def test_error_bars_of_the_default_model_differ_between_crystals(tmp_path: Path) -> None:
+    """They say which prediction to trust, and are not one number for all."""
+    # Near the training data and far from it: salts, silicon, and a compressed caesium.
+    pairs = [*crystals(5), ("Si", bulk("Si")), ("Cs", bulk("Cs", a=4.0))]
+    screen(pairs, tmp_path, device="cpu")
+    bars = np.array([row["uncertainty"] for row in rows_by_id(tmp_path).values()], dtype=float)
+    assert np.isfinite(bars).all()
+    assert (bars > 0.0).all()
+    assert bars.max() > 1.1 * bars.min()
+
+
 def test_other_programs_read_the_shards(weights: Path, tmp_path: Path) -> None:
     screen(table_of(25), tmp_path / "out", model=weights, device="cpu", shard_size=10)
     assert len(list((tmp_path / "out").glob("part-*.parquet"))) == 3
