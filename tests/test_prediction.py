@@ -349,6 +349,12 @@ def test_a_gpu_predicts_as_the_cpu_does(model: str) -> None:
         np.testing.assert_allclose(one.density, other.density, atol=1e-4 * other.density.max())
 
 
+@pytest.mark.parametrize("model", [None, 3])
+def test_what_is_no_name_of_a_model_is_refused(model):
+    with pytest.raises(UnknownModelError, match="neither a name nor"):
+        predict(bulk("Cu"), model=model)
+
+
 @pytest.mark.parametrize("kind", ["ase", "phonopy", "pymatgen"])
 @pytest.mark.usefixtures("default_model")
 def test_moments_are_said_not_to_enter(kind):

@@ -150,7 +150,13 @@ class PluginRegistry:
         """
         if isinstance(model, str) and model in self.models():
             return self._models[model]
-        path = Path(fspath(model)).expanduser()
+        try:
+            path = Path(fspath(model)).expanduser()
+        except TypeError as error:
+            raise UnknownModelError(
+                f"model={model!r} is neither a name nor the path of a weights file. There are: "
+                f"{_listed(self.models())}."
+            ) from error
         if path.is_file():
             return ModelSpec(name=path.stem, weights=path, description="a weights file")
         if not isinstance(model, str) or path.suffix == ".safetensors":
