@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.errors import MissingExtraError, ScreeningError, ScreeningWarning
 from ase_e3dos.screening.settings import ScreenSettings
-from ase_e3dos.screening.workers import Chunk, compute_chunk
+from ase_e3dos.screening.workers import Chunk, compute_chunk, ignore_structure_warnings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -175,13 +175,9 @@ class DaskPool:
 def _compute_on_worker(
     entries: list[Any], settings: ScreenSettings, device: str
 ) -> list[pa.RecordBatch]:
-    import warnings
-
     import torch
 
-    from ase_e3dos.errors import PartialOccupationWarning
-
-    warnings.simplefilter("ignore", PartialOccupationWarning)
+    ignore_structure_warnings()
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
     return compute_chunk(entries, settings, device)

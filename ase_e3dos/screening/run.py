@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.errors import PartialOccupationWarning, ScreeningError, ScreeningWarning
+from ase_e3dos.errors import ScreeningError, ScreeningWarning
 from ase_e3dos.screening.entries import Entry, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
 from ase_e3dos.screening.progress import Progress, Report, progress_report
@@ -265,8 +265,8 @@ def _chain(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What each of thousands of structures would say stands in the column `warnings`."""
+    from ase_e3dos.screening.workers import ignore_structure_warnings
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PartialOccupationWarning)
-        # What readers of files say names neither the file nor the structure.
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"(pymatgen|ase)\.")
+        ignore_structure_warnings()
         yield

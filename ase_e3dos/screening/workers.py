@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from ase_e3dos.errors import PredictionError, ScreeningError
+from ase_e3dos.errors import PartialOccupationWarning, PredictionError, ScreeningError
 from ase_e3dos.screening.entries import Entry
 from ase_e3dos.screening.settings import ScreenSettings
 
@@ -224,6 +225,16 @@ def compute_chunk(
     return list(evaluate(entries, predictor, settings, budget))
 
 
+def ignore_structure_warnings() -> None:
+    """Silence what each of thousands of structures would say.
+
+    Warnings of a prediction stand in the column `warnings`; those of the readers of files name
+    neither the file nor the structure.
+    """
+    warnings.simplefilter("ignore", PartialOccupationWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"(pymatgen|ase)\.")
+
+
 # Processes of this machine -------------------------------------------------------------------
 
 _device = "auto"
@@ -299,13 +310,9 @@ def _start_worker(devices: Any) -> None:
     _device = devices.get()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import warnings
-
     import torch
 
-    from ase_e3dos.errors import PartialOccupationWarning
-
-    warnings.simplefilter("ignore", PartialOccupationWarning)
+    ignore_structure_warnings()
     if _device == "cpu":
         torch.set_num_threads(1)
 
