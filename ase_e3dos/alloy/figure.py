@@ -130,9 +130,10 @@ def _waterfall(
             points, at + np.asarray(values) * scale, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5
         )
         place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom")
+        text = ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom", zorder=6)
+        text.set_bbox({"fc": "white", "ec": "none", "pad": 0.8, "alpha": 0.85})
     ranges = [_visible(*drawn_curve[:2]) for drawn_curve in curves]
-    room = 1.18 if references else 1.0  # for their names
+    room = 1.35 if references else 1.0  # for their names
     ax.set_xlim(min(0.0, *(r[0] for r in ranges)), room * max(r[1] for r in ranges))
     ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)

@@ -71,7 +71,11 @@ def alloy(
     ] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     uncertainty: Annotated[
-        bool, typer.Option(help="Error bars; without them it is several times faster.")
+        bool,
+        typer.Option(
+            help="Error bars. Without them one network that was distilled from the ensemble "
+            "answers, where the model has one: several times faster, with slightly other values."
+        ),
     ] = True,
 ) -> None:
     """Predict an alloy between end members of one structure type, at one pure cell a composition.

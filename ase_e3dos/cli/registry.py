@@ -25,23 +25,37 @@ def register(app: typer.Typer) -> None:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the models: what they were trained on, their grids and encoders."""
+    """List the models: where they come from, whether they work, their grids and encoders.
+
+    Each is loaded, so that damaged weights and missing encoders show; only those that a plug-in
+    fetches when they are first used are not.
+    """
     from ase_e3dos.plugins import get_registry
 
-    rows = [_model_row(spec) for _, spec in sorted(get_registry().models().items())]
+    registry = get_registry()
+    origins = {
+        model: row.distribution or f"{row.name} (registered by hand)"
+        for row in registry.status()
+        for model in row.models
+    }
+    rows = [_model_row(spec, origins[name]) for name, spec in sorted(registry.models().items())]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
     if not rows:
         typer.echo("no model is installed: the weights are missing from this copy of the package.")
         return
-    table = _table("model", "grid (cm^-1)", "networks", "encoder", "licence", "description")
+    columns = ("members", "encoder", "licence", "description")
+    headings = ("model", "from", "status", "grid (cm^-1)", "networks", *columns[1:])
+    table = _table(*headings)
     for row in rows:
         grid = "" if row["grid"] is None else "{start:g}..{stop:g} / {step:g}".format(**row["grid"])
-        about = row["description"] if row["error"] is None else f"unusable: {row['error']}"
-        cells = (row["name"], grid, row["members"], row["encoder"], row["licence"], about)
+        cells = (row["name"], row["distribution"], row["status"], grid, *(row[c] for c in columns))
         table.add_row(*("" if c is None else str(c) for c in cells))
     _show(table)
+    for row in rows:
+        if row["error"] is not None:
+            typer.echo(f"{row['name']} is unusable: {row['error']}")
 
 
 def plugins(as_json: AsJson = False) -> None:
@@ -87,9 +101,11 @@ def plugins(as_json: AsJson = False) -> None:
     _show(table)
 
 
-def _model_row(spec: ModelSpec) -> dict[str, Any]:
+def _model_row(spec: ModelSpec, distribution: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": spec.name,
+        "distribution": distribution,
+        "status": "fetched on first use",
         "description": spec.description,
         "source": spec.source,
         "licence": spec.licence,
@@ -104,15 +120,16 @@ def _model_row(spec: ModelSpec) -> dict[str, Any]:
     }
     if callable(spec.weights):  # may download: not asked for by a list
         return row
-    from ase_e3dos.network.weights import read_header
+    from ase_e3dos.predictor import Predictor
 
     try:
         path = spec.weights_path()
-        header = read_header(path)
+        header = Predictor(spec.name, "cpu").model.header
     except E3DOSError as error:
-        return row | {"error": str(error)}
+        return row | {"status": "unusable", "error": str(error)}
     grid = header.grid
     return row | {
+        "status": "ready",
         "weights": str(path),
         "encoder": header.encoder,
         "members": header.members,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase.build import bulk
+from typer.testing import CliRunner
 
 from ase_e3dos import predict
+from ase_e3dos.cli import build_app
 from ase_e3dos.encoders import AlloyMultiHot, MassOneHot
 from ase_e3dos.errors import EncoderError, WeightsError
 from ase_e3dos.plugins import EncoderSpec, ModelSpec, get_registry, hookimpl
@@ -135,5 +138,39 @@ def test_an_encoder_of_the_same_size_that_serves_no_such_model_is_refused(third_
 def test_prediction_says_whose_encoder_failed(third_party, shipped, tmp_path):
     settings = {"scale": "large"}  # np.multiply will not have it
     path = written(tmp_path / "w.safetensors", shipped, encoder="scaled", encoder_settings=settings)
-    with pytest.raises(EncoderError, match=r"the encoder 'scaled' of .* fails for .*Cu.*ValueError"):
+    with pytest.raises(
+        EncoderError, match=r"the encoder 'scaled' of .* fails for .*Cu.*ValueError"
+    ):
         predict(bulk("Cu"), model=path, device="cpu")
+
+
+def test_list_of_models_says_which_are_unusable(third_party, shipped, tmp_path):
+    path = written(tmp_path / "whole.safetensors", shipped)
+    damaged = bytearray(path.read_bytes())
+    damaged[-100] ^= 1
+    (tmp_path / "damaged.safetensors").write_bytes(damaged)
+    written(tmp_path / "orphan.safetensors", shipped, encoder="lost")
+    names = ("whole", "damaged", "orphan", "absent")
+
+    class Models:
+        @hookimpl
+        def ase_e3dos_models(self):
+            for name in names:
+                yield ModelSpec(name=name, weights=tmp_path / f"{name}.safetensors")
+
+    plugin, registry = Models(), get_registry()
+    registry.register(plugin, "four")
+    try:
+        result = CliRunner().invoke(build_app(), ["models", "--json"])
+        table = CliRunner().invoke(build_app(), ["models"]).stdout
+    finally:
+        registry.unregister(plugin)
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows["paper"]["status"] == rows["whole"]["status"] == "ready"
+    assert rows["paper"]["distribution"] == "ase-e3dos"
+    assert rows["whole"]["distribution"] == "four (registered by hand)"
+    assert rows["theirs"]["status"] == "fetched on first use"
+    for name, reason in zip(names[1:], ("checksum", "'lost'", "no weights file"), strict=True):
+        assert rows[name]["status"] == "unusable"
+        assert reason in rows[name]["error"]
+        assert f"{name} is unusable: " in table
