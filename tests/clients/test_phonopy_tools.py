@@ -53,7 +53,8 @@ def test_qha_tool(run_tool, copper_volumes, energies, tmp_path):
         phonon.write_yaml_thermal_properties(tmp_path / names[-1])
     volumes = [phonon.primitive.volume for phonon in phonons]
     np.savetxt(tmp_path / "e-v.dat", np.column_stack([volumes, energies]))
-    done = run_tool("phonopy-qha", "e-v.dat", *names, "--tmax=380", "--exclude-imaginary")
+    # --exclude-imaginary, which was --exclude_imaginary in phonopy 3.0
+    done = run_tool("phonopy-qha", "e-v.dat", *names, "--tmax=380", "--exclude")
     assert "imaginary modes" not in done.stdout
     assert "excluded" not in done.stdout
 
