@@ -159,6 +159,7 @@ def save_weights(
     file = Path(path)
     temporary = file.with_name(file.name + ".tmp")
     save_file(tensors, temporary, metadata=metadata)
+    temporary.chmod(0o644)  # the library's own 0600 would keep weights from other users
     temporary.replace(file)
 
 

@@ -95,7 +95,7 @@ strain test. Loss: Wasserstein distance, absolute and max-normalised squared dif
 spectra, change with strain (docs/theory). Sites are displaced at random by 0.02 to 0.06 Å in
 training. Six members; a seventh, small network, distilled from them on 20,000 unlabelled crystals,
 answers where `uncertainty=False`. Matrices are stored in float16. The same weights speak for
-JARVIS's functional as `model="jarvis"`. Error bars: four-fold cross-validation by composition inside
+JARVIS's functional as `model="jarvis"`. Error bars: four-fold cross-validation by composition in
 the DFPT training set, with four networks a fold, never on the validation crystals; the shipped
 ensemble is better than those of the folds, so that its intervals are on the wide side. What was
 tried is in docs/models/default-training.md. Training, calibration and joining:
