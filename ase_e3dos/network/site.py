@@ -179,21 +179,24 @@ class SiteNetwork(nn.Module):
     def edge_kind(self) -> tuple[Any, ...]:
         """What the edge functions depend on; networks that agree here can share them."""
         s = self.settings
-        irreps = {k for layer in self.layers for k in cast(SiteLayer, layer).message}
-        return s.cutoff, s.n_radial, s.l_max, s.neighbors, bool(s.tensors), frozenset(irreps)
+        return s.cutoff, s.n_radial, s.l_max, s.neighbors, frozenset(self._couplings())
+
+    def _couplings(self) -> dict[Degrees, Tensor | None]:
+        """Couplings of all layers; the coefficients of one are the same in every network."""
+        couplings: dict[Degrees, Tensor | None] = {}
+        for layer in self.layers:
+            couplings |= cast(SiteLayer, layer).convolution.couplings()
+        return couplings
 
     def edge_functions(self, batch: GraphBatch) -> list[EdgeBasis]:
         """Radial functions times harmonics of each block, the same for all layers.
 
         They depend on the settings alone, so that the members of an ensemble share them.
         """
-        couplings: dict[Degrees, Tensor | None] = {}
-        for layer in self.layers:
-            couplings |= cast(SiteLayer, layer).convolution.couplings()
         harmonics = spherical_harmonics(batch.vectors, batch.lengths, self.settings.l_max)
         harmonics = harmonics.t() * (1 / math.sqrt(self.settings.neighbors))
         sums = sum_over_images(harmonics.contiguous(), self.basis(batch.lengths), batch)
-        return edge_basis(sums, couplings, batch)
+        return edge_basis(sums, self._couplings(), batch)
 
     def forward(
         self,

@@ -210,6 +210,39 @@ def test_density_of_a_crystal_is_the_mean_of_its_sites(
     assert Crystal.from_any(low_symmetry).n_sites == len(densities.sites) - 1
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_members_of_different_sizes_do_not_disturb_each_other(
+    batch_of: BatchOf, low_symmetry: Atoms, order: int
+) -> None:
+    """Members share their edge functions; what one lacks, another may need."""
+    sizes: list[dict[str, int]] = [
+        {"vectors": 0},
+        {"n_layers": 1},
+        {"message_vectors": 0},
+        {},
+        {"tensors": 6, "message_tensors": 4},
+        {"tensors": 6, "vectors": 0},
+        {"n_radial": 6},
+    ]
+    networks = [
+        SiteNetwork(SiteSettings(n_bins=20, scalars=16, hidden=16, **s)) for s in sizes[::order]
+    ]
+    header = WeightsHeader(
+        network="site",
+        settings={},
+        members=len(networks),
+        grid=GridHeader(5.0, 10.0, 20),
+        encoder="mass_one_hot",
+        encoder_version=1,
+    )
+    batch = batch_of(low_symmetry, self_edges=False)
+    found = Model(header, list(networks), torch.device("cpu")).evaluate(batch, ["mixed"])
+    assert found.members is not None
+    for network, density in zip(networks, found.members, strict=True):
+        alone = network(batch).exp().mean(0)
+        np.testing.assert_allclose(density[0], alone.numpy(), atol=1e-6)
+
+
 def test_a_first_prediction_imports_no_compiler() -> None:
     """Of torch, only what `import torch` loads: the rest takes longer than to predict."""
     code = (
