@@ -204,8 +204,8 @@ class Model:
 
     @property
     def cutoff(self) -> float:
-        """Radius of the graphs in Å."""
-        return max(float(n.cutoff) for n in self.members)
+        """Radius of the graphs in Å: the largest of all networks, the distilled one included."""
+        return max(float(n.cutoff) for n in cast(list[Any], self._networks))
 
     @property
     def self_edges(self) -> bool:
