@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -162,7 +163,8 @@ class Predictor:
 
         Memory holds one batch at a time, on a GPU a few: there graphs are made in a thread of
         their own, and the next batch is on its way before the last one's results are fetched.
-        An item that is an error already is passed on.
+        An item that is an error already is passed on. An exception from `crystals` itself is
+        raised after the results of all whole batches before it.
         """
         prepared = map(self._prepared, self._batches(crystals))
         if not self.overlaps:
@@ -170,13 +172,21 @@ class Predictor:
                 yield from self._finished(self._started(batch, uncertainty), uncertainty)
             return
         last: _Started | None = None
-        for batch in ahead(prepared):
-            following = self._started(batch, uncertainty)
-            if last is not None:
-                yield from self._finished(last, uncertainty)
-            last = following
-        if last is not None:
-            yield from self._finished(last, uncertainty)
+        with closing(ahead(prepared)) as source:
+            while True:
+                following, failure = None, None
+                try:
+                    if (group := next(source, None)) is not None:
+                        following = self._started(group, uncertainty)
+                except Exception as error:  # noqa: BLE001 - raised after the results before it
+                    failure = error
+                if last is not None:
+                    yield from self._finished(last, uncertainty)
+                if failure is not None:
+                    raise failure
+                if following is None:
+                    return
+                last = following
 
     def _prepared(self, items: list[CrystalGraph | E3DOSError]) -> _Prepared:
         """The batch of a group, in pinned memory where it goes to a GPU."""
@@ -386,7 +396,9 @@ def load_predictor(
     state: tuple[object, ...] = (spec, *registry.encoders().values())
     if not callable(spec.weights):
         status = spec.weights_path().stat()
-        state += (status.st_mtime_ns, status.st_size)
+        # A file put in the place of another may have its size and time of change, but not all.
+        state += (status.st_dev, status.st_ino, status.st_size)
+        state += (status.st_mtime_ns, status.st_ctime_ns)
     return _kept(model, device, encoder, state)
 
 

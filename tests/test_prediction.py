@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -34,7 +35,8 @@ from ase_e3dos.errors import (
     UnreadableFileError,
     WeightsError,
 )
-from ase_e3dos.network.model import Densities, Evaluation
+from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.model import Densities, Evaluation, Model
 from ase_e3dos.predictor import Predictor, load_predictor
 
 R = 8.314462618
@@ -268,6 +270,27 @@ def test_predictors_are_loaded_once(default_model: str) -> None:
     assert load_predictor(default_model) is load_predictor(default_model)
 
 
+def test_a_weights_file_that_was_replaced_is_read_again(default_model: str, tmp_path: Path) -> None:
+    """Even by one of the same size and time of change, as `cp -p` and archives leave it."""
+    from ase_e3dos.plugins import get_registry
+
+    weights = get_registry().model(default_model).weights_path().read_bytes()
+    used, other = tmp_path / "mine.safetensors", tmp_path / "other.safetensors"
+    used.write_bytes(weights)
+    first = load_predictor(used)
+    assert load_predictor(used) is first
+    status = used.stat()
+    other.write_bytes(weights)
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(used)
+    assert used.stat().st_mtime_ns == status.st_mtime_ns
+    second = load_predictor(used)
+    assert second is not first
+    used.write_bytes(weights)  # in place: the same file
+    os.utime(used, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert load_predictor(used) is not second
+
+
 def test_a_weights_file_is_a_model(default_model: str, rocksalt: Atoms, tmp_path: Path) -> None:
     from ase_e3dos.plugins import get_registry
 
@@ -336,6 +359,44 @@ def test_overlapped_stream_equals_the_plain_one(
 
     with pytest.raises(OSError, match="the disk is gone"):
         list(predictor.stream(broken()))
+
+
+def test_overlapped_stream_delivers_what_came_before_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the plain one does, whether reading fails or the networks do."""
+    monkeypatch.setitem(predictor_module.EDGE_BUDGET, "cpu", 200)
+    predictor = Predictor("paper", "cpu")
+    crystals = [Crystal.from_any(bulk("Cu", a=3.5 + k / 100)) for k in range(7)]
+
+    def broken() -> Iterator[Crystal]:
+        yield from crystals
+        raise OSError("the disk is gone")
+
+    def delivered(overlaps: bool) -> list[Crystal | None]:
+        predictor.overlaps = overlaps
+        stream, found = predictor.stream(broken()), []
+        with pytest.raises(OSError, match="the disk is gone"):
+            found.extend(s.crystal for s in stream if isinstance(s, PhononSpectrum))
+        return found
+
+    plain = delivered(overlaps=False)
+    assert 2 < len(plain) < 7
+    assert delivered(overlaps=True) == plain == crystals[: len(plain)]
+
+    start, calls = Model.start, []
+
+    def failing(self: Model, batch: GraphBatch, uncertainty: bool = True) -> Evaluation:
+        calls.append(batch)
+        if len(calls) > 2:
+            raise OSError("the disk is gone")
+        return start(self, batch, uncertainty)
+
+    monkeypatch.setattr(Model, "start", failing)
+    plain = delivered(overlaps=False)
+    calls.clear()
+    assert plain
+    assert delivered(overlaps=True) == plain
 
 
 @pytest.mark.gpu
