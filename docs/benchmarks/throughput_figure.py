@@ -23,7 +23,10 @@ def draw(result: dict[str, Any], path: Path) -> None:
     single, alike = result["ratio_to_reference_one_at_a_time"], result["ratio_like_for_like"]
     names = list(single)[::-1]
     rows = range(len(names))
-    for ratios, shift, label in ((single, 0.2, "one at a time"), (alike, -0.2, "like for like")):
+    for ratios, shift, label in (
+        (single, 0.2, "over it one at a time"),
+        (alike, -0.2, "like for like"),
+    ):
         left.barh([k + shift for k in rows], [ratios[n]["cpu"] for n in names], 0.4, label=label)
     left.set_yticks(rows, names)
     left.legend(frameon=False, fontsize=8, loc="upper right")
