@@ -149,8 +149,7 @@ def in_double(value):
 def test_single_precision_is_enough(predictor, double):
     @given(sites=crystals())
     def compare(sites):
-        a = predictor.spectra([sites.crystal()], uncertainty=False)[0]
-        b = double.spectra([sites.crystal()], uncertainty=False)[0]
+        a, b = (p.spectra([sites.crystal()])[0] for p in (predictor, double))
         assert noted(predictor, "float64", spectrum_distance(a.density, b.density)) < TOLERANCE
 
     compare()

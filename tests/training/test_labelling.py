@@ -221,7 +221,7 @@ def test_a_potential_beside_the_structures(tmp_path):
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert read_labelled(tmp_path / "l.parquet").ids == ["Cu"]
+    assert read_labelled(tmp_path / "l.parquet").ids == ["Cu.cif"]
 
 
 def test_command(tmp_path):
