@@ -5,6 +5,7 @@ import lzma
 import shutil
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import phonopy
@@ -211,6 +212,25 @@ def test_forces_and_force_constants_beside_the_yaml(run_folder, tmp_path):
     bins = read_labelled(tmp_path / "o.parquet").bins
     np.testing.assert_allclose(bins[0], bins[1], atol=1e-6)
     np.testing.assert_allclose(bins[0], bins[2], atol=0.02)
+
+
+def test_nothing_is_taken_from_the_working_directory(run_folder, tmp_path, monkeypatch):
+    """phonopy looks there for FORCE_SETS and BORN; a run is only what lies in its own folder."""
+    run = tmp_path / "runs" / "Cu"
+    run.mkdir(parents=True)
+    phonon = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    bare = phonopy.Phonopy(phonon.unitcell, phonon.supercell_matrix, primitive_matrix=np.eye(3))
+    bare.save(run / "phonopy.yaml")
+    phonopy.file_IO.write_FORCE_SETS(phonon.dataset, str(tmp_path / "FORCE_SETS"))
+    (tmp_path / "BORN").write_text("not charges")
+    shutil.copytree(run_folder / "Al", tmp_path / "runs" / "Al")
+    monkeypatch.chdir(tmp_path)
+    account = import_data("phonopy", [Path("runs")], tmp_path / "o.parquet")
+    (reject,) = account.rejects
+    assert (reject.id, reject.reason) == ("Cu", "neither force constants nor total_dos.dat")
+    assert read_labelled(tmp_path / "o.parquet").ids == ["Al"]
+    (run / "FORCE_SETS").write_bytes((tmp_path / "FORCE_SETS").read_bytes())
+    assert import_data("phonopy", [Path("runs")], tmp_path / "o.parquet").n_taken == 2
 
 
 def test_one_kind_of_label_a_file(run_folder, tmp_path):

@@ -1,9 +1,10 @@
 """phonopy runs: folders, yaml files (also compressed) and archives of them.
 
 With force constants (in the yaml, FORCE_CONSTANTS or force_constants.hdf5) or forces (in the yaml
-or FORCE_SETS) site spectra are calculated for the primitive cell; a folder with `phonopy.yaml`
-and `total_dos.dat` only gives the total spectrum. Archives of phonopy yaml files (Alexandria, the
-MDR phonon database) are read member by member.
+or FORCE_SETS) site spectra are calculated for the primitive cell, with the charges of a BORN file
+that lies beside them; a folder with `phonopy.yaml` and `total_dos.dat` only gives the total
+spectrum. Archives of phonopy yaml files (Alexandria, the MDR phonon database) are read member by
+member.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,7 @@ def _archive(path: Path) -> Iterator[Entry | Reject]:
 def _run(name: str, file: Path) -> Entry | Reject:
     import phonopy
 
+    file = file.resolve()
     folder = file.parent
 
     def beside(other: str) -> str | None:
@@ -98,12 +101,16 @@ def _run(name: str, file: Path) -> Entry | Reject:
         return str(path) if path.is_file() and file.name.startswith(_NAMES) else None
 
     try:
-        phonon = phonopy.load(
-            str(file),
-            log_level=0,
-            force_constants_filename=beside("FORCE_CONSTANTS") or beside("force_constants.hdf5"),
-            force_sets_filename=beside("FORCE_SETS"),
-        )
+        # What a run lacks phonopy takes from the working directory, whosever it is: give it none.
+        with tempfile.TemporaryDirectory() as empty, chdir(empty):
+            phonon = phonopy.load(
+                str(file),
+                log_level=0,
+                force_constants_filename=beside("FORCE_CONSTANTS")
+                or beside("force_constants.hdf5"),
+                force_sets_filename=beside("FORCE_SETS"),
+                born_filename=beside("BORN"),
+            )
         crystal = Crystal.from_any(phonon.primitive, name)
     except E3DOSError as error:
         return Reject(name, f"structure: {error}")
