@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,8 @@ class Trainer:
         A torch device.
     report
         Called with one line of text after each epoch.
+    digests
+        SHA-256 of each data file by its path; a run goes on only with the files it began with.
     """
 
     def __init__(
@@ -95,8 +97,10 @@ class Trainer:
         directory: Path | None = None,
         device: str = "cpu",
         report: Callable[[str], None] = lambda line: None,
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
+        self.digests = dict(digests or {})
         self.device = torch.device(device)
         self.network = network.to(self.device)
         self.average = deepcopy(self.network).requires_grad_(False)
@@ -278,6 +282,7 @@ class Trainer:
             return
         state: dict[str, Any] = {
             "config": self.config.model_dump_json(),
+            "digests": self.digests,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -298,7 +303,7 @@ class Trainer:
         Raises
         ------
         TrainingError
-            The checkpoint belongs to another configuration or is damaged.
+            The checkpoint belongs to another configuration or other data, or is damaged.
         """
         path = self.directory / "checkpoint.pt" if self.directory else None
         if path is None or not path.is_file():
@@ -311,6 +316,13 @@ class Trainer:
             raise TrainingError(
                 f"{path} was made with another configuration. Use another directory, "
                 "or delete it to start anew."
+            )
+        known = state.get("digests", {})  # not in checkpoints of former versions
+        changed = [f for f, digest in self.digests.items() if known.get(f, digest) != digest]
+        if changed:
+            raise TrainingError(
+                f"{path} was made with other data: {', '.join(changed)} changed since. Use another "
+                "directory, or delete it to start anew."
             )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -149,6 +150,17 @@ def load_data(
     return RunData(encoder, sources, training, validation)
 
 
+def data_digests(config: TrainingConfig, directory: Path) -> dict[str, str]:
+    """SHA-256 of each data file of a run as it was read, by its path in the configuration."""
+    digests = {}
+    for part in [*config.data, *config.validation]:
+        digests[part.path] = _read(str(directory / part.path)).sha256
+        if part.append is not None:
+            content = (directory / part.append).read_bytes()
+            digests[part.append] = hashlib.sha256(content).hexdigest()
+    return digests
+
+
 def source_names(config: TrainingConfig, directory: Path, start: StartingPoint | None) -> list[str]:
     """Sources of the data in the order of the files, then those that the start knows besides."""
     names = [load_part(p, directory).source for p in config.data]
@@ -200,7 +212,14 @@ def train(
     sizes = ", ".join(f"{len(s.labelled)} {s.labelled.source}" for s in data.training)
     report(f"training on {sizes}; {sum(p.numel() for p in network.parameters())} parameters")
     trainer = Trainer(
-        config, network, data.training, data.validation, where, str(resolve_device(device)), report
+        config,
+        network,
+        data.training,
+        data.validation,
+        where,
+        str(resolve_device(device)),
+        report,
+        data_digests(config, folder),
     )
     with nullcontext() if where is None else only_process(where):
         if trainer.resume():

@@ -162,6 +162,18 @@ def test_other_configuration_in_the_same_folder(data_dir, tiny_paper, tmp_path):
         train(config.model_copy(update={"seed": 3}), data_dir, tmp_path)
 
 
+def test_other_data_in_the_same_folder(data_dir, tiny_paper, tmp_path):
+    """The header would call the new file what the weights were trained on."""
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    train(config, data_dir, tmp_path / "run")
+    changed = tmp_path / "data"
+    changed.mkdir()
+    table = pq.read_table(data_dir / "raw.parquet")
+    pq.write_table(table.slice(0, len(table) - 1), changed / "raw.parquet")
+    with pytest.raises(TrainingError, match=r"other data: raw\.parquet changed"):
+        train(config, changed, tmp_path / "run")
+
+
 def test_leaving_out_a_fold_leaves_its_compositions_out_everywhere(data_dir, tiny_site):
     config = TrainingConfig.model_validate(tiny_site)
     seen = []
