@@ -16,6 +16,7 @@ from concurrent.futures import (
 )
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -236,7 +237,7 @@ def label_all(
     settings = settings or LabelSettings()
     file = Path(output)
     name = calculator_name(calculator)
-    jobs, rejects = _jobs(structures, name, settings)
+    jobs, rejects = _jobs(structures, calculator_identity(calculator), settings)
     with only_process(file):
         rows = _rows(file, jobs, calculator, settings, workers, retry, report)
         failed = [{"id": r.id, "error": r.reason} for r in rejects]
@@ -287,6 +288,28 @@ def calculator_name(calculator: str | CalculatorFactory) -> str:
     if isinstance(calculator, str):
         return calculator
     return f"{calculator.__module__}:{getattr(calculator, '__qualname__', 'custom')}"
+
+
+def calculator_identity(calculator: str | CalculatorFactory) -> str:
+    """What tells a calculator from an edited one: its name, and a hash of its module's file.
+
+    Raises
+    ------
+    DataError
+        There is no such calculator.
+    """
+    name = calculator_name(calculator)
+    if name in ("emt", "lj"):
+        return name
+    factory = calculator_factory(calculator) if isinstance(calculator, str) else calculator
+    arguments = ""
+    if isinstance(factory, partial):
+        arguments = repr((factory.args, sorted(factory.keywords.items())))
+        factory = factory.func
+    module = sys.modules.get(factory.__module__)
+    file = Path(getattr(module, "__file__", None) or "")
+    source = file.read_bytes() if file.is_file() else b""
+    return f"{name} {arguments} {hashlib.sha256(source).hexdigest()}"
 
 
 def _jobs(

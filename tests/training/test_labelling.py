@@ -140,6 +140,19 @@ def test_another_calculator_is_another_label(tmp_path):
     assert pq.read_table(out)["provenance"].to_pylist() == [f"{__name__}:stiff"]
 
 
+def test_an_edited_calculator_is_another_label(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "from ase.calculators.emt import EMT\n\n\ndef make():\n    return EMT()\n"
+    (tmp_path / "edited_potential.py").write_text(source)
+    lines: list[str] = []
+    for text in (source, source, source.replace("EMT()", "EMT(asap_cutoff=True)")):
+        (tmp_path / "edited_potential.py").write_text(text)
+        name = "edited_potential:make"
+        label_all([metal("Cu")], name, tmp_path / "l.parquet", SMALL, report=lines.append)
+    done = "1/1 Cu strain 0: done"
+    assert lines == [done, "1 of 1 were done before", done]
+
+
 def stiff():
     return EMT(asap_cutoff=True)
 
