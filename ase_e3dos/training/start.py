@@ -9,6 +9,7 @@ from typing import Any
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.weights_header import digests_by_name
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class StartingPoint:
             header,
             elements=dict(sorted(elements.items(), key=lambda item: int(item[0]))),
             trust=trust,
-            trained_on={**self.header.trained_on, **header.trained_on},
+            trained_on=digests_by_name(
+                [*header.trained_on.items(), *self.header.trained_on.items()]
+            ),
             description=f"{header.description}, from {self.name}",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def make_header(
     appended
         Files with one spectrum each that joined the training data.
     """
-    further = {path.name: _digest_and_citation(path) for path in appended}
+    further = [_digest_and_citation(path) for path in appended]
     crystals = [c for data in training for c in data.labelled.crystals]
     return WeightsHeader(
         network=config.network,
@@ -85,21 +85,35 @@ def make_header(
         elements=element_counts(crystals),
         label_like=config.network == "paper",
         trust={"filling": list(filling_range(crystals))},
-        trained_on={
-            part.path.rsplit("/", 1)[-1]: data.labelled.sha256
-            for part, data in zip(config.data, training, strict=True)
-        }
-        | {name: digest for name, (digest, _) in further.items()},
+        trained_on=digests_by_name(
+            [
+                (part.path.rsplit("/", 1)[-1], data.labelled.sha256)
+                for part, data in zip(config.data, training, strict=True)
+            ]
+            + [(path.name, digest) for path, (digest, _) in zip(appended, further, strict=True)]
+        ),
         licence=licence,
         citation="; ".join(
             [
                 _METHOD,
                 *(_DATA[s] for s in sources if s in _DATA),
-                *(citation for _, citation in further.values() if citation),
+                *(citation for _, citation in further if citation),
             ]
         ),
         description=f"{config.network} network, {config.epochs} epochs, seed {config.seed}",
     )
+
+
+def digests_by_name(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """SHA-256 by file name; a second file of one name, with other content, gets #2."""
+    digests: dict[str, str] = {}
+    for name, digest in files:
+        key, count = name, 1
+        while digests.get(key, digest) != digest:
+            count += 1
+            key = f"{name}#{count}"
+        digests[key] = digest
+    return digests
 
 
 def _digest_and_citation(path: Path) -> tuple[str, str]:

@@ -77,6 +77,23 @@ def test_header_is_complete(data_dir, tiny_site):
     )
 
 
+def test_header_keeps_files_of_one_name_apart(data_dir, tiny_site, tmp_path):
+    (tmp_path / "mine").mkdir()
+    table = pq.read_table(data_dir / "raw.parquet")
+    paths = [data_dir / "raw.parquet", tmp_path / "mine" / "raw.parquet"]
+    pq.write_table(table.slice(0, 8), paths[1])
+    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths]
+    data = [{"path": str(p), "per_batch": 2} for p in paths]
+    config = TrainingConfig.model_validate(tiny_site | {"data": data, "epochs": 1})
+    config = config.model_copy(update={"validation": []})
+    trained = train(config, data_dir, None)
+    assert trained.header.trained_on == {"raw.parquet": digests[0], "raw.parquet#2": digests[1]}
+    start = str(trained.save(tmp_path / "start.weights"))
+    tuned = config.model_copy(update={"start_from": start, "data": config.data[1:]})
+    known = train(tuned, data_dir, None).header.trained_on
+    assert set(known.values()) == set(digests)
+
+
 def test_header_names_spectra_that_were_appended(data_dir, tiny_paper, tmp_path):
     grid = np.arange(0.0, 1001.0, 20.0)
     entry = {
