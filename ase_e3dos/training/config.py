@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ase_e3dos.errors import TrainingError
 
@@ -78,7 +78,20 @@ class TrainingConfig(BaseModel):
         "edge functions, losses, weights, optimiser and validation stay in float32",
     )
     start_from: str | None = Field(None, description="weights file or model to start from")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
+
+    @field_validator("loss")
+    @classmethod
+    def _known_terms(cls, loss: dict[str, float]) -> dict[str, float]:
+        from dataclasses import fields
+
+        from ase_e3dos.training.loss import LossWeights
+
+        known = [f.name for f in fields(LossWeights)]
+        unknown = sorted(set(loss) - set(known))
+        if unknown:
+            raise ValueError(f"no term {', '.join(unknown)}; the terms are {', '.join(known)}")
+        return loss
 
 
 def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
