@@ -56,7 +56,7 @@ def test_unknown_field_is_named(tmp_path):
     file.write_text(yaml.safe_dump({"network": "paper", "lerning_rate": 1}))
     with pytest.raises(TrainingError, match="lerning_rate"):
         read_config(file)
-    with pytest.raises(TrainingError, match="strainn; the terms are .*strain"):
+    with pytest.raises(TrainingError, match="no term strainn; the terms are"):
         read_config("default", {"loss": {"strainn": 1.0}})
     with pytest.raises(TrainingError, match="seed"):
         read_config("default", {"seed": -1})
