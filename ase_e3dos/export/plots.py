@@ -68,7 +68,8 @@ def plot_spectrum(
     Raises
     ------
     SpectrumError
-        If units or projection are unknown, or the model has no site densities.
+        If units or projection are unknown, smoothing is no width, or the model has no site
+        densities.
     """
     c = constants()
     scales = {"THz": 1.0, "cm-1": c.thz_to_cm, "meV": c.thz_to_ev * 1000.0}
@@ -85,6 +86,10 @@ def plot_spectrum(
     step = spectrum.grid.step
     if smoothing is None:
         smoothing = step if spectrum.model and not spectrum.label_like else 0.0
+    if not 0 <= smoothing < np.inf:
+        raise SpectrumError(
+            f"smoothing={smoothing!r} has to be a width in cm^-1; 0 draws the bins as they are."
+        )
     width = smoothing / step
     x, y = points.frequencies * scale, _smooth(points.density / scale, width)
     color = color or COLOURS[0]

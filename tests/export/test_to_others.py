@@ -189,6 +189,9 @@ def test_summary_figure(salt, unstable, copper, tmp_path):
         plot_summary([])
     with pytest.raises(SpectrumError, match="units"):
         salt.plot(units="eV")
+    for width in (-1.0, np.nan, np.inf):
+        with pytest.raises(SpectrumError, match="smoothing"):
+            salt.plot(smoothing=width)
     with pytest.raises(SpectrumError, match="projection=None"):
         unstable.plot(projection="site")
 
