@@ -6,8 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_TEXT = ("network", "encoder", "units", "licence", "citation", "description")
-_TABLES = ("settings", "encoder_settings", "other_settings", "elements", "trust", "trained_on")
+_TEXT = ("network", "encoder", "parent", "units", "licence", "citation", "description")
+_TABLES = (
+    "settings",
+    "encoder_settings",
+    "other_settings",
+    "elements",
+    "own_elements",
+    "trust",
+    "trained_on",
+    "own_files",
+)
 _FLAGS = ("label_like", "distilled")
 
 #: Largest size of one dimension of a network; smaller limits of some settings.
@@ -39,8 +48,9 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "the grid is none"
     if not (abs(grid["start"]) < 1e6 and 0 < grid["step"] < 1e4):
         return "the grid is not plausible"
-    if not all(_whole(n, 0, 10**12) for n in content.get("elements", {}).values()):
-        return "elements are no counts"
+    for name in ("elements", "own_elements"):
+        if not all(_whole(n, 0, 10**12) for n in content.get(name, {}).values()):
+            return f"{name} are no counts"
     for name, length in _TRUST.items():
         limits = content.get("trust", {}).get(name, [0] * length)
         if not isinstance(limits, list) or len(limits) != length or not all(map(_real, limits)):

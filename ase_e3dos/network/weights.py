@@ -80,6 +80,9 @@ class WeightsHeader:
         Limits beyond which `ase_e3dos.trust` warns: "filling" (low, high), "disagreement" (high,).
     trained_on
         SHA-256 of each training file by its name.
+    parent, own_elements, own_files
+        Of a fine-tuned network: the model that it began from, and what its own data add to
+        `elements` and `trained_on`; empty otherwise.
     units, licence, citation, description
         For the reader.
     """
@@ -99,6 +102,9 @@ class WeightsHeader:
     distilled: bool = False
     trust: dict[str, list[float]] = field(default_factory=dict)
     trained_on: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    own_elements: dict[str, int] = field(default_factory=dict)
+    own_files: dict[str, str] = field(default_factory=dict)
     units: str = "grid in cm^-1; weights are shares of the modes in each bin"
     licence: str = ""
     citation: str = ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from reprlib import repr as short
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ase_e3dos.errors import TrainingError
 
@@ -61,7 +64,7 @@ class TrainingConfig(BaseModel):
     grid: Literal["paper", "imaginary", "default"]
     epochs: int = Field(ge=1)
     steps_per_epoch: int | None = Field(
-        None, description="batches an epoch; by default one pass over the first file"
+        None, ge=1, description="batches an epoch; by default one pass over the first file"
     )
     learning_rate: float = Field(gt=0)
     schedule: Literal["exponential", "one-cycle"] = "one-cycle"
@@ -69,7 +72,12 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     weight_average: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights")
     clip: float = Field(10.0, gt=0, description="largest norm of a gradient")
-    patience: int | None = Field(None, description="early stopping, in epochs without a gain")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="stop after so many epochs without a smaller MSE on the first validation file, "
+        "and keep the best epoch; without validation data nothing stops early",
+    )
     loss: dict[str, float] = Field(default_factory=dict)
     positions_noise: float = Field(0.0, ge=0, description="random displacement in Å")
     precision: Literal["float32", "mixed"] = Field(
@@ -80,11 +88,30 @@ class TrainingConfig(BaseModel):
     start_from: str | None = Field(None, description="weights file or model to start from")
     seed: int = Field(0, ge=0)
 
+    @field_validator("settings")
+    @classmethod
+    def _known_settings(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        from ase_e3dos.network.paper import PaperSettings
+        from ase_e3dos.network.site import SiteSettings
+
+        kind = info.data.get("network")
+        if kind is None:  # an error of its own
+            return settings
+        sizes = PaperSettings if kind == "paper" else SiteSettings
+        known = {f.name: f.default for f in fields(sizes)}
+        for name, value in settings.items():
+            if name not in known:
+                raise ValueError(f"the {kind} network has no {_guess(name, list(known))}")
+            whole = isinstance(known[name], int)
+            number = isinstance(value, int if whole else (int, float))
+            if not number or isinstance(value, bool) or value < 0:
+                wanted = "a whole number" if whole else "a number"
+                raise ValueError(f"{name} is {wanted} from 0 on, not {short(value)}")
+        return settings
+
     @field_validator("loss")
     @classmethod
     def _known_terms(cls, loss: dict[str, float]) -> dict[str, float]:
-        from dataclasses import fields
-
         from ase_e3dos.training.loss import LossWeights
 
         known = [f.name for f in fields(LossWeights)]
@@ -124,16 +151,89 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         raise TrainingError(f"{file}: not valid YAML ({error}).") from error
     if not isinstance(values, dict):
         raise TrainingError(f"{file}: a configuration is a mapping of fields to values.")
-    values.update(overrides or {})
+    return checked(TrainingConfig, values | (overrides or {}), str(path))
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(model: type[Model], values: Mapping[str, Any], place: str) -> Model:
+    """Values as a configuration of a kind.
+
+    Parameters
+    ----------
+    model
+        `TrainingConfig` or another pydantic model.
+    values
+        Its fields.
+    place
+        Where they come from, for the message.
+
+    Raises
+    ------
+    TrainingError
+        Fields are unknown, missing or out of range; the message lists them.
+    """
     try:
-        return TrainingConfig.model_validate(values)
+        return model.model_validate(dict(values))
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors()
-        ]
-        if any(e["loc"] == ("data",) for e in error.errors()):
-            lines.append("name your own files with --data FILE.parquet")
-        raise TrainingError(f"{file}: " + "; ".join(lines)) from error
+        raise TrainingError(f"{place}: {'; '.join(_faults(error, model))}.") from error
+
+
+def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+    """What pydantic found, said for people who do not know pydantic."""
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"]) or "the configuration"
+        kind, message = fault["type"], fault["msg"]
+        if kind == "extra_forbidden":
+            known = DataConfig if len(fault["loc"]) > 1 else model
+            yield f"no field {_guess(place, list(known.model_fields))}"
+        elif fault["loc"] == ("data",) and kind in ("missing", "too_short"):
+            yield (
+                "no training data are named. Give files of your own with --data FILE.parquet "
+                "(`e3dos data import` and `e3dos label` make them), or list them under data in a "
+                "YAML file"
+            )
+        elif kind == "missing":
+            yield f"{place} is missing"
+        elif kind == "value_error":
+            yield f"{place}: {message.removeprefix('Value error, ')}"
+        else:
+            yield f"{place} {message.removeprefix('Input ')}, but is {short(fault['input'])}"
+
+
+def _guess(name: str, known: list[str]) -> str:
+    """A name that is unknown, with the one that was meant or all that there are."""
+    close = get_close_matches(name.rpartition(".")[2], known, 1)
+    return f"{name}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+
+
+def differences(former: TrainingConfig, now: TrainingConfig) -> list[str]:
+    """The fields in which two configurations differ, with both values."""
+    old, new = (_flat(config.model_dump()) for config in (former, now))
+    return [
+        f"{name} is {_value(old, name)} there and {_value(new, name)} here"
+        for name in {**old, **new}
+        if name not in old or name not in new or old[name] != new[name]
+    ]
+
+
+def _value(values: dict[str, Any], name: str) -> str:
+    return repr(values[name]) if name in values else "not given"
+
+
+def _flat(value: Any, place: str = "") -> dict[str, Any]:
+    """Nested fields by their path: data.0.per_batch."""
+    if isinstance(value, dict):
+        items = [(str(key), part) for key, part in value.items()]
+    elif isinstance(value, list):
+        items = [(str(number), part) for number, part in enumerate(value)]
+    else:
+        return {place: value}
+    flat: dict[str, Any] = {}
+    for key, part in items:
+        flat |= _flat(part, f"{place}.{key}" if place else key)
+    return flat
 
 
 def own_data(files: Sequence[str | Path], per_batch: int = 16) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ from ase_e3dos.crystal import STANDARD_MASSES
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
-from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.config import TrainingConfig, differences
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
 from ase_e3dos.training.metrics import format_errors, spectrum_errors
@@ -51,7 +53,7 @@ def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
     Raises
     ------
     TrainingError
-        A setting that the network does not have.
+        Settings of which no network can be made.
     """
     settings = {"n_features": encoder.n_features, **config.settings}
     try:
@@ -63,8 +65,35 @@ def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
             else None
         )
         return SiteNetwork(SiteSettings(**settings), masses)
-    except TypeError as error:
-        raise TrainingError(f"settings of the {config.network} network: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"no {config.network} network can be made with the settings {settings}. Start from "
+            "those of a preset and change one at a time."
+        ) from error
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Ask PyTorch for the same numbers in every run, as far as it has algorithms for that.
+
+    On a CPU it gives them anyway, with the same number of threads. On a CUDA device sums run in
+    any order unless ``torch.use_deterministic_algorithms`` is on and cuBLAS has a workspace of
+    fixed size (``CUBLAS_WORKSPACE_CONFIG``, set here to ``:4096:8`` where nobody has); an
+    operation without a deterministic form warns and runs all the same.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    former = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(former[0], warn_only=former[1])
 
 
 class Trainer:
@@ -126,7 +155,14 @@ class Trainer:
     # ---- one run ---------------------------------------------------------------------------
 
     def run(self) -> Network:
-        """Train to the end (or to the early stop) and return the best network.
+        """Train to the end, or to the early stop.
+
+        Returns
+        -------
+        Network
+            With `patience` and validation data, the network of the epoch with the smallest MSE on
+            the first validation set; else the network after the last epoch. Either way its
+            averaged weights where `weight_average` is set, those of the last step otherwise.
 
         Raises
         ------
@@ -135,7 +171,8 @@ class Trainer:
         """
         while self.epoch < self.config.epochs and not self._stalled():
             start = time.perf_counter()
-            loss = self._train_epoch()
+            with reproducible(self.device):
+                loss = self._train_epoch()
             row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
             row["seconds"] = time.perf_counter() - start
             criterion = row.get("valid_criterion", loss)
@@ -148,12 +185,17 @@ class Trainer:
             self.save_checkpoint()
             self.report(format_errors(row))
         network = self._evaluated()
-        if self.config.patience is not None:
+        if self._patience is not None:
             network.load_state_dict(self.best_state)
         return network
 
+    @property
+    def _patience(self) -> int | None:
+        """Epochs to wait for a gain; None where there is nothing to tell a gain by."""
+        return self.config.patience if self.validation else None
+
     def _stalled(self) -> bool:
-        patience = self.config.patience
+        patience = self._patience
         return patience is not None and self.epoch - 1 - self.best_epoch >= patience
 
     def _evaluated(self) -> Network:
@@ -308,14 +350,12 @@ class Trainer:
         path = self.directory / "checkpoint.pt" if self.directory else None
         if path is None or not path.is_file():
             return False
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise TrainingError(f"{path}: damaged ({error}). Delete it to start anew.") from error
-        if TrainingConfig.model_validate_json(state["config"]) != self.config:
+        state, config = read_checkpoint(path, self.device)
+        if config != self.config:
             raise TrainingError(
-                f"{path} was made with another configuration. Use another directory, "
-                "or delete it to start anew."
+                f"{path} was made with another configuration: "
+                f"{'; '.join(differences(config, self.config))}. Ask for the same, use another "
+                "directory, or delete it to start anew."
             )
         known = state.get("digests", {})  # not in checkpoints of former versions
         changed = [f for f, digest in self.digests.items() if known.get(f, digest) != digest]
@@ -324,14 +364,43 @@ class Trainer:
                 f"{path} was made with other data: {', '.join(changed)} changed since. Use another "
                 "directory, or delete it to start anew."
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.best_state = state["best_state"]
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.history = History(state["history"])
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.best_state = state["best_state"]
+            self.best, self.best_epoch = state["best"], state["best_epoch"]
+            self.epoch, self.step = state["epoch"], state["step"]
+            self.history = History(state["history"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise TrainingError(_no_checkpoint(path)) from error
         return True
+
+
+def read_checkpoint(
+    path: Path, device: torch.device | str = "cpu"
+) -> tuple[dict[str, Any], TrainingConfig]:
+    """The state of a run and the configuration that it was made with.
+
+    Raises
+    ------
+    TrainingError
+        There is no such file, or it is no checkpoint.
+    """
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such checkpoint, so there is no run to go on with.")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        return state, TrainingConfig.model_validate_json(state["config"])
+    except Exception as error:  # damage shows in many ways
+        raise TrainingError(_no_checkpoint(path)) from error
+
+
+def _no_checkpoint(path: Path) -> str:
+    return (
+        f"{path}: not a checkpoint that can be read; it is damaged, or another program or version "
+        "wrote it. Restore it from a copy, or delete it to start anew."
+    )
 
 
 def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> Tensor:

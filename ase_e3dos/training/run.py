@@ -21,7 +21,7 @@ from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.dataset import LabelledSet, append_sampled, read_labelled
-from ase_e3dos.training.fit import Network, Trainer, make_network
+from ase_e3dos.training.fit import Network, Trainer, make_network, read_checkpoint
 from ase_e3dos.training.labelled_file import stated_licence
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
 from ase_e3dos.training.lock import only_process
@@ -268,6 +268,11 @@ def completed(
     n_points = len(GRIDS[config.grid])
     if "n_bins" not in settings and defaults.n_bins != n_points:
         settings["n_bins"] = n_points
+    if start is not None and start.header.grid.n != n_points:
+        raise TrainingError(
+            f"start_from={config.start_from!r} has {start.header.grid.n} points, the grid "
+            f"{config.grid!r} has {n_points}. Set the grid of the start: one of {', '.join(GRIDS)}."
+        )
     if settings.get("n_bins", n_points) != n_points:
         raise TrainingError(
             f"settings.n_bins is {settings['n_bins']}, but the grid {config.grid!r} has "
@@ -284,14 +289,7 @@ def config_of_run(directory: str | Path) -> TrainingConfig:
     TrainingError
         There is no checkpoint, or it is damaged.
     """
-    path = Path(directory) / "checkpoint.pt"
-    if not path.is_file():
-        raise TrainingError(f"{path}: no such checkpoint, so there is no run to go on with.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return TrainingConfig.model_validate_json(state["config"])
-    except Exception as error:
-        raise TrainingError(f"{path}: damaged ({error}). Delete it to start anew.") from error
+    return read_checkpoint(Path(directory) / "checkpoint.pt")[1]
 
 
 def cross_validation(config: TrainingConfig, n_folds: int) -> list[TrainingConfig]:

@@ -44,26 +44,29 @@ class StartingPoint:
         TrainingError
             Kind, encoder or a size differ.
         """
+        what = f"start_from={config.start_from!r}"
         if config.network != self.header.network:
             raise TrainingError(
-                f"start_from={config.start_from!r} is a network of kind {self.header.network!r}, "
-                f"the configuration wants {config.network!r}."
+                f"{what} is a network of kind {self.header.network!r}, the configuration wants "
+                f"{config.network!r}. Set network: {self.header.network} and its grid, without "
+                "settings, or start from another model."
             )
         if config.encoder != self.header.encoder:
             raise TrainingError(
-                f"start_from={config.start_from!r} was trained with the encoder "
-                f"{self.header.encoder!r}, not {config.encoder!r}."
+                f"{what} was trained with the encoder {self.header.encoder!r}, the configuration "
+                f"has {config.encoder!r}. Set encoder: {self.header.encoder}."
             )
         free = {"dropout", "sources"}
         differing = [
-            f"{k} ({settings[k]}, not {v})"
+            f"{k} is {v} there and {settings[k]} in the settings"
             for k, v in self.settings.items()
             if k not in free and settings.get(k, v) != v
         ]
         if differing:
             raise TrainingError(
-                f"start_from={config.start_from!r} has other sizes: {', '.join(differing)}. "
-                "Leave them out of the settings."
+                f"{what} keeps its sizes, and yours differ: {'; '.join(differing)}. Use the preset "
+                f"fine-tune, which sets none (e3dos train fine-tune --from {config.start_from} "
+                "--data FILE.parquet), or leave these sizes out of the settings."
             )
 
     def inherited(self, header: WeightsHeader) -> WeightsHeader:
@@ -85,6 +88,9 @@ class StartingPoint:
                 [*header.trained_on.items(), *self.header.trained_on.items()]
             ),
             description=f"{header.description}, from {self.name}",
+            parent=self.name,
+            own_elements=header.elements,
+            own_files=header.trained_on,
         )
 
     def state_for(self, network: Any, sources: list[str]) -> dict[str, Any]:

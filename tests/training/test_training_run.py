@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.weights import load_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.predictor import Predictor
+from ase_e3dos.training import fit
 from ase_e3dos.training.config import TrainingConfig, own_data, read_config
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.ensemble import join_members, train_ensemble
@@ -29,6 +32,7 @@ from ase_e3dos.training.run import (
     config_of_run,
     cross_validation,
     data_directory,
+    load_data,
     select_training,
     train,
 )
@@ -42,8 +46,12 @@ def same_states(a, b):
         assert torch.equal(a[key], b[key]), key
 
 
+PRESETS = sorted(p.stem for p in (Path(fit.__file__).parent / "presets").glob("*.yaml"))
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+
+
 @pytest.mark.parametrize("preset", ["paper", "imaginary"])
-def test_presets_are_valid(preset):
+def test_presets_of_the_paper(preset):
     config = read_config(preset)
     assert config.network == "paper"
     assert config.learning_rate == 0.005
@@ -51,15 +59,79 @@ def test_presets_are_valid(preset):
     assert config.weight_decay == 0.05
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains(preset, data_dir, tmp_path, request):
+    """One step of the network as the preset has it, on the small crystals."""
+    stand_ins = {
+        "dfpt_petretto.parquet": "raw.parquet",
+        "dft_jarvis.parquet": "sampled.parquet",
+        "mlip_site_phonons.parquet": "sites.parquet",
+        "mg3bi2.json": str(appended(tmp_path)),
+    }
+    own = own_data([data_dir / "raw.parquet"]) if preset == "fine-tune" else {}
+    values = read_config(preset, own).model_dump()
+    for part in (*values["data"], *values["validation"]):
+        for key in ("path", "append"):
+            part[key] = stand_ins.get(part[key], part[key])
+        part["leave_out_petretto_valid"] = False  # the stand-ins for JARVIS have no others
+    if values["start_from"] == "default":
+        request.getfixturevalue("default_model")
+    config = TrainingConfig.model_validate(values | {"epochs": 1, "steps_per_epoch": 1})
+    (row,) = train(config, data_dir, None).history
+    assert np.isfinite([row["loss"], row["valid_MSE"]]).all()
+    assert row["loss"] > 0
+
+
+def appended(folder: Path) -> Path:
+    """A file with one more crystal and its spectrum."""
+    grid = np.arange(0.0, 1001.0, 20.0)
+    entry = {
+        "formula": "Po",
+        "numbers": [84],
+        "cell": (3.3 * np.eye(3)).ravel().tolist(),
+        "positions_frac": [0.0, 0.0, 0.0],
+        "wavenumbers_cm1": grid.tolist(),
+        "dos_max_normalised": np.exp(-(((grid - 80) / 30) ** 2)).tolist(),
+        "citation": "A. Author (2018)",
+    }
+    file = folder / "po.json"
+    file.write_text(json.dumps(entry))
+    return file
+
+
 def test_unknown_field_is_named(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"network": "paper", "lerning_rate": 1}))
-    with pytest.raises(TrainingError, match="lerning_rate"):
+    with pytest.raises(TrainingError, match=r"lerning_rate; did you mean learning_rate\?") as info:
         read_config(file)
+    assert "no training data are named" in str(info.value)
+    assert "epochs is missing" in str(info.value)
+    with pytest.raises(TrainingError, match=r"data\.0\.slit; did you mean split\?"):
+        read_config("paper", {"data": [{"path": "x", "slit": "all"}]})
     with pytest.raises(TrainingError, match="no term strainn; the terms are"):
         read_config("default", {"loss": {"strainn": 1.0}})
-    with pytest.raises(TrainingError, match="seed"):
+    with pytest.raises(TrainingError, match=r"seed should be greater .*, but is -1"):
         read_config("default", {"seed": -1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dropuot": 0.1}, r"dropuot; did you mean dropout\?"),
+        ({"scalars": "many"}, "scalars is a whole number from 0 on, not 'many'"),
+        ({"n_layers": 1.5}, "n_layers is a whole number"),
+        ({"dropout": True}, "dropout is a number"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(TrainingError, match=message):
+        read_config("small", {"settings": settings})
+
+
+def test_sizes_of_which_no_network_can_be_made(data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site | {"settings": {"dropout": 1.5}})
+    with pytest.raises(TrainingError, match=r"no site network can be made .*dropout"):
+        train(config, data_dir, None)
 
 
 def test_header_is_complete(data_dir, tiny_site):
@@ -99,18 +171,7 @@ def test_header_keeps_files_of_one_name_apart(data_dir, tiny_site, tmp_path):
 
 
 def test_header_names_spectra_that_were_appended(data_dir, tiny_paper, tmp_path):
-    grid = np.arange(0.0, 1001.0, 20.0)
-    entry = {
-        "formula": "Po",
-        "numbers": [84],
-        "cell": (3.3 * np.eye(3)).ravel().tolist(),
-        "positions_frac": [0.0, 0.0, 0.0],
-        "wavenumbers_cm1": grid.tolist(),
-        "dos_max_normalised": np.exp(-(((grid - 80) / 30) ** 2)).tolist(),
-        "citation": "A. Author (2018)",
-    }
-    file = tmp_path / "po.json"
-    file.write_text(json.dumps(entry))
+    file = appended(tmp_path)
     first, *rest = tiny_paper["data"]
     config = TrainingConfig.model_validate(
         tiny_paper | {"data": [first | {"append": str(file)}, *rest]}
@@ -179,8 +240,82 @@ def test_killed_run_resumes_exactly(kind, data_dir, tmp_path, request):
 def test_other_configuration_in_the_same_folder(data_dir, tiny_paper, tmp_path):
     config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
     train(config, data_dir, tmp_path)
-    with pytest.raises(TrainingError, match="another configuration"):
-        train(config.model_copy(update={"seed": 3}), data_dir, tmp_path)
+    first, *others = config.data
+    other = config.model_copy(
+        update={"seed": 3, "data": [first.model_copy(update={"per_batch": 4}), *others]}
+    )
+    with pytest.raises(TrainingError, match="another configuration") as info:
+        train(other, data_dir, tmp_path)
+    assert ": data.0.per_batch is 3 there and 4 here; seed is 0 there and 3 here. " in str(
+        info.value
+    )
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint", b"", "another"])
+def test_a_file_that_is_no_checkpoint(content, data_dir, tiny_paper, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save({"weights": torch.zeros(3)}, path)
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    for go_on in (lambda: train(config, data_dir, tmp_path), lambda: config_of_run(tmp_path)):
+        with pytest.raises(
+            TrainingError, match=r"not a checkpoint .* delete it to start anew"
+        ) as e:
+            go_on()
+        assert str(e.value).count("\n") == 0
+        assert "pickle" not in str(e.value)
+
+
+def test_a_checkpoint_that_lacks_a_part(data_dir, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
+    train(config, data_dir, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["optimizer"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="not a checkpoint that can be read"):
+        train(config, data_dir, tmp_path)
+
+
+class Watched(fit.Trainer):
+    """A trainer that keeps the averaged weights after each epoch."""
+
+    def save_checkpoint(self):
+        super().save_checkpoint()
+        vars(self).setdefault("averages", []).append(deepcopy(self.average.state_dict()))
+
+
+def watched(config: TrainingConfig, data_dir: Path) -> Watched:
+    encoder = get_registry().encoder("mass_one_hot")
+    torch.manual_seed(0)
+    network = make_network(config, encoder)
+    data = load_data(config, data_dir, network, encoder, ["dfpt", "jarvis", "mlip"])
+    return Watched(config, network, data.training, data.validation)
+
+
+def test_early_stopping_keeps_the_best_averaged_weights(data_dir, tiny_site):
+    """A rate so high that validation gets worse after a while."""
+    rate = {"learning_rate": 0.01, "schedule": "exponential", "decay": 1.0}
+    changes = rate | {"epochs": 40, "patience": 5}
+    trainer = watched(TrainingConfig.model_validate(tiny_site | changes), data_dir)
+    returned = trainer.run().state_dict()
+    errors = [row["valid_MSE"] for row in trainer.history.rows]
+    best = int(np.argmin(errors))
+    assert best > 0
+    assert len(errors) == best + 1 + 5 < 40
+    same_states(returned, trainer.averages[best])
+    key = "source.weight"
+    assert not torch.equal(returned[key], trainer.averages[-1][key])
+
+
+def test_without_patience_or_validation_the_last_average_is_kept(data_dir, tiny_site):
+    changes = {"epochs": 12, "learning_rate": 0.05, "schedule": "exponential"}
+    for extra in ({"patience": None}, {"patience": 1, "validation": []}):
+        trainer = watched(TrainingConfig.model_validate(tiny_site | changes | extra), data_dir)
+        returned = trainer.run().state_dict()
+        assert len(trainer.averages) == 12
+        same_states(returned, trainer.averages[-1])
 
 
 def test_other_data_in_the_same_folder(data_dir, tiny_paper, tmp_path):
@@ -319,9 +454,12 @@ def test_own_site_spectra_alone(data_dir, tiny_site, tmp_path):
         assert trained.history[-1][f"valid_{key}"] == pytest.approx(found.errors[key], rel=0.01)
 
 
-def test_preset_without_data_says_how_to_name_them():
-    with pytest.raises(TrainingError, match="--data FILE"):
+def test_presets_for_own_data(data_dir):
+    with pytest.raises(TrainingError, match="--data FILE") as info:
         read_config("fine-tune")
+    assert "List should" not in str(info.value)
+    for preset in ("fine-tune", "small"):
+        assert read_config(preset, own_data([data_dir / "raw.parquet"])).patience is not None
 
 
 def test_bfloat16_changes_little(data_dir, tiny_site):
@@ -349,6 +487,25 @@ def test_mixed_precision_is_float32_without_cuda(data_dir, tiny_site):
     same_states(*(train(c, data_dir, None, "cpu").state for c in (config, mixed)))
 
 
+@NEEDS_CUDA
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_a_seed_gives_the_same_weights_on_cuda(precision, data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 2, "precision": precision})
+    former = torch.are_deterministic_algorithms_enabled()
+    first, second = (train(config, data_dir, None, "cuda").state for _ in range(2))
+    same_states(first, second)
+    assert torch.are_deterministic_algorithms_enabled() == former
+
+
+@NEEDS_CUDA
+def test_mixed_precision_on_cuda_is_close_to_float32(data_dir, tiny_site):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    mixed = config.model_copy(update={"precision": "mixed"})
+    exact, rough = (train(c, data_dir, None, "cuda").history[0]["loss"] for c in (config, mixed))
+    assert rough != exact
+    assert rough == pytest.approx(exact, rel=0.02)
+
+
 def test_a_run_is_one_process_at_a_time(data_dir, tiny_paper, tmp_path):
     config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
     with only_process(tmp_path / "run"), pytest.raises(TrainingError, match="another process"):
@@ -359,7 +516,26 @@ def test_start_of_another_kind_is_refused(data_dir, tiny_site, tiny_paper, tmp_p
     config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
     start = train(config, data_dir, None).save(tmp_path / "start.safetensors")
     wrong = TrainingConfig.model_validate(tiny_site | {"start_from": str(start)})
-    with pytest.raises(TrainingError, match="kind"):
+    with pytest.raises(TrainingError, match=r"kind 'paper'.*Set network: paper"):
+        train(wrong, data_dir, None)
+
+
+def test_start_of_other_sizes_names_the_preset_that_has_none(data_dir, tiny_site, tmp_path):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    start = train(config, data_dir, None).save(tmp_path / "start.safetensors")
+    settings = tiny_site["settings"] | {"scalars": 16, "dropout": 0.0}
+    wrong = config.model_copy(update={"start_from": str(start), "settings": settings})
+    with pytest.raises(TrainingError, match="scalars is 8 there and 16 in the settings") as info:
+        train(wrong, data_dir, None)
+    assert "dropout" not in str(info.value)
+    assert f"e3dos train fine-tune --from {start} --data" in str(info.value)
+
+
+def test_start_on_another_grid(data_dir, tiny_paper, tmp_path):
+    config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1, "steps_per_epoch": 1})
+    start = train(config, data_dir, None).save(tmp_path / "start.safetensors")
+    wrong = config.model_copy(update={"grid": "imaginary", "start_from": str(start)})
+    with pytest.raises(TrainingError, match="has 51 points, the grid 'imaginary' has 61"):
         train(wrong, data_dir, None)
 
 
