@@ -26,8 +26,9 @@ def evaluate_command(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Entries to use: valid (the default), train, all, or kept-out (the default for "
-            "site spectra: formulas left out of training)."
+            help="Entries to use: a split of the file (valid, the default; test; train), all, or "
+            "kept-out (the default for site spectra without a split valid: formulas that training "
+            "left out)."
         ),
     ] = None,
     source: Annotated[

@@ -24,8 +24,9 @@ def train_command(
     config: Annotated[
         str,
         typer.Argument(
-            help="A preset (paper, imaginary, ...), a YAML file, the folder of a run, "
-            "or cnn (the paper's control)."
+            help="A preset (paper, imaginary, alloy, default; for data of your own fine-tune, "
+            "small), a YAML file, the folder of a run, or cnn (the paper's control network, which "
+            "takes no --members, --from or --export-plugin and begins anew each time)."
         ),
     ],
     data_dir: Annotated[
@@ -44,7 +45,12 @@ def train_command(
             "given several times, the model speaks for the first.",
         ),
     ] = None,
-    members: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Networks in the ensemble; by default one, or what a run began with."
+        ),
+    ] = None,
     start_from: Annotated[
         str | None,
         typer.Option("--from", help="Fine-tune this model (a name or a weights file)."),
@@ -54,30 +60,36 @@ def train_command(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Any field as KEY=VALUE, the value in YAML: --set learning_rate=0.001"
+            "--set",
+            help="Any field as KEY=VALUE, the value in YAML: --set learning_rate=0.001 "
+            "--set patience=null (no early stopping).",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of PyTorch on the CPU.")] = None,
     export_plugin: Annotated[
         str | None,
-        typer.Option(help="Write an installable plug-in package that offers the model so."),
+        typer.Option(help="Write an installable plug-in package that offers the model by NAME."),
     ] = None,
 ) -> None:
     """Train a model; stop it at any time, the same command goes on where it was."""
     from ase_e3dos.training.ensemble import train_ensemble
 
     _set_threads(threads)
-    if config == "cnn":
-        _train_control(data_dir, epochs, output or Path("runs") / "cnn")
-        return
     values: dict[str, Any] = _parsed(overrides or [])
     values |= {
         key: value
         for key, value in {"start_from": start_from, "seed": seed, "epochs": epochs}.items()
         if value is not None
     }
+    if config == "cnn":
+        _refuse_for_control(members, start_from, export_plugin, data or [])
+        _train_control(data_dir, values, data or [], output or Path("runs") / "cnn", device)
+        return
     run, folder = _configuration(config, values, output, data)
+    members = _n_members(members, folder, Path(config))
+    if export_plugin is not None:
+        _check_export(export_plugin, run, folder)
     path = train_ensemble(run, members, data_dir, folder, device, typer.echo)
     size = path.stat().st_size / 1e6
     typer.echo(f"weights: {path} ({size:.1f} MB); use them with --model {path}")
@@ -190,13 +202,67 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _train_control(data_dir: Path | None, epochs: int | None, folder: Path) -> None:
-    from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
+def _refuse_for_control(
+    members: int | None, start_from: str | None, export_plugin: str | None, data: list[Path]
+) -> None:
+    """Say what the control network has not, before its training."""
+    options = {
+        "--members": members is not None and members > 1,
+        "--from": start_from is not None,
+        "--export-plugin": export_plugin is not None,
+        "a second --data": len(data) > 1,
+    }
+    refused = [name for name, given in options.items() if given]
+    if refused:
+        raise TrainingError(
+            f"cnn takes no {', '.join(refused)}: the paper's control is one network on one file, "
+            "and no model that predicts. Leave that out, or train the preset paper."
+        )
+
+
+def _train_control(
+    data_dir: Path | None, values: dict[str, Any], data: list[Path], folder: Path, device: str
+) -> None:
+    from ase_e3dos.training.cnn_baseline import PAPER_DATA, CNNSettings, train_cnn
+    from ase_e3dos.training.config import checked
     from ase_e3dos.training.metrics import format_errors
 
-    settings = CNNSettings() if epochs is None else CNNSettings(epochs=epochs)
-    _, errors = train_cnn(data_dir, settings, report=typer.echo, directory=folder)
+    settings = checked(CNNSettings, values, "cnn")
+    file = str(data[0].expanduser().resolve()) if data else PAPER_DATA
+    _, errors = train_cnn(data_dir, settings, file, typer.echo, folder, device)
     typer.echo(f"control network of table S3, best epoch: {format_errors(errors)}")
+
+
+def _n_members(asked: int | None, folder: Path, run: Path) -> int:
+    """Networks to train: what is asked for, else what is there already, else one.
+
+    Raises
+    ------
+    TrainingError
+        The folder holds an ensemble and one network is asked for, or the reverse.
+    """
+    there = len(list(folder.glob("member-*")))
+    if asked is None:
+        return max(1, there, len(list(run.glob("member-*"))) if run.is_dir() else 0)
+    if asked == 1 and there:
+        raise TrainingError(
+            f"{folder} holds an ensemble of {there}. Leave --members out to go on with it, or "
+            "use another --output."
+        )
+    if asked > 1 and (folder / "checkpoint.pt").is_file():
+        raise TrainingError(
+            f"{folder} holds the run of one network. Leave --members out to go on with it, or "
+            "use another --output."
+        )
+    return asked
+
+
+def _check_export(name: str, run: TrainingConfig, folder: Path) -> None:
+    """Find out what would stop the export before hours of training, not after."""
+    from ase_e3dos.training.plugin_export import encoder_packages, plugin_names
+
+    plugin_names(name, folder)
+    encoder_packages(run.encoder)
 
 
 def _draw_curves(folder: Path) -> None:
@@ -231,8 +297,8 @@ def _with_data(config: str, values: dict[str, Any], data: list[Path] | None) -> 
 
 def _configuration(
     config: str, values: dict[str, Any], output: Path | None, data: list[Path] | None
-) -> tuple[Any, Path]:
-    from ase_e3dos.training.config import TrainingConfig
+) -> tuple[TrainingConfig, Path]:
+    from ase_e3dos.training.config import TrainingConfig, checked
     from ase_e3dos.training.run import config_of_run
 
     given = Path(config)
@@ -242,7 +308,7 @@ def _configuration(
         raise TrainingError(f"{config} is a run, which keeps its data: leave --data out.")
     own = (given / "checkpoint.pt").is_file()
     run = config_of_run(given if own else given / "member-0")
-    return TrainingConfig.model_validate(run.model_dump() | values), output or given
+    return checked(TrainingConfig, run.model_dump() | values, config), output or given
 
 
 def _parsed(overrides: list[str]) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
+from ase_e3dos.network.model import resolve_device
 from ase_e3dos.training.config import DataConfig
 from ase_e3dos.training.dataset import LabelledSet
 from ase_e3dos.training.fit import History
@@ -22,24 +23,28 @@ from ase_e3dos.training.metrics import format_errors, spectrum_errors
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 
+PAPER_DATA = "dfpt_petretto.parquet"
 
-@dataclass(frozen=True)
-class CNNSettings:
+
+class CNNSettings(BaseModel):
     """What the supplement leaves open is our choice: batch size, rate, number of epochs."""
 
-    epochs: int = 40
-    batch: int = 32
-    learning_rate: float = 1e-3
-    translations: int = 4
-    seed: int = 0
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(40, ge=1)
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    translations: int = Field(4, ge=0)
+    seed: int = Field(0, ge=0)
 
 
 def train_cnn(
     data_dir: str | Path | None = None,
     settings: CNNSettings | None = None,
-    file: str = "dfpt_petretto.parquet",
+    file: str = PAPER_DATA,
     report: Report = quiet,
     directory: str | Path | None = None,
+    device: str = "auto",
 ) -> tuple[DensityCNN, dict[str, float]]:
     """Train the control on the paper's data and measure it on the validation materials.
 
@@ -53,12 +58,14 @@ def train_cnn(
     settings
         Defaults if not given.
     file
-        Parquet file with raw labels and the splits train and valid.
+        Parquet file with raw labels and the splits train and valid; relative to the folder.
     report
         Gets a line of text after each epoch.
     directory
         Folder for `history.jsonl` (a row an epoch) and `results.json` (settings and the errors
         of the best epoch); None writes nothing.
+    device
+        "auto", "cpu", "cuda", ...
 
     Returns
     -------
@@ -71,7 +78,8 @@ def train_cnn(
         The file is missing or holds no raw spectra.
     """
     settings = settings or CNNSettings()
-    folder = data_directory(data_dir)
+    folder = Path.cwd() if Path(file).is_absolute() else data_directory(data_dir)
+    where = resolve_device(device)
     parts: list[tuple[Tensor, Tensor, LabelledSet]] = []
     for split in ("train", "valid"):
         part = DataConfig(path=file, split=split, per_batch=1)
@@ -83,16 +91,16 @@ def train_cnn(
     (grids, label, _), (valid_grids, _, valid) = parts
     scale = grids.std(dim=(0, 2, 3, 4), keepdim=True)
     torch.manual_seed(settings.seed)
-    network = DensityCNN(label.shape[1])
+    network = DensityCNN(label.shape[1]).to(where)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate)
     rng = np.random.default_rng(settings.seed)
     steps = rng.integers(0, GRID, (settings.translations + 1, len(grids), 3))
     steps[0] = 0
     best: tuple[float, dict[str, Any], dict[str, float]] = (np.inf, {}, {})
     history = History()
-    where = None if directory is None else Path(directory)
-    if where is not None:
-        where.mkdir(parents=True, exist_ok=True)
+    output = None if directory is None else Path(directory)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
     for epoch in range(settings.epochs):
         network.train()
         order = rng.permutation(len(grids) * len(steps))
@@ -105,7 +113,8 @@ def train_cnn(
                     for c, i in zip(copy, index, strict=True)
                 ]
             )
-            loss = paper_loss(network(moved / scale[0]), label[torch.from_numpy(index)])
+            wanted = label[torch.from_numpy(index)].to(where)
+            loss = paper_loss(network((moved / scale[0]).to(where)), wanted)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -113,16 +122,16 @@ def train_cnn(
         errors = evaluate_cnn(network, valid_grids / scale[0], valid)
         row = {"epoch": float(epoch), "loss": float(np.mean(losses))}
         row |= {f"valid_{k}": v for k, v in errors.items() if k != "n"}
-        history.add(row, None if where is None else where / "history.jsonl")
+        history.add(row, None if output is None else output / "history.jsonl")
         report(format_errors(row))
         if errors["MSE"] < best[0]:
             state = {k: v.clone() for k, v in network.state_dict().items()}
             best = (errors["MSE"], state, errors)
     network.load_state_dict(best[1])
-    if where is not None:
-        results = {"settings": asdict(settings), "data": file, "errors": best[2]}
+    if output is not None:
+        results = {"settings": settings.model_dump(), "data": file, "errors": best[2]}
         text = json.dumps(results, indent=1) + "\n"
-        (where / "results.json").write_text(text, encoding="utf-8")
+        (output / "results.json").write_text(text, encoding="utf-8")
     return network, best[2]
 
 
@@ -130,6 +139,7 @@ def train_cnn(
 def evaluate_cnn(network: DensityCNN, grids: Tensor, labelled: LabelledSet) -> dict[str, float]:
     """The usual measures of the control network's spectra."""
     network.eval()
-    predicted = network(grids).numpy()
+    device = next(network.parameters()).device
+    predicted = network(grids.to(device)).cpu().numpy()
     assert labelled.label is not None
     return spectrum_errors(predicted, labelled.label, labelled.n_sites, PAPER_GRID)

@@ -41,6 +41,9 @@ def train_ensemble(
         `directory`/weights.safetensors.
     """
     folder = Path(directory)
+    for number in range(n_members if n_members > 1 else 0):
+        # All at once: the folders tell how many there will be, should the run be stopped.
+        (folder / f"member-{number}").mkdir(parents=True, exist_ok=True)
     members = []
     for number in range(n_members):
         member = config.model_copy(update={"seed": config.seed + number})

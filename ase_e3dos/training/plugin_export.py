@@ -6,7 +6,8 @@ import json
 import keyword
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ase.data import chemical_symbols
@@ -65,6 +66,58 @@ def ase_e3dos_models() -> Iterator[ModelSpec]:
 '''
 
 
+@dataclass(frozen=True)
+class PluginNames:
+    """What a plug-in package for a model is called.
+
+    Attributes
+    ----------
+    identifier, package, distribution
+        Of its entry point, its import, and for pip.
+    folder
+        Where it is written.
+    """
+
+    identifier: str
+    package: str
+    distribution: str
+    folder: Path
+
+
+def plugin_names(name: str, directory: str | Path) -> PluginNames:
+    """Names of the package for a model; tells before a training whether they can be had.
+
+    Raises
+    ------
+    TrainingError
+        The name is not usable, an installed model has it, or the package's folder is there.
+    """
+    from ase_e3dos.plugins import get_registry
+
+    if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?", name) or keyword.iskeyword(name):
+        raise TrainingError(
+            f"{name!r} cannot be the name of a model: use letters, digits, - and _, begin with a "
+            "letter and end with a letter or digit."
+        )
+    identifier = _identifier(name)
+    for known in get_registry().models():
+        if _identifier(known) == identifier:
+            raise TrainingError(
+                f"a model {known!r} is installed already, so a plug-in of the name {name!r} would "
+                "be refused. Choose another name, or uninstall the package that offers it "
+                "(`e3dos plugins`)."
+            )
+    distribution = f"e3dos-model-{identifier.replace('_', '-')}"
+    folder = Path(directory) / distribution
+    if folder.exists():
+        raise TrainingError(f"{folder} is there already. Choose another name, or remove it.")
+    return PluginNames(identifier, f"e3dos_model_{identifier}", distribution, folder)
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())
+
+
 def export_plugin(
     name: str,
     weights: str | Path,
@@ -96,29 +149,21 @@ def export_plugin(
     Raises
     ------
     TrainingError
-        The name is not usable, the folder is there already, or no package offers the encoder.
+        The name is not usable or taken, the folder is there already, or no package offers the
+        encoder.
     WeightsError
         The weights file is not sound.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or keyword.iskeyword(name):
-        raise TrainingError(
-            f"{name!r} cannot be the name of a model: use letters, digits, - and _, and begin "
-            "with a letter."
-        )
+    names = plugin_names(name, directory)
+    folder, package = names.folder, names.package
     header = read_header(weights)
-    dependencies = [f"ase-e3dos>={__version__}", *encoder_packages(header)]
-    identifier = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    distribution = f"e3dos-model-{identifier.replace('_', '-')}"
-    package = f"e3dos_model_{identifier}"
-    folder = Path(directory) / distribution
-    if folder.exists():
-        raise TrainingError(f"{folder} is there already. Choose another name, or remove it.")
+    dependencies = [f"ase-e3dos>={__version__}", *encoder_packages(header.encoder)]
     (folder / package).mkdir(parents=True)
     description = description or header.description or f"model {name}"
     fields = {
         "name": name,
-        "identifier": identifier,
-        "distribution": distribution,
+        "identifier": names.identifier,
+        "distribution": names.distribution,
         "package": package,
         "dependencies": json.dumps(dependencies),
         "description": description,
@@ -131,15 +176,13 @@ def export_plugin(
     (folder / "pyproject.toml").write_text(_PYPROJECT.format(**fields), encoding="utf-8")
     (folder / package / "__init__.py").write_text(_MODULE.format(**fields), encoding="utf-8")
     shutil.copyfile(weights, folder / package / "weights.safetensors")
-    card = model_card(name, header, description, results, distribution)
+    card = model_card(name, header, description, results, names.distribution)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
 
 
-def encoder_packages(header: WeightsHeader) -> list[str]:
-    """Requirement on the package whose plug-in offers the encoder of weights.
-
-    Empty where the encoder is ase-e3dos's own.
+def encoder_packages(encoder: str) -> list[str]:
+    """Requirement on the package whose plug-in offers an encoder; none for ase-e3dos's own.
 
     Raises
     ------
@@ -149,13 +192,13 @@ def encoder_packages(header: WeightsHeader) -> list[str]:
     from ase_e3dos.plugins import get_registry
 
     for row in get_registry().status():
-        if header.encoder in row.encoders:
+        if encoder in row.encoders:
             if row.distribution == "ase-e3dos":
                 return []
             if row.distribution:
                 return [f"{row.distribution}>={row.version}"]
     raise TrainingError(
-        f"the weights need the encoder {header.encoder!r}, and no installed package offers it. "
+        f"the weights need the encoder {encoder!r}, and no installed package offers it. "
         "Make it a plug-in of a package first (docs/plugins/twenty-lines.md)."
     )
 
@@ -169,9 +212,11 @@ def model_card(
 ) -> str:
     """What a model is, was trained on, and is good for, as Markdown."""
     grid = header.grid
-    counts = sorted((int(z), n) for z, n in header.elements.items())
-    symbols = [chemical_symbols[z] for z, _ in counts]
-    rare = [chemical_symbols[z] for z, n in counts if n < 10]
+    own = header.own_elements if header.parent else header.elements
+    known = {z: n for z, n in header.elements.items() if z not in own}
+    rare = {z: n for z, n in own.items() if n < 10}
+    files = header.own_files if header.parent else header.trained_on
+    parent_files = {k: v for k, v in header.trained_on.items() if k not in files}
     lines = [
         f"# Model `{name}`",
         "",
@@ -186,16 +231,25 @@ def model_card(
         f"* Network: {header.network}, {header.members} member(s); encoder {header.encoder}.",
         f"* Grid: {grid.n} points from {grid.start:g} cm^-1 every {grid.step:g} cm^-1.",
         f"* Data sources: {', '.join(header.sources)}; it speaks for the first.",
-        f"* Elements: {len(symbols)} ({' '.join(symbols)}).",
-        f"* Fewer than ten training crystals: {' '.join(rare) or 'none'}.",
+        f"* Elements of the training data: {_symbols(own)}.",
+        f"* Of these with fewer than ten crystals: {_symbols(rare)}.",
+        *(
+            [
+                f"* Fine-tuned from `{header.parent}`. Elements that only its training data hold: "
+                f"{_symbols(known)}."
+            ]
+            if header.parent
+            else []
+        ),
         f"* Intervals: {'calibrated' if header.calibration else 'not calibrated'}.",
         f"* Licence: {header.licence or 'not given'}.",
         f"* To cite: {header.citation or 'not given'}.",
         "",
         "## Training data",
         "",
-        *[f"* {file}: sha256 {digest}" for file, digest in header.trained_on.items()],
+        *_files(files),
         "",
+        *([f"Of `{header.parent}`:", "", *_files(parent_files), ""] if parent_files else []),
         "## Errors",
         "",
     ]
@@ -218,3 +272,12 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _symbols(counts: Mapping[str, int]) -> str:
+    symbols = [chemical_symbols[z] for z in sorted(map(int, counts))]
+    return f"{len(symbols)} ({' '.join(symbols)})" if symbols else "none"
+
+
+def _files(digests: Mapping[str, str]) -> list[str]:
+    return [f"* {file}: sha256 {digest}" for file, digest in digests.items()]

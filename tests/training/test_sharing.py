@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 import ase_e3dos
+from ase_e3dos import predict
 from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, TrainingError
@@ -25,6 +29,7 @@ from ase_e3dos.network.weights import load_weights, read_header, save_weights
 from ase_e3dos.plugins import PluginStatus, get_registry
 from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
 from ase_e3dos.training.config import DataConfig, TrainingConfig
+from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.ensemble import train_ensemble
 from ase_e3dos.training.experiments import held_out_chemistry
 from ase_e3dos.training.figures import find_histories, learning_curves
@@ -39,36 +44,94 @@ def weights(data_dir, tmp_path_factory, tiny_configs):
     return train(config, data_dir, None).save(folder / "w.safetensors")
 
 
-def test_exported_plugin_is_installed_and_found(weights, tmp_path):
-    """Installed as pip lays it out: package and metadata side by side on the path."""
+@pytest.mark.filterwarnings("ignore::ase_e3dos.errors.E3DOSWarning")
+def test_exported_plugin_is_built_installed_and_found(weights, tmp_path):
+    """The package's own pyproject makes a wheel; pip installs it; entry points find the model."""
+    pytest.importorskip("hatchling", reason="the package is built with hatchling: pip install it")
     folder = export_plugin("my-model", weights, tmp_path)
     assert folder.name == "e3dos-model-my-model"
     assert "Licence: CC-BY-4.0" in (folder / "README.md").read_text()
-    info = tmp_path / "site" / "e3dos_model_my_model-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: e3dos-model-my-model\nVersion: 0.1.0\n"
-    )
-    (info / "entry_points.txt").write_text("[ase_e3dos]\nmy_model = e3dos_model_my_model\n")
-    (folder / "e3dos_model_my_model").rename(tmp_path / "site" / "e3dos_model_my_model")
+    wheels, site = tmp_path / "wheels", tmp_path / "site"
+    pip("wheel", "--no-build-isolation", "--no-index", "-w", wheels, folder)
+    (wheel,) = wheels.iterdir()
+    pip("install", "--no-index", "--target", site, wheel)
+    shutil.rmtree(folder)  # nothing may lead back to it
+    (installed,) = distributions(name="e3dos-model-my-model", path=[str(site)])
+    assert f"ase-e3dos>={ase_e3dos.__version__}" in (installed.requires or [])
+    assert "# Model `my-model`" in installed.read_text("METADATA")
     code = (
         "from ase.build import bulk\n"
         "from ase_e3dos import predict\n"
         "s, = predict([bulk('Cu')], model='my-model')\n"
-        "print(s.model, round(s.n_modes))"
+        "print(s.model, repr(float(s.heat_capacity(300.0))))"
     )
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
-        env={"PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin"},
+        env={**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    name, heat = run.stdout.split() or ("", "nan")
+    assert name == "my-model", run.stderr
+    (expected,) = predict([bulk("Cu")], model=weights)
+    assert float(heat) == pytest.approx(float(expected.heat_capacity(300.0)), rel=1e-5)
+
+
+def pip(command: str, *arguments: object) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "pip", command, "-q", "--no-deps", *map(str, arguments)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert run.stdout.split() == ["my-model", "3"], run.stderr
+    assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("name", ["", "1st", "a b", "../x", "class"])
+@pytest.mark.parametrize("name", ["", "1st", "a b", "../x", "class", "end-"])
 def test_bad_names(name, weights, tmp_path):
     with pytest.raises(TrainingError, match="name of a model"):
         export_plugin(name, weights, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["default", "Default", "paper"])
+def test_name_of_an_installed_model(name, weights, tmp_path):
+    with pytest.raises(TrainingError, match=f"'{name.lower()}' is installed already"):
+        export_plugin(name, weights, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_export_is_checked_before_the_training(data_dir, tiny_paper, tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(tiny_paper))
+    taken = tmp_path / "run" / "e3dos-model-there"
+    taken.mkdir(parents=True)
+    command = ["train", str(file), "--data-dir", str(data_dir), "-o", str(tmp_path / "run")]
+    for name, message in {
+        "default": "installed already",
+        "a b": "name of a model",
+        "there": "is there already",
+    }.items():
+        result = CliRunner().invoke(build_app(), [*command, "--export-plugin", name])
+        assert isinstance(result.exception, TrainingError), result.output
+        assert message in str(result.exception)
+        assert result.output == ""
+    assert list((tmp_path / "run").iterdir()) == [taken]
+
+
+def test_card_of_a_fine_tuned_model_tells_its_own_data_apart(data_dir, tiny_site, tmp_path):
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    start = train(config, data_dir, None).save(tmp_path / "parent.safetensors")
+    first = config.data[1].model_copy(update={"with_elements": ["O"], "per_batch": 1})
+    tuned = config.model_copy(update={"start_from": str(start), "data": [first], "validation": []})
+    path = train_ensemble(tuned, 2, data_dir, tmp_path / "run")
+    card = (export_plugin("oxides", path, tmp_path) / "README.md").read_text()
+    assert "* Elements of the training data: 2 (O Mg)." in card.splitlines()  # CaO validates
+    parents = next(x for x in card.splitlines() if "Fine-tuned from `parent`" in x)
+    assert " Cu " in parents
+    assert " O " not in parents
+    data, _, rest = card.partition("## Training data")[2].partition("Of `parent`:")
+    assert "sampled.parquet" in data
+    assert "raw.parquet" not in data
+    assert "raw.parquet" in rest
+    # What warns of unseen elements still knows those of the start.
+    assert {"8", "29"} <= set(read_header(path).elements)
 
 
 def test_a_package_that_is_there_is_kept(weights, tmp_path):
@@ -154,11 +217,74 @@ def test_layers_have_the_shapes_of_table_s3():
         assert shape in shapes
 
 
-def test_control_network_learns(data_dir):
-    settings = CNNSettings(epochs=2, batch=8, translations=1)
-    _, errors = train_cnn(data_dir, settings, "raw.parquet")
+def test_control_network_learns(data_dir, tmp_path):
+    """The training loss falls well below that of the mean spectrum, the best without structure."""
+    settings = CNNSettings(epochs=60, batch=4, translations=2)
+    _, errors = train_cnn(data_dir, settings, "raw.parquet", directory=tmp_path, device="cpu")
+    rows = find_histories([tmp_path])[tmp_path.name]
+    label = read_labelled(data_dir / "raw.parquet").split("train").label
+    assert rows[-1]["loss"] < 0.5 * float(((label - label.mean(axis=0)) ** 2).mean())
+    # What comes back is the network of the best epoch.
+    assert errors["MSE"] == min(row["valid_MSE"] for row in rows)
     assert errors["n"] == 3
-    assert 0 < errors["MSE"] < 1
+
+
+def test_control_network_takes_the_options(data_dir, tmp_path):
+    def losses(*options: str) -> list[float]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        command = ["train", "cnn", "-o", str(folder), "--data", str(data_dir / "raw.parquet"),
+                   "--epochs", "1", "--set", "translations=0", *options]  # fmt: skip
+        result = CliRunner().invoke(build_app(), command)
+        assert result.exit_code == 0, result.output
+        known = json.loads((folder / "results.json").read_text())
+        assert known["settings"]["translations"] == 0
+        assert known["data"] == str(data_dir / "raw.parquet")
+        return [row["loss"] for row in find_histories([folder])[folder.name]]
+
+    first = losses()
+    assert losses() == first
+    assert losses("--seed", "1") != first
+    assert losses("--set", "learning_rate=0.5", "--set", "batch=2") != first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--members", "2"], "takes no --members"),
+        (["--from", "paper"], "takes no --from"),
+        (["--export-plugin", "mine"], "takes no --export-plugin"),
+        (["--data", "a.parquet", "--data", "b.parquet"], "a second --data"),
+        (["--set", "patience=3"], "no field patience; there are epochs, batch"),
+        (["--set", "batch=0"], "batch should be greater than or equal to 1, but is 0"),
+    ],
+)
+def test_control_network_refuses_what_it_has_not(options, message, tmp_path):
+    command = ["train", "cnn", "-o", str(tmp_path / "run"), *options]
+    result = CliRunner().invoke(build_app(), command)
+    assert isinstance(result.exception, TrainingError), result.output
+    assert message in str(result.exception)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_with_all_its_members(data_dir, tiny_paper, tmp_path):
+    file, run = tmp_path / "c.yaml", tmp_path / "run"
+    file.write_text(yaml.safe_dump(tiny_paper | {"epochs": 1}))
+
+    def invoke(*arguments: str):
+        return CliRunner().invoke(build_app(), ["train", *arguments, "--data-dir", str(data_dir)])
+
+    assert invoke(str(file), "-o", str(run), "--members", "2").exit_code == 0
+    (run / "weights.safetensors").unlink()
+    shutil.rmtree(run / "member-1")
+    (run / "member-1").mkdir()  # as a run leaves it that was killed during the first member
+    again = invoke(str(run))
+    assert again.exit_code == 0, again.output
+    assert read_header(run / "weights.safetensors").members == 2
+    alone = invoke(str(run), "--members", "1")
+    assert "holds an ensemble of 2" in str(alone.exception)
+    wrong = invoke(str(run), "--set", "lerning_rate=1")
+    assert isinstance(wrong.exception, TrainingError)
+    assert "did you mean learning_rate" in str(wrong.exception)
 
 
 def test_data_efficiency(data_dir, tiny_paper, tmp_path):
