@@ -62,7 +62,7 @@ def train_command(
         typer.Option(
             "--set",
             help="Any field as KEY=VALUE, the value in YAML: --set learning_rate=0.001 "
-            "--set patience=null (no early stopping).",
+            "--set settings.dropout=0.2 --set patience=null (no early stopping).",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
@@ -298,7 +298,7 @@ def _with_data(config: str, values: dict[str, Any], data: list[Path] | None) -> 
 def _configuration(
     config: str, values: dict[str, Any], output: Path | None, data: list[Path] | None
 ) -> tuple[TrainingConfig, Path]:
-    from ase_e3dos.training.config import TrainingConfig, checked
+    from ase_e3dos.training.config import TrainingConfig, checked, overridden
     from ase_e3dos.training.run import config_of_run
 
     given = Path(config)
@@ -308,7 +308,7 @@ def _configuration(
         raise TrainingError(f"{config} is a run, which keeps its data: leave --data out.")
     own = (given / "checkpoint.pt").is_file()
     run = config_of_run(given if own else given / "member-0")
-    return checked(TrainingConfig, run.model_dump() | values, config), output or given
+    return checked(TrainingConfig, overridden(run.model_dump(), values), config), output or given
 
 
 def _parsed(overrides: list[str]) -> dict[str, Any]:

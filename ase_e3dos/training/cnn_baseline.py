@@ -85,7 +85,10 @@ def train_cnn(
         part = DataConfig(path=file, split=split, per_batch=1)
         labelled = select(load_part(part, folder), part)
         if labelled.label is None or labelled.kind != "raw":
-            raise TrainingError(f"{file}: the control network learns from raw spectra.")
+            raise TrainingError(
+                f"{file}: the control network learns from raw spectra, and these are "
+                f"{labelled.kind} ones. Give a file with the column dos_per_cm1."
+            )
         grids = torch.from_numpy(np.stack([densities(c) for c in labelled.crystals]))
         parts.append((grids, torch.from_numpy(labelled.label), labelled))
     (grids, label, _), (valid_grids, _, valid) = parts

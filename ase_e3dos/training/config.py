@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -129,7 +130,8 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
     path
         A YAML file, or the name of a preset that ships with the package.
     overrides
-        Fields that replace those of the file.
+        Fields that replace those of the file; a path such as settings.dropout or
+        data.0.per_batch reaches into one.
 
     Raises
     ------
@@ -151,7 +153,32 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         raise TrainingError(f"{file}: not valid YAML ({error}).") from error
     if not isinstance(values, dict):
         raise TrainingError(f"{file}: a configuration is a mapping of fields to values.")
-    return checked(TrainingConfig, values | (overrides or {}), str(path))
+    return checked(TrainingConfig, overridden(values, overrides or {}), str(path))
+
+
+def overridden(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a configuration with some replaced, by their paths.
+
+    Raises
+    ------
+    TrainingError
+        A path leads nowhere.
+    """
+    result: dict[str, Any] = deepcopy(dict(values))
+    # Whole fields first: --data replaces the list, --set data.0.limit reaches into the new one.
+    for path, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
+        *way, last = path.split(".")
+        place: Any = result
+        try:
+            for part in way:
+                place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            place[int(last) if isinstance(place, list) else last] = value
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise TrainingError(
+                f"{path}: there is no such place in the configuration. Write paths such as "
+                "epochs, settings.dropout or data.0.per_batch."
+            ) from error
+    return result
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -205,7 +232,8 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
 def _guess(name: str, known: list[str]) -> str:
     """A name that is unknown, with the one that was meant or all that there are."""
     close = get_close_matches(name.rpartition(".")[2], known, 1)
-    return f"{name}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"{name} ({hint})"
 
 
 def differences(former: TrainingConfig, now: TrainingConfig) -> list[str]:

@@ -254,7 +254,7 @@ def test_control_network_takes_the_options(data_dir, tmp_path):
         (["--from", "paper"], "takes no --from"),
         (["--export-plugin", "mine"], "takes no --export-plugin"),
         (["--data", "a.parquet", "--data", "b.parquet"], "a second --data"),
-        (["--set", "patience=3"], "no field patience; there are epochs, batch"),
+        (["--set", "patience=3"], "no field patience (there are epochs, batch"),
         (["--set", "batch=0"], "batch should be greater than or equal to 1, but is 0"),
     ],
 )

@@ -102,11 +102,11 @@ def appended(folder: Path) -> Path:
 def test_unknown_field_is_named(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"network": "paper", "lerning_rate": 1}))
-    with pytest.raises(TrainingError, match=r"lerning_rate; did you mean learning_rate\?") as info:
+    with pytest.raises(TrainingError, match=r"lerning_rate \(did you mean learning_rate\?") as info:
         read_config(file)
     assert "no training data are named" in str(info.value)
     assert "epochs is missing" in str(info.value)
-    with pytest.raises(TrainingError, match=r"data\.0\.slit; did you mean split\?"):
+    with pytest.raises(TrainingError, match=r"data\.0\.slit \(did you mean split\?"):
         read_config("paper", {"data": [{"path": "x", "slit": "all"}]})
     with pytest.raises(TrainingError, match="no term strainn; the terms are"):
         read_config("default", {"loss": {"strainn": 1.0}})
@@ -117,7 +117,7 @@ def test_unknown_field_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dropuot": 0.1}, r"dropuot; did you mean dropout\?"),
+        ({"dropuot": 0.1}, r"dropuot \(did you mean dropout\?"),
         ({"scalars": "many"}, "scalars is a whole number from 0 on, not 'many'"),
         ({"n_layers": 1.5}, "n_layers is a whole number"),
         ({"dropout": True}, "dropout is a number"),
@@ -126,6 +126,20 @@ def test_unknown_field_is_named(tmp_path):
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(TrainingError, match=message):
         read_config("small", {"settings": settings})
+
+
+def test_overrides_reach_into_fields():
+    plain, preset = read_config("small"), {"path": "x.parquet", "per_batch": 3}
+    changed = read_config(
+        "small", {"data.0.limit": 7, "settings.dropout": 0.3, "loss.strain": 0.1, "data": [preset]}
+    )
+    assert changed.settings == plain.settings | {"dropout": 0.3}
+    assert changed.loss == {"strain": 0.1}
+    assert changed.data == [plain.data[0].model_copy(update=preset | {"limit": 7})]
+    assert read_config("small") == plain
+    for path in ("data.3.limit", "data.first.limit", "epochs.0", "data.0.path.x"):
+        with pytest.raises(TrainingError, match=f"{path}: there is no such place"):
+            read_config("small", {path: 1})
 
 
 def test_sizes_of_which_no_network_can_be_made(data_dir, tiny_site):
