@@ -276,14 +276,18 @@ def _export(
     name: str, path: Path, run: TrainingConfig, data_dir: Path | None, folder: Path, device: str
 ) -> None:
     from ase_e3dos.training.evaluation import evaluate
+    from ase_e3dos.training.labelled_file import split_counts
     from ase_e3dos.training.plugin_export import export_plugin
     from ase_e3dos.training.run import data_directory
 
     where = data_directory(data_dir, run)
-    results = [
-        evaluate(path, where / part.path, part.split or "all", device)
-        for part in run.validation[:1]
-    ]
+    results = []
+    for part in run.validation[:1]:
+        file, split = where / part.path, part.split or "all"
+        results.append(evaluate(path, file, split, device))
+        # Validation may have chosen the epoch; a split that took no part says more.
+        if split == "valid" and split_counts(file).get("test"):
+            results.append(evaluate(path, file, "test", device))
     package = export_plugin(name, path, folder, results=results)
     typer.echo(f"plug-in: {package}; pip install {package}, then --model {name}")
 

@@ -71,6 +71,7 @@ def make_header(
     appended
         Files with one spectrum each that joined the training data.
     """
+    epochs = f"at most {config.epochs}" if config.patience else str(config.epochs)
     further = [_digest_and_citation(path) for path in appended]
     crystals = [c for data in training for c in data.labelled.crystals]
     return WeightsHeader(
@@ -100,7 +101,7 @@ def make_header(
                 *(citation for _, citation in further if citation),
             ]
         ),
-        description=f"{config.network} network, {config.epochs} epochs, seed {config.seed}",
+        description=f"{config.network} network, {epochs} epochs, seed {config.seed}",
     )
 
 

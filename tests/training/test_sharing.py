@@ -13,6 +13,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -162,17 +164,23 @@ def test_exported_plugin_depends_on_the_package_of_its_encoder(weights, tmp_path
 
 
 def test_train_command_exports(data_dir, tiny_paper, tmp_path):
+    table = pq.read_table(data_dir / "raw.parquet").to_pydict()
+    table["split"][0] = "test"
+    mine = tmp_path / "mine.parquet"
+    pq.write_table(pa.table(table), mine)
     file = tmp_path / "c.yaml"
     file.write_text(yaml.safe_dump(tiny_paper | {"epochs": 1}))
     result = CliRunner().invoke(
         build_app(),
-        ["train", str(file), "--data-dir", str(data_dir), "-o", str(tmp_path / "run"),
+        ["train", str(file), "--data", str(mine), "-o", str(tmp_path / "run"),
          "--export-plugin", "mine", "--set", "weight_decay=0.0"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "valid_MSE=" in result.output
     card = (tmp_path / "run" / "e3dos-model-mine" / "README.md").read_text()
-    assert "R2=" in card
+    errors = card.partition("## Errors")[2]
+    assert errors.index("split valid") < errors.index("n=3 R2=")
+    assert errors.index("split test") < errors.index("n=1 R2=")
     assert (tmp_path / "run" / "learning-curves.png").is_file()
     again = CliRunner().invoke(
         build_app(), ["train", str(tmp_path / "run"), "--data-dir", str(data_dir)]

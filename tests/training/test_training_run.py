@@ -219,7 +219,7 @@ def test_deterministic_and_seeded(kind, data_dir, request):
 @pytest.mark.parametrize("kind", ["paper", "site"])
 def test_killed_run_resumes_exactly(kind, data_dir, tmp_path, request):
     """SIGKILL somewhere in the middle, start again: bit-identical weights and history."""
-    values = request.getfixturevalue(f"tiny_{kind}") | {"epochs": 25}
+    values = request.getfixturevalue(f"tiny_{kind}") | {"epochs": 25, "patience": 8}
     config = TrainingConfig.model_validate(values)
     undisturbed = train(config, data_dir, tmp_path / "calm")
     file = tmp_path / "c.yaml"
