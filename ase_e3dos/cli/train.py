@@ -90,6 +90,7 @@ def train_command(
     members = _n_members(members, folder, Path(config))
     if export_plugin is not None:
         _check_export(export_plugin, run, folder)
+    _make(folder)
     path = train_ensemble(run, members, data_dir, folder, device, typer.echo)
     size = path.stat().st_size / 1e6
     typer.echo(f"weights: {path} ({size:.1f} MB); use them with --model {path}")
@@ -228,9 +229,19 @@ def _train_control(
     from ase_e3dos.training.metrics import format_errors
 
     settings = checked(CNNSettings, values, "cnn")
+    _make(folder)
     file = str(data[0].expanduser().resolve()) if data else PAPER_DATA
     _, errors = train_cnn(data_dir, settings, file, typer.echo, folder, device)
     typer.echo(f"control network of table S3, best epoch: {format_errors(errors)}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: no folder can be made here ({error.strerror}). Choose another --output."
+        ) from error
 
 
 def _n_members(asked: int | None, folder: Path, run: Path) -> int:
@@ -306,11 +317,11 @@ def _configuration(
     from ase_e3dos.training.run import config_of_run
 
     given = Path(config)
-    if not given.is_dir():
+    own = (given / "checkpoint.pt").is_file()
+    if not own and not (given / "member-0" / "checkpoint.pt").is_file():
         return _with_data(config, values, data), output or Path("runs") / given.stem
     if data:
         raise TrainingError(f"{config} is a run, which keeps its data: leave --data out.")
-    own = (given / "checkpoint.pt").is_file()
     run = config_of_run(given if own else given / "member-0")
     return checked(TrainingConfig, overridden(run.model_dump(), values), config), output or given
 

@@ -146,11 +146,15 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         file = shipped / f"{path}.yaml"
     if not file.is_file():
         names = ", ".join(sorted(p.stem for p in shipped.glob("*.yaml")))
-        raise TrainingError(f"{path}: neither a YAML file nor a preset; the presets are {names}.")
+        raise TrainingError(
+            f"{path}: neither a YAML file, nor a preset, nor the folder of a run with a "
+            f"checkpoint; the presets are {names}."
+        )
     try:
         values = yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:
-        raise TrainingError(f"{file}: not valid YAML ({error}).") from error
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"{file}: not valid YAML ({reason}). Mend that line.") from error
     if not isinstance(values, dict):
         raise TrainingError(f"{file}: a configuration is a mapping of fields to values.")
     return checked(TrainingConfig, overridden(values, overrides or {}), str(path))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.errors import UnseenElementWarning
+from ase_e3dos.errors import TrainingError, UnseenElementWarning
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.dataset import LabelledSet
 from ase_e3dos.training.ensemble import train_ensemble
@@ -38,15 +38,21 @@ def data_efficiency(
     list of dict
         One row for each size: `n_train` (what there was, where fewer than asked) and the
         measures of `spectrum_errors`.
+
+    Raises
+    ------
+    TrainingError
+        There are no validation data to judge by, or a size leaves nothing to train on.
     """
     rows = []
+    judge = _judge(config)
     folder = data_directory(data_dir, config)
     for size in sizes:
         first = config.data[0].model_copy(update={"limit": size})
         run = config.model_copy(update={"data": [first, *config.data[1:]]})
         path = train_ensemble(run, 1, data_dir, Path(directory) / f"n-{size}", device, report)
         n_train = float(len(select(load_part(first, folder), first)))
-        labelled = select(load_part(run.validation[0], folder), run.validation[0])
+        labelled = select(load_part(judge, folder), judge)
         errors = evaluate(path, labelled, "all", device).errors
         rows.append({"n_train": n_train, **errors})
         report(_text(rows[-1]))
@@ -96,11 +102,16 @@ def held_out_chemistry(
         With several members also `spread`, the median over crystals of the members' relative
         spread of the average frequency, and `unseen`, the share of crystals whose prediction
         warns of elements that the weights never saw.
+
+    Raises
+    ------
+    TrainingError
+        There are no validation data to judge by, or no crystals with (or without) the elements.
     """
     folder, where = Path(directory), data_directory(data_dir, config)
     symbols = list(elements)
     parts = [d.model_copy(update={"without_elements": symbols}) for d in config.data]
-    judge = config.validation[0]
+    judge = _judge(config)
     held = judge.model_copy(update={"with_elements": symbols})
     rest = judge.model_copy(update={"without_elements": symbols})
     sets = [select(load_part(p, where), p) for p in (held, rest)]
@@ -132,6 +143,16 @@ def held_out_chemistry(
             alone = config.model_copy(update=only)
             rows.setdefault("from scratch", []).append(trained(alone, f"scratch-{n}", found)[1])
     return rows
+
+
+def _judge(config: TrainingConfig) -> DataConfig:
+    """The validation part that errors are measured on."""
+    if not config.validation:
+        raise TrainingError(
+            "an experiment needs validation data to judge by, and the configuration has none: "
+            "give a file with a split valid (`e3dos data show` tells), or list it under validation."
+        )
+    return config.validation[0]
 
 
 def _examples(part: DataConfig, symbols: list[str], n: int) -> DataConfig:

@@ -286,7 +286,8 @@ class Trainer:
         values = labelled.label_imaginary if self.config.grid == "imaginary" else labelled.label
         if values is None:
             raise TrainingError(
-                f"{labelled.source}: the paper's network learns from raw spectra or 66-point ones."
+                f"{labelled.source}: the paper's network learns from raw spectra or 66-point ones, "
+                "and these are site spectra. Use network: site (the presets fine-tune and small)."
             )
         return torch.from_numpy(values[index]).to(self.device)
 

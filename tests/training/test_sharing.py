@@ -293,6 +293,10 @@ def test_a_run_goes_on_with_all_its_members(data_dir, tiny_paper, tmp_path):
     wrong = invoke(str(run), "--set", "lerning_rate=1")
     assert isinstance(wrong.exception, TrainingError)
     assert "did you mean learning_rate" in str(wrong.exception)
+    in_the_way = invoke(str(file), "-o", str(file))
+    assert "no folder can be made here" in str(in_the_way.exception)
+    empty = invoke(str(tmp_path))
+    assert "nor the folder of a run" in str(empty.exception)
 
 
 def test_data_efficiency(data_dir, tiny_paper, tmp_path):
@@ -312,6 +316,9 @@ def test_data_efficiency(data_dir, tiny_paper, tmp_path):
     assert "resuming after epoch 0 of 1" in again.output
     both = CliRunner().invoke(build_app(), [*command, "--hold-out", "O"])
     assert isinstance(both.exception, TrainingError)
+    blind = CliRunner().invoke(build_app(), [*command, "--set", "validation=[]"])
+    assert isinstance(blind.exception, TrainingError)
+    assert "validation data to judge by" in str(blind.exception)
 
 
 def test_held_out_chemistry(data_dir, tiny_site, tmp_path):
