@@ -1,12 +1,12 @@
-"""Calibrated intervals from the spread of an ensemble, by split conformal prediction.
+"""Calibrated intervals from the spread of an ensemble, by cross-conformal prediction.
 
 The half width of an interval per atom is `factor(level) * scale`, with the scale
 a * (s / s_0)^b * prod_k x_k^c_k, where s is the standard deviation of the
 ensemble's members and the x_k are covariates that do not depend on the
-quantity (`error_covariates`). a, b and c are fitted on one half of held-out crystals; the
-factor of a level is the conformal quantile of |residual| / scale on the other
-half, so that coverage holds for new crystals drawn as these were (Vovk et al.
-2005; Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)), however wrong the scale is.
+quantity (`error_covariates`). a, b and c are fitted on held-out crystals; the factor of a
+level is the conformal quantile of |residual| / scale, each crystal's scale fitted without its
+fifth of them, so that coverage holds for new crystals drawn as these were, however wrong the
+form of the scale is (Vovk, Ann. Math. Artif. Intell. 74, 9 (2015)).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 
 #: Quantities that are calibrated per temperature; the others hold for all.
 THERMAL = ("heat_capacity", "entropy", "free_energy")
+#: Parts that held-out crystals are divided into: the scale of one is fitted on the others.
+_PARTS = 5
 LEVELS = (0.5, 0.6, 0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 
 
@@ -296,7 +298,7 @@ def fit_spread(
     ----------
     residuals : array_like, shape (n_crystals,) or (n_crystals, n_bins)
         Prediction minus reference, per atom. With bins, a crystal's bins stay
-        together in one half.
+        together in one fifth.
     stds : array_like, same shape
         Standard deviation of the ensemble's members, per atom.
     covariates : array_like, shape (n_crystals, 4), optional
@@ -304,7 +306,7 @@ def fit_spread(
     levels : sequence of float
         Levels of probability; those that so few crystals cannot support are left out.
     seed : int
-        Of the division into halves.
+        Of the division into fifths.
 
     Returns
     -------
@@ -325,16 +327,19 @@ def fit_spread(
             "A calibration needs finite residuals, member spreads and covariates of one length, "
             f"for at least 10 crystals; got shapes {r.shape}, {s.shape} and {logs.shape}."
         )
-    order = np.random.default_rng(seed).permutation(len(r))
-    first, second = order[: len(r) // 2], order[len(r) // 2 :]
-    fitted = _fit_scale(np.abs(r[first]), s[first], logs[first])
-    of_second = None if covariates is None else np.asarray(covariates, dtype=float)[second]
-    scores = np.sort((np.abs(r[second]) / fitted.scale(s[second], of_second)).ravel())
+    parts = np.array_split(np.random.default_rng(seed).permutation(len(r)), _PARTS)
+    apart: list[Array] = []
+    for part in parts:
+        others = np.setdiff1d(np.arange(len(r)), part)
+        fitted = _fit_scale(np.abs(r[others]), s[others], logs[others])
+        of_part = None if covariates is None else np.exp(logs[part])
+        apart.append((np.abs(r[part]) / fitted.scale(s[part], of_part)).ravel())
+    scores = np.sort(np.concatenate(apart))
     n = len(scores)
     ranks = {level: int(np.ceil((n + 1) * level - 1e-9)) for level in levels}
     kept = tuple(level for level in sorted(levels) if ranks[level] <= n)
     factors = tuple(float(scores[ranks[level] - 1]) for level in kept)
-    return replace(fitted, levels=kept, factors=factors, n=len(second))
+    return replace(_fit_scale(np.abs(r), s, logs), levels=kept, factors=factors, n=len(r))
 
 
 #: Range of each covariate's exponent: the first two never narrow an interval.

@@ -53,8 +53,8 @@ def test_covariates_say_where_the_ensemble_errs_together():
 
 def test_levels_that_the_data_cannot_support_are_refused():
     spread = fit_spread(*held_out(40, 3))
-    with pytest.raises(SpectrumError, match="20 held-out"):
-        spread.half_width(1.0, 0.99)
+    with pytest.raises(SpectrumError, match="40 held-out"):
+        spread.half_width(1.0, 0.98)
     # between two calibrated levels the wider one holds
     assert spread.half_width(1.0, 0.81) == spread.half_width(1.0, 0.85)
     for r, s in ((np.ones(5), np.ones(5)), (np.ones(20), np.ones(19)), ([np.nan] * 20, [1] * 20)):
