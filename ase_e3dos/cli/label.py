@@ -34,8 +34,10 @@ def label_command(
         ),
     ] = "emt",
     source: Annotated[
-        str, typer.Option(help="Name of the potential or method in the file.")
-    ] = "mlip",
+        str | None,
+        typer.Option(help="Name of the potential or method in the file; mlip if not given."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the labels.")] = None,
     supercell: Annotated[float, typer.Option(min=1.0, help="Least size in Å.")] = 9.0,
     displacement: Annotated[float, typer.Option(min=1e-4, help="Å.")] = 0.03,
     mesh: Annotated[float, typer.Option(min=1.0, help="Mesh density as phonopy's length.")] = 40.0,
@@ -52,7 +54,10 @@ def label_command(
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     retry: Annotated[bool, typer.Option("--retry", help="Try failures again.")] = False,
 ) -> None:
-    """Calculate site-projected spectra; the same command goes on after an interruption."""
+    """Calculate site-projected spectra; the same command goes on after an interruption.
+
+    Further structures or strains join what the output holds already.
+    """
     from ase_e3dos.training.labelling import LabelSettings, calculator_factory, label_all
 
     calculator_factory(calculator)
@@ -68,6 +73,7 @@ def label_command(
         output,
         settings,
         source=source,
+        licence=licence,
         workers=workers,
         retry=retry,
         by=split,

@@ -6,24 +6,51 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ase_e3dos.errors import DataError
+
 
 class Journal:
-    """Results as JSON lines, one a job; a torn last line is dropped."""
+    """Results as JSON lines, one a job; a torn last line is dropped.
+
+    Attributes
+    ----------
+    path
+        The file, made with its folder where it is not there.
+    rows
+        By their `key`, in the order in which they were written last.
+
+    Raises
+    ------
+    DataError
+        A line is damaged; the message names it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            path.write_text(whole, encoding="utf-8")
-        for line in whole.splitlines():
-            row = json.loads(line)
-            self.rows[row["key"]] = row
+        data = path.read_bytes() if path.is_file() else b""
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+        for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
+            try:
+                row = json.loads(line)
+                key = row["key"]
+            except (ValueError, TypeError, KeyError) as error:
+                raise DataError(
+                    f"{path}, line {number}: damaged, not a result ({type(error).__name__}). "
+                    "Delete this line, and what it held is calculated again."
+                ) from error
+            self._place(key, row)
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row to the file."""
-        self.rows[row["key"]] = row
+        self._place(row["key"], row)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _place(self, key: str, row: dict[str, Any]) -> None:
+        self.rows.pop(key, None)
+        self.rows[key] = row

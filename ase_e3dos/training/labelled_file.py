@@ -129,6 +129,18 @@ def _too_close(crystal: Crystal) -> float | None:
     return float(distances.min()) if len(distances) else None
 
 
+def check_output(path: str | Path) -> None:
+    """Refuse, before any work, a path at which no file can be written.
+
+    Raises
+    ------
+    DataError
+        It is a folder.
+    """
+    if Path(path).is_dir():
+        raise DataError(f"{path}: a folder; give the name of the Parquet file to write.")
+
+
 def write_labelled(
     path: str | Path,
     entries: Sequence[Entry],
@@ -211,9 +223,14 @@ def split_counts(path: str | Path) -> dict[str, int]:
     return dict(Counter(str(name) for name in names))
 
 
-def stated_licence(path: str | Path) -> str:
-    """The licence that a file's metadata state; "" where they state none."""
+def stated(path: str | Path) -> dict[str, Any]:
+    """What a file's metadata state: source, licence, units and more; empty where nothing."""
     import pyarrow.parquet as pq
 
     about = (pq.read_schema(path).metadata or {}).get(b"ase_e3dos")
-    return str(json.loads(about).get("licence", "")) if about else ""
+    return dict(json.loads(about)) if about else {}
+
+
+def stated_licence(path: str | Path) -> str:
+    """The licence that a file's metadata state; "" where they state none."""
+    return str(stated(path).get("licence", ""))

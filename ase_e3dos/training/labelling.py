@@ -28,7 +28,13 @@ from ase_e3dos import __version__
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, E3DOSError
 from ase_e3dos.training.journal import Journal
-from ase_e3dos.training.labelled_file import Entry, Reject, write_labelled
+from ase_e3dos.training.labelled_file import (
+    Entry,
+    Reject,
+    check_output,
+    stated,
+    write_labelled,
+)
 from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.phonopy_labels import site_labels
 from ase_e3dos.training.splits import SplitBy, split_names
@@ -190,7 +196,8 @@ def label_all(
     output: str | Path,
     settings: LabelSettings | None = None,
     *,
-    source: str = "mlip",
+    source: str | None = None,
+    licence: str | None = None,
     workers: int = 1,
     retry: bool = False,
     by: SplitBy = "composition",
@@ -201,7 +208,8 @@ def label_all(
 
     Each result is written down at once in `output`.journal.jsonl, so that the same call goes
     on after an interruption. A crystal that fails becomes a row of `output`.errors.jsonl and
-    stops nothing.
+    stops nothing. What the output holds already is kept where this call does not ask for it
+    again; all entries of a file come from one calculator and the same settings.
 
     Parameters
     ----------
@@ -214,32 +222,57 @@ def label_all(
     settings
         Defaults if not given.
     source
-        Name of the potential or method.
+        Name of the potential or method; if not given, that which the output has already, or
+        "mlip".
+    licence
+        Of the labels, for the file's metadata; if not given, that which the output has already.
     workers
         Processes; one works in this process.
     retry
         Try again what failed before.
     by, seed
         How to divide into train, valid and test, as for `ase_e3dos.training.splits.split_names`.
-        By composition a crystal's strains stay together.
+        By composition a crystal's strains stay together. All entries are divided anew.
     report
         Gets a line of text for each result.
 
     Returns
     -------
     n_labelled, n_failed : int
+        In the output, kept ones included.
 
     Raises
     ------
+    DataError
+        The output would hold labels of another calculator, of other settings or of another
+        structure with the same name; it is a folder or no file of this function; its journal is
+        damaged.
     TrainingError
         Another process writes to this output.
     """
     settings = settings or LabelSettings()
     file = Path(output)
+    check_output(file)
     name = calculator_name(calculator)
-    jobs, rejects = _jobs(structures, calculator_identity(calculator), settings)
+    basis = {"calculator": calculator_identity(calculator), **asdict(settings)}
+    del basis["strains"]
+    jobs, rejects = _jobs(structures, basis, settings.strains)
     with only_process(file):
-        rows = _rows(file, jobs, calculator, settings, workers, retry, report)
+        place = file.with_name(file.name + ".journal.jsonl")
+        if file.exists() and not place.exists():
+            raise DataError(
+                f"{file} is there already, without {place.name}: it was written by something "
+                "else. Choose another output, or move it away."
+            )
+        journal = Journal(place)
+        _report_replaced(file, journal, jobs, report)
+        kept = _kept(file, journal, jobs, basis)
+        if kept:
+            report(f"{len(kept)} of {file.name} are kept")
+        before = stated(file) if file.exists() else {}
+        if not _same_method(before, name, settings):
+            before = {}
+        rows = kept + _rows(journal, jobs, calculator, basis, settings, workers, retry, report)
         failed = [{"id": r.id, "error": r.reason} for r in rejects]
         failed += [r for r in rows if "error" in r]
         errors = file.with_name(file.name + ".errors.jsonl")
@@ -247,28 +280,107 @@ def label_all(
         entries = [_entry(r) for r in rows if "error" not in r]
         parts = split_names([e.crystal for e in entries], by, seed=seed)
         entries = [replace(e, split=part) for e, part in zip(entries, parts, strict=True)]
+        strains = tuple(sorted({float(e.scalars["strain"]) for e in entries}))
         about = {
             "calculator": name,
-            "settings": asdict(settings),
+            "settings": asdict(replace(settings, strains=strains)),
+            "licence": before.get("licence", "") if licence is None else licence,
             "split": f"{by}, seed {seed}",
             "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
         }
         if entries:
-            write_labelled(file, entries, source, about)
+            write_labelled(file, entries, source or before.get("source") or "mlip", about)
     return len(entries), len(failed)
 
 
+def _latest(journal: Journal) -> dict[tuple[str, float], dict[str, Any]]:
+    """The rows that count: of each name and strain the one that was written last."""
+    return {(row["id"], row["strain"]): row for row in journal.rows.values()}
+
+
+def _report_replaced(
+    file: Path, journal: Journal, jobs: list[Job], report: Callable[[str], None]
+) -> None:
+    """Say where a structure takes the place of another one of its name.
+
+    Raises
+    ------
+    DataError
+        The other one is of another composition, hence another crystal and no edited file.
+    """
+    latest = _latest(journal)
+    for _, crystal, strain in jobs:
+        row = latest.get((crystal.name, strain), {})
+        if "structure" not in row or row["structure"] == structure_digest(crystal):
+            continue
+        if sorted(row.get("numbers", [])) not in ([], sorted(crystal.numbers.tolist())):
+            raise DataError(
+                f"{file} holds {crystal.name} already, with another composition. Rename one of "
+                "the two, or write to another file."
+            )
+        report(f"{crystal.name} strain {strain:g} takes the place of another structure's")
+
+
+def _kept(
+    file: Path, journal: Journal, jobs: list[Job], basis: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Rows of the journal that stay beside those of the jobs.
+
+    Raises
+    ------
+    DataError
+        One has another basis, or is of another structure with the name of a job.
+    """
+    asked = {(crystal.name, strain) for _, crystal, strain in jobs}
+    structures = {crystal.name: structure_digest(crystal) for _, crystal, _ in jobs}
+    kept = [row for asking, row in _latest(journal).items() if asking not in asked]
+    for row in kept:
+        known = row.get("basis", {})
+        what = f"{row['id']} at strain {row['strain']:g}"
+        differing = [
+            f"{key} ({_short(known.get(key, 'unknown'))}, now {_short(value)})"
+            for key, value in basis.items()
+            if known.get(key) != value
+        ]
+        if differing and "error" not in row:
+            raise DataError(
+                f"{file} holds labels that were made otherwise and are not asked for now, such as "
+                f"{what}; they differ in {', '.join(differing)}. Write to another file, or give "
+                "all its structures and strains, to label them again."
+            )
+        if row.get("structure") != structures.get(row["id"], row.get("structure")):
+            raise DataError(
+                f"{file} holds {what}, which is another structure than the one of this name "
+                "given now. Rename the new one, write to another file, or label it at all strains "
+                "that the file has."
+            )
+    return [row for row in kept if row.get("basis") == basis]
+
+
+def _short(value: Any) -> str:
+    """A value in a message; of an identity the name and the first digits of the hash."""
+    words = str(value).split()
+    return " ".join([*words[:-1], words[-1][:8]]) if len(words) > 1 else str(value)
+
+
+def _same_method(about: dict[str, Any], name: str, settings: LabelSettings) -> bool:
+    """Whether what a file states about its labels is the same calculator and settings."""
+    known = dict(about.get("settings", {}), strains=None)
+    return about.get("calculator") == name and known == dict(asdict(settings), strains=None)
+
+
 def _rows(
-    file: Path,
+    journal: Journal,
     jobs: list[Job],
     calculator: str | CalculatorFactory,
+    basis: dict[str, Any],
     settings: LabelSettings,
     workers: int,
     retry: bool,
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Results of all jobs: those of the journal, and what is calculated now."""
-    journal = Journal(file.with_name(file.name + ".journal.jsonl"))
+    latest = _latest(journal)
     waiting = [
         job
         for job in jobs
@@ -276,8 +388,13 @@ def _rows(
     ]
     if len(waiting) < len(jobs):
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} were done before")
+    todo = {key for key, _, _ in waiting}
+    for key, crystal, strain in jobs:
+        if key not in todo and latest[crystal.name, strain]["key"] != key:
+            journal.add(journal.rows[key])  # it was superseded and is wanted again
+    structures = {key: structure_digest(crystal) for key, crystal, _ in waiting}
     for count, row in enumerate(_run(waiting, calculator, settings, workers), 1):
-        journal.add(row)
+        journal.add({**row, "basis": basis, "structure": structures[row["key"]]})
         done = f"failed: {row['error']}" if "error" in row else "done"
         report(f"{count}/{len(waiting)} {row['id']} strain {row['strain']:g}: {done}")
     return [journal.rows[key] for key, _, _ in jobs if key in journal.rows]
@@ -313,7 +430,7 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
 
 
 def _jobs(
-    structures: Iterable[Crystal | Reject], calculator: str, settings: LabelSettings
+    structures: Iterable[Crystal | Reject], basis: dict[str, Any], strains: Sequence[float]
 ) -> tuple[list[Job], list[Reject]]:
     """What is to be calculated; of two different crystals with one name the second gets #2."""
     jobs: list[Job] = []
@@ -328,16 +445,21 @@ def _jobs(
         if taken[name] > 1:
             name = f"{name}#{taken[name]}"
         crystal = Crystal.from_any(structure, name)
-        jobs += [(job_key(crystal, calculator, settings, s), crystal, s) for s in settings.strains]
+        jobs += [(job_key(crystal, basis, s), crystal, s) for s in dict.fromkeys(strains)]
     return jobs, rejects
 
 
-def job_key(crystal: Crystal, calculator: str, settings: LabelSettings, strain: float) -> str:
-    """Hash of what determines a label."""
-    values = {**asdict(settings), "strains": strain, "calculator": calculator}
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode() + crystal.name.encode())
+def job_key(crystal: Crystal, basis: dict[str, Any], strain: float) -> str:
+    """Hash of what determines a label: structure and name, calculator and settings, strain."""
+    values = [crystal.name, structure_digest(crystal), basis, strain]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def structure_digest(crystal: Crystal) -> str:
+    """Hash of cell, positions and elements."""
+    digest = hashlib.sha256()
     for array in (crystal.cell, crystal.scaled_positions, crystal.numbers):
-        digest.update(np.round(np.asarray(array, dtype=float), 8).tobytes())
+        digest.update((np.round(np.asarray(array, dtype=float), 8) + 0.0).tobytes())
     return digest.hexdigest()[:24]
 
 

@@ -10,13 +10,15 @@ from ase_e3dos.errors import TrainingError
 
 
 @contextmanager
-def only_process(path: Path) -> Iterator[None]:
+def only_process(path: Path, *, folder: bool = False) -> Iterator[None]:
     """Hold a lock beside a file or in a folder; the operating system drops it with the process.
 
     Parameters
     ----------
     path
-        A folder, which is made if it is not there, or a file (a name with an ending).
+        A file, there or not.
+    folder
+        `path` is a folder, which is made if it is not there.
 
     Raises
     ------
@@ -25,12 +27,13 @@ def only_process(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    if path.suffix:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        place = path.with_name(f".{path.name}.lock")
-    else:
-        path.mkdir(parents=True, exist_ok=True)
-        place = path / ".lock"
+    place = path / ".lock" if folder else path.with_name(f".{path.name}.lock")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise TrainingError(
+            f"{place.parent}: a file, where a folder is needed. Choose another output."
+        ) from error
     try:
         with FileLock(place, timeout=0):
             yield

@@ -85,17 +85,17 @@ def data_directory(given: str | Path | None = None, config: TrainingConfig | Non
         The folder, if it is known.
     config
         A configuration whose paths are all absolute needs no folder: the working directory
-        stands for it.
+        stands for it where none is given.
 
     Raises
     ------
     TrainingError
         Neither is there.
     """
-    folder = given or os.environ.get("E3DOS_DATA")
     parts = [] if config is None else [*config.data, *config.validation]
-    if folder is None and parts and all(Path(p.path).is_absolute() for p in parts):
+    if given is None and parts and all(Path(p.path).is_absolute() for p in parts):
         return Path.cwd()
+    folder = given or os.environ.get("E3DOS_DATA")
     if folder is None:
         raise TrainingError(
             "where are the data? Give --data-dir, or set E3DOS_DATA to the folder with the "
@@ -221,7 +221,7 @@ def train(
         report,
         data_digests(config, folder),
     )
-    with nullcontext() if where is None else only_process(where):
+    with nullcontext() if where is None else only_process(where, folder=True):
         if trainer.resume():
             report(f"resuming after epoch {trainer.epoch - 1} of {config.epochs}")
         if where is not None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.journal import Journal
+from ase_e3dos.training.labelled_file import stated_licence
 from ase_e3dos.training.labelling import (
     LabelSettings,
     calculator_factory,
@@ -153,6 +155,74 @@ def test_an_edited_calculator_is_another_label(tmp_path, monkeypatch):
     assert lines == [done, "1 of 1 were done before", done]
 
 
+def test_further_structures_and_strains_join_the_file(tmp_path):
+    out = tmp_path / "labels.parquet"
+    salt = Crystal.from_any(bulk("NaCl", "rocksalt", a=5.6), "salt")
+    options = {"source": "emt", "licence": "CC0-1.0"}
+    assert label_all([metal("Cu"), salt], "emt", out, SMALL, **options) == (1, 1)
+    copper = read_labelled(out).bins[0]
+    lines: list[str] = []
+    assert label_all([metal("Ag")], "emt", out, SMALL, report=lines.append) == (2, 1)
+    assert lines == ["2 of labels.parquet are kept", "1/1 Ag strain 0: done"]
+    strained = replace(SMALL, strains=(0.01,))
+    assert label_all([metal("Cu")], "emt", out, strained) == (3, 1)
+    data = read_labelled(out)
+    assert sorted(zip(data.ids, data.strain, strict=True)) == [
+        ("Ag", 0.0), ("Cu", 0.0), ("Cu", 0.01)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(data.bins[data.ids.index("Cu")], copper)
+    about = json.loads(pq.read_schema(out).metadata[b"ase_e3dos"])
+    assert (about["source"], about["licence"]) == ("emt", "CC0-1.0")
+    assert about["settings"]["strains"] == [0.0, 0.01]
+    assert "site_dos" in about["units"]
+
+
+def test_labels_of_two_methods_are_not_mixed(tmp_path):
+    out = tmp_path / "labels.parquet"
+    label_all([metal("Cu"), metal("Ag")], "emt", out, SMALL, source="emt")
+    before = out.read_bytes()
+    other = replace(SMALL, displacement=0.01)
+    with pytest.raises(DataError, match=r"Ag.* differ in displacement \(0\.03, now 0\.01\)"):
+        label_all([metal("Cu")], "emt", out, other)
+    with pytest.raises(DataError, match=r"differ in calculator \(emt, now .*:stiff"):
+        label_all([metal("Al")], stiff, out, SMALL)
+    assert out.read_bytes() == before
+    # Asked for as a whole it is labelled anew, and back again from the journal.
+    assert label_all([metal("Cu"), metal("Ag")], stiff, out, SMALL) == (2, 0)
+    assert read_labelled(out).source == "mlip"
+    lines: list[str] = []
+    label_all([metal("Ag"), metal("Cu")], "emt", out, SMALL, report=lines.append)
+    assert lines == ["2 of 2 were done before"]
+    assert label_all([metal("Al")], "emt", out, SMALL) == (3, 0)
+    assert set(pq.read_table(out)["provenance"].to_pylist()) == {"emt"}
+
+
+def test_one_name_is_one_structure(tmp_path):
+    out = tmp_path / "labels.parquet"
+    label_all([metal("Cu")], "emt", out, replace(SMALL, strains=(0.0, 0.01)))
+    with pytest.raises(DataError, match="Cu already, with another composition"):
+        label_all([Crystal.from_any(bulk("Ag", "fcc"), "Cu")], "emt", out, SMALL)
+    with pytest.raises(DataError, match=r"Cu at strain 0\.01, which is another structure"):
+        label_all([metal("Cu", a=3.7)], "emt", out, SMALL)
+    lines: list[str] = []
+    label_all(
+        [metal("Cu", a=3.7)], "emt", out, replace(SMALL, strains=(0.0, 0.01)), report=lines.append
+    )
+    assert lines[0] == "Cu strain 0 takes the place of another structure's"
+    assert {round(float(c.volume), 3) for c in read_labelled(out).crystals} == {
+        round(3.7**3 / 4, 3), round((3.7 * 1.01) ** 3 / 4, 3)
+    }  # fmt: skip
+
+
+def test_what_is_no_output_is_left_alone(tmp_path):
+    (tmp_path / "other.parquet").write_text("of another program")
+    with pytest.raises(DataError, match="written by something else"):
+        label_all([metal("Cu")], "emt", tmp_path / "other.parquet", SMALL)
+    assert (tmp_path / "other.parquet").read_text() == "of another program"
+    with pytest.raises(DataError, match="a folder"):
+        label_all([metal("Cu")], "emt", tmp_path, SMALL)
+
+
 def stiff():
     return EMT(asap_cutoff=True)
 
@@ -170,10 +240,23 @@ def test_equal_names_are_told_apart_and_strains_stay_together(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    out = tmp_path / "labels.parquet"
-    with only_process(out), pytest.raises(TrainingError, match="another process"):
-        label_all([metal("Cu")], "emt", out, SMALL)
-    assert label_all([metal("Cu")], "emt", out, SMALL) == (1, 0)
+    for name in ("labels.parquet", "labels"):
+        out = tmp_path / name
+        with only_process(out), pytest.raises(TrainingError, match="another process"):
+            label_all([metal("Cu")], "emt", out, SMALL)
+        assert label_all([metal("Cu")], "emt", out, SMALL) == (1, 0)
+        assert read_labelled(out).ids == ["Cu"]
+
+
+def test_folders_are_locked_whatever_they_are_called(tmp_path):
+    for name in ("run", "run.2"):
+        with only_process(tmp_path / name, folder=True):
+            assert (tmp_path / name).is_dir()
+            with pytest.raises(TrainingError, match="another process"):
+                only_process(tmp_path / name, folder=True).__enter__()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="a folder is needed"):
+        only_process(tmp_path / "file", folder=True).__enter__()
 
 
 def test_failures_are_rows_and_nothing_is_done_twice(tmp_path):
@@ -207,6 +290,16 @@ def test_torn_journal_line_is_dropped(tmp_path):
     assert list(again.rows) == ["a"]
     again.add({"key": "c", "n": 3})
     assert list(Journal(path).rows) == ["a", "c"]
+
+
+@pytest.mark.parametrize("line", [b'{"key": "b", "n"', b"[1]", b'{"n": 1}', b"\xff\x00", b""])
+def test_damaged_journal_line_is_named(line, tmp_path):
+    path = tmp_path / "j.jsonl"
+    Journal(path).add({"key": "a", "n": 1})
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(DataError, match=r"j\.jsonl, line 2: damaged.* Delete this line"):
+        Journal(path)
 
 
 def test_in_parallel_as_in_one_process(tmp_path):
@@ -247,13 +340,14 @@ def test_command(tmp_path):
     result = CliRunner().invoke(
         build_app(),
         ["label", *files, "-o", str(out), "--supercell", "5", "--mesh", "15",
-         "--strains", "0,0.01", "--source", "emt"],
+         "--strains", "0,0.01", "--source", "emt", "--licence", "CC0-1.0"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     data = read_labelled(out)
     assert len(data) == 4
     assert sorted(data.strain) == [0, 0, 0.01, 0.01]
     assert data.source == "emt"
+    assert stated_licence(out) == "CC0-1.0"
     assert "4 labelled" in result.output
     assert "1 failed" in result.output
     (row,) = map(json.loads, (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())
