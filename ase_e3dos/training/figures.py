@@ -27,12 +27,15 @@ def read_history(directory: str | Path) -> list[dict[str, float]]:
     Raises
     ------
     DataError
-        The folder holds no history.
+        The folder holds no history, or a line of it is damaged.
     """
     file = Path(directory) / "history.jsonl"
     if not file.is_file():
         raise DataError(f"{file}: no such file; a run writes it after its first epoch.")
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise DataError(f"{file}: damaged ({error}).") from error
 
 
 def find_histories(folders: Sequence[str | Path]) -> dict[str, list[dict[str, float]]]:
@@ -86,10 +89,19 @@ def learning_curves(
         first set of the configuration, others go by their source.
     against
         "epoch", or "seconds" for the time spent in training.
+
+    Raises
+    ------
+    DataError
+        The ending of the image is no format that can be written.
     """
+    from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path is not None and Path(path).suffix.removeprefix(".").lower() not in formats:
+        raise DataError(f"{path}: no image format; end the name in .{', .'.join(sorted(formats))}.")
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
     ends = tuple(f"_{m}" for m in measures)
     sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
@@ -129,6 +141,7 @@ def learning_curves(
         handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False
     )
     if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
     return figure
 

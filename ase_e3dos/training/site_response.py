@@ -11,6 +11,9 @@ from ase_e3dos.training.evaluation import Predictions, Section
 from ase_e3dos.training.labels import DEFAULT_GRID
 
 _STEP = DEFAULT_GRID[1] - DEFAULT_GRID[0]
+#: Sites of one crystal differ where their spectra are so far (cm^-1) from their mean; equivalent
+#: sites come out of finite displacements a little apart.
+SITES_DIFFER = 1.0
 
 
 def site_errors(found: Predictions) -> Section:
@@ -26,9 +29,10 @@ def site_errors(found: Predictions) -> Section:
     dict
         `WD_site` (cm^-1), the mean over crystals of the mean over sites; `WD_equal` and
         `WD_equal_reference`, what sharing the predicted or the true total equally among the
-        sites would give; `ratio` = WD_site / WD_equal_reference, the stricter of the two
-        comparisons; empty for a model without site spectra. Crystals whose sites are all of
-        one element are included.
+        sites would give; empty for a model without site spectra. `ratio` compares WD_site with
+        WD_equal_reference, the stricter of the two, over the `n_differing` crystals whose true
+        sites differ: where they are all alike, as in a metal of one atom, there is nothing to
+        share out, and without any such crystal there is no ratio.
     """
     if any(s.site_density is None for s in found.spectra):
         return {}
@@ -42,14 +46,19 @@ def site_errors(found: Predictions) -> Section:
         shared = np.broadcast_to(p.mean(axis=0), q.shape)
         shared_reference = np.broadcast_to(q.mean(axis=0), q.shape)
         distances.append((_distance(p, q), _distance(shared, q), _distance(shared_reference, q)))
-    ours, equal, equal_reference = np.mean(distances, axis=0)
-    return {
+    table = np.array(distances)
+    ours, equal, equal_reference = table.mean(axis=0)
+    differing = table[table[:, 2] > SITES_DIFFER]
+    section = {
         "n": float(len(distances)),
         "WD_site": float(ours),
         "WD_equal": float(equal),
         "WD_equal_reference": float(equal_reference),
-        "ratio": float(ours / max(equal_reference, 1e-9)),
+        "n_differing": float(len(differing)),
     }
+    if len(differing):
+        section["ratio"] = float(differing[:, 0].mean() / differing[:, 2].mean())
+    return section
 
 
 def _on_label_bins(wavenumbers: Array, density: Array) -> Array:

@@ -31,7 +31,8 @@ def split_names(
         To divide.
     by
         "random"; "composition" and "prototype" keep crystals of one reduced composition or one
-        structure type together; "paper" takes the splits of another file by `ids`.
+        structure type together; "paper" takes the splits of another file by `ids`, and what that
+        file does not know is "test": published files leave out the test set (`unknown_ids`).
     shares
         Share of each split; 0.8 train, 0.1 valid, 0.1 test if not given.
     seed
@@ -44,7 +45,8 @@ def split_names(
     Raises
     ------
     DataError
-        Shares that do not add up to one, or "paper" without its file.
+        Shares that do not add up to one; "paper" without its file, or with a file that knows
+        none of the ids.
     """
     if by == "paper":
         return _paper_split(ids, paper)
@@ -113,15 +115,45 @@ def prototype(crystal: Crystal, tolerance: float = 0.01) -> Hashable:
     return (int(found.number), letters, counts)
 
 
+def unknown_ids(ids: Sequence[str], paper: str | Path | None) -> list[str]:
+    """Those ids that a file of splits does not know, and that "paper" makes "test".
+
+    Parameters
+    ----------
+    ids
+        Of the crystals.
+    paper
+        Parquet file with the columns id and split.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    """
+    known = _known_splits(paper)
+    return [name for name in ids if name not in known]
+
+
 def _paper_split(ids: Sequence[str], paper: str | Path | None) -> list[str]:
+    known = _known_splits(paper)
+    if known.keys().isdisjoint(ids):
+        raise DataError(
+            f"{paper} knows none of the {len(ids)} ids ({', '.join(ids[:3])}, ...); it knows "
+            f"{', '.join(list(known)[:3])}, ... Give the file of these data, or divide otherwise: "
+            "--split composition."
+        )
+    return [known.get(name, "test") for name in ids]
+
+
+def _known_splits(paper: str | Path | None) -> dict[str, str]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    wanted = "a Parquet file with the columns id and split"
     if paper is None or not Path(paper).is_file():
-        raise DataError(
-            "the paper's split needs a Parquet file with the columns id and split: give it with "
-            "--split-file."
-        )
-    table = pq.read_table(paper, columns=["id", "split"]).to_pydict()
-    known = dict(zip(table["id"], table["split"], strict=True))
-    # Materials that the file does not know were the paper's test set, or are new.
-    return [known.get(name, "test") for name in ids]
+        raise DataError(f"the paper's split needs {wanted}: give it with --split-file.")
+    try:
+        table = pq.read_table(paper, columns=["id", "split"]).to_pydict()
+        return dict(zip(map(str, table["id"]), map(str, table["split"]), strict=True))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{paper}: not {wanted} ({error}).") from error

@@ -214,6 +214,60 @@ def test_forces_and_force_constants_beside_the_yaml(run_folder, tmp_path):
     np.testing.assert_allclose(bins[0], bins[2], atol=0.02)
 
 
+def test_runs_without_yaml(tmp_path):
+    """SPOSCAR and forces are a run; POSCAR does not say the supercell; nothing vanishes."""
+    from phonopy.interface.vasp import write_vasp
+
+    phonon = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    runs = tmp_path / "runs"
+    for name in ("yaml", "supercell", "cell", "forces"):
+        (runs / name).mkdir(parents=True)
+        phonopy.file_IO.write_FORCE_SETS(phonon.dataset, str(runs / name / "FORCE_SETS"))
+    options = {"force_sets": False, "displacements": True, "force_constants": False}
+    phonon.save(runs / "yaml" / "phonopy_disp.yaml", settings=options)
+    write_vasp(str(runs / "supercell" / "SPOSCAR"), phonon.supercell)
+    write_vasp(str(runs / "cell" / "POSCAR"), phonon.unitcell)
+    (runs / "vasp" / "disp-001").mkdir(parents=True)
+    (runs / "vasp" / "disp-001" / "OUTCAR").write_text("")
+    account = import_data("phonopy", [runs], tmp_path / "o.parquet")
+    reasons = {r.id: r.reason for r in account.rejects}
+    assert set(reasons) == {"cell", "forces", "vasp"}
+    n = len(phonon.supercell)
+    assert f"a supercell of {n} atoms, POSCAR has 1: add phonopy_disp.yaml" in reasons["cell"]
+    assert "no SPOSCAR" in reasons["forces"]
+    assert "no phonopy run" in reasons["vasp"]
+    data = read_labelled(tmp_path / "o.parquet")
+    assert data.ids == ["supercell", "yaml"]
+    assert [c.n_sites for c in data.crystals] == [1, 1]
+    np.testing.assert_allclose(data.bins[0], data.bins[1], atol=1e-3)
+    write_vasp(str(runs / "cell" / "POSCAR"), phonon.supercell)
+    given = [runs / "yaml", runs / "vasp", runs / "cell" / "FORCE_SETS"]
+    account = import_data("phonopy", given, tmp_path / "o.parquet")
+    assert [r.id for r in account.rejects] == ["vasp"]
+    assert read_labelled(tmp_path / "o.parquet").ids == ["yaml", "cell"]
+
+
+@pytest.mark.parametrize("kind", ["petretto", "jarvis", "phonopy", "pymatgen", "ase-db"])
+def test_whatever_gives_nothing_is_named(kind, tmp_path):
+    """A folder without data, text, damaged archives, JSON of something else."""
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "text.txt").write_text("no data")
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "numbers.json").write_text("[1, 2]")
+    (tmp_path / "cut.json.gz").write_bytes(b"\x1f\x8b\x08\x00rest")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("readme.txt", "text")
+    whole = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "b.zip").write_bytes(b"PK\x03\x04" + b"\xff" * 26 + whole[30:])
+    (tmp_path / "x.db").write_bytes(b"not a database")
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(DataError, match=path.name.split(".")[0]):
+            import_data(kind, [path], tmp_path / "o.parquet")
+    with pytest.raises(DataError, match="a folder"):
+        import_data(kind, [tmp_path / "x.db"], tmp_path / "folder")
+
+
 def test_nothing_is_taken_from_the_working_directory(run_folder, tmp_path, monkeypatch):
     """phonopy looks there for FORCE_SETS and BORN; a run is only what lies in its own folder."""
     run = tmp_path / "runs" / "Cu"
@@ -370,12 +424,20 @@ def test_splits():
         split_names(crystals, "paper")
 
 
-def test_the_papers_split(data_dir):
-    data = read_labelled(data_dir / "raw.parquet")
-    names = split_names(
-        data.crystals, "paper", ids=[*data.ids[:-1], "new"], paper=data_dir / "raw.parquet"
-    )
+def test_the_papers_split(data_dir, tmp_path):
+    known = data_dir / "raw.parquet"
+    data = read_labelled(known)
+    names = split_names(data.crystals, "paper", ids=[*data.ids[:-1], "new"], paper=known)
     assert names == [*data.splits[:-1], "test"]
+    for name in (data.ids[0], "mp-new"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(petretto_record(CELLS[0], name)))
+    out = tmp_path / "o.parquet"
+    account = import_data("petretto", [tmp_path], out, by="paper", split_file=known)
+    assert "1 unknown to the split file, now test (mp-new)" in account.text()
+    assert set(read_labelled(out).splits) == {data.splits[0], "test"}
+    for of_none in (known, tmp_path / "mp-new.json"):
+        with pytest.raises(DataError, match=r"knows none of the 1 ids \(mp-new|not a Parquet"):
+            import_data("petretto", [tmp_path / "mp-new.json"], out, by="paper", split_file=of_none)
 
 
 def test_commands(tmp_path):

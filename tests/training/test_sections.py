@@ -106,6 +106,26 @@ def test_site_measures_of_a_perfect_and_of_an_equal_model(data_dir):
     assert site_errors(Predictions("equal", data, equal))["ratio"] == pytest.approx(1, rel=1e-3)
 
 
+def test_metals_of_one_atom_leave_the_ratio_of_sites_alone(data_dir):
+    data = read_labelled(data_dir / "sites.parquet")
+    several = [i for i, c in enumerate(data.crystals) if c.n_sites > 1]
+    single = [i for i, c in enumerate(data.crystals) if c.n_sites == 1]
+    assert single
+    found = perfect(data)
+    moved = [
+        PhononSpectrum(GRID, None, np.roll(s.site_density, 2, axis=1), crystal=s.crystal)
+        for s in found.spectra
+    ]
+
+    def section(chosen):
+        return site_errors(Predictions("m", data.subset(chosen), [moved[i] for i in chosen]))
+
+    assert "ratio" not in section(single)
+    assert section(single)["WD_site"] == pytest.approx(20, rel=1e-3)
+    assert section(several)["ratio"] < 2
+    assert section(several + single)["ratio"] == pytest.approx(section(several)["ratio"])
+
+
 def test_strain_response(data_dir):
     data = read_labelled(data_dir / "sites.parquet")
     response = strain_response(perfect(data))
@@ -185,6 +205,12 @@ def test_cross_validated_calibration_reaches_the_weights(data_dir, tiny_site, tm
     history = {"a": read_history(tmp_path / "0" / "member-0")}
     learning_curves(history, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
+    with pytest.raises(DataError, match=r"curves\.xyz: no image format.*\.png"):
+        learning_curves(history, tmp_path / "curves.xyz")
+    with (tmp_path / "0" / "member-0" / "history.jsonl").open("a") as file:
+        file.write("{]\n")
+    with pytest.raises(DataError, match="damaged"):
+        read_history(tmp_path / "0" / "member-0")
 
 
 def test_periodic_table_has_every_element():

@@ -15,11 +15,12 @@ from ase_e3dos.errors import DataError
 from ase_e3dos.training.labelled_file import (
     Entry,
     Reject,
+    check_output,
     label_kind,
     problem,
     write_labelled,
 )
-from ase_e3dos.training.splits import SplitBy, split_names
+from ase_e3dos.training.splits import SplitBy, split_names, unknown_ids
 
 Importer = Callable[[Sequence[Path]], Iterator[Entry | Reject]]
 
@@ -47,17 +48,23 @@ class Account:
         What was left out, with reasons.
     splits
         Entries of each split.
+    unknown
+        Ids that the file of splits does not know.
     """
 
     path: Path
     n_taken: int
     rejects: list[Reject]
     splits: dict[str, int]
+    unknown: tuple[str, ...] = ()
 
     def text(self) -> str:
         """A readable account; reasons that occur often are counted."""
         parts = ", ".join(f"{n} {name}" for name, n in sorted(self.splits.items()))
         lines = [f"{self.n_taken} entries -> {self.path} ({parts}); {len(self.rejects)} rejected"]
+        if self.unknown:
+            shown = ", ".join(self.unknown[:3]) + (", ..." if len(self.unknown) > 3 else "")
+            lines.append(f"  {len(self.unknown)} unknown to the split file, now test ({shown})")
         # Reasons that differ in their numbers only are one kind; the first stands for all.
         by_kind: dict[str, list[Reject]] = {}
         for reject in self.rejects:
@@ -102,7 +109,8 @@ def import_data(
     Raises
     ------
     DataError
-        The kind or a path does not exist, or nothing is left.
+        The kind or a path does not exist, the output is a folder, or nothing is left; the file
+        of splits is missing or knows none of the entries.
     """
     if kind not in KINDS:
         raise DataError(f"{kind!r}: no such kind of data; choose from {', '.join(KINDS)}.")
@@ -111,20 +119,26 @@ def import_data(
     for file in files:
         if not file.exists():
             raise DataError(f"{file}: no such file or folder.")
+    check_output(output)
     read: Importer = import_module(f"{__name__}.{module}").read
     taken, rejects = one_kind(*sort_out(read(files)))
     if not taken:
         account = Account(Path(output), 0, rejects, {})
         raise DataError(f"nothing usable was found.\n{account.text()}")
-    names = split_names(
-        [e.crystal for e in taken], by, seed=seed, ids=[e.id for e in taken], paper=split_file
-    )
+    ids = [e.id for e in taken]
+    names = split_names([e.crystal for e in taken], by, seed=seed, ids=ids, paper=split_file)
+    unknown = unknown_ids(ids, split_file) if by == "paper" else []
+    division = f"{by}, seed {seed}"
+    if by == "paper":
+        division = (
+            f"paper, {Path(str(split_file)).name}; test: {len(unknown)} that it does not know"
+        )
     taken = [replace(e, split=name) for e, name in zip(taken, names, strict=True)]
     provenance = {
         "kind": description,
         "files": [f.name for f in files],
         "licence": usual_licence if licence is None else licence,
-        "split": f"{by}, seed {seed}" if by != "paper" else f"paper, {Path(str(split_file)).name}",
+        "split": division,
         "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
     }
     write_labelled(output, taken, source or usual_source, provenance)
@@ -133,7 +147,7 @@ def import_data(
     rejects_file(output).unlink(missing_ok=True)
     if lines:
         rejects_file(output).write_text("".join(lines), encoding="utf-8")
-    return Account(Path(output), len(taken), rejects, splits)
+    return Account(Path(output), len(taken), rejects, splits, tuple(unknown))
 
 
 def rejects_file(output: str | Path) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.training.importers.grids import on_fine_grid
 from ase_e3dos.training.labelled_file import Entry, Reject
 
 
@@ -23,8 +24,16 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
     from ase.db import connect
 
     for path in paths:
-        for row in connect(path).select():
-            yield _entry(str(row.get("name", f"{path.stem}-{row.id}")), row)
+        empty = True
+        try:
+            for row in connect(path).select():
+                empty = False
+                yield _entry(str(row.get("name", f"{path.stem}-{row.id}")), row)
+        except Exception as error:  # noqa: BLE001 - a file that is none can raise anything
+            yield Reject(path.name, f"not a readable ase.db file ({type(error).__name__}: {error})")
+        else:
+            if empty:
+                yield Reject(path.name, "a database without rows")
 
 
 def _entry(name: str, row: Any) -> Entry | Reject:
@@ -32,19 +41,16 @@ def _entry(name: str, row: Any) -> Entry | Reject:
         crystal = Crystal.from_any(row.toatoms(), name)
     except E3DOSError as error:
         return Reject(name, f"structure: {error}")
-    to_cm = constants().thz_to_cm
+    to_thz = 1.0 / constants().thz_to_cm
     for prefix in ("e3dos_", ""):
         if f"{prefix}phonon_dos" in row.data and f"{prefix}phonon_wavenumbers" in row.data:
-            x = np.asarray(row.data[f"{prefix}phonon_wavenumbers"], dtype=float)
-            density = np.asarray(row.data[f"{prefix}phonon_dos"], dtype=float) / to_cm
+            wavenumbers = np.asarray(row.data[f"{prefix}phonon_wavenumbers"])
+            found = on_fine_grid(name, wavenumbers * to_thz, row.data[f"{prefix}phonon_dos"])
             break
     else:
         if "frequencies" not in row.data or "dos" not in row.data:
             return Reject(name, "no spectrum in the data of the row")
-        x = np.asarray(row.data["frequencies"], dtype=float) * to_cm
-        density = np.asarray(row.data["dos"], dtype=float) / to_cm
-    if len(x) < 10 or len(x) != len(density) or (np.diff(x) <= 0).any():
-        return Reject(name, "frequencies that do not ascend")
-    grid = np.arange(np.floor(x[0]), np.ceil(x[-1]) + 1.0)
-    values = np.interp(grid, x, density, left=0.0, right=0.0)
-    return Entry(name, crystal, values, float(grid[0]), 1.0, provenance=name)
+        found = on_fine_grid(name, row.data["frequencies"], row.data["dos"])
+    if isinstance(found, Reject):
+        return found
+    return Entry(name, crystal, found[1], found[0], 1.0, provenance=name)

@@ -30,7 +30,10 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
         if not isinstance(content, list):
             yield Reject(name, "not a list of records, as JARVIS's files are")
             continue
-        for record in content:
+        records = [r for r in content if isinstance(r, dict)]
+        if not any(k in r for r in records for k in ("atoms", "pdos_elast")):
+            yield Reject(name, "no record with atoms or pdos_elast")
+        for record in records:
             identity = str(record.get("jid", record.get("id", "")))
             if "atoms" in record:
                 atoms.setdefault(identity, record["atoms"])

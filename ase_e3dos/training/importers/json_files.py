@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,31 @@ from ase_e3dos.training.labelled_file import Reject
 def json_contents(paths: Sequence[Path]) -> Iterator[tuple[str, Any | Reject]]:
     """Name and content of every JSON file: .json, .json.gz, folders of them, zip archives.
 
-    A file that is not readable comes as a `Reject`.
+    A file that is not readable comes as a `Reject`, and so does a folder or an archive without
+    any such file.
     """
     for path in paths:
         if path.is_dir():
             found = [p for p in sorted(path.rglob("*")) if p.name.endswith((".json", ".json.gz"))]
+            if not found:
+                yield path.name, Reject(path.name, "no .json or .json.gz file in this folder")
             yield from json_contents(found)
         elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                for name in sorted(archive.namelist()):
-                    if name.endswith(".json"):
-                        yield _stem(name), _parsed(name, archive.read(name))
+            yield from _zipped(path)
         else:
             yield _stem(path.name), _read(path)
+
+
+def _zipped(path: Path) -> Iterator[tuple[str, Any | Reject]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(n for n in archive.namelist() if n.endswith(".json"))
+            if not names:
+                yield path.name, Reject(path.name, "no .json file in this archive")
+            for name in names:
+                yield _stem(name), _parsed(name, archive.read(name))
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        yield path.name, Reject(path.name, f"the archive is damaged ({error})")
 
 
 def _stem(name: str) -> str:
@@ -37,7 +50,7 @@ def _stem(name: str) -> str:
 def _read(path: Path) -> Any | Reject:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return Reject(path.name, f"not readable ({error})")
     return _parsed(path.name, data)
 

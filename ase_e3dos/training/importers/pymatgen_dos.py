@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.training.importers.grids import on_fine_grid
 from ase_e3dos.training.importers.json_files import json_contents
 from ase_e3dos.training.importers.petretto import scaled_to_modes
 from ase_e3dos.training.importers.structures import crystal_of
@@ -27,6 +25,8 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
         if isinstance(content, Reject):
             yield content
         elif isinstance(content, list):
+            if not content:
+                yield Reject(name, "an empty list")
             for i, record in enumerate(content):
                 yield _entry(f"{name}-{i}", record)
         else:
@@ -48,12 +48,9 @@ def _entry(name: str, record: Any) -> Entry | Reject:
     crystal = crystal_of(name, structure)
     if isinstance(crystal, Reject):
         return crystal
-    to_cm = constants().thz_to_cm
-    x = np.asarray(dos["frequencies"], dtype=float) * to_cm
-    density = np.asarray(dos["densities"], dtype=float) / to_cm
-    if len(x) < 10 or len(x) != len(density) or (np.diff(x) <= 0).any():
-        return Reject(name, "frequencies that do not ascend")
-    grid = np.arange(np.floor(x[0]), np.ceil(x[-1]) + 1.0)
-    values = np.interp(grid, x, density, left=0.0, right=0.0)
-    values = scaled_to_modes(values, 1.0, crystal.n_sites)
-    return Entry(name, crystal, values, float(grid[0]), 1.0, provenance=name)
+    values = on_fine_grid(name, dos["frequencies"], dos["densities"])
+    if isinstance(values, Reject):
+        return values
+    start, density = values
+    density = scaled_to_modes(density, 1.0, crystal.n_sites)
+    return Entry(name, crystal, density, start, 1.0, provenance=name)
