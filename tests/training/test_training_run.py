@@ -323,6 +323,15 @@ def test_early_stopping_keeps_the_best_averaged_weights(data_dir, tiny_site):
     assert not torch.equal(returned[key], trainer.averages[-1][key])
 
 
+def test_a_run_that_stopped_early_gives_the_same_weights_again(data_dir, tiny_site, tmp_path):
+    """The best weights come from the checkpoint: no epoch is trained a second time."""
+    rate = {"learning_rate": 0.01, "schedule": "exponential", "decay": 1.0}
+    config = TrainingConfig.model_validate(tiny_site | rate | {"epochs": 40, "patience": 5})
+    first, again = (train(config, data_dir, tmp_path) for _ in range(2))
+    assert first.history == again.history
+    same_states(first.state, again.state)
+
+
 def test_without_patience_or_validation_the_last_average_is_kept(data_dir, tiny_site):
     changes = {"epochs": 12, "learning_rate": 0.05, "schedule": "exponential"}
     for extra in ({"patience": None}, {"patience": 1, "validation": []}):
@@ -522,7 +531,10 @@ def test_mixed_precision_on_cuda_is_close_to_float32(data_dir, tiny_site):
 
 def test_a_run_is_one_process_at_a_time(data_dir, tiny_paper, tmp_path):
     config = TrainingConfig.model_validate(tiny_paper | {"epochs": 1})
-    with only_process(tmp_path / "run"), pytest.raises(TrainingError, match="another process"):
+    with (
+        only_process(tmp_path / "run", folder=True),
+        pytest.raises(TrainingError, match="another process"),
+    ):
         train(config, data_dir, tmp_path / "run")
 
 
