@@ -26,6 +26,9 @@ class DataConfig(BaseModel):
     )
     split: str | None = Field("train", description="entries to use; null for all of the file")
     per_batch: int = Field(16, ge=1, description="crystals of this file in each batch")
+    positions_noise: float | None = Field(
+        None, ge=0, description="random displacement in Å of these; null for that of the run"
+    )
     leave_out_petretto_valid: bool = Field(
         True, description="skip entries marked in_petretto_valid, the DFPT validation formulas"
     )
@@ -120,6 +123,11 @@ class TrainingConfig(BaseModel):
         if unknown:
             raise ValueError(f"no term {', '.join(unknown)}; the terms are {', '.join(known)}")
         return loss
+
+    def noise_by_part(self) -> list[float]:
+        """Standard deviation of the random displacements in Å, for each part of the data."""
+        own = [part.positions_noise for part in self.data]
+        return [self.positions_noise if noise is None else noise for noise in own]
 
 
 def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:

@@ -224,7 +224,7 @@ class Trainer:
             [d.per_batch for d in self.config.data],
             self.steps_per_epoch,
             rng,
-            self.config.positions_noise,
+            self.config.noise_by_part(),
         )
         for batch in batches:
             for group in self.optimizer.param_groups:

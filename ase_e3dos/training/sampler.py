@@ -104,17 +104,27 @@ class MixedBatch:
 
 def join(
     chosen: list[tuple[int, GraphSet, list[int]]],
-    noise: float = 0.0,
+    noise: Sequence[float] = (),
     rng: np.random.Generator | None = None,
 ) -> MixedBatch:
-    """Make one batch of the entries chosen from several sets."""
+    """Make one batch of the entries chosen from several sets.
+
+    Parameters
+    ----------
+    chosen
+        Number of a set, the set, and its entries.
+    noise
+        Standard deviation of the sites' random displacements in Å, by the number of the set.
+    rng
+        What draws them.
+    """
     graphs: list[CrystalGraph] = []
     features: list[NDArray[np.float32]] = []
     source: list[int] = []
     parts = []
     for number, data, index in chosen:
         start = len(graphs)
-        g, f = data.batch(index, noise, rng)
+        g, f = data.batch(index, noise[number] if noise else 0.0, rng)
         graphs += g
         features += f
         source += [data.source] * len(index)
@@ -127,7 +137,7 @@ def epoch_batches(
     per_batch: Sequence[int],
     n_steps: int,
     rng: np.random.Generator,
-    noise: float = 0.0,
+    noise: Sequence[float] = (),
 ) -> Iterator[MixedBatch]:
     """Random batches of one epoch; each set is gone through again as often as it takes."""
     streams = [_endless(data, rng) for data in sets]
