@@ -39,7 +39,14 @@ def _zipped(path: Path) -> Iterator[tuple[str, Any | Reject]]:
                 yield path.name, Reject(path.name, "no .json file in this archive")
             for name in names:
                 yield _stem(name), _parsed(name, archive.read(name))
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        UnicodeDecodeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         yield path.name, Reject(path.name, f"the archive is damaged ({error})")
 
 

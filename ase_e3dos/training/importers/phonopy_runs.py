@@ -32,11 +32,13 @@ _FORCES = ("FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5")
 _ENDINGS = (".yaml", ".yaml.xz", ".yaml.bz2", ".yaml.gz", ".yaml.lzma")
 
 
-#: RuntimeError: encrypted members, or a compression that zipfile does not know.
+#: RuntimeError: encrypted members, or a compression that zipfile does not know. UnicodeDecodeError:
+#: damaged names.
 _DAMAGED = (
     OSError,
     EOFError,
     RuntimeError,
+    UnicodeDecodeError,
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -65,7 +67,10 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
 
 
 def _is_tar(path: Path) -> bool:
-    return not path.name.endswith(_ENDINGS) and tarfile.is_tarfile(path)
+    try:
+        return not path.name.endswith(_ENDINGS) and tarfile.is_tarfile(path)
+    except _DAMAGED:  # of a compressed file that is cut off
+        return False
 
 
 def _without_ending(name: str) -> str:
