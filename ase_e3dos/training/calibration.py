@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +133,58 @@ def _fit_density(
         residuals.append((p.density - truth)[bins])
         spreads.append(np.asarray(p.spread("density"))[bins])
     return fit_spread(np.array(residuals), np.array(spreads))
+
+
+def transferred(
+    model: CalibratedModel,
+    fitted: Sequence[PhononSpectrum],
+    shipped: Sequence[PhononSpectrum],
+    error_ratio: float = 1.0,
+) -> CalibratedModel:
+    """Error model for another ensemble than the ones whose residuals it was fitted to.
+
+    Members of other kinds or in another number scatter more or less for the same error. Their
+    spreads are measured in units of their own medians, which takes no labels.
+
+    Parameters
+    ----------
+    model
+        What was fitted.
+    fitted, shipped
+        Predictions for the same crystals by an ensemble that it was fitted to, and by the other
+        one.
+    error_ratio
+        Errors of the other ensemble over those of the one that it was fitted to.
+    """
+    cov_ratio = _relative_spread(shipped) / max(_relative_spread(fitted), 1e-12)
+    spreads: dict[str, dict[float, Spread]] = {}
+    for quantity, by_temperature in model.calibration.spreads.items():
+        spreads[quantity] = {}
+        for t, spread in by_temperature.items():
+            old, new = (_typical_spread(s, quantity, t or 300.0) for s in (fitted, shipped))
+            exponent = spread.exponents[0] if spread.exponents else 0.0
+            spreads[quantity][t] = replace(
+                spread,
+                a=spread.a * error_ratio * cov_ratio**-exponent,
+                unit=spread.unit * (new / old if old > 0 and new > 0 else 1.0),
+            )
+    means = [_typical_spread(s, "mean_wavenumber", 300.0) for s in (fitted, shipped)]
+    return CalibratedModel(
+        replace(model.calibration, spreads=spreads),
+        model.disagreement * (means[1] / means[0] if means[0] > 0 else 1.0),
+    )
+
+
+def _relative_spread(spectra: Sequence[PhononSpectrum]) -> float:
+    return float(np.median([np.asarray(s.error_covariates)[0] for s in spectra]))
+
+
+def _typical_spread(spectra: Sequence[PhononSpectrum], quantity: str, temperature: float) -> float:
+    if quantity == "density":
+        filled = [s.density > 0.01 * s.density.max() for s in spectra]
+        bins = [np.asarray(s.spread("density"))[k] for s, k in zip(spectra, filled, strict=True)]
+        return float(np.median(np.concatenate(bins)))
+    return float(np.median([member_spread(s, quantity, temperature) for s in spectra]))
 
 
 def out_of_fold(

@@ -30,7 +30,10 @@ class Coverage:
     width
         Median full width of the 90 % interval, per atom: J/(K mol), kJ/mol or cm^-1.
     rank_correlation
-        Spearman's, between absolute error and predicted half width.
+        Spearman's, between absolute error and predicted half width, per atom.
+    rank_of_cells
+        The same for values of the cell, as `PhononSpectrum.interval` gives them: sizes of cells
+        differ, and errors and widths grow with them.
     errors, half_widths
         Absolute errors, and half widths of the 90 % intervals (or of the highest level below
         that the calibration supports), per atom, shape (n,).
@@ -41,13 +44,19 @@ class Coverage:
     covered: dict[float, float]
     width: float
     rank_correlation: float
+    rank_of_cells: float
     errors: Array
     half_widths: Array
 
     def row(self) -> dict[str, float]:
         """The numbers without the arrays."""
         levels = {f"cover{100 * level:.0f}": share for level, share in self.covered.items()}
-        return {**levels, "width90": self.width, "rank": self.rank_correlation}
+        return {
+            **levels,
+            "width90": self.width,
+            "rank": self.rank_correlation,
+            "rank_cell": self.rank_of_cells,
+        }
 
 
 def coverage(found: Predictions) -> list[Coverage]:
@@ -69,8 +78,6 @@ def coverage(found: Predictions) -> list[Coverage]:
 def _coverage(
     found: Predictions, reference: list[PhononSpectrum], quantity: str, temperature: float
 ) -> Coverage:
-    from scipy.stats import spearmanr
-
     calibration = found.spectra[0].calibration
     assert calibration is not None
     at = temperature or 300.0
@@ -92,14 +99,22 @@ def _coverage(
         if level <= highest
     }
     widest = half[max(half, key=lambda level: level if level <= 0.9 else 0.0)]
-    varied = len(error) > 2 and float(np.ptp(widest)) > 0
-    rank = spearmanr(error, widest).statistic if varied else np.nan
+    extensive = quantity in THERMAL
+    sizes = np.array([s.crystal.n_sites if extensive else 1 for s in found.spectra])
     return Coverage(
         quantity,
         temperature,
         {level: float((error <= width).mean()) for level, width in half.items()},
         float(np.median(2 * half[0.9])) if 0.9 in half else np.nan,
-        float(rank),
+        _rank_correlation(error, widest),
+        _rank_correlation(error * sizes, widest * sizes),
         error,
         widest,
     )
+
+
+def _rank_correlation(errors: Array, widths: Array) -> float:
+    from scipy.stats import spearmanr
+
+    varied = len(errors) > 2 and float(np.ptp(widths)) > 0
+    return float(spearmanr(errors, widths).statistic) if varied else float("nan")

@@ -11,7 +11,12 @@ from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.spectrum import PhononSpectrum
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.training.band_edges import band_edges
-from ase_e3dos.training.calibration import calibrate, fit_calibration, out_of_fold
+from ase_e3dos.training.calibration import (
+    calibrate,
+    fit_calibration,
+    out_of_fold,
+    transferred,
+)
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.coverage import coverage
 from ase_e3dos.training.dataset import read_labelled
@@ -138,12 +143,12 @@ def test_strain_response(data_dir):
     assert summary["sign"] == 1
 
 
-def ensemble_of(labelled, rng, size=0.04, members=6):
-    """Members that scatter around the truth as far as their mean does."""
+def ensemble_of(labelled, rng, size=0.04, members=6, scatter=1.0):
+    """Members that scatter about their mean `scatter` times as far as that is from the truth."""
     spectra = []
     for reference in reference_spectra(labelled):
         scale = size * rng.uniform(0.3, 2.0)
-        shifts = rng.normal(0, scale) + rng.normal(0, scale, members)
+        shifts = rng.normal(0, scale) + scatter * rng.normal(0, scale, members)
         x = reference.wavenumbers
         rows = [np.interp(x / np.exp(s), x, reference.density, 0, 0) for s in shifts]
         spectra.append(PhononSpectrum(x, np.mean(rows, 0), crystal=reference.crystal, members=rows))
@@ -173,6 +178,34 @@ def test_calibrated_intervals_cover(data_dir):
         assert row.covered[0.5] < row.covered[0.95]
         assert row.width > 0
         assert row.rank_correlation > 0.2
+
+
+def test_an_error_model_serves_another_ensemble(data_dir):
+    """Members that agree four times better make the same error: intervals stay as wide."""
+    rng = np.random.default_rng(2)
+    data = many(data_dir)
+    first, second = (ensemble_of(data, rng, scatter=scatter) for scatter in (1.0, 0.25))
+    model = fit_calibration(first, reference_spectra(data))
+
+    def rows(calibration):
+        fresh = ensemble_of(data, rng, scatter=0.25)
+        for spectrum in fresh:
+            spectrum.calibration = calibration
+        return coverage(Predictions("m", data, fresh))
+
+    too_narrow = rows(model.calibration)
+    moved = transferred(model, first, second)
+    assert moved.disagreement < 0.5 * model.disagreement
+    for narrow, row in zip(too_narrow, rows(moved.calibration), strict=True):
+        assert narrow.covered[0.9] < 0.85
+        assert 0.83 <= row.covered[0.9] <= 0.97, row.quantity
+    half = transferred(model, first, first, error_ratio=0.5).calibration
+    covariates = first[0].error_covariates
+    for quantity in ("entropy", "mean_wavenumber"):
+        wide, narrow = (
+            c.half_width(quantity, 0.1, covariates=covariates) for c in (model.calibration, half)
+        )
+        assert narrow == pytest.approx(0.5 * wide)
 
 
 def test_calibration_needs_members(data_dir):
