@@ -139,7 +139,6 @@ def transferred(
     model: CalibratedModel,
     fitted: Sequence[PhononSpectrum],
     shipped: Sequence[PhononSpectrum],
-    error_ratio: float = 1.0,
 ) -> CalibratedModel:
     """Error model for another ensemble than the ones whose residuals it was fitted to.
 
@@ -153,10 +152,8 @@ def transferred(
     fitted, shipped
         Predictions for the same crystals by an ensemble that it was fitted to, and by the other
         one.
-    error_ratio
-        Errors of the other ensemble over those of the one that it was fitted to.
     """
-    cov_ratio = _relative_spread(shipped) / max(_relative_spread(fitted), 1e-12)
+    relative = _relative_spread(shipped) / max(_relative_spread(fitted), 1e-12)
     spreads: dict[str, dict[float, Spread]] = {}
     for quantity, by_temperature in model.calibration.spreads.items():
         spreads[quantity] = {}
@@ -165,7 +162,7 @@ def transferred(
             exponent = spread.exponents[0] if spread.exponents else 0.0
             spreads[quantity][t] = replace(
                 spread,
-                a=spread.a * error_ratio * cov_ratio**-exponent,
+                a=spread.a * relative**-exponent,
                 unit=spread.unit * (new / old if old > 0 and new > 0 else 1.0),
             )
     means = [_typical_spread(s, "mean_wavenumber", 300.0) for s in (fitted, shipped)]

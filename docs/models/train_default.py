@@ -41,7 +41,8 @@ from ase_e3dos.network.weights import load_weights, save_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.predictor import Predictor
 from ase_e3dos.screening.tables import parquet_pairs
-from ase_e3dos.training.calibration import CalibratedModel, calibrate
+from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.training.calibration import CalibratedModel, calibrate, transferred
 from ase_e3dos.training.config import DataConfig, TrainingConfig, read_config
 from ase_e3dos.training.dataset import LabelledSet, read_labelled
 from ase_e3dos.training.distillation import taught_set
@@ -105,6 +106,10 @@ FOLD_SETTINGS = {
 CALIBRATION = (1, 2, 3)
 PRETRAINING: dict[str, Any] = {"epochs": 7, "learning_rate": 2e-3}
 TRAINING_OF_FOLD: dict[str, Any] = {"epochs": 5, "learning_rate": 1.5e-3}
+
+#: Unlabelled crystals on which the spreads of the calibration's ensembles and of the one that
+#: ships are compared.
+COMPARED = 300
 
 #: Members that go on as students of the ensemble.
 STUDENTS: dict[int, dict[str, Any]] = {
@@ -302,18 +307,27 @@ def distil(ensemble: Path, data_dir: Path, output: Path) -> Path:
     return save_network(config, network, labelled, folder)
 
 
-def fit_error_model(files: list[list[Path]], data_dir: Path, output: Path) -> CalibratedModel:
-    """Out-of-fold predictions of all folds, and the error model that they give."""
-    dfpt = select(read_labelled(data_dir / "dfpt_petretto.parquet"), read_config("default").data[0])
+def fit_error_model(
+    files: list[list[Path]], ensemble: Path, data_dir: Path, output: Path
+) -> CalibratedModel:
+    """Out-of-fold predictions of all folds, and the error model that they give the ensemble."""
+    dfpt, *others = training_sets(data_dir)
     fold_of = folds(dfpt)
     out_of_fold = []
     for fold in range(CALIBRATED_FOLDS):
         joined = join_members([f[fold] for f in files], output / f"fold-{fold}.safetensors")
         held_out = dfpt.subset(fold_of == fold)
         out_of_fold.append(predictions(Predictor(joined, "cpu"), held_out))
-    return calibrate(
+    model = calibrate(
         out_of_fold, f"{CALIBRATED_FOLDS} of {FOLDS} folds by composition, DFPT training set"
     )
+    known = {composition_key(c) for s in (dfpt, *others) for c in s.crystals}
+    new = [c for c in unlabelled(data_dir) if composition_key(c) not in known][:COMPARED]
+    fitted, shipped = (
+        [s for s in Predictor(path, "cpu").stream(new) if isinstance(s, PhononSpectrum)]
+        for path in (output / "fold-0.safetensors", ensemble)
+    )
+    return transferred(model, fitted, shipped)
 
 
 def main() -> None:
@@ -336,7 +350,7 @@ def main() -> None:
         members[k] = train_student(k, members[k], teachers, data_dir, output)
     ensemble = join_members(members, output / "ensemble.safetensors")
     files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION]
-    model = fit_error_model(files, data_dir, output)
+    model = fit_error_model(files, ensemble, data_dir, output)
     path = join_members(
         members,
         output / "default.safetensors",

@@ -199,13 +199,6 @@ def test_an_error_model_serves_another_ensemble(data_dir):
     for narrow, row in zip(too_narrow, rows(moved.calibration), strict=True):
         assert narrow.covered[0.9] < 0.85
         assert 0.83 <= row.covered[0.9] <= 0.97, row.quantity
-    half = transferred(model, first, first, error_ratio=0.5).calibration
-    covariates = first[0].error_covariates
-    for quantity in ("entropy", "mean_wavenumber"):
-        wide, narrow = (
-            c.half_width(quantity, 0.1, covariates=covariates) for c in (model.calibration, half)
-        )
-        assert narrow == pytest.approx(0.5 * wide)
 
 
 def test_calibration_needs_members(data_dir):
