@@ -29,13 +29,14 @@ def import_command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     licence: Annotated[str | None, typer.Option(help="Of the data.")] = None,
+    citation: Annotated[str | None, typer.Option(help="Article to cite for the data.")] = None,
 ) -> None:
     """Turn other people's phonon data into a Parquet file, with an account of what was rejected."""
     from ase_e3dos.training.importers import import_data
 
     account = import_data(
         kind, paths, output, source=source, by=split, seed=seed,
-        split_file=split_file, licence=licence,
+        split_file=split_file, licence=licence, citation=citation,
     )  # fmt: skip
     typer.echo(account.text())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,7 +25,8 @@ def register(app: typer.Typer) -> None:
 
 def label_command(
     structures: Annotated[
-        list[Path], typer.Argument(help="Structure files, of one or several structures.")
+        list[Path],
+        typer.Argument(help="Structure files, of one or several structures, or folders of them."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     calculator: Annotated[
@@ -35,9 +37,12 @@ def label_command(
     ] = "emt",
     source: Annotated[
         str | None,
-        typer.Option(help="Name of the potential or method in the file; mlip if not given."),
+        typer.Option(
+            help="Name of the potential or method in the file; the calculator's if not given."
+        ),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the labels.")] = None,
+    citation: Annotated[str | None, typer.Option(help="Article to cite for the labels.")] = None,
     supercell: Annotated[float, typer.Option(min=1.0, help="Least size in Å.")] = 9.0,
     displacement: Annotated[float, typer.Option(min=1e-4, help="Å.")] = 0.03,
     mesh: Annotated[float, typer.Option(min=1.0, help="Mesh density as phonopy's length.")] = 40.0,
@@ -58,7 +63,9 @@ def label_command(
 
     Further structures or strains join what the output holds already.
     """
+    from ase_e3dos.training.labelled_file import Reject, counted, split_counts
     from ase_e3dos.training.labelling import LabelSettings, calculator_factory, label_all
+    from ase_e3dos.training.splits import empty_splits
 
     calculator_factory(calculator)
     try:
@@ -66,6 +73,12 @@ def label_command(
     except ValueError as error:
         raise DataError(f"--strains {strains}: write numbers separated by commas.") from error
     settings = LabelSettings(supercell, displacement, mesh, values, relax, fmax)
+    for path in structures:
+        if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+            raise DataError(
+                f"{output} would lie in {path} and be read as structures the next time. Write it "
+                "to a place outside that folder."
+            )
     crystals = [c for path in structures for c in _crystals(path)]
     done, failed = label_all(
         crystals,
@@ -74,6 +87,7 @@ def label_command(
         settings,
         source=source,
         licence=licence,
+        citation=citation,
         workers=workers,
         retry=retry,
         by=split,
@@ -82,17 +96,28 @@ def label_command(
     )
     typer.echo(f"{done} labelled -> {output}; {failed} failed")
     if failed:
-        typer.echo(f"errors: {output}.errors.jsonl (try them again with --retry)")
+        errors = output.with_name(output.name + ".errors.jsonl")
+        rows = map(json.loads, errors.read_text(encoding="utf-8").splitlines())
+        for line in counted([Reject(row["id"], row["error"]) for row in rows]):
+            typer.echo(line)
+        typer.echo(f"all of them, with reasons: {errors} (try them again with --retry)")
     if not done:
         raise DataError("nothing could be labelled; the reasons are in the file of errors.")
+    for line in empty_splits(split_counts(output), split):
+        typer.echo(line)
 
 
 def _crystals(path: Path) -> Iterator[Crystal | Reject]:
-    """Crystals of a file; one that cannot be read is a row of the errors."""
-    from ase_e3dos.crystal import read_crystals
+    """Crystals of a file or folder; what cannot be read is a row of the errors."""
+    from ase_e3dos.screening.inputs import check_inputs, iter_entries
     from ase_e3dos.training.labelled_file import Reject
 
     try:
-        yield from read_crystals(path)
+        check_inputs(path)
+        for entry in iter_entries(path):
+            if isinstance(entry.crystal, Exception):
+                yield Reject(entry.id, str(entry.crystal))
+            else:
+                yield entry.crystal
     except E3DOSError as error:
         yield Reject(str(path), str(error))

@@ -6,6 +6,7 @@ docs/reference/data-format.md describes the columns.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,22 @@ class Reject:
     reason: str
 
 
+def counted(rejects: Sequence[Reject]) -> list[str]:
+    """Lines of an account: how often each reason occurs, the most frequent first.
+
+    Reasons that differ in their numbers only are one kind; the first stands for all.
+    """
+    by_kind: dict[str, list[Reject]] = {}
+    for reject in rejects:
+        kind = re.sub(r"[-+]?\d+(\.\d+)?", "#", reject.reason.replace(reject.id, "#"))
+        by_kind.setdefault(kind, []).append(reject)
+    lines = []
+    for same in sorted(by_kind.values(), key=len, reverse=True):
+        shown = ", ".join(r.id for r in same[:3]) + (", ..." if len(same) > 3 else "")
+        lines.append(f"  {len(same)} x {' '.join(same[0].reason.split())} ({shown})")
+    return lines
+
+
 def label_kind(entries: Sequence[Entry]) -> str:
     """Kind of the labels by the shape of the values: "raw", "sampled" or "site"."""
     first = entries[0].values
@@ -91,6 +108,8 @@ def problem(entry: Entry) -> str | None:
     each site).
     """
     values, n_sites = entry.values, entry.crystal.n_sites
+    if values.ndim not in (1, 2):
+        return f"a spectrum of shape {values.shape}"
     if not entry.crystal.is_ordered:
         return "sites with mixed occupation; labels are for ordered crystals"
     distance = _too_close(entry.crystal)
@@ -149,6 +168,9 @@ def write_labelled(
 ) -> None:
     """Write entries of one kind as a Parquet file.
 
+    A file that holds the same already, whenever it was written, is left alone: trainings know
+    their data by a hash of the file.
+
     Parameters
     ----------
     path
@@ -158,7 +180,7 @@ def write_labelled(
     source
         Name of the functional and method, or of the potential: networks keep sources apart.
     provenance
-        Kept in the file's metadata with units and format.
+        Kept in the file's metadata with units and format; `written` says when.
 
     Raises
     ------
@@ -193,10 +215,26 @@ def write_labelled(
     about = {"format": FORMAT, "source": source, "units": _UNITS, **(provenance or {})}
     table = pa.table(columns).replace_schema_metadata({"ase_e3dos": json.dumps(about)})
     file = Path(path)
+    if _holds(file, table):
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(file.name + ".tmp")
     pq.write_table(table, temporary, compression="zstd")
     temporary.replace(file)
+
+
+def _holds(file: Path, table: Any) -> bool:
+    """Whether a file has these columns and metadata, but for the time at which it was written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as there:
+            old = there.read()
+    except (pa.ArrowException, OSError):
+        return False
+    about, known = (dict(_about(t.schema), written=None) for t in (table, old))
+    return about == known and bool(old.equals(table))
 
 
 def split_counts(path: str | Path) -> dict[str, int]:
@@ -224,13 +262,22 @@ def split_counts(path: str | Path) -> dict[str, int]:
 
 
 def stated(path: str | Path) -> dict[str, Any]:
-    """What a file's metadata state: source, licence, units and more; empty where nothing."""
+    """What a file's metadata state: source, licence, citation and more; empty where nothing."""
     import pyarrow.parquet as pq
 
-    about = (pq.read_schema(path).metadata or {}).get(b"ase_e3dos")
+    return _about(pq.read_schema(path))
+
+
+def _about(schema: Any) -> dict[str, Any]:
+    about = (schema.metadata or {}).get(b"ase_e3dos")
     return dict(json.loads(about)) if about else {}
 
 
 def stated_licence(path: str | Path) -> str:
     """The licence that a file's metadata state; "" where they state none."""
     return str(stated(path).get("licence", ""))
+
+
+def stated_citation(path: str | Path) -> str:
+    """The article or other citation that a file's metadata state; "" where they state none."""
+    return str(stated(path).get("citation", ""))

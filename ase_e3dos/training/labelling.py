@@ -198,6 +198,7 @@ def label_all(
     *,
     source: str | None = None,
     licence: str | None = None,
+    citation: str | None = None,
     workers: int = 1,
     retry: bool = False,
     by: SplitBy = "composition",
@@ -209,7 +210,9 @@ def label_all(
     Each result is written down at once in `output`.journal.jsonl, so that the same call goes
     on after an interruption. A crystal that fails becomes a row of `output`.errors.jsonl and
     stops nothing. What the output holds already is kept where this call does not ask for it
-    again; all entries of a file come from one calculator and the same settings.
+    again; all entries of a file come from one calculator and the same settings. They are in the
+    order of their names and strains, and where nothing is new the file stays as it is, byte for
+    byte.
 
     Parameters
     ----------
@@ -223,9 +226,9 @@ def label_all(
         Defaults if not given.
     source
         Name of the potential or method; if not given, that which the output has already, or
-        "mlip".
-    licence
-        Of the labels, for the file's metadata; if not given, that which the output has already.
+        the calculator's (see `calculator_name`).
+    licence, citation
+        Of the labels, for the file's metadata; if not given, those which the output has already.
     workers
         Processes; one works in this process.
     retry
@@ -278,6 +281,7 @@ def label_all(
         errors = file.with_name(file.name + ".errors.jsonl")
         errors.write_text("".join(json.dumps(r) + "\n" for r in failed), encoding="utf-8")
         entries = [_entry(r) for r in rows if "error" not in r]
+        entries.sort(key=lambda e: (e.id, e.scalars["strain"]))
         parts = split_names([e.crystal for e in entries], by, seed=seed)
         entries = [replace(e, split=part) for e, part in zip(entries, parts, strict=True)]
         strains = tuple(sorted({float(e.scalars["strain"]) for e in entries}))
@@ -288,8 +292,10 @@ def label_all(
             "split": f"{by}, seed {seed}",
             "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
         }
+        if article := before.get("citation", "") if citation is None else citation:
+            about["citation"] = article
         if entries:
-            write_labelled(file, entries, source or before.get("source") or "mlip", about)
+            write_labelled(file, entries, source or before.get("source") or name, about)
     return len(entries), len(failed)
 
 

@@ -13,6 +13,7 @@ from ase_e3dos.errors import DataError
 from ase_e3dos.training.selection import composition_key
 
 SplitBy = Literal["random", "composition", "prototype", "paper"]
+_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 
 
 def split_names(
@@ -50,7 +51,7 @@ def split_names(
     """
     if by == "paper":
         return _paper_split(ids, paper)
-    parts = dict(shares or {"train": 0.8, "valid": 0.1, "test": 0.1})
+    parts = dict(shares or _SHARES)
     if abs(sum(parts.values()) - 1) > 1e-6 or min(parts.values()) < 0:
         raise DataError(f"the shares of the splits add up to {sum(parts.values()):g}, not to 1.")
     keys: list[Hashable]
@@ -61,6 +62,28 @@ def split_names(
     else:
         keys = list(range(len(crystals)))
     return _divide(keys, parts, seed)
+
+
+def empty_splits(counts: Mapping[str, int], by: SplitBy) -> list[str]:
+    """A warning, as a line or none, where no entry went to one of the usual splits.
+
+    Parameters
+    ----------
+    counts
+        Entries of each split.
+    by
+        How they were divided; "paper" is as its file has it, and no reason to warn.
+    """
+    empty = " or ".join(name for name in _SHARES if not counts.get(name))
+    if by == "paper" or not empty:
+        return []
+    n = sum(counts.values())
+    if by == "random" or n < 10:
+        return [f"warning: no entry is for {empty}, for {n} are too few. Add more (10 at least)."]
+    return [
+        f"warning: no entry is for {empty}, for entries of one {by} stay together. Add entries of "
+        f"more {by}s, or divide otherwise: --split random."
+    ]
 
 
 def _divide(keys: Sequence[Hashable], shares: Mapping[str, float], seed: int) -> list[str]:

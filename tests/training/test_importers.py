@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.db import connect
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.phonon.dos import PhononDos
 from typer.testing import CliRunner
@@ -21,8 +22,8 @@ from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError
 from ase_e3dos.training.dataset import read_labelled
-from ase_e3dos.training.importers import import_data
-from ase_e3dos.training.labelled_file import Entry, problem
+from ase_e3dos.training.importers import import_data, sort_out
+from ase_e3dos.training.labelled_file import Entry, problem, stated_citation
 from ase_e3dos.training.labelling import LabelSettings, finite_displacements
 from ase_e3dos.training.selection import composition_key
 from ase_e3dos.training.splits import prototype, split_names
@@ -83,6 +84,7 @@ def test_petretto(tmp_path):
     assert data.reference["flag_large_asr_break"].all()
     about = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"ase_e3dos"])
     assert about["licence"] == "CC-BY-4.0"
+    assert "10.1038/sdata.2018.65" in stated_citation(tmp_path / "out.parquet")
     assert "files" in about
 
 
@@ -98,6 +100,8 @@ def test_jarvis(tmp_path):
         {"jid": "JVASP-2", "pdos_elast": gaussian(np.linspace(0, 1000, 200), 6).tolist()},
         {"jid": "JVASP-3", "pdos_elast": "na"},
         {"jid": "JVASP-4", "pdos_elast": gaussian(x, 6).tolist()},
+        {"jid": "JVASP-1", "pdos_elast": gaussian(x, 6, 500.0).tolist()},
+        "JVASP-5",
     ]
     structures = [
         {
@@ -123,6 +127,8 @@ def test_jarvis(tmp_path):
     reasons = {r.id: r.reason for r in account.rejects}
     assert "no phonon spectrum" in reasons["JVASP-3"]
     assert "no structure" in reasons["JVASP-4"]
+    assert "occurred before" in reasons["JVASP-1"]
+    assert reasons["edos_pdos"] == "1 of its items are no records"
     data = read_labelled(tmp_path / "o.parquet")
     assert data.kind == "sampled"
     assert data.label.shape == (2, 66)
@@ -220,18 +226,20 @@ def test_runs_without_yaml(tmp_path):
 
     phonon = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
     runs = tmp_path / "runs"
-    for name in ("yaml", "supercell", "cell", "forces"):
+    for name in ("yaml", "supercell", "cell", "forces", "damaged"):
         (runs / name).mkdir(parents=True)
         phonopy.file_IO.write_FORCE_SETS(phonon.dataset, str(runs / name / "FORCE_SETS"))
     options = {"force_sets": False, "displacements": True, "force_constants": False}
     phonon.save(runs / "yaml" / "phonopy_disp.yaml", settings=options)
     write_vasp(str(runs / "supercell" / "SPOSCAR"), phonon.supercell)
     write_vasp(str(runs / "cell" / "POSCAR"), phonon.unitcell)
+    (runs / "damaged" / "POSCAR").write_text("")
     (runs / "vasp" / "disp-001").mkdir(parents=True)
     (runs / "vasp" / "disp-001" / "OUTCAR").write_text("")
     account = import_data("phonopy", [runs], tmp_path / "o.parquet")
     reasons = {r.id: r.reason for r in account.rejects}
-    assert set(reasons) == {"cell", "forces", "vasp"}
+    assert set(reasons) == {"cell", "damaged", "forces", "vasp"}
+    assert "malformed" in reasons["damaged"]
     n = len(phonon.supercell)
     assert f"a supercell of {n} atoms, POSCAR has 1: add phonopy_disp.yaml" in reasons["cell"]
     assert "no SPOSCAR" in reasons["forces"]
@@ -307,6 +315,20 @@ def test_damaged_archive(run_folder, tmp_path):
         import_data("phonopy", [path], tmp_path / "o.parquet")
 
 
+def test_a_damaged_member_of_an_archive_is_one_reject(tmp_path):
+    path = tmp_path / "phonon.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for i, atoms in enumerate(CELLS):
+            archive.writestr(f"x-{i}.json", json.dumps(record_of("petretto", atoms, f"x-{i}")))
+        start = archive.getinfo("x-1.json").header_offset
+    data = bytearray(path.read_bytes())
+    data[start + 200 : start + 240] = bytes(40)
+    path.write_bytes(data)
+    account = import_data("petretto", [path], tmp_path / "o.parquet")
+    assert read_labelled(tmp_path / "o.parquet").ids == ["x-0", "x-2"]
+    assert [r.id for r in account.rejects] == ["x-1"]
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_archives_of_yaml_files(kind, run_folder, tmp_path):
     path = tmp_path / f"archive.{kind}"
@@ -345,17 +367,100 @@ def test_pymatgen(tmp_path):
 
 
 def test_ase_db(tmp_path):
-    from ase.db import connect
-
+    """A row whose data are no spectrum does not take the later ones with it."""
     db = connect(tmp_path / "x.db")
     x = np.arange(0.0, 500.0, 2.0)
-    for atoms in CELLS[:2]:
+    for atoms in CELLS:
         density = gaussian(x, 3 * len(atoms)) * THZ_TO_CM
-        db.write(atoms, data={"e3dos_phonon_wavenumbers": x, "e3dos_phonon_dos": density})
+        wavenumbers = "0 to 500" if atoms is CELLS[1] else x
+        data = {"e3dos_phonon_wavenumbers": wavenumbers, "e3dos_phonon_dos": density}
+        db.write(atoms, name=atoms.get_chemical_formula(), data=data)
     db.write(CELLS[2])
     account = import_data("ase-db", [tmp_path / "x.db"], tmp_path / "o.parquet")
-    assert account.n_taken == 2
-    assert "no spectrum" in account.rejects[0].reason
+    assert read_labelled(tmp_path / "o.parquet").ids == ["ClNa", "Cu"]
+    malformed, without = account.rejects
+    assert malformed.id == "Si2"
+    assert "malformed" in malformed.reason
+    assert "no spectrum" in without.reason
+
+
+def record_of(kind, atoms, name):
+    """A good record of a kind, as its files have them."""
+    x = -2.4 + np.arange(500.0)
+    if kind == "petretto":
+        thermal = {"temperatures": [0.0, 300.0], "heat_capacity": [0.0, 40.0]}
+        return {**petretto_record(atoms, name), "thermodynamic": thermal}
+    if kind == "jarvis":
+        cell = {
+            "lattice_mat": atoms.cell.tolist(),
+            "coords": atoms.get_scaled_positions().tolist(),
+            "elements": atoms.get_chemical_symbols(),
+        }
+        values = gaussian(np.arange(-300.0, 1001.0, 20.0), 6).tolist()
+        return {"jid": name, "pdos_elast": values, "atoms": cell}
+    density = gaussian(x, 3 * len(atoms)) * THZ_TO_CM
+    if kind == "ase-db":
+        return {"phonon_wavenumbers": x.tolist(), "phonon_dos": density.tolist()}
+    dos = {"frequencies": (x / THZ_TO_CM).tolist(), "densities": density.tolist()}
+    return {"id": name, "structure": structure(atoms).as_dict(), "ph_dos": dos}
+
+
+def written(kind, folder, records):
+    """The records, of `CELLS`, in a file or folder of a kind."""
+    if kind == "ase-db":
+        with connect(folder / "x.db") as db:
+            for atoms, (name, record) in zip(CELLS, records.items(), strict=True):
+                db.write(atoms, name=name, data=record)
+        return folder / "x.db"
+    if kind == "petretto":
+        (folder / "files").mkdir()
+        for name, record in records.items():
+            (folder / "files" / f"{name}.json").write_text(json.dumps(record))
+        return folder / "files"
+    (folder / "x.json").write_text(json.dumps(list(records.values())))
+    return folder / "x.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("petretto", "metadata", None),
+        ("petretto", "metadata.structure", 7),
+        ("petretto", "phonon", None),
+        ("petretto", "phonon.dos_frequencies", None),
+        ("petretto", "phonon.dos_frequencies", 5.0),
+        ("petretto", "phonon.dos_frequencies", [[0.0], [1.0]] * 250),
+        ("petretto", "phonon.ph_dos", 1.0),
+        ("petretto", "flags", ["has_neg_fr"]),
+        ("petretto", "thermodynamic.temperatures", ["cold", "warm"]),
+        ("petretto", "thermodynamic.heat_capacity", [0.0]),
+        ("petretto", "thermodynamic.heat_capacity", None),
+        ("jarvis", "pdos_elast", [{}] * 66),
+        ("jarvis", "pdos_elast", [[[1.0]]] * 66),
+        ("jarvis", "pdos_elast", [None] * 200),
+        ("jarvis", "atoms.lattice_mat", None),
+        ("jarvis", "atoms", [1]),
+        ("pymatgen", "ph_dos", {"densities": [1.0] * 500}),
+        ("pymatgen", "ph_dos.frequencies", None),
+        ("pymatgen", "ph_dos.densities", 1.0),
+        ("pymatgen", "structure", [1]),
+        ("ase-db", "phonon_wavenumbers", None),
+        ("ase-db", "phonon_wavenumbers", "text"),
+        ("ase-db", "phonon_dos", {"a": 1}),
+    ],
+)
+def test_a_malformed_record_is_one_reject(kind, key, value, tmp_path):
+    records = {f"x-{i}": record_of(kind, atoms, f"x-{i}") for i, atoms in enumerate(CELLS)}
+    *outer, last = key.split(".")
+    inside = records["x-1"]
+    for name in outer:
+        inside = inside[name]
+    inside[last] = value
+    account = import_data(kind, [written(kind, tmp_path, records)], tmp_path / "o.parquet")
+    assert read_labelled(tmp_path / "o.parquet").ids == ["x-0", "x-2"]
+    (reject,) = account.rejects
+    assert reject.id == "x-1"
+    assert reject.reason
 
 
 def test_problems_are_named():
@@ -373,6 +478,10 @@ def test_problems_are_named():
         assert word in problem(Entry("a", crystal, values)), word
     assert "grid" in problem(Entry("a", crystal, good, step=30.0))
     assert "not 3" in problem(Entry("a", crystal, np.full((2, 200), 0.1)))
+    entries = [Entry("a", crystal, np.array(["x"])), Entry("b", crystal, good)]
+    taken, (reject,) = sort_out(iter(entries))
+    assert ([e.id for e in taken], reject.id) == (["b"], "a")
+    assert "malformed" in reject.reason
 
 
 def test_atoms_on_top_of_each_other_are_rejected():
@@ -391,6 +500,21 @@ def test_the_account_counts_reasons_that_differ_in_numbers(tmp_path):
     assert (
         "4 x the spectrum integrates to 9.000, not 3N = 6 (to 5 %) (mp-1, mp-2, mp-3, ...)" in text
     )
+
+
+def test_empty_splits_are_no_surprise(tmp_path):
+    """Ten volumes of one compound have one composition; ten compounds have a split each."""
+    out = tmp_path / "o.parquet"
+    cells = [bulk("Si", "diamond", a=5.3 + 0.02 * i) for i in range(10)]
+    for i, atoms in enumerate(cells):
+        record = petretto_record(atoms, f"mp-{i}")
+        (tmp_path / f"mp-{i}.json").write_text(json.dumps(record))
+    text = import_data("petretto", [tmp_path], out).text()
+    assert "no entry is for valid or test" in text
+    assert "--split random" in text
+    assert "warning" not in import_data("petretto", [tmp_path], out, by="random").text()
+    text = import_data("petretto", [tmp_path / "mp-1.json"], out, by="random").text()
+    assert "no entry is for valid or test, for 1 are too few" in text
 
 
 def test_nothing_usable(tmp_path):
@@ -446,10 +570,12 @@ def test_commands(tmp_path):
     out = str(tmp_path / "o.parquet")
     runner = CliRunner()
     result = runner.invoke(
-        build_app(), ["data", "import", "petretto", str(tmp_path / "a.json"), "-o", out]
+        build_app(),
+        ["data", "import", "petretto", str(tmp_path / "a.json"), "-o", out, "--citation", "mine"],
     )
     assert result.exit_code == 0, result.output
     assert "1 entries" in result.output
     result = runner.invoke(build_app(), ["data", "show", out])
     assert result.exit_code == 0, result.output
     assert "raw labels, source dfpt" in result.output
+    assert "citation: mine" in result.output

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.journal import Journal
-from ase_e3dos.training.labelled_file import stated_licence
+from ase_e3dos.training.labelled_file import stated_citation, stated_licence
 from ase_e3dos.training.labelling import (
     LabelSettings,
     calculator_factory,
@@ -89,6 +90,25 @@ def test_labels_are_those_of_phonopy_by_hand(name):
     np.testing.assert_allclose(entry.values.sum(axis=1) * 10, 3, rtol=1e-6)
     if frequencies.min() > -5:
         assert entry.values[:, :40].sum() == 0
+
+
+def test_spectra_are_those_of_phonopy_bin_by_bin():
+    """To 0.015 modes a bin, of which the fullest has 0.66: 2 cm^-1 beside it is 0.08 off."""
+    crystal = Crystal.from_any(TEN["CuAu"], "CuAu")
+    ours = label(crystal, EMT(), SMALL).values.sum(axis=0) * 10
+    phonon = by_hand(crystal.to_atoms(), supercell_of(crystal, 5.0))
+    phonon.run_mesh(15.0, is_mesh_symmetry=False)
+    points = np.arange(0.05, 210.0, 0.1)  # cm^-1
+    phonon.run_total_dos(
+        freq_min=points[0] / THZ_TO_CM,
+        freq_max=(points[-1] + 0.01) / THZ_TO_CM,
+        freq_pitch=0.1 / THZ_TO_CM,
+        use_tetrahedron_method=True,
+    )
+    theirs = (phonon.total_dos.dos * 0.1 / THZ_TO_CM).reshape(21, 100).sum(axis=1)
+    assert theirs.max() > 0.6
+    np.testing.assert_allclose(ours[40:61], theirs, atol=0.015)
+    assert ours[:40].sum() + ours[61:].sum() == 0
 
 
 def test_sites_of_an_ordered_alloy_differ():
@@ -177,6 +197,23 @@ def test_further_structures_and_strains_join_the_file(tmp_path):
     assert "site_dos" in about["units"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_with_nothing_left_to_do_the_file_stays_as_it_is(workers, tmp_path, monkeypatch):
+    """Byte for byte, on a later day and in any order: a training knows its data by their hash."""
+    out = tmp_path / "labels.parquet"
+    crystals = [metal(s) for s in ("Cu", "Al", "Pt", "Ag")]
+    settings = replace(SMALL, strains=(0.01, 0.0))
+    options = {"source": "mine", "licence": "CC0-1.0", "citation": "of mine"}
+    label_all(crystals, "emt", out, settings, workers=workers, **options)
+    first = out.read_bytes()
+    monkeypatch.setattr("ase_e3dos.training.labelling.__version__", "99")
+    for again in (crystals, crystals[::-1], crystals[1:2]):
+        assert label_all(again, "emt", out, settings) == (8, 0)
+        assert out.read_bytes() == first
+    label_all(crystals, "emt", out, settings, licence="CC-BY-4.0")
+    assert (stated_licence(out), stated_citation(out)) == ("CC-BY-4.0", "of mine")
+
+
 def test_labels_of_two_methods_are_not_mixed(tmp_path):
     out = tmp_path / "labels.parquet"
     label_all([metal("Cu"), metal("Ag")], "emt", out, SMALL, source="emt")
@@ -189,7 +226,7 @@ def test_labels_of_two_methods_are_not_mixed(tmp_path):
     assert out.read_bytes() == before
     # Asked for as a whole it is labelled anew, and back again from the journal.
     assert label_all([metal("Cu"), metal("Ag")], stiff, out, SMALL) == (2, 0)
-    assert read_labelled(out).source == "mlip"
+    assert read_labelled(out).source == f"{__name__}:stiff"  # not that of other labels
     lines: list[str] = []
     label_all([metal("Ag"), metal("Cu")], "emt", out, SMALL, report=lines.append)
     assert lines == ["2 of 2 were done before"]
@@ -270,8 +307,8 @@ def test_failures_are_rows_and_nothing_is_done_twice(tmp_path):
     assert "error" in row
     data = read_labelled(out)
     assert data.kind == "site"
-    assert data.source == "mlip"
-    assert data.ids == ["Cu", "Ag"]
+    assert data.source == "emt"
+    assert data.ids == ["Ag", "Cu"]
     again: list[str] = []
     assert label_all(crystals, "emt", out, SMALL, report=again.append) == (2, 1)
     assert again == ["3 of 3 were done before"]
@@ -331,24 +368,35 @@ def test_a_potential_beside_the_structures(tmp_path):
 
 
 def test_command(tmp_path):
-    files = [str(tmp_path / "broken.cif")]
-    (tmp_path / "broken.cif").write_text("data_\n_cell_length_a 3")
-    for symbol in ("Cu", "Ni"):
-        files.append(str(tmp_path / f"{symbol}.cif"))
-        bulk(symbol, "fcc").write(files[-1])
+    """A folder and a file; what cannot be read is named with the reason."""
+    folder = tmp_path / "structures"
+    (folder / "more").mkdir(parents=True)
+    (folder / "broken.cif").write_text("data_\n_cell_length_a 3")
+    (folder / "notes.txt").write_text("none of the structures")
+    bulk("Cu", "fcc").write(folder / "more" / "Cu.cif")
+    bulk("Ni", "fcc").write(tmp_path / "Ni.cif")
     out = tmp_path / "out.parquet"
+    inputs = [str(folder), str(tmp_path / "Ni.cif"), str(tmp_path / "none.cif")]
+    options = ["--supercell", "5", "--mesh", "15", "--strains", "0,0.01"]
     result = CliRunner().invoke(
         build_app(),
-        ["label", *files, "-o", str(out), "--supercell", "5", "--mesh", "15",
-         "--strains", "0,0.01", "--source", "emt", "--licence", "CC0-1.0"],
-    )  # fmt: skip
+        ["label", *inputs, "-o", str(out), *options, "--licence", "CC0-1.0", "--citation", "mine"],
+    )
     assert result.exit_code == 0, result.output
     data = read_labelled(out)
     assert len(data) == 4
     assert sorted(data.strain) == [0, 0, 0.01, 0.01]
     assert data.source == "emt"
-    assert stated_licence(out) == "CC0-1.0"
+    assert (stated_licence(out), stated_citation(out)) == ("CC0-1.0", "mine")
     assert "4 labelled" in result.output
-    assert "1 failed" in result.output
-    (row,) = map(json.loads, (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())
-    assert "broken.cif" in row["id"]
+    assert "2 failed" in result.output
+    broken, none = [line for line in result.output.splitlines() if line.startswith("  1 x ")]
+    assert "no structure could be read" in broken
+    assert broken.endswith("broken.cif)")
+    assert "no such file" in none
+    rows = map(json.loads, (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())
+    assert [Path(row["id"]).name for row in rows] == ["broken.cif", "none.cif"]
+    assert "no entry is for valid or test, for 4 are too few" in result.output
+    inside = ["label", str(folder), "-o", str(folder / "labels.parquet"), *options]
+    with pytest.raises(DataError, match="would lie in"):
+        CliRunner().invoke(build_app(), inside, catch_exceptions=False)

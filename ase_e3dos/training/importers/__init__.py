@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,25 +11,63 @@ from pathlib import Path
 
 from ase_e3dos import __version__
 from ase_e3dos.errors import DataError
+from ase_e3dos.training.importers.records import rejecting
 from ase_e3dos.training.labelled_file import (
     Entry,
     Reject,
     check_output,
+    counted,
     label_kind,
     problem,
     write_labelled,
 )
-from ase_e3dos.training.splits import SplitBy, split_names, unknown_ids
+from ase_e3dos.training.splits import SplitBy, empty_splits, split_names, unknown_ids
 
 Importer = Callable[[Sequence[Path]], Iterator[Entry | Reject]]
 
-#: Kind: (module, usual source, licence, what it reads).
+
+@dataclass(frozen=True)
+class Kind:
+    """Data of one kind.
+
+    Attributes
+    ----------
+    module
+        Of this package, with a function `read`.
+    reads
+        What it takes, for people.
+    source
+        Usual name of the functional and method.
+    licence, citation
+        Under which, and in which article, the data were published; "" where that is the user's to
+        say.
+    """
+
+    module: str
+    reads: str
+    source: str = "custom"
+    licence: str = ""
+    citation: str = ""
+
+
 KINDS = {
-    "petretto": ("petretto", "dfpt", "CC-BY-4.0", "figshare JSON files of Petretto et al. 2018"),
-    "jarvis": ("jarvis", "jarvis", "NIST, public domain", "edos_pdos and dft_3d JSON of JARVIS"),
-    "phonopy": ("phonopy_runs", "custom", "", "folders, yaml files or archives of phonopy runs"),
-    "pymatgen": ("pymatgen_dos", "custom", "", "JSON of pymatgen PhononDos with a structure"),
-    "ase-db": ("ase_db", "custom", "", "ase.db files with spectra in the data of their rows"),
+    "petretto": Kind(
+        "petretto",
+        "figshare JSON files of Petretto et al. 2018",
+        "dfpt",
+        "CC-BY-4.0",
+        "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65",
+    ),
+    "jarvis": Kind(
+        "jarvis",
+        "edos_pdos and dft_3d JSON of JARVIS",
+        "jarvis",
+        "NIST, public domain",
+        "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1",
+    ),
+    "phonopy": Kind("phonopy_runs", "folders, yaml files or archives of phonopy runs"),
+    "pymatgen": Kind("pymatgen_dos", "JSON of pymatgen PhononDos with a structure"),
+    "ase-db": Kind("ase_db", "ase.db files with spectra in the data of their rows"),
 }
 
 
@@ -50,6 +87,8 @@ class Account:
         Entries of each split.
     unknown
         Ids that the file of splits does not know.
+    by
+        What kept entries together in one split.
     """
 
     path: Path
@@ -57,24 +96,20 @@ class Account:
     rejects: list[Reject]
     splits: dict[str, int]
     unknown: tuple[str, ...] = ()
+    by: SplitBy = "composition"
 
     def text(self) -> str:
-        """A readable account; reasons that occur often are counted."""
+        """A readable account; reasons that occur often are counted, empty splits are named."""
         parts = ", ".join(f"{n} {name}" for name, n in sorted(self.splits.items()))
         lines = [f"{self.n_taken} entries -> {self.path} ({parts}); {len(self.rejects)} rejected"]
         if self.unknown:
             shown = ", ".join(self.unknown[:3]) + (", ..." if len(self.unknown) > 3 else "")
             lines.append(f"  {len(self.unknown)} unknown to the split file, now test ({shown})")
-        # Reasons that differ in their numbers only are one kind; the first stands for all.
-        by_kind: dict[str, list[Reject]] = {}
-        for reject in self.rejects:
-            kind = re.sub(r"[-+]?\d+(\.\d+)?", "#", reject.reason.replace(reject.id, "#"))
-            by_kind.setdefault(kind, []).append(reject)
-        for same in sorted(by_kind.values(), key=len, reverse=True):
-            shown = ", ".join(r.id for r in same[:3]) + (", ..." if len(same) > 3 else "")
-            lines.append(f"  {len(same)} x {same[0].reason} ({shown})")
+        lines += counted(self.rejects)
         if self.rejects and self.n_taken:
             lines.append(f"all of them, with reasons: {rejects_file(self.path)}")
+        if self.n_taken:
+            lines += empty_splits(self.splits, self.by)
         return "\n".join(lines)
 
 
@@ -88,6 +123,7 @@ def import_data(
     seed: int = 0,
     split_file: str | Path | None = None,
     licence: str | None = None,
+    citation: str | None = None,
 ) -> Account:
     """Read data of one kind, check every entry, split them and write a Parquet file.
 
@@ -103,8 +139,8 @@ def import_data(
         Name of the functional and method; by default the usual one of the kind.
     by, seed, split_file
         As for `ase_e3dos.training.splits.split_names`.
-    licence
-        Of the data, for the file's metadata.
+    licence, citation
+        Of the data, for the file's metadata; by default those of the kind, where it has any.
 
     Raises
     ------
@@ -114,13 +150,13 @@ def import_data(
     """
     if kind not in KINDS:
         raise DataError(f"{kind!r}: no such kind of data; choose from {', '.join(KINDS)}.")
-    module, usual_source, usual_licence, description = KINDS[kind]
+    usual = KINDS[kind]
     files = [Path(p).expanduser() for p in paths]
     for file in files:
         if not file.exists():
             raise DataError(f"{file}: no such file or folder.")
     check_output(output)
-    read: Importer = import_module(f"{__name__}.{module}").read
+    read: Importer = import_module(f"{__name__}.{usual.module}").read
     taken, rejects = one_kind(*sort_out(read(files)))
     if not taken:
         account = Account(Path(output), 0, rejects, {})
@@ -135,19 +171,21 @@ def import_data(
         )
     taken = [replace(e, split=name) for e, name in zip(taken, names, strict=True)]
     provenance = {
-        "kind": description,
+        "kind": usual.reads,
         "files": [f.name for f in files],
-        "licence": usual_licence if licence is None else licence,
+        "licence": usual.licence if licence is None else licence,
         "split": division,
         "written": f"ase-e3dos {__version__}, {datetime.now(UTC):%Y-%m-%d}",
     }
-    write_labelled(output, taken, source or usual_source, provenance)
+    if stated := usual.citation if citation is None else citation:
+        provenance["citation"] = stated
+    write_labelled(output, taken, source or usual.source, provenance)
     splits = {name: names.count(name) for name in set(names)}
     lines = [json.dumps({"id": r.id, "reason": r.reason}) + "\n" for r in rejects]
     rejects_file(output).unlink(missing_ok=True)
     if lines:
         rejects_file(output).write_text("".join(lines), encoding="utf-8")
-    return Account(Path(output), len(taken), rejects, splits, tuple(unknown))
+    return Account(Path(output), len(taken), rejects, splits, tuple(unknown), by)
 
 
 def rejects_file(output: str | Path) -> Path:
@@ -176,13 +214,16 @@ def sort_out(items: Iterator[Entry | Reject]) -> tuple[list[Entry], list[Reject]
     rejects: list[Reject] = []
     seen: set[str] = set()
     for item in items:
-        if isinstance(item, Reject):
-            rejects.append(item)
-            continue
-        reason = "an id that occurred before" if item.id in seen else problem(item)
-        if reason is None:
-            seen.add(item.id)
-            taken.append(item)
+        checked = item if isinstance(item, Reject) else _checked(item.id, item, seen)
+        if isinstance(checked, Reject):
+            rejects.append(checked)
         else:
-            rejects.append(Reject(item.id, reason))
+            seen.add(checked.id)
+            taken.append(checked)
     return taken, rejects
+
+
+@rejecting
+def _checked(name: str, entry: Entry, seen: set[str]) -> Entry | Reject:
+    reason = "an id that occurred before" if name in seen else problem(entry)
+    return entry if reason is None else Reject(name, reason)

@@ -16,6 +16,7 @@ from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.training.importers.grids import on_fine_grid
+from ase_e3dos.training.importers.records import rejecting
 from ase_e3dos.training.labelled_file import Entry, Reject
 
 
@@ -24,18 +25,19 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
     from ase.db import connect
 
     for path in paths:
-        empty = True
+        row = None
         try:
             for row in connect(path).select():
-                empty = False
                 yield _entry(str(row.get("name", f"{path.stem}-{row.id}")), row)
         except Exception as error:  # noqa: BLE001 - a file that is none can raise anything
-            yield Reject(path.name, f"not a readable ase.db file ({type(error).__name__}: {error})")
+            what = "not a readable ase.db file" if row is None else f"unreadable after row {row.id}"
+            yield Reject(path.name, f"{what} ({type(error).__name__}: {error})")
         else:
-            if empty:
+            if row is None:
                 yield Reject(path.name, "a database without rows")
 
 
+@rejecting
 def _entry(name: str, row: Any) -> Entry | Reject:
     try:
         crystal = Crystal.from_any(row.toatoms(), name)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ase_e3dos.training.importers.json_files import json_contents
+from ase_e3dos.training.importers.records import rejecting
 from ase_e3dos.training.importers.structures import crystal_of
 from ase_e3dos.training.labelled_file import Entry, Reject
 from ase_e3dos.training.labels import JARVIS_GRID
@@ -21,7 +22,7 @@ from ase_e3dos.training.labels import JARVIS_GRID
 
 def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
     """Entries of the files, matched by jid."""
-    spectra: dict[str, Any] = {}
+    spectra: list[tuple[str, Any]] = []
     atoms: dict[str, Any] = {}
     for name, content in json_contents(paths):
         if isinstance(content, Reject):
@@ -30,19 +31,22 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
         if not isinstance(content, list):
             yield Reject(name, "not a list of records, as JARVIS's files are")
             continue
-        records = [r for r in content if isinstance(r, dict)]
-        if not any(k in r for r in records for k in ("atoms", "pdos_elast")):
+        records = {f"{name}-{i}": r for i, r in enumerate(content) if isinstance(r, dict)}
+        if not any(k in r for r in records.values() for k in ("atoms", "pdos_elast")):
             yield Reject(name, "no record with atoms or pdos_elast")
-        for record in records:
-            identity = str(record.get("jid", record.get("id", "")))
+        elif len(records) < len(content):
+            yield Reject(name, f"{len(content) - len(records)} of its items are no records")
+        for place, record in records.items():
+            identity = str(record.get("jid", record.get("id", place)))
             if "atoms" in record:
                 atoms.setdefault(identity, record["atoms"])
             if "pdos_elast" in record:
-                spectra[identity] = record["pdos_elast"]
-    for identity, values in spectra.items():
+                spectra.append((identity, record["pdos_elast"]))
+    for identity, values in spectra:
         yield _entry(identity, values, atoms.get(identity))
 
 
+@rejecting
 def _entry(identity: str, values: Any, atoms: Any) -> Entry | Reject:
     if not isinstance(values, (list, tuple)) or not len(values):
         return Reject(identity, "no phonon spectrum in the record")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ase_e3dos.training.importers.records import DAMAGED
 from ase_e3dos.training.labelled_file import Reject
 
 
@@ -38,16 +39,16 @@ def _zipped(path: Path) -> Iterator[tuple[str, Any | Reject]]:
             if not names:
                 yield path.name, Reject(path.name, "no .json file in this archive")
             for name in names:
-                yield _stem(name), _parsed(name, archive.read(name))
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        UnicodeDecodeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+                yield _stem(name), _member(archive, name)
+    except DAMAGED as error:
         yield path.name, Reject(path.name, f"the archive is damaged ({error})")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Any | Reject:
+    try:
+        return _parsed(name, archive.read(name))
+    except DAMAGED as error:
+        return Reject(_stem(name), f"damaged in its archive ({error})")
 
 
 def _stem(name: str) -> str:
@@ -65,5 +66,5 @@ def _read(path: Path) -> Any | Reject:
 def _parsed(name: str, data: bytes) -> Any | Reject:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Reject(_stem(name), "not valid JSON")

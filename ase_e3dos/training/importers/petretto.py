@@ -14,6 +14,7 @@ import numpy as np
 
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.training.importers.json_files import json_contents
+from ase_e3dos.training.importers.records import rejecting
 from ase_e3dos.training.importers.structures import crystal_of
 from ase_e3dos.training.labelled_file import Entry, Reject
 
@@ -27,6 +28,7 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
         yield record if isinstance(record, Reject) else _entry(name, record)
 
 
+@rejecting
 def _entry(name: str, record: Any) -> Entry | Reject:
     try:
         metadata, phonon = record["metadata"], record["phonon"]
@@ -38,9 +40,9 @@ def _entry(name: str, record: Any) -> Entry | Reject:
     crystal = crystal_of(identity, metadata.get("structure", record.get("structure")))
     if isinstance(crystal, Reject):
         return crystal
-    steps = np.diff(frequencies)
-    if len(steps) < 10 or len(density) != len(frequencies):
+    if frequencies.ndim != 1 or len(frequencies) < 11 or density.shape != frequencies.shape:
         return Reject(identity, "a spectrum without a grid")
+    steps = np.diff(frequencies)
     step = float(steps.mean())
     if np.abs(steps - step).max() > 1e-3 * abs(step):
         return Reject(identity, "a grid that is not uniform")

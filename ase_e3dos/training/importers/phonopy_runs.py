@@ -13,7 +13,6 @@ from __future__ import annotations
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.training.importers.grids import on_fine_grid
+from ase_e3dos.training.importers.records import DAMAGED, rejecting
 from ase_e3dos.training.labelled_file import Entry, Reject
 from ase_e3dos.training.phonopy_labels import site_labels
 
@@ -31,18 +31,6 @@ _NAMES = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
 _FORCES = ("FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5")
 _ENDINGS = (".yaml", ".yaml.xz", ".yaml.bz2", ".yaml.gz", ".yaml.lzma")
 
-
-#: RuntimeError: encrypted members, or a compression that zipfile does not know. UnicodeDecodeError:
-#: damaged names.
-_DAMAGED = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    UnicodeDecodeError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 #: Why a folder gave nothing.
 NO_RUN = (
     f"no phonopy run: none of {', '.join(_NAMES)}, no other yaml file, and none of "
@@ -69,7 +57,7 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
 def _is_tar(path: Path) -> bool:
     try:
         return not path.name.endswith(_ENDINGS) and tarfile.is_tarfile(path)
-    except _DAMAGED:  # of a compressed file that is cut off
+    except DAMAGED:  # of a compressed file that is cut off
         return False
 
 
@@ -127,11 +115,12 @@ def _archive(path: Path) -> Iterator[Entry | Reject]:
             else:
                 with tarfile.open(path) as archive:
                     archive.extractall(folder, filter="data")
-        except _DAMAGED as error:
+        except DAMAGED as error:
             yield Reject(path.name, f"the archive is damaged ({error}); what could be read is used")
         yield from _folder(Path(folder), path.name.split(".")[0])
 
 
+@rejecting
 def _without_yaml(name: str, folder: Path) -> Entry | Reject:
     """A run of structure and forces; the structure has to be the supercell."""
     structure = next((f for f in (folder / "SPOSCAR", folder / "POSCAR") if f.is_file()), None)
@@ -153,6 +142,7 @@ def _without_yaml(name: str, folder: Path) -> Entry | Reject:
     return _run(name, structure)
 
 
+@rejecting
 def _run(name: str, file: Path) -> Entry | Reject:
     import phonopy
 

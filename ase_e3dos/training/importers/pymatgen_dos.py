@@ -13,6 +13,7 @@ from typing import Any
 from ase_e3dos.training.importers.grids import on_fine_grid
 from ase_e3dos.training.importers.json_files import json_contents
 from ase_e3dos.training.importers.petretto import scaled_to_modes
+from ase_e3dos.training.importers.records import rejecting
 from ase_e3dos.training.importers.structures import crystal_of
 from ase_e3dos.training.labelled_file import Entry, Reject
 
@@ -33,6 +34,7 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
             yield _entry(name, content)
 
 
+@rejecting
 def _entry(name: str, record: Any) -> Entry | Reject:
     if not isinstance(record, dict):
         return Reject(name, "not a record")
@@ -40,7 +42,7 @@ def _entry(name: str, record: Any) -> Entry | Reject:
     dos: Any = record
     if "frequencies" not in record:
         dos = next((record[k] for k in _DOS_KEYS if isinstance(record.get(k), dict)), None)
-    if dos is None or "densities" not in dos:
+    if dos is None or not {"frequencies", "densities"} <= dos.keys():
         return Reject(name, "no frequencies and densities")
     structure = record.get("structure", dos.get("structure"))
     if structure is None:
