@@ -90,7 +90,6 @@ def train_command(
     members = _n_members(members, folder, Path(config))
     if export_plugin is not None:
         _check_export(export_plugin, run, folder)
-    _make(folder)
     path = train_ensemble(run, members, data_dir, folder, device, typer.echo)
     size = path.stat().st_size / 1e6
     typer.echo(f"weights: {path} ({size:.1f} MB); use them with --model {path}")
@@ -226,22 +225,14 @@ def _train_control(
 ) -> None:
     from ase_e3dos.training.cnn_baseline import PAPER_DATA, CNNSettings, train_cnn
     from ase_e3dos.training.config import checked
+    from ase_e3dos.training.folders import new_folders
     from ase_e3dos.training.metrics import format_errors
 
     settings = checked(CNNSettings, values, "cnn")
-    _make(folder)
     file = str(data[0].expanduser().resolve()) if data else PAPER_DATA
-    _, errors = train_cnn(data_dir, settings, file, typer.echo, folder, device)
+    with new_folders(folder):
+        _, errors = train_cnn(data_dir, settings, file, typer.echo, folder, device)
     typer.echo(f"control network of table S3, best epoch: {format_errors(errors)}")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder}: no folder can be made here ({error.strerror}). Choose another --output."
-        ) from error
 
 
 def _n_members(asked: int | None, folder: Path, run: Path) -> int:
@@ -272,7 +263,7 @@ def _check_export(name: str, run: TrainingConfig, folder: Path) -> None:
     """Find out what would stop the export before hours of training, not after."""
     from ase_e3dos.training.plugin_export import encoder_packages, plugin_names
 
-    plugin_names(name, folder)
+    plugin_names(name, folder, folder / "weights.safetensors")
     encoder_packages(run.encoder)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, DataError
+from ase_e3dos.training.labelled_file import stated
 from ase_e3dos.training.labels import (
     DEFAULT_GRID,
     IMAGINARY_GRID,
@@ -28,6 +29,7 @@ from ase_e3dos.training.labels import (
     bin_weights,
     paper_label,
 )
+from ase_e3dos.training.published import UNKNOWN, Origin, origin
 
 LabelKind = Literal["raw", "sampled", "site"]
 #: First wavenumber and step in cm^-1, values in states/cm^-1 and cell.
@@ -74,6 +76,8 @@ class LabelledSet:
     raw
         Raw labels: (start, step, values) of each spectrum, in cm^-1 and states/cm^-1 a cell;
         else None.
+    origin
+        Licence and citation of the file.
     """
 
     kind: LabelKind
@@ -89,6 +93,7 @@ class LabelledSet:
     reference: dict[str, NDArray[Any]]
     sha256: str
     raw: list[RawSpectrum] | None = None
+    origin: Origin = UNKNOWN
 
     def __len__(self) -> int:
         return len(self.crystals)
@@ -120,6 +125,7 @@ class LabelledSet:
             {k: v[index] for k, v in self.reference.items()},
             self.sha256,
             None if self.raw is None else [self.raw[i] for i in index],
+            self.origin,
         )
 
     def split(self, name: str) -> LabelledSet:
@@ -181,6 +187,7 @@ def read_labelled(path: str | Path) -> LabelledSet:
     ]
     bins, label, imaginary = _labels(kind, rows, ids, crystals)
     n = len(ids)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     scalars = {
         name: _column(rows[name])
         for name in table.column_names
@@ -198,8 +205,9 @@ def read_labelled(path: str | Path) -> LabelledSet:
         imaginary,
         np.array(rows.get("strain", np.zeros(n)), dtype=float),
         scalars,
-        hashlib.sha256(file.read_bytes()).hexdigest(),
+        digest,
         _raw_spectra(rows) if kind == "raw" else None,
+        origin(digest, stated(file)),
     )
 
 

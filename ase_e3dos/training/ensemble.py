@@ -12,7 +12,9 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.weights import WeightsHeader, load_weights, save_weights
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.folders import new_folders
 from ase_e3dos.training.run import Report, quiet, train
+from ase_e3dos.training.weights_header import digests_by_name
 
 
 def train_ensemble(
@@ -41,20 +43,20 @@ def train_ensemble(
         `directory`/weights.safetensors.
     """
     folder = Path(directory)
-    for number in range(n_members if n_members > 1 else 0):
-        # All at once: the folders tell how many there will be, should the run be stopped.
-        (folder / f"member-{number}").mkdir(parents=True, exist_ok=True)
+    numbers = range(n_members)
+    places = [folder / f"member-{k}" for k in numbers] if n_members > 1 else [folder]
     members = []
-    for number in range(n_members):
-        member = config.model_copy(update={"seed": config.seed + number})
-        where = folder / f"member-{number}" if n_members > 1 else folder
-        label = f"member {number}: " if n_members > 1 else ""
+    # All at once: the folders tell how many there will be, should the run be stopped.
+    with new_folders(*places):
+        for number, where in zip(numbers, places, strict=True):
+            member = config.model_copy(update={"seed": config.seed + number})
+            label = f"member {number}: " if n_members > 1 else ""
 
-        def said(line: str, label: str = label) -> None:
-            report(label + line)
+            def said(line: str, label: str = label) -> None:
+                report(label + line)
 
-        trained = train(member, data_dir, where, device, said)
-        members.append(trained.save(where / "weights.safetensors"))
+            trained = train(member, data_dir, where, device, said)
+            members.append(trained.save(where / "weights.safetensors"))
     if n_members == 1:
         return members[0]
     return join_members(members, folder / "weights.safetensors")
@@ -116,7 +118,9 @@ def join_members(
     trained_on: dict[str, str] = {}
     for header in headers:
         elements |= Counter(header.elements)
-        trained_on |= header.trained_on
+        # One file may have had another name in another member's training.
+        new = [item for item in header.trained_on.items() if item[1] not in trained_on.values()]
+        trained_on = digests_by_name([*trained_on.items(), *new])
     if distilled is not None:
         header, found = load_weights(distilled)
         _check_alike(distilled, header, headers)

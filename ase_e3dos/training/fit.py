@@ -115,6 +115,11 @@ class Trainer:
         Called with one line of text after each epoch.
     digests
         SHA-256 of each data file by its path; a run goes on only with the files it began with.
+
+    Raises
+    ------
+    TrainingError
+        The network of the paper is to learn from, or be judged by, other than raw spectra.
     """
 
     def __init__(
@@ -135,8 +140,13 @@ class Trainer:
         self.average = deepcopy(self.network).requires_grad_(False)
         self.training, self.validation = training, validation
         self.directory = directory
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
+        for data in () if isinstance(network, SiteNetwork) else (*training, *validation):
+            if data.labelled.kind != "raw":
+                raise TrainingError(
+                    f"{data.labelled.source}: the paper's network learns from raw spectra, and "
+                    f"these are {data.labelled.kind} ones. Use network: site (the presets "
+                    "fine-tune and small)."
+                )
         self.report = report
         self.loss = SiteLoss(LossWeights(**config.loss)).to(self.device)
         self.optimizer = torch.optim.AdamW(
@@ -169,6 +179,8 @@ class Trainer:
         TrainingError
             The loss is no longer finite.
         """
+        if self.directory is not None:
+            self.directory.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._stalled():
             start = time.perf_counter()
             with reproducible(self.device):
@@ -284,11 +296,7 @@ class Trainer:
     def _target(self, data: GraphSet, index: list[int]) -> Tensor:
         labelled = data.labelled
         values = labelled.label_imaginary if self.config.grid == "imaginary" else labelled.label
-        if values is None:
-            raise TrainingError(
-                f"{labelled.source}: the paper's network learns from raw spectra or 66-point ones, "
-                "and these are site spectra. Use network: site (the presets fine-tune and small)."
-            )
+        assert values is not None
         return torch.from_numpy(values[index]).to(self.device)
 
     # ---- validation ------------------------------------------------------------------------
@@ -305,11 +313,7 @@ class Trainer:
                 grid = JARVIS_GRID
             if labelled.kind == "site" and self.config.network == "site":
                 grid, reference = DEFAULT_GRID, np.array([b.mean(axis=0) for b in labelled.bins])
-            if reference is None:
-                raise TrainingError(
-                    f"{labelled.source}: the paper's network is validated on raw spectra or "
-                    "66-point ones, and these are site spectra. Use network: site."
-                )
+            assert reference is not None
             errors = spectrum_errors(predicted, reference, labelled.n_sites, grid)
             name = "valid" if number == 0 else labelled.source
             row.update({f"{name}_{k}": v for k, v in errors.items() if k != "n"})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import keyword
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from ase_e3dos.plugins.specs import API_VERSION
 from ase_e3dos.training.evaluation import Evaluation
 from ase_e3dos.training.metrics import format_errors
 
+_WEIGHTS = "weights.safetensors"
 _PYPROJECT = """\
 [build-system]
 requires = ["hatchling>=1.25"]
@@ -84,13 +87,23 @@ class PluginNames:
     folder: Path
 
 
-def plugin_names(name: str, directory: str | Path) -> PluginNames:
+def plugin_names(name: str, directory: str | Path, weights: str | Path) -> PluginNames:
     """Names of the package for a model; tells before a training whether they can be had.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    directory
+        Folder in which the package's folder is made.
+    weights
+        Weights file, there or not yet. A package of the same weights is in nobody's way.
 
     Raises
     ------
     TrainingError
-        The name is not usable, an installed model has it, or the package's folder is there.
+        The name is not usable, another installed model has it, or the package's folder is there
+        and holds other weights.
     """
     from ase_e3dos.plugins import get_registry
 
@@ -100,18 +113,28 @@ def plugin_names(name: str, directory: str | Path) -> PluginNames:
             "letter and end with a letter or digit."
         )
     identifier = _identifier(name)
-    for known in get_registry().models():
-        if _identifier(known) == identifier:
+    for known, spec in get_registry().models().items():
+        if _identifier(known) == identifier and not (
+            known == name and _same(spec.weights_path(), weights)
+        ):
             raise TrainingError(
                 f"a model {known!r} is installed already, so a plug-in of the name {name!r} would "
                 "be refused. Choose another name, or uninstall the package that offers it "
                 "(`e3dos plugins`)."
             )
     distribution = f"e3dos-model-{identifier.replace('_', '-')}"
+    package = f"e3dos_model_{identifier}"
     folder = Path(directory) / distribution
-    if folder.exists():
-        raise TrainingError(f"{folder} is there already. Choose another name, or remove it.")
-    return PluginNames(identifier, f"e3dos_model_{identifier}", distribution, folder)
+    if folder.exists() and not _same(folder / package / _WEIGHTS, weights):
+        raise TrainingError(
+            f"{folder} is there already, with other weights. Choose another name, or remove it."
+        )
+    return PluginNames(identifier, package, distribution, folder)
+
+
+def _same(a: str | Path, b: str | Path) -> bool:
+    """Whether two files are there and have the same content."""
+    return Path(a).is_file() and Path(b).is_file() and filecmp.cmp(a, b, shallow=False)
 
 
 def _identifier(name: str) -> str:
@@ -144,21 +167,23 @@ def export_plugin(
     Returns
     -------
     Path
-        The package's folder: ``pip install`` it, and ``model=name`` works.
+        The package's folder: ``pip install`` it, and ``model=name`` works. One that is there and
+        holds the same weights is left as it is.
 
     Raises
     ------
     TrainingError
-        The name is not usable or taken, the folder is there already, or no package offers the
-        encoder.
+        The name is not usable or taken, the folder is there already with other weights, or no
+        package offers the encoder.
     WeightsError
         The weights file is not sound.
     """
-    names = plugin_names(name, directory)
+    names = plugin_names(name, directory, weights)
     folder, package = names.folder, names.package
+    if folder.exists():
+        return folder
     header = read_header(weights)
     dependencies = [f"ase-e3dos>={__version__}", *encoder_packages(header.encoder)]
-    (folder / package).mkdir(parents=True)
     description = description or header.description or f"model {name}"
     fields = {
         "name": name,
@@ -173,11 +198,17 @@ def export_plugin(
         "citation": header.citation,
         "api_version": API_VERSION,
     }
-    (folder / "pyproject.toml").write_text(_PYPROJECT.format(**fields), encoding="utf-8")
-    (folder / package / "__init__.py").write_text(_MODULE.format(**fields), encoding="utf-8")
-    shutil.copyfile(weights, folder / package / "weights.safetensors")
     card = model_card(name, header, description, results, names.distribution)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Complete or not there at all: a folder cut off halfway would be in the way of the next try.
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as temporary:
+        new = Path(temporary) / names.distribution
+        (new / package).mkdir(parents=True)
+        (new / "pyproject.toml").write_text(_PYPROJECT.format(**fields), encoding="utf-8")
+        (new / "README.md").write_text(card, encoding="utf-8")
+        (new / package / "__init__.py").write_text(_MODULE.format(**fields), encoding="utf-8")
+        shutil.copyfile(weights, new / package / _WEIGHTS)
+        new.rename(folder)
     return folder
 
 

@@ -22,13 +22,12 @@ from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.dataset import LabelledSet, append_sampled, read_labelled
 from ase_e3dos.training.fit import Network, Trainer, make_network, read_checkpoint
-from ase_e3dos.training.labelled_file import stated_licence
 from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
 from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import left_out, select, without_compositions
 from ase_e3dos.training.start import StartingPoint, starting_point
-from ase_e3dos.training.weights_header import joint_licence, make_header
+from ase_e3dos.training.weights_header import make_header
 
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder
@@ -228,11 +227,6 @@ def train(
             written = yaml.safe_dump(config.model_dump(), sort_keys=False)
             (where / "config.yaml").write_text(written, encoding="utf-8")
         trained = trainer.run()
-    licences = {
-        load_part(part, folder).source: stated_licence(folder / part.path) for part in config.data
-    }
-    if start is not None and start.header.sources[0] not in licences:
-        licences[start.header.sources[0]] = start.header.licence
     header = make_header(
         config,
         trained,
@@ -240,8 +234,8 @@ def train(
         data.training,
         sources,
         GRIDS[config.grid],
-        joint_licence(licences),
         [folder / part.append for part in config.data if part.append is not None],
+        None if start is None else (start.name, start.header.licence),
     )
     if start is not None:
         header = start.inherited(header)

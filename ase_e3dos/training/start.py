@@ -9,7 +9,7 @@ from typing import Any
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.weights_header import digests_by_name
+from ase_e3dos.training.weights_header import digests_by_name, joint_citation
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class StartingPoint:
     def inherited(self, header: WeightsHeader) -> WeightsHeader:
         """The header of weights that began here: what the start has seen is known to them too.
 
-        Elements, range of densities and training data of both are joined; calibration is not,
-        for the errors are no longer those that it was fitted to.
+        Elements, range of densities, training data and citations of both are joined; calibration
+        is not, for the errors are no longer those that it was fitted to.
         """
         elements = Counter(self.header.elements) + Counter(header.elements)
         trust = dict(header.trust)
@@ -87,6 +87,7 @@ class StartingPoint:
             trained_on=digests_by_name(
                 [*header.trained_on.items(), *self.header.trained_on.items()]
             ),
+            citation=joint_citation([header.citation, self.header.citation]),
             description=f"{header.description}, from {self.name}",
             parent=self.name,
             own_elements=header.elements,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ase.data import covalent_radii
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.training.config import TrainingConfig
+from ase_e3dos.training.published import Origin, origin
 from ase_e3dos.training.sampler import GraphSet
 
 if TYPE_CHECKING:
@@ -22,22 +23,7 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.grid import Array
     from ase_e3dos.training.fit import Network
 
-LICENCE = "CC-BY-4.0"
-_METHOD = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
-_DATA = {
-    "dfpt": "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65",
-    "jarvis": (
-        "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1"
-    ),
-    "mlip": "finite displacements with TensorNet-MatPES-PBE (this project)",
-}
-
-# Spectra that join a training set one by one, by the SHA-256 of their files
-_APPENDED = {
-    "8d3e7384c69b46cfd099bc766992da6bd5b3b5d0366f86123592a95c7e27fedb": (
-        "M. T. Agne et al., Mater. Today Phys. 6, 83 (2018)"  # Mg3Bi2
-    ),
-}
+METHOD = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
 
 
 def make_header(
@@ -47,8 +33,8 @@ def make_header(
     training: list[GraphSet],
     sources: list[str],
     grid: Array,
-    licence: str = LICENCE,
     appended: Sequence[Path] = (),
+    start: tuple[str, str] | None = None,
 ) -> WeightsHeader:
     """Describe one trained network.
 
@@ -66,13 +52,16 @@ def make_header(
         Names in the order of the embedding.
     grid
         Wavenumbers of the output in cm^-1, uniform.
-    licence
-        Of the weights: that of the data.
     appended
         Files with one spectrum each that joined the training data.
+    start
+        Name and licence of the weights that training began with.
     """
     epochs = f"at most {config.epochs}" if config.patience else str(config.epochs)
-    further = [_digest_and_citation(path) for path in appended]
+    further = [_digest_and_origin(path) for path in appended]
+    labelled = [data.labelled for data in training]
+    licences = [(part.source, part.origin.licence) for part in labelled]
+    citations = [part.origin.citation for part in labelled] + [o.citation for _, o in further]
     crystals = [c for data in training for c in data.labelled.crystals]
     return WeightsHeader(
         network=config.network,
@@ -93,14 +82,8 @@ def make_header(
             ]
             + [(path.name, digest) for path, (digest, _) in zip(appended, further, strict=True)]
         ),
-        licence=licence,
-        citation="; ".join(
-            [
-                _METHOD,
-                *(_DATA[s] for s in sources if s in _DATA),
-                *(citation for _, citation in further if citation),
-            ]
-        ),
+        licence=joint_licence(licences if start is None else [*licences, start]),
+        citation=joint_citation([METHOD, *citations]),
         description=f"{config.network} network, {epochs} epochs, seed {config.seed}",
     )
 
@@ -117,30 +100,35 @@ def digests_by_name(files: Iterable[tuple[str, str]]) -> dict[str, str]:
     return digests
 
 
-def _digest_and_citation(path: Path) -> tuple[str, str]:
-    """SHA-256 of a file with one spectrum, and what it says, or is known, to come from."""
+def _digest_and_origin(path: Path) -> tuple[str, Origin]:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    return digest, str(json.loads(content).get("citation", _APPENDED.get(digest, "")))
+    return digest, origin(digest, json.loads(content))
 
 
-def joint_licence(licences: Mapping[str, str]) -> str:
+def joint_citation(citations: Iterable[str]) -> str:
+    """Citations one after the other, each once."""
+    each = [one for text in citations for one in text.split("; ") if one]
+    return "; ".join(dict.fromkeys(each))
+
+
+def joint_licence(licences: Iterable[tuple[str, str]]) -> str:
     """What weights stand under that were trained on several sources.
 
     Parameters
     ----------
     licences
-        Of the data by source, as their files state it; the published sources need none there.
+        Source and licence of each part of the data; "" for a licence that is not known.
 
     Returns
     -------
     str
         One licence where all agree, else each with its source; "" where none is known.
     """
-    known = {s: text or (LICENCE if s in _DATA else "") for s, text in licences.items()}
-    if len(set(known.values())) == 1:
-        return next(iter(known.values()))
-    return "; ".join(f"{source}: {text or 'not given'}" for source, text in known.items())
+    each = list(dict.fromkeys(licences))
+    if len({text for _, text in each}) == 1:
+        return each[0][1]
+    return "; ".join(f"{source}: {text or 'not given'}" for source, text in each)
 
 
 def element_counts(crystals: list[Crystal]) -> dict[str, int]:

@@ -51,7 +51,8 @@ def data_dir(tmp_path_factory) -> Path:
     raw["dos_start_cm1"] = [-2.4] * n
     raw["dos_step_cm1"] = [1.0] * n
     raw["dos_per_cm1"] = [peak(a, x).sum(axis=0).tolist() for a in crystals]
-    pq.write_table(pa.table(raw), folder / "raw.parquet")
+    about = {"ase_e3dos": '{"licence": "CC-BY-4.0", "citation": "Peaks of ours (2026)"}'}
+    pq.write_table(pa.table(raw).replace_schema_metadata(about), folder / "raw.parquet")
     grid = np.arange(-300.0, 1001.0, 20.0)
     sampled = base_rows(crystals)
     spectra = [peak(a, grid, 10.0).sum(axis=0) for a in crystals]

@@ -25,7 +25,7 @@ import ase_e3dos
 from ase_e3dos import predict
 from ase_e3dos.cli import build_app
 from ase_e3dos.crystal import Crystal
-from ase_e3dos.errors import DataError, TrainingError
+from ase_e3dos.errors import DataError, E3DOSError, TrainingError
 from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
 from ase_e3dos.network.weights import load_weights, read_header, save_weights
 from ase_e3dos.plugins import PluginStatus, get_registry
@@ -52,7 +52,7 @@ def test_exported_plugin_is_built_installed_and_found(weights, tmp_path):
     pytest.importorskip("hatchling", reason="the package is built with hatchling: pip install it")
     folder = export_plugin("my-model", weights, tmp_path)
     assert folder.name == "e3dos-model-my-model"
-    assert "Licence: CC-BY-4.0" in (folder / "README.md").read_text()
+    assert "Licence: dfpt: CC-BY-4.0; jarvis: not given" in (folder / "README.md").read_text()
     wheels, site = tmp_path / "wheels", tmp_path / "site"
     pip("wheel", "--no-build-isolation", "--no-index", "-w", wheels, folder)
     (wheel,) = wheels.iterdir()
@@ -137,9 +137,16 @@ def test_card_of_a_fine_tuned_model_tells_its_own_data_apart(data_dir, tiny_site
 
 
 def test_a_package_that_is_there_is_kept(weights, tmp_path):
-    export_plugin("twice", weights, tmp_path)
-    with pytest.raises(TrainingError, match="already"):
-        export_plugin("twice", weights, tmp_path)
+    folder = export_plugin("twice", weights, tmp_path)
+    (folder / "README.md").write_text("mine")
+    assert export_plugin("twice", weights, tmp_path) == folder
+    header, states = load_weights(weights)
+    other = tmp_path / "other.safetensors"
+    save_weights(other, replace(header, description="other"), states)
+    with pytest.raises(TrainingError, match="there already, with other weights"):
+        export_plugin("twice", other, tmp_path)
+    assert (folder / "README.md").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [folder.name, other.name]
 
 
 def test_exported_plugin_depends_on_the_package_of_its_encoder(weights, tmp_path, monkeypatch):
@@ -183,10 +190,46 @@ def test_train_command_exports(data_dir, tiny_paper, tmp_path):
     assert errors.index("split test") < errors.index("n=1 R2=")
     assert (tmp_path / "run" / "learning-curves.png").is_file()
     again = CliRunner().invoke(
-        build_app(), ["train", str(tmp_path / "run"), "--data-dir", str(data_dir)]
+        build_app(), ["train", str(tmp_path / "run"), "--export-plugin", "mine"]
     )
     assert again.exit_code == 0, again.output
     assert "resuming" in again.output
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "options", "message"),
+    [
+        ("paper", {"settings": {"n_bins": 3}}, [], "n_bins is 3"),
+        ("site", {"settings": {"scalrs": 7}}, [], "has no scalrs"),
+        ("site", {"start_from": "paper"}, [], "network of kind 'paper'"),
+        (
+            "paper",
+            {"data": [{"path": "sites.parquet", "per_batch": 1}], "validation": []},
+            [],
+            "raw spectra",
+        ),
+        ("paper", {"data": [{"path": "raw.parquet", "split": "no", "per_batch": 1}]}, [], "'no'"),
+        ("paper", {}, ["--device", "nowhere"], "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("members", ["1", "2"])
+def test_a_refused_training_leaves_nothing_behind(
+    preset, changes, options, message, members, data_dir, tiny_configs, tmp_path
+):
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(tiny_configs[preset] | changes))
+    command = ["train", str(file), "--data-dir", str(data_dir), "-o", str(tmp_path / "a" / "run")]
+    result = CliRunner().invoke(build_app(), [*command, "--members", members, *options])
+    assert isinstance(result.exception, E3DOSError), result.output
+    assert message in str(result.exception)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_refused_control_network_leaves_nothing_behind(data_dir, tmp_path):
+    command = ["train", "cnn", "--data", str(data_dir / "sampled.parquet"), "-o"]
+    result = CliRunner().invoke(build_app(), [*command, str(tmp_path / "run")])
+    assert isinstance(result.exception, TrainingError), result.output
+    assert not any(tmp_path.iterdir())
 
 
 def test_densities_are_sums_of_gaussians():

@@ -38,6 +38,7 @@ from ase_e3dos.training.run import (
 )
 from ase_e3dos.training.sampler import GraphSet, join
 from ase_e3dos.training.selection import composition_key
+from ase_e3dos.training.weights_header import METHOD
 
 
 def same_states(a, b):
@@ -157,7 +158,7 @@ def test_header_is_complete(data_dir, tiny_site):
     assert header.trained_on["raw.parquet"] == read_labelled(data_dir / "raw.parquet").sha256
     low, high = header.trust["filling"]
     assert 0 < low < high
-    assert header.licence == "CC-BY-4.0"
+    assert header.licence.startswith("dfpt: CC-BY-4.0; ")
     assert "Chen" in header.citation
     chosen = select_training(config, data_dir)
     copper = sum(29 in c.numbers for s in chosen for c in s.crystals)
@@ -481,8 +482,13 @@ def test_presets_for_own_data(data_dir):
     with pytest.raises(TrainingError, match="--data FILE") as info:
         read_config("fine-tune")
     assert "List should" not in str(info.value)
-    for preset in ("fine-tune", "small"):
-        assert read_config(preset, own_data([data_dir / "raw.parquet"])).patience is not None
+    file = str(data_dir / "raw.parquet")
+    for preset, start in {"fine-tune": "default", "small": None}.items():
+        config = read_config(preset, own_data([data_dir / "raw.parquet"]))
+        assert (config.start_from, config.network, config.grid) == (start, "site", "default")
+        assert [(p.path, p.split) for p in config.data] == [(file, "train")]
+        assert [(p.path, p.split) for p in config.validation] == [(file, "valid")]
+        assert config.patience is not None
 
 
 def test_bfloat16_changes_little(data_dir, tiny_site):
@@ -544,6 +550,43 @@ def test_start_of_another_kind_is_refused(data_dir, tiny_site, tiny_paper, tmp_p
     wrong = TrainingConfig.model_validate(tiny_site | {"start_from": str(start)})
     with pytest.raises(TrainingError, match=r"kind 'paper'.*Set network: paper"):
         train(wrong, data_dir, None)
+
+
+def test_licence_and_citation_are_those_of_the_data(data_dir, tiny_site, tmp_path):
+    """What a file says of itself counts, not the name of its source."""
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    start = train(config, data_dir, None)
+    assert start.header.licence == "dfpt: CC-BY-4.0; jarvis: not given; mlip: not given"
+    assert start.header.citation == f"{METHOD}; Peaks of ours (2026)"
+    table = pq.read_table(data_dir / "sampled.parquet").drop_columns(["in_petretto_valid"])
+    about = {"ase_e3dos": '{"licence": "CC0-1.0", "citation": "Others (2025)"}'}
+    pq.write_table(table.replace_schema_metadata(about), tmp_path / "theirs.parquet")
+    own = own_data([tmp_path / "theirs.parquet"], 2)
+    path = start.save(tmp_path / "start.safetensors")
+    tuned = train(
+        config.model_copy(
+            update=dict(TrainingConfig.model_validate(tiny_site | own))
+            | {"start_from": str(path), "epochs": 1}
+        ),
+        None,
+        None,
+    ).header
+    assert tuned.citation == f"{METHOD}; Others (2025); Peaks of ours (2026)"
+    assert tuned.licence.startswith("jarvis: CC0-1.0; start: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "citation"),
+    [
+        ("dfpt_petretto", "Petretto"),
+        ("dft_jarvis", "Choudhary"),
+        ("mlip_site_phonons", "TensorNet"),
+    ],
+)
+def test_origin_of_the_published_data(name, citation, real_data):
+    found = read_labelled(real_data / f"{name}.parquet").origin
+    assert citation in found.citation
+    assert found.licence == "CC-BY-4.0"
 
 
 def test_start_of_other_sizes_names_the_preset_that_has_none(data_dir, tiny_site, tmp_path):
