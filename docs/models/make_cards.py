@@ -93,13 +93,14 @@ JARVIS training set without the formulas of the DFPT validation set, and straine
 phonons of a universal potential without those formulas and without a fifth of its own, kept for the
 strain test. Loss: Wasserstein distance, absolute and max-normalised squared differences, site
 spectra, change with strain (docs/theory). Sites are displaced at random by 0.02 to 0.06 Å in
-training. Six members; a seventh, small network, distilled from the first five on 20,000 unlabelled
-crystals, answers where `uncertainty=False`. Matrices are stored in float16. The same weights speak
-for JARVIS's functional as `model="jarvis"`. Error bars: four-fold cross-validation by composition
-in the DFPT training set, with four networks a fold, never on the validation crystals; the shipped
-ensemble is better than those of the folds, so that its intervals are on the wide side. What was
-tried, and where the shipped members depart from the script, is in docs/models. To train and join:
-`python docs/models/train_default.py --data-dir DATA`.""",
+training. Seven networks: five of three sizes, a student of the first, and a small one distilled on
+20,000 unlabelled crystals, which answers alone where `uncertainty=False`.
+Matrices are stored in float16. The same weights speak for JARVIS's functional as `model="jarvis"`.
+Error bars: four-fold cross-validation by composition in the DFPT training set, with three networks
+a fold, never on the validation crystals; the shipped ensemble is better than those of the folds, so
+that its intervals are on the wide side. What was tried, and where the shipped members depart from
+the script, is in docs/models. To train and join: `python docs/models/train_default.py --data-dir
+DATA`.""",
         (
             f"--model default --data {DFPT} --split valid",
             f"--model default --data {DFPT} --split valid --no-uncertainty",

@@ -5,12 +5,13 @@
 Every part resumes, so the same command goes on after a stop. With ``--only member-2`` or
 ``--only calibration-1`` parts run on several cores at once; without it all are done and joined.
 
-Members are trained jointly on DFPT, JARVIS and strained site-resolved spectra (preset
+Networks are trained jointly on DFPT, JARVIS and strained site-resolved spectra (preset
 `default`); they differ in seed and in sizes. Two more learn from their mean besides, which is
-predicted for crystals that have no labels. A copy of one member goes on as a student; the
+predicted for crystals that have no labels. A copy of the first goes on as a student; the
 predicted spectra keep it from learning the few DFPT spectra by heart. And a small network is
-distilled: it begins anew and learns mostly what the others predict. It joins the ensemble, and
-stands for it where no error bars are wanted.
+distilled: it begins anew and learns mostly what the others predict. It stands for the ensemble
+where no error bars are wanted. Both join it; the last of the others, which has taught them, does
+not, for the mean is more accurate without it.
 
 The error model is fitted inside the training data, by cross-validation by composition. Networks
 are pre-trained on the other two sources without any composition of the DFPT training set, then
@@ -113,6 +114,8 @@ TRAINING_OF_FOLD: dict[str, Any] = {"epochs": 5, "learning_rate": 1.5e-3}
 #: ships are compared.
 COMPARED = 300
 
+#: Networks that only teach.
+TEACHERS = (5,)
 #: The member of which a copy goes on as a student of the ensemble, and for how long.
 STUDENT_OF = 0
 STUDY: dict[str, Any] = {"epochs": 7, "learning_rate": 1.2e-3}
@@ -341,6 +344,7 @@ def main() -> None:
     members = [train_member(k, data_dir, output) for k in range(len(MEMBERS))]
     teachers = join_members(members, output / "teachers.safetensors")
     distilled = distil(teachers, data_dir, output)
+    members = [path for k, path in enumerate(members) if k not in TEACHERS]
     members += [train_student(members[STUDENT_OF], teachers, data_dir, output), distilled]
     ensemble = join_members(members, output / "ensemble.safetensors")
     files = [calibration_weights(seed, data_dir, output) for seed in CALIBRATION]
