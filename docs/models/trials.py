@@ -74,20 +74,24 @@ def add(trials: list[str], data_dir: Path) -> None:
 def draw() -> None:
     """The two targets that are missed, against the one that holds."""
     table = rows()
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
+    figure, panels = plt.subplots(
+        1, 3, figsize=(10, 4.2), layout="constrained", width_ratios=(1, 1, 0.45)
+    )
     y, wanted = AXES["dfpt_R2"]
-    for panel, column in zip(panels, ("strain_correlation", "jarvis_R2"), strict=True):
+    for panel, column in zip(panels[:2], ("strain_correlation", "jarvis_R2"), strict=True):
         label, target = AXES[column]
-        for name, row in table.items():
+        for number, (name, row) in enumerate(table.items()):
             where = float(row[column]), float(row["dfpt_R2"])
             many, ships = int(row["networks"]) > 1, name == "default"
             panel.plot(*where, "s" if many else "o", color="C3" if ships else "C0", ms=5)
-            panel.annotate(name, where, xytext=(4, 3), textcoords="offset points", fontsize=7)
+            panel.annotate(str(number), where, (4, 3), textcoords="offset points", fontsize=8)
         panel.axvline(target, color="0.6", lw=0.8, ls="--")
         panel.axhline(wanted, color="0.6", lw=0.8, ls="--")
         panel.set_xlabel(label)
-        panel.margins(x=0.12)
-    panels[0].set_ylabel(y)
+        panel.set_ylabel(y)
+    legend = "\n".join(f"{number}  {name}" for number, name in enumerate(table))
+    panels[2].text(0, 1, legend, va="top", fontsize=8, linespacing=1.5)
+    panels[2].set_axis_off()
     figure.savefig(FIGURE, dpi=200)
     print(f"figure: {FIGURE}")
 
