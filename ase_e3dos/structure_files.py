@@ -8,7 +8,6 @@ Pymatgen's JSON and phonopy's YAML files are recognised.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
@@ -18,6 +17,7 @@ from typing import Any
 
 from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.json_text import parse_json
 from ase_e3dos.structure_objects import crystal_from_sites
 
 __all__ = ["iter_crystals", "read_crystal"]
@@ -272,7 +272,7 @@ def _read_pymatgen_json(path: Path) -> Iterator[Any]:
     from ase.io.formats import open_with_compression
 
     with open_with_compression(str(path)) as stream:
-        yield from _structures_in(json.load(stream))
+        yield from _structures_in(parse_json(stream.read()))
 
 
 def _structures_in(data: Any) -> Iterator[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.samples import samples
+from ase_e3dos.json_text import parse_json
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 
@@ -78,12 +79,12 @@ def read_json(path: str | Path) -> PhononSpectrum:
         If it is no such file, or damaged.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = parse_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UnreadableFileError(
             f"{path}: the file cannot be opened ({error.strerror or error}). Check the path."
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SpectrumError(
             f"{path}: this is no JSON file ({error}). Write it again with `PhononSpectrum.write`."
         ) from error

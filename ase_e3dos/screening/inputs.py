@@ -6,7 +6,6 @@ import bz2
 import glob
 import gzip
 import io
-import json
 import lzma
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any
 
 from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import CrystalError, E3DOSError, ScreeningError, UnreadableFileError
+from ase_e3dos.json_text import parse_json
 from ase_e3dos.screening.entries import Entry, content_hash, storable
 from ase_e3dos.screening.tables import (
     ID_COLUMNS,
@@ -298,7 +298,7 @@ def _json_lines(path: Path) -> Iterator[Pair]:
                 continue
             name = f"{path}[{number}]"
             try:
-                content = json.loads(line)
+                content = parse_json(line)
             except ValueError as error:
                 yield (
                     name,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -129,6 +130,19 @@ def test_what_is_no_stored_spectrum_is_refused(tmp_path, content):
         read_json(tmp_path / "s.json")
     with pytest.raises(UnreadableFileError, match=r"none\.json"):
         read_json(tmp_path / "none.json")
+
+
+def test_deep_json_is_refused_where_the_limit_of_recursion_was_raised(tmp_path):
+    """As symfc raises it when phonopy imports it; the interpreter itself would crash."""
+    (tmp_path / "s.json").write_bytes(b"[" * 99999)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(SpectrumError, match="nested too deeply"):
+            read_json(tmp_path / "s.json")
+        assert sys.getrecursionlimit() == 100_000
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_phonopy_reads_the_yaml(salt, tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ase_e3dos.json_text import parse_json
 from ase_e3dos.training.importers.records import DAMAGED
 from ase_e3dos.training.labelled_file import Reject
 
@@ -65,6 +65,6 @@ def _read(path: Path) -> Any | Reject:
 
 def _parsed(name: str, data: bytes) -> Any | Reject:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return parse_json(data)
+    except ValueError:
         return Reject(_stem(name), "not valid JSON")
