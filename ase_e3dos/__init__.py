@@ -5,24 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ase_e3dos.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from ase_e3dos.calculator import E3DOSPredictor
-    from ase_e3dos.crystal import Crystal
-    from ase_e3dos.phonopy_like import E3DOSPhonopy
+    from ase_e3dos.interfaces.calculator import E3DOSPredictor
+    from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
     from ase_e3dos.prediction import predict
     from ase_e3dos.screening import screen
-    from ase_e3dos.spectrum import PhononSpectrum
+    from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["Crystal", "E3DOSPhonopy", "E3DOSPredictor", "PhononSpectrum", "predict", "screen"]
-__version__ = "0.1.0"
 
 # Public name -> module that defines it; imported on first use, so that
 # `import ase_e3dos` loads neither torch nor pymatgen nor matplotlib.
 _HOMES = {
-    "Crystal": "ase_e3dos.crystal",
-    "E3DOSPhonopy": "ase_e3dos.phonopy_like",
-    "E3DOSPredictor": "ase_e3dos.calculator",
-    "PhononSpectrum": "ase_e3dos.spectrum",
+    "Crystal": "ase_e3dos.structures.crystal",
+    "E3DOSPhonopy": "ase_e3dos.interfaces.phonopy",
+    "E3DOSPredictor": "ase_e3dos.interfaces.calculator",
+    "PhononSpectrum": "ase_e3dos.phonon_spectrum",
     "predict": "ase_e3dos.prediction",
     "screen": "ase_e3dos.screening",
 }

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.encoders.contract import Encoder, encode_batch
 from ase_e3dos.errors import DisorderError, EncoderError
 from ase_e3dos.plugins import EncoderSpec, get_registry
+from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["check_encoder", "sample_crystals"]
 

@@ -9,6 +9,23 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from hypothesis import settings
+from known_phonons import (  # noqa: F401 - fixtures of several folders
+    copper_gold,
+    lattices,
+    platinum_copper,
+    rock_salt,
+    salt,
+    salt_model,
+    silicon_carbide,
+    silver_aluminium,
+)
+from small_data import (  # noqa: F401 - fixtures of several folders
+    data_dir,
+    real_data,
+    tiny_configs,
+    tiny_paper,
+    tiny_site,
+)
 
 # The machines of CI are slow and shared: examples are the same each time, without a deadline.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=40)

@@ -1,8 +1,7 @@
-"""The package as installed: light imports, metadata, shipped files, one direction of imports."""
+"""The package as installed: light imports, metadata, shipped files."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from importlib.metadata import distribution, version
@@ -25,9 +24,9 @@ def run(*code: str) -> subprocess.CompletedProcess[str]:
     "module",
     [
         "ase_e3dos",
-        "ase_e3dos.calculator",
+        "ase_e3dos.interfaces.calculator",
         "ase_e3dos.cli",
-        "ase_e3dos.ase_plugin",
+        "ase_e3dos.interfaces.ase_plugin",
         "ase_e3dos.errors",
     ],
 )
@@ -94,7 +93,7 @@ def test_versions_agree() -> None:
 def test_entry_points() -> None:
     points = {(p.group, p.name): p.value for p in distribution("ase-e3dos").entry_points}
     assert points["console_scripts", "e3dos"] == "ase_e3dos.cli:main"
-    assert points["ase.plugins", "ase_e3dos"] == "ase_e3dos.ase_plugin"
+    assert points["ase.plugins", "ase_e3dos"] == "ase_e3dos.interfaces.ase_plugin"
 
 
 def test_shipped_files() -> None:
@@ -104,50 +103,3 @@ def test_shipped_files() -> None:
     assert sum(p.stat().st_size for p in weights) < 25e6
     for pickled in ("*.pt", "*.pth", "*.pkl", "*.ckpt"):
         assert not list(PACKAGE.rglob(pickled))
-
-
-# Lower stages never import higher ones; what is in one group may import each other.
-STAGES = [
-    {"errors"},
-    {"crystal", "structure_checks", "structure_files", "structure_objects"},
-    {"graph"},
-    {"encoders"},
-    {"plugins"},
-    {"network"},
-    {"spectrum"},
-    {"export"},
-    {"trust", "predictor", "prediction"},
-    {"calculator", "phonopy_like"},
-]
-
-
-def imported_stages(file: Path) -> set[str]:
-    """Stages imported when a module is imported (not inside functions or for types only)."""
-    found: set[str] = set()
-
-    def visit(body: list[ast.stmt]) -> None:
-        for node in body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ase_e3dos"):
-                parts = (node.module or "").split(".")
-                names = [parts[1]] if len(parts) > 1 else [a.name for a in node.names]
-                found.update(names)
-            elif isinstance(node, ast.Import):
-                names = [a.name.split(".") for a in node.names]
-                found.update(n[1] for n in names if n[0] == "ase_e3dos" and len(n) > 1)
-            elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-                continue
-            elif isinstance(node, (ast.If, ast.Try, ast.With)):
-                visit(node.body)
-
-    visit(ast.parse(file.read_text()).body)
-    return found
-
-
-def test_imports_run_in_one_direction() -> None:
-    rank = {name: i for i, stage in enumerate(STAGES) for name in stage}
-    for file in PACKAGE.rglob("*.py"):
-        stage = file.relative_to(PACKAGE).with_suffix("").parts[0]
-        if stage not in rank:
-            continue
-        for other in imported_stages(file) & rank.keys():
-            assert rank[other] <= rank[stage], f"{file} imports {other}"

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.alloy.solution import SolidSolution
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction import predict
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy.sweep import CompositionSweep

@@ -15,7 +15,7 @@ from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
 
 if TYPE_CHECKING:
-    from ase_e3dos.spectrum import PhononSpectrum
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 #: Wavenumbers, density, and its standard deviation or None.
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]

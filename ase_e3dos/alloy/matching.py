@@ -18,8 +18,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.structures.crystal import Crystal
 
 #: Content of a site: (atomic number, fraction) of each species.
 Content = tuple[tuple[int, float], ...]

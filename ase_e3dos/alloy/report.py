@@ -21,7 +21,7 @@ from ase_e3dos.alloy.sweep import (
     property_row,
 )
 from ase_e3dos.errors import E3DOSWarning
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 __all__ = ["AlloyReport", "Entry"]
 

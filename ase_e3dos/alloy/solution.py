@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.alloy.matching import SiteMatch, match_sites, site_contents
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.structures.crystal import Crystal
 
 Array = NDArray[np.float64]
 

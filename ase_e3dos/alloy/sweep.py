@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.alloy.solution import SolidSolution
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError, E3DOSWarning, SpectrumError
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction import predict
-from ase_e3dos.spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 Array = NDArray[np.float64]
 

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from ase_e3dos.alloy.comparison import Comparison
 from ase_e3dos.alloy.solution import SolidSolution
 from ase_e3dos.alloy.tetrahedra import states_below
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy.sweep import CompositionSweep

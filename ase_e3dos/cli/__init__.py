@@ -14,8 +14,8 @@ from typing import TextIO
 
 import typer
 
-from ase_e3dos import __version__
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
+from ase_e3dos.version import __version__
 
 #: Modules in the order in which their commands are listed.
 _MODULES = (

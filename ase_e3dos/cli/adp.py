@@ -11,8 +11,8 @@ import typer
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.crystal import Crystal
     from ase_e3dos.spectrum.grid import Array
+    from ase_e3dos.structures.crystal import Crystal
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +34,9 @@ def adp_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Predict U_iso and B_iso of the sites of a crystal."""
+    from ase_e3dos.analysis.displacements import B_OVER_U, has_interval
     from ase_e3dos.export.cif import write_cif
     from ase_e3dos.prediction import predict
-    from ase_e3dos.spectrum.displacements import B_OVER_U, has_interval
 
     if cif is not None:
         if cif.exists() and crystal.exists() and cif.samefile(crystal):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.output import figure_at
 from ase_e3dos.errors import AlloyError, DataError, E3DOSWarning
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def alloy(
         if len(files) == 1:
             report = _single(files[0], wanted, temperature, options)
         else:
-            from ase_e3dos.alloy import SolidSolution, composition_sweep
+            from ase_e3dos.alloy import SolidSolution, composition_sweep, plot_sweep
             from ase_e3dos.alloy.report import AlloyReport
 
             solution = SolidSolution(files)
@@ -106,7 +107,8 @@ def alloy(
             comparisons = [_comparison(sweep, what, calculator) for what in wanted]
             report = AlloyReport.of_sweep(sweep, comparisons, temperature)
             if plot is not None:
-                _write_figure(sweep, comparisons, temperature, plot)
+                with figure_at(plot):
+                    plot_sweep(sweep, plot, comparisons=comparisons, temperature=temperature)
     if out is not None:
         _write_files(report, out)
     if as_json:
@@ -191,7 +193,7 @@ def _calculator(name: str) -> object:
     """Make a calculator from ASE's name of it, or from package.module:function."""
     from ase.calculators import calculator
 
-    from ase_e3dos.training.labelling import calculator_factory
+    from ase_e3dos.data.labelling import calculator_factory
 
     find: Any = calculator.get_calculator_class
     try:
@@ -203,20 +205,6 @@ def _calculator(name: str) -> object:
             f"--calculator {name}: there is no such calculator that works here "
             f"({type(error).__name__}: {error}). Install its package, or use "
             "ase_e3dos.alloy.VirtualCrystal with a calculator of your own."
-        ) from error
-
-
-def _write_figure(
-    sweep: CompositionSweep, comparisons: list[Comparison], temperature: float, path: Path
-) -> None:
-    from ase_e3dos.alloy import plot_sweep
-
-    try:
-        plot_sweep(sweep, path, comparisons=comparisons, temperature=temperature)
-    except (OSError, ImportError) as error:
-        raise AlloyError(
-            f"--plot {path}: the figure cannot be written ({error}). Choose another place or "
-            "ending."
         ) from error
 
 

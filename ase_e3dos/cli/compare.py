@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ase_e3dos.cli.output import write_figure
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.measurement import Comparison
+    from ase_e3dos.analysis.measurement import Comparison
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,8 @@ def compare_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Compare a predicted spectrum with a measured one: peaks, gaps, widths, overlap."""
-    from ase_e3dos.measurement import compare, read_measurement
+    from ase_e3dos.analysis.measurement import compare, read_measurement
+    from ase_e3dos.export.plots import plot_comparison
     from ase_e3dos.prediction import predict
 
     if plot is not None and not plot.parent.is_dir():
@@ -65,7 +67,7 @@ def compare_command(
         weighting=weighting,
     )
     if plot is not None:
-        _write_figure(found, plot)
+        write_figure(plot, lambda ax: plot_comparison(found, ax))
     if as_json:
         about = {"crystal": str(crystal), "measured": str(measured), "model": spectrum.model}
         about["warnings"] = [str(w) for w in spectrum.warnings]  # type: ignore[assignment]
@@ -79,7 +81,7 @@ def compare_command(
 
 
 def _lines(c: Comparison) -> list[str]:
-    from ase_e3dos.spectrum.neutron import unit_in_cm
+    from ase_e3dos.analysis.neutron import unit_in_cm
 
     unit = c.measurement.unit
     scale = unit_in_cm("cm-1") / unit_in_cm(unit)
@@ -115,23 +117,3 @@ def _lines(c: Comparison) -> list[str]:
             "the ensemble (not calibrated)"
         )
     return lines
-
-
-def _write_figure(found: Comparison, path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from ase_e3dos.export.plots import _STYLE
-    from ase_e3dos.measurement import plot_comparison
-
-    with plt.rc_context(_STYLE):
-        figure, ax = plt.subplots(figsize=(3.4, 2.4), layout="constrained")
-        plot_comparison(found, ax)
-        try:
-            figure.savefig(path, dpi=300)
-        except (OSError, ValueError) as error:
-            raise E3DOSError(f"--plot {path}: the figure cannot be written ({error}).") from error
-        finally:
-            plt.close(figure)

@@ -32,7 +32,7 @@ def import_command(
     citation: Annotated[str | None, typer.Option(help="Article to cite for the data.")] = None,
 ) -> None:
     """Turn other people's phonon data into a Parquet file, with an account of what was rejected."""
-    from ase_e3dos.training.importers import import_data
+    from ase_e3dos.data.importers import import_data
 
     account = import_data(
         kind, paths, output, source=source, by=split, seed=seed,
@@ -50,7 +50,7 @@ def show_command(
 
     import pyarrow.parquet as pq
 
-    from ase_e3dos.training.dataset import read_labelled
+    from ase_e3dos.data.labelled_set import read_labelled
 
     data = read_labelled(file)
     about = (pq.read_schema(file).metadata or {}).get(b"ase_e3dos")

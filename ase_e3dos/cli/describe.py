@@ -39,8 +39,8 @@ def describe_command(
 
         typer.echo(f"{output}: {describe_screen(inputs[0], output)} rows")
         return
+    from ase_e3dos.analysis.descriptors import COLUMNS
     from ase_e3dos.prediction import predict
-    from ase_e3dos.spectrum.descriptors import COLUMNS
 
     spectra = predict([str(f) for f in inputs], model=model, device=device)
     rows = [{"file": str(f), **s.describe()} for f, s in zip(inputs, spectra, strict=True)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ase_e3dos.training.evaluation import Evaluation
+    from ase_e3dos.evaluation.predictions import Evaluation
 
 
 def register(app: typer.Typer) -> None:
@@ -54,8 +54,8 @@ def evaluate_command(
     machine: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
 ) -> None:
     """Print the error measures of one or several models on one file."""
-    from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.sections import with_sections
+    from ase_e3dos.evaluation.predictions import evaluate
+    from ase_e3dos.evaluation.sections import with_sections
 
     results: list[Evaluation] = []
     for model in models or ["default"]:
@@ -68,7 +68,7 @@ def evaluate_command(
         if figures is not None:
             _draw(found, data, device, source, figures, model, machine)
     if page is not None:
-        from ase_e3dos.training.comparison import comparison_page
+        from ase_e3dos.evaluation.comparison import comparison_page
 
         comparison_page(results, page)
         typer.echo(f"page: {page}", err=machine)
@@ -88,7 +88,7 @@ def _renamed(found: Evaluation, name: str) -> Evaluation:
 
 
 def _show(found: Evaluation) -> None:
-    from ase_e3dos.training.metrics import format_errors
+    from ase_e3dos.evaluation.metrics import format_errors
 
     typer.echo(f"{found.model} on {found.data}, split {found.split}")
     typer.echo(format_errors(found.errors))
@@ -115,10 +115,10 @@ def _draw(
     model: str,
     machine: bool,
 ) -> None:
-    from ase_e3dos.training.dataset import read_labelled
-    from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.figures import write_figures
-    from ase_e3dos.training.stability_figures import write_stability_figures
+    from ase_e3dos.data.labelled_set import read_labelled
+    from ase_e3dos.evaluation.figures import write_figures
+    from ase_e3dos.evaluation.predictions import evaluate
+    from ase_e3dos.evaluation.stability_figures import write_stability_figures
 
     assert found.predictions is not None
     parts = {found.split: found.predictions}

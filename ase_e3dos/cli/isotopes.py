@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.output import write_figure
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.crystal import Crystal
-    from ase_e3dos.spectrum import PhononSpectrum
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.structures.crystal import Crystal
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +34,9 @@ def isotopes_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Compare the spectra of a crystal with standard masses and with other ones."""
-    from ase_e3dos.crystal import STANDARD_MASSES, Crystal
     from ase_e3dos.prediction import predict
+    from ase_e3dos.structures.crystal import Crystal
+    from ase_e3dos.structures.masses import STANDARD_MASSES
 
     if plot is not None and not plot.parent.is_dir():
         raise E3DOSError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
@@ -44,7 +46,7 @@ def isotopes_command(
     spectra = predict([before, after], model=model, device=device)
     values = [_values(s, temperature) for s in spectra]
     if plot is not None:
-        _write_figure(spectra, plot)
+        write_figure(plot, lambda ax: _draw(spectra, ax))
     if as_json:
         about = {"crystal": str(crystal), "formula": given.formula, "model": spectra[0].model}
         about["warnings"] = [str(w) for w in spectra[1].warnings]  # type: ignore[assignment]
@@ -68,7 +70,7 @@ def _masses(crystal: Crystal, given: list[str]) -> Any:
     """Masses of the species with those of the command line, shape (n_species,)."""
     from ase.data import atomic_numbers
 
-    from ase_e3dos.crystal import STANDARD_MASSES
+    from ase_e3dos.structures.masses import STANDARD_MASSES
 
     masses = STANDARD_MASSES[crystal.species_number].copy()
     for text in given:
@@ -89,7 +91,7 @@ def _masses(crystal: Crystal, given: list[str]) -> Any:
 
 
 def _with_masses(crystal: Crystal, masses: Any) -> Crystal:
-    from ase_e3dos.crystal import Crystal
+    from ase_e3dos.structures.crystal import Crystal
 
     return Crystal(
         crystal.cell,
@@ -124,27 +126,14 @@ def _values(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
     return values
 
 
-def _write_figure(spectra: list[PhononSpectrum], path: Path) -> None:
-    import matplotlib as mpl
+def _draw(spectra: list[PhononSpectrum], ax: Any) -> None:
+    from ase_e3dos.export.plots import COLOURS
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from ase_e3dos.export.plots import _STYLE, COLOURS
-
-    with plt.rc_context(_STYLE):
-        figure, ax = plt.subplots(figsize=(3.4, 2.4), layout="constrained")
-        for spectrum, colour, name in zip(
-            spectra, COLOURS, ("standard masses", "changed"), strict=False
-        ):
-            ax.plot(spectrum.wavenumbers, spectrum.density, color=colour, lw=1, label=name)
-        top = max(s.describe()["upper_edge"] for s in spectra)
-        ax.set(xlim=(0, 1.15 * top), xlabel="Wavenumber (cm$^{-1}$)", ylabel="DoS (states/THz)")
-        ax.set_ylim(bottom=0)
-        ax.legend()
-        try:
-            figure.savefig(path, dpi=300)
-        except (OSError, ValueError) as error:
-            raise E3DOSError(f"--plot {path}: the figure cannot be written ({error}).") from error
-        finally:
-            plt.close(figure)
+    for spectrum, colour, name in zip(
+        spectra, COLOURS, ("standard masses", "changed"), strict=False
+    ):
+        ax.plot(spectrum.wavenumbers, spectrum.density, color=colour, lw=1, label=name)
+    top = max(s.describe()["upper_edge"] for s in spectra)
+    ax.set(xlim=(0, 1.15 * top), xlabel="Wavenumber (cm$^{-1}$)", ylabel="DoS (states/THz)")
+    ax.set_ylim(bottom=0)
+    ax.legend()

@@ -12,8 +12,8 @@ import typer
 from ase_e3dos.errors import DataError, E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.crystal import Crystal
-    from ase_e3dos.training.labelled_file import Reject
+    from ase_e3dos.data.labelled_file import Reject
+    from ase_e3dos.structures.crystal import Crystal
 
 Relaxation = Literal["none", "positions", "cell"]
 
@@ -63,9 +63,9 @@ def label_command(
 
     Further structures or strains join what the output holds already.
     """
-    from ase_e3dos.training.labelled_file import Reject, counted, split_counts
-    from ase_e3dos.training.labelling import LabelSettings, calculator_factory, label_all
-    from ase_e3dos.training.splits import empty_splits
+    from ase_e3dos.data.labelled_file import Reject, counted, split_counts
+    from ase_e3dos.data.labelling import LabelSettings, calculator_factory, label_all
+    from ase_e3dos.data.splits import empty_splits
 
     calculator_factory(calculator)
     try:
@@ -109,8 +109,8 @@ def label_command(
 
 def _crystals(path: Path) -> Iterator[Crystal | Reject]:
     """Crystals of a file or folder; what cannot be read is a row of the errors."""
+    from ase_e3dos.data.labelled_file import Reject
     from ase_e3dos.screening.inputs import check_inputs, iter_entries
-    from ase_e3dos.training.labelled_file import Reject
 
     try:
         check_inputs(path)

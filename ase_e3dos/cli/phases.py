@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ase_e3dos.cli.options import Per
+from ase_e3dos.cli.output import write_figure
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ase_e3dos.phases import PhaseComparison
+    from ase_e3dos.analysis.phases import PhaseComparison
     from ase_e3dos.spectrum.grid import Array
-
-
-class Per(StrEnum):
-    """What energies are per."""
-
-    CELL = "cell"
-    ATOM = "atom"
-    FORMULA = "formula"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +47,8 @@ def phases_command(
     """Compare the free energies of polymorphs, and find their transition temperatures."""
     import numpy as np
 
-    from ase_e3dos.phases import compare_phases
+    from ase_e3dos.analysis.phases import compare_phases
+    from ase_e3dos.export.plots import plot_phases
     from ase_e3dos.prediction import predict
 
     if plot is not None and not plot.parent.is_dir():
@@ -77,7 +71,7 @@ def phases_command(
         energy_error=energy_error,
     )
     if plot is not None:
-        _write_figure(found, plot)
+        write_figure(plot, lambda ax: plot_phases(found, ax))
     if as_json:
         typer.echo(json.dumps({"model": spectra[0].model} | found.to_dict(), indent=1))
         return
@@ -143,23 +137,3 @@ def _ranges(t: Array, decided: NDArray[np.bool_]) -> str:
     steps = np.diff(np.concatenate([[0], (~decided).astype(int), [0]]))
     ends = zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1, strict=True)
     return "from " + ", ".join(f"{t[a]:.0f} to {t[b]:.0f} K" for a, b in ends)
-
-
-def _write_figure(found: PhaseComparison, path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from ase_e3dos.export.plots import _STYLE
-    from ase_e3dos.phases import plot_phases
-
-    with plt.rc_context(_STYLE):
-        figure, ax = plt.subplots(figsize=(3.4, 2.4), layout="constrained")
-        plot_phases(found, ax)
-        try:
-            figure.savefig(path, dpi=300)
-        except (OSError, ValueError) as error:
-            raise E3DOSError(f"--plot {path}: the figure cannot be written ({error}).") from error
-        finally:
-            plt.close(figure)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ase_e3dos.cli.options import Per
+from ase_e3dos.cli.output import figure_at
+from ase_e3dos.cli.prediction_report import Outcome, print_json, print_table
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
 
 if TYPE_CHECKING:
-    from ase_e3dos.crystal import Crystal
-    from ase_e3dos.spectrum import PhononSpectrum
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.structures.crystal import Crystal
 
 #: Endings that matplotlib writes without further packages.
 _FIGURES = {".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
@@ -27,33 +29,6 @@ class Units(StrEnum):
     THZ = "THz"
     CM = "cm-1"
     MEV = "meV"
-
-
-class Per(StrEnum):
-    """What extensive quantities are per mole of."""
-
-    CELL = "cell"
-    FORMULA = "formula"
-    ATOM = "atom"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one structure.
-
-    Attributes
-    ----------
-    source
-        The file it was read from, as the user wrote it.
-    result
-        The spectrum, or the error that says why there is none.
-    warnings
-        About reading and predicting it.
-    """
-
-    source: str
-    result: PhononSpectrum | E3DOSError
-    warnings: tuple[E3DOSWarning, ...]
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +74,7 @@ def predict(
 
     Exits with 2 if a structure could not be predicted; the others are printed all the same.
     """
-    from ase_e3dos.cli.prediction_report import print_json, print_table
+    from ase_e3dos.export.plots import plot_summary
     from ase_e3dos.spectrum.thermal import checked_temperatures
 
     temperatures = [float(t) for t in checked_temperatures(temperature or [300.0])]
@@ -108,7 +83,8 @@ def predict(
     outcomes = list(_outcomes(files, model, device, encoder, uncertainty))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if plot is not None and spectra:
-        _write_figure(spectra, plot, units)
+        with figure_at(plot):
+            plot_summary(spectra, plot, units=units.value)
     if out is not None:
         _write_files(outcomes, out)
     if as_json:
@@ -125,7 +101,7 @@ def predict(
 def _outcomes(
     files: list[Path], model: str, device: str, encoder: str | None, uncertainty: bool
 ) -> Iterator[Outcome]:
-    from ase_e3dos.predictor import load_predictor
+    from ase_e3dos.prediction.pipeline import load_predictor
 
     sources: list[tuple[str, tuple[E3DOSWarning, ...]]] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -151,7 +127,7 @@ def _outcomes(
 
 def _crystals_in(file: Path) -> Iterator[Crystal | E3DOSError]:
     """Crystals of a file, and the error that ends it if there is one."""
-    from ase_e3dos.crystal import read_crystals
+    from ase_e3dos.structures.crystal import read_crystals
 
     try:
         yield from read_crystals(file)
@@ -173,18 +149,6 @@ def _check_figure(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise E3DOSError(f"--plot {path}: there is no folder {path.parent}. Make it first.")
-
-
-def _write_figure(spectra: list[PhononSpectrum], path: Path, units: Units) -> None:
-    from ase_e3dos.export.plots import plot_summary
-
-    try:
-        plot_summary(spectra, path, units=units.value)
-    except (OSError, ImportError) as error:  # a missing library for webp, say
-        raise E3DOSError(
-            f"--plot {path}: the figure cannot be written ({error}). Choose another place or "
-            "ending."
-        ) from error
 
 
 def _write_files(outcomes: list[Outcome], folder: Path) -> None:

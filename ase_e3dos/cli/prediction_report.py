@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ase_e3dos.errors import E3DOSError, SpectrumError
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.cli.options import Per
+from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
 
 if TYPE_CHECKING:
-    from ase_e3dos.cli.predict import Outcome, Per
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 #: Probability of the intervals shown.
 LEVEL = 0.9
@@ -32,6 +33,25 @@ _HEADINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one structure.
+
+    Attributes
+    ----------
+    source
+        The file it was read from, as the user wrote it.
+    result
+        The spectrum, or the error that says why there is none.
+    warnings
+        About reading and predicting it.
+    """
+
+    source: str
+    result: PhononSpectrum | E3DOSError
+    warnings: tuple[E3DOSWarning, ...]
+
+
 def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
     """Print a row for each structure and temperature, then warnings."""
     from rich import box
@@ -39,7 +59,7 @@ def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) ->
     from rich.table import Table
     from rich.text import Text
 
-    good = [o for o in outcomes if isinstance(o.result, PhononSpectrum)]
+    good = [o for o in outcomes if not isinstance(o.result, E3DOSError)]
     if not good:
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption_justify="left")

@@ -120,7 +120,7 @@ def _model_row(spec: ModelSpec, distribution: str) -> dict[str, Any]:
     }
     if callable(spec.weights):  # may download: not asked for by a list
         return row
-    from ase_e3dos.predictor import Predictor
+    from ase_e3dos.prediction.pipeline import Predictor
 
     try:
         path = spec.weights_path()

@@ -138,8 +138,8 @@ def experiment_command(
     """
     import json
 
+    from ase_e3dos.evaluation.figures import experiment_figure
     from ase_e3dos.training.experiments import data_efficiency, held_out_chemistry
-    from ase_e3dos.training.figures import experiment_figure
 
     _set_threads(threads)
     if (sizes is None) == (hold_out is None):
@@ -179,7 +179,7 @@ def curves_command(
     ] = "epoch",
 ) -> None:
     """Draw the learning curves of finished or running trainings in one figure."""
-    from ase_e3dos.training.figures import find_histories, learning_curves
+    from ase_e3dos.evaluation.figures import find_histories, learning_curves
 
     if against not in ("epoch", "seconds"):
         raise TrainingError(f"--against {against}: choose epoch or seconds.")
@@ -223,10 +223,10 @@ def _refuse_for_control(
 def _train_control(
     data_dir: Path | None, values: dict[str, Any], data: list[Path], folder: Path, device: str
 ) -> None:
+    from ase_e3dos.evaluation.metrics import format_errors
     from ase_e3dos.training.cnn_baseline import PAPER_DATA, CNNSettings, train_cnn
     from ase_e3dos.training.config import checked
     from ase_e3dos.training.folders import new_folders
-    from ase_e3dos.training.metrics import format_errors
 
     settings = checked(CNNSettings, values, "cnn")
     file = str(data[0].expanduser().resolve()) if data else PAPER_DATA
@@ -268,7 +268,7 @@ def _check_export(name: str, run: TrainingConfig, folder: Path) -> None:
 
 
 def _draw_curves(folder: Path) -> None:
-    from ase_e3dos.training.figures import find_histories, learning_curves
+    from ase_e3dos.evaluation.figures import find_histories, learning_curves
 
     learning_curves(find_histories([folder]), folder / "learning-curves.png")
     typer.echo(f"learning curves: {folder / 'learning-curves.png'}")
@@ -277,8 +277,8 @@ def _draw_curves(folder: Path) -> None:
 def _export(
     name: str, path: Path, run: TrainingConfig, data_dir: Path | None, folder: Path, device: str
 ) -> None:
-    from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.labelled_file import split_counts
+    from ase_e3dos.data.labelled_file import split_counts
+    from ase_e3dos.evaluation.predictions import evaluate
     from ase_e3dos.training.plugin_export import export_plugin
     from ase_e3dos.training.run import data_directory
 

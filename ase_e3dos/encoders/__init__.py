@@ -5,6 +5,5 @@ from __future__ import annotations
 from ase_e3dos.encoders.alloy_multi_hot import AlloyMultiHot
 from ase_e3dos.encoders.contract import Encoder, encode_batch
 from ase_e3dos.encoders.mass_one_hot import MassOneHot
-from ase_e3dos.encoders.selection import encoder_for
 
-__all__ = ["AlloyMultiHot", "Encoder", "MassOneHot", "encode_batch", "encoder_for"]
+__all__ = ["AlloyMultiHot", "Encoder", "MassOneHot", "encode_batch"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import STANDARD_MASSES, Crystal
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.masses import STANDARD_MASSES
 
 __all__ = ["N_ELEMENTS", "AlloyMultiHot", "multi_hot"]
 

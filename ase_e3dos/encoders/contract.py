@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError, EncoderError
+from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["Encoder", "encode_batch"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.encoders.alloy_multi_hot import N_ELEMENTS, multi_hot
 from ase_e3dos.errors import DisorderError
+from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["MassOneHot"]
 

@@ -8,16 +8,16 @@ import numpy as np
 
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 
 
-def grid_dos_data(spectrum: PhononSpectrum) -> Any:
+def grid_dos_data(spectrum: DensityOfStates) -> Any:
     """`ase.spectrum.dosdata.GridDOSData`: energies in eV, weights in states/eV.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------
@@ -30,12 +30,12 @@ def grid_dos_data(spectrum: PhononSpectrum) -> Any:
     return _data(GridDOSData, spectrum, points.frequencies, points.density)
 
 
-def site_dos_collection(spectrum: PhononSpectrum) -> Any:
+def site_dos_collection(spectrum: DensityOfStates) -> Any:
     """`ase.spectrum.doscollection.GridDOSCollection` with one entry for each site.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
         With site densities (`ase_e3dos.export.phonopy.projected_dos` says what to do without).
 
     Returns
@@ -66,12 +66,12 @@ def site_dos_collection(spectrum: PhononSpectrum) -> Any:
     )
 
 
-def crystal_thermo_arguments(spectrum: PhononSpectrum) -> dict[str, Any]:
+def crystal_thermo_arguments(spectrum: DensityOfStates) -> dict[str, Any]:
     """Arguments for `ase.thermochemistry.CrystalThermo`.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------
@@ -93,7 +93,7 @@ def crystal_thermo_arguments(spectrum: PhononSpectrum) -> dict[str, Any]:
 
 
 def _data(
-    kind: Any, spectrum: PhononSpectrum, frequencies: Array, density: Array, **info: str
+    kind: Any, spectrum: DensityOfStates, frequencies: Array, density: Array, **info: str
 ) -> Any:
     ev = constants().thz_to_ev
     labels = {"label": spectrum.crystal.name, "normalization": f"per {spectrum.normalization}"}

@@ -9,17 +9,17 @@ import numpy as np
 from ase.cell import Cell
 from ase.data import chemical_symbols
 
+from ase_e3dos.analysis.displacements import has_interval, u_iso, u_iso_interval, u_iso_std
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.spectrum.displacements import has_interval
 
 if TYPE_CHECKING:
-    from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
 #: Probability within one standard uncertainty.
 _LEVEL = 0.68
 
 
-def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 300.0) -> None:
+def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 300.0) -> None:
     """Write the crystal with U_iso of each site at a temperature.
 
     In the space group P1 with all sites; species of a mixed site share a position and a U_iso.
@@ -29,7 +29,7 @@ def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 3
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
         With site densities.
     path : str or Path
     temperature : float
@@ -41,14 +41,14 @@ def write_cif(spectrum: PhononSpectrum, path: str | Path, temperature: float = 3
         Without site densities, or if the file cannot be written.
     """
     crystal = spectrum.crystal
-    values = spectrum.u_iso(float(temperature))
+    values = u_iso(spectrum, float(temperature))
     members = spectrum.members
     std, kind = None, "none"
     if has_interval(spectrum):
-        low, high = spectrum.u_iso_interval(float(temperature), _LEVEL)
+        low, high = u_iso_interval(spectrum, float(temperature), _LEVEL)
         std, kind = (high - low) / 2, f"half the calibrated {_LEVEL:.0%} interval"
     elif members is not None and len(members) > 1:
-        std, kind = spectrum.u_iso_std(float(temperature)), "spread of the ensemble, too small"
+        std, kind = u_iso_std(spectrum, float(temperature)), "spread of the ensemble, too small"
     a, b, c, alpha, beta, gamma = Cell(crystal.cell).cellpar()
     lines = [
         f"# U_iso predicted by ase-e3dos, model {spectrum.model or 'unnamed'}, harmonic",

@@ -13,19 +13,20 @@ import numpy as np
 
 from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.samples import samples
-from ase_e3dos.json_text import parse_json
 from ase_e3dos.spectrum.constants import constants
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.serialization import spectrum_to_dict
+from ase_e3dos.structures.json_text import parse_json
 
 
 def write(
-    spectrum: PhononSpectrum, path: str | Path, kind: str | None = None, **options: Any
+    spectrum: DensityOfStates, path: str | Path, kind: str | None = None, **options: Any
 ) -> None:
     """Write a spectrum as a file.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
     path : str or Path
     kind : str, optional
         What to write; if not given, the name decides:
@@ -68,18 +69,18 @@ def writing(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def read_json(path: str | Path) -> PhononSpectrum:
-    """Spectrum from a JSON file that `write` wrote.
+def read_json(path: str | Path) -> Any:
+    """What a JSON file that `write` wrote holds; `PhononSpectrum.read` makes a spectrum of it.
 
     Raises
     ------
     UnreadableFileError
         If the file cannot be opened.
     SpectrumError
-        If it is no such file, or damaged.
+        If it is no such file.
     """
     try:
-        data = parse_json(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UnreadableFileError(
             f"{path}: the file cannot be opened ({error.strerror or error}). Check the path."
@@ -88,16 +89,15 @@ def read_json(path: str | Path) -> PhononSpectrum:
         raise SpectrumError(
             f"{path}: this is no JSON file ({error}). Write it again with `PhononSpectrum.write`."
         ) from error
-    return PhononSpectrum.from_dict(data)
 
 
-def write_total_dos(spectrum: PhononSpectrum, path: str | Path) -> None:
+def write_total_dos(spectrum: DensityOfStates, path: str | Path) -> None:
     """Phonopy's total_dos.dat, with no sample at zero frequency."""
     points = samples(spectrum)
     _write_columns(spectrum, path, [points.frequencies, points.density], "total")
 
 
-def write_projected_dos(spectrum: PhononSpectrum, path: str | Path) -> None:
+def write_projected_dos(spectrum: DensityOfStates, path: str | Path) -> None:
     """Phonopy's projected_dos.dat: the frequency, then one column for each site."""
     from ase_e3dos.export.phonopy import projected_dos
 
@@ -105,19 +105,21 @@ def write_projected_dos(spectrum: PhononSpectrum, path: str | Path) -> None:
     _write_columns(spectrum, path, [sites.frequency_points, *sites.projected_dos], "sites")
 
 
-def write_thermal_properties(spectrum: PhononSpectrum, path: str | Path, **options: Any) -> None:
+def write_thermal_properties(spectrum: DensityOfStates, path: str | Path, **options: Any) -> None:
     """Phonopy's thermal_properties.yaml; options as in `ase_e3dos.export.phonopy`."""
-    spectrum.thermal_properties(**options).write_yaml(
+    from ase_e3dos.export.phonopy import thermal_properties
+
+    thermal_properties(spectrum, **options).write_yaml(
         filename=path, volume=spectrum.crystal.volume if spectrum.normalization == "cell" else None
     )
 
 
-def write_json(spectrum: PhononSpectrum, path: str | Path) -> None:
-    """All of the spectrum, for `read_json`."""
-    Path(path).write_text(json.dumps(spectrum.to_dict()) + "\n", encoding="utf-8")
+def write_json(spectrum: DensityOfStates, path: str | Path) -> None:
+    """All of the spectrum, for `PhononSpectrum.read`."""
+    Path(path).write_text(json.dumps(spectrum_to_dict(spectrum)) + "\n", encoding="utf-8")
 
 
-def write_csv(spectrum: PhononSpectrum, path: str | Path) -> None:
+def write_csv(spectrum: DensityOfStates, path: str | Path) -> None:
     """One row for each point of the grid, with a header that states units."""
     columns = {
         "wavenumber_cm-1": spectrum.wavenumbers,
@@ -138,13 +140,13 @@ def write_csv(spectrum: PhononSpectrum, path: str | Path) -> None:
     )
 
 
-def emmet_dict(spectrum: PhononSpectrum) -> dict[str, list[float]]:
+def emmet_dict(spectrum: DensityOfStates) -> dict[str, list[float]]:
     """Fields of emmet's `PhononDOS` document: frequencies (THz) and densities (states/THz)."""
     points = samples(spectrum)
     return {"frequencies": points.frequencies.tolist(), "densities": points.density.tolist()}
 
 
-def euphonic_spectrum(spectrum: PhononSpectrum) -> Any:
+def euphonic_spectrum(spectrum: DensityOfStates) -> Any:
     """`euphonic.Spectrum1D` in meV, normalised to 3 per atom as euphonic does.
 
     Raises
@@ -167,14 +169,14 @@ def euphonic_spectrum(spectrum: PhononSpectrum) -> Any:
     )
 
 
-def _write_plot(spectrum: PhononSpectrum, path: str | Path, **options: Any) -> None:
+def _write_plot(spectrum: DensityOfStates, path: str | Path, **options: Any) -> None:
     from ase_e3dos.export.plots import plot_summary
 
     plot_summary([spectrum], path, **options)
 
 
 def _write_columns(
-    spectrum: PhononSpectrum, path: str | Path, columns: list[Any], what: str
+    spectrum: DensityOfStates, path: str | Path, columns: list[Any], what: str
 ) -> None:
     header = (
         f"# {what} phonon DoS of {spectrum.crystal.formula}: THz, states/THz per "

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from ase_e3dos.errors import NotPredictedError, SpectrumError
 from ase_e3dos.export.samples import ZERO_SHIFT, samples
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array, bin_edges
 from ase_e3dos.spectrum.modes import quantile_modes
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.thermal import (
     IMAGINARY_TOLERANCE,
     Acoustic,
@@ -57,7 +57,7 @@ class SpectrumMesh:
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
         Its number of modes has to be a multiple of 3 (per cell, atom or whole formula unit).
     n_modes : int
         Number of quantiles at least.
@@ -79,7 +79,7 @@ class SpectrumMesh:
     with_eigenvectors = False
 
     def __init__(
-        self, spectrum: PhononSpectrum, n_modes: int = N_MODES, acoustic: Acoustic = "debye"
+        self, spectrum: DensityOfStates, n_modes: int = N_MODES, acoustic: Acoustic = "debye"
     ) -> None:
         n_atoms = round(spectrum.n_modes / 3)
         if n_atoms < 1 or abs(3 * n_atoms - spectrum.n_modes) > 1e-6:
@@ -114,18 +114,18 @@ class SpectrumMesh:
         )
 
 
-def formula_units(spectrum: PhononSpectrum) -> int:
+def formula_units(spectrum: DensityOfStates) -> int:
     """Whole number of formula units in what the spectrum is normalised to, at least one."""
     per_unit = spectrum.per_formula_unit().n_modes
     return max(1, round(spectrum.n_modes / per_unit))
 
 
-def total_dos(spectrum: PhononSpectrum) -> Any:
+def total_dos(spectrum: DensityOfStates) -> Any:
     """`phonopy.phonon.dos.TotalDos` of a spectrum.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------
@@ -143,7 +143,7 @@ def total_dos(spectrum: PhononSpectrum) -> Any:
 
 
 def resampled_total_dos(
-    spectrum: PhononSpectrum,
+    spectrum: DensityOfStates,
     *,
     sigma: float | None = None,
     freq_min: float | None = None,
@@ -155,7 +155,7 @@ def resampled_total_dos(
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
     sigma : float, optional
         Width of phonopy's smearing in THz. Without it the density is averaged
         over the intervals around the points.
@@ -195,7 +195,7 @@ def resampled_total_dos(
 
 
 def projected_dos(
-    spectrum: PhononSpectrum,
+    spectrum: DensityOfStates,
     frequency_points: ArrayLike | None = None,
     *,
     sigma: float | None = None,
@@ -205,7 +205,7 @@ def projected_dos(
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
     frequency_points : array_like, shape (n,), optional
         THz; those of `total_dos` if not given.
     sigma : float, optional
@@ -280,7 +280,7 @@ def write_dos(dos: Any, filename: Any) -> None:
 
 
 def thermal_properties(
-    spectrum: PhononSpectrum,
+    spectrum: DensityOfStates,
     *,
     t_min: float = 0.0,
     t_max: float = 1000.0,
@@ -293,7 +293,7 @@ def thermal_properties(
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
     t_min, t_max, t_step : float
         Temperatures in K.
     temperatures : array_like, optional
@@ -415,7 +415,7 @@ def _check_range(
         )
 
 
-def _averaged(spectrum: PhononSpectrum, points: Array, densities: Array) -> tuple[Array, Array]:
+def _averaged(spectrum: DensityOfStates, points: Array, densities: Array) -> tuple[Array, Array]:
     """Points (THz) without a zero, and densities averaged over the intervals around them."""
     edges = bin_edges(points)
     at = edges * constants().thz_to_cm
@@ -425,7 +425,7 @@ def _averaged(spectrum: PhononSpectrum, points: Array, densities: Array) -> tupl
     return np.where(at_zero, ZERO_SHIFT, points), np.where(at_zero, 0.0, rows)
 
 
-def _smeared(spectrum: PhononSpectrum, points: Array, sigma: float, function: str) -> Array:
+def _smeared(spectrum: DensityOfStates, points: Array, sigma: float, function: str) -> Array:
     """Site densities (n_sites, n) smeared by phonopy's functions, at points in THz.
 
     The modes are those of the total, each shared as the sites share the density there, so that

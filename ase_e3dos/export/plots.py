@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from ase_e3dos.analysis.measurement import Comparison
+from ase_e3dos.analysis.neutron import unit_in_cm
+from ase_e3dos.analysis.phases import PhaseComparison
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.thermal import thermal_property
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 8,
     "axes.linewidth": 0.7,
     "lines.linewidth": 1.2,
@@ -32,7 +35,7 @@ _STYLE: Any = {
 
 
 def plot_spectrum(
-    spectrum: PhononSpectrum,
+    spectrum: DensityOfStates,
     ax: Any = None,
     *,
     units: str = "THz",
@@ -48,7 +51,7 @@ def plot_spectrum(
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
     ax : matplotlib.axes.Axes, optional
         A new figure's if not given.
     units : {"THz", "cm-1", "meV"}
@@ -112,7 +115,7 @@ def plot_spectrum(
 
 
 def plot_summary(
-    spectra: PhononSpectrum | Sequence[PhononSpectrum],
+    spectra: DensityOfStates | Sequence[DensityOfStates],
     path: str | Path | None = None,
     *,
     units: str = "THz",
@@ -123,7 +126,7 @@ def plot_summary(
 
     Parameters
     ----------
-    spectra : PhononSpectrum or sequence of them
+    spectra : DensityOfStates or sequence of them
         With one, its elements are drawn as well; with several, densities are per atom.
     path : str or Path, optional
         File to write (png, pdf, svg, ...).
@@ -141,7 +144,7 @@ def plot_summary(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    chosen = [spectra] if isinstance(spectra, PhononSpectrum) else list(spectra)
+    chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
     if not chosen:
         raise SpectrumError("There is no spectrum to draw: give one or more.")
     if projection == "auto":
@@ -149,7 +152,7 @@ def plot_summary(
         projection = "element" if one and len(set(chosen[0].crystal.numbers)) > 1 else None
     temperatures = np.linspace(0.0, t_max, 201)
     gas_constant = constants().gas_constant
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.8, 2.6), layout="constrained")
         FigureCanvasAgg(figure)
         dos_ax, heat_ax = figure.subplots(1, 2, width_ratios=[1.5, 1])
@@ -180,7 +183,7 @@ def plot_summary(
     return figure
 
 
-def _std(spectrum: PhononSpectrum, width: float) -> Array:
+def _std(spectrum: DensityOfStates, width: float) -> Array:
     """Standard deviation of the drawn densities of the members, states/THz, shape (n,)."""
     if spectrum.members is None or width <= 0:
         return np.asarray(spectrum.density_std)
@@ -202,7 +205,7 @@ def _shown_range(x: Array, y: Array) -> tuple[float, float]:
 
 
 def _parts(
-    spectrum: PhononSpectrum, rows: Array | None, projection: str | None
+    spectrum: DensityOfStates, rows: Array | None, projection: str | None
 ) -> list[tuple[str, Array]]:
     """Names and densities (states/THz) of sites or elements."""
     from ase.data import chemical_symbols
@@ -224,3 +227,69 @@ def _parts(
     for name, row in zip(names, rows, strict=True):
         sums[name] = sums[name] + row if name in sums else row
     return list(sums.items())
+
+
+def plot_phases(comparison: PhaseComparison, ax: Any = None) -> Any:
+    """Draw relative free energies with their intervals on Matplotlib axes, which are returned."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    t = comparison.temperatures
+    for k, (name, values) in enumerate(zip(comparison.names, comparison.free_energy, strict=True)):
+        colour = COLOURS[k % len(COLOURS)]
+        ax.plot(t, values, color=colour, label=name)
+        if comparison.half_width is not None and k:
+            half = comparison.half_width[k]
+            ax.fill_between(t, values - half, values + half, color=colour, alpha=0.2, lw=0)
+    for transition in comparison.transitions:
+        ax.axvline(transition.temperature, color="0.5", lw=0.7, ls="--")
+    ax.set(xlabel="Temperature (K)", ylabel=r"$\Delta F$ (kJ/mol per formula unit)")
+    ax.set_xlim(t[0], t[-1])
+    ax.legend()
+    return ax
+
+
+def plot_comparison(comparison: Comparison, ax: Any = None, unit: str | None = None) -> Any:
+    """Draw both spectra with the error band, on Matplotlib axes that are returned.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    ax : matplotlib.axes.Axes, optional
+        A new figure's if not given.
+    unit : {"meV", "THz", "cm-1"}, optional
+        The measurement's if not given.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    measured, seen = comparison.measurement, comparison.predicted
+    unit = unit or measured.unit
+    to_unit = unit_in_cm("cm-1") / unit_in_cm(unit)
+    per_unit = unit_in_cm(unit) / unit_in_cm("THz")
+    x, y = seen.wavenumbers * to_unit, seen.weighted * per_unit
+    ax.plot(x, y, color=COLOURS[1], label="predicted")
+    if seen.std is not None:
+        std = seen.std * per_unit
+        band = {"color": COLOURS[1], "alpha": 0.2, "lw": 0}
+        ax.fill_between(x, np.maximum(y - 2 * std, 0), y + 2 * std, **band)
+    factor = comparison.scale * per_unit
+    error = None if measured.error is None else measured.error * factor
+    ax.errorbar(
+        measured.wavenumbers * to_unit,
+        measured.intensity * factor,
+        error,
+        fmt="o",
+        ms=2.5,
+        lw=0.6,
+        color=COLOURS[0],
+        label="measured",
+    )
+    shown = max(comparison.cutoff) * 1.2 * to_unit
+    label = {"cm-1": "cm$^{-1}$"}.get(unit, unit)
+    ax.set(xlim=(0, shown), xlabel=f"Energy ({label})", ylabel=f"DoS (states/{label})")
+    ax.set_ylim(bottom=0)
+    ax.legend()
+    return ax

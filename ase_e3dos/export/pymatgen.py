@@ -6,15 +6,15 @@ from typing import Any
 
 from ase_e3dos.errors import NotPredictedError
 from ase_e3dos.export.samples import samples
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
 
-def phonon_dos(spectrum: PhononSpectrum) -> Any:
+def phonon_dos(spectrum: DensityOfStates) -> Any:
     """`CompletePhononDos` for an ordered crystal with site densities, else `PhononDos`.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------
@@ -27,7 +27,7 @@ def phonon_dos(spectrum: PhononSpectrum) -> Any:
     return plain_phonon_dos(spectrum)
 
 
-def plain_phonon_dos(spectrum: PhononSpectrum) -> Any:
+def plain_phonon_dos(spectrum: DensityOfStates) -> Any:
     """`pymatgen.phonon.dos.PhononDos`."""
     from pymatgen.phonon.dos import PhononDos
 
@@ -35,7 +35,7 @@ def plain_phonon_dos(spectrum: PhononSpectrum) -> Any:
     return PhononDos(points.frequencies, points.density)
 
 
-def complete_phonon_dos(spectrum: PhononSpectrum) -> Any:
+def complete_phonon_dos(spectrum: DensityOfStates) -> Any:
     """`pymatgen.phonon.dos.CompletePhononDos` with the densities of the sites.
 
     Raises
@@ -57,7 +57,7 @@ def complete_phonon_dos(spectrum: PhononSpectrum) -> Any:
     return CompletePhononDos(structure, PhononDos(points.frequencies, points.density), sites)
 
 
-def structure_of(spectrum: PhononSpectrum) -> Any:
+def structure_of(spectrum: DensityOfStates) -> Any:
     """`pymatgen.core.Structure` of the crystal, mixed sites included."""
     from ase.data import chemical_symbols
     from pymatgen.core.structure import Structure

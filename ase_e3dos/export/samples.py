@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 
 #: Where a sample at zero frequency is moved to (THz); its density becomes zero.
 ZERO_SHIFT = 1e-6
@@ -37,7 +37,7 @@ class Samples(NamedTuple):
     std: Array | None
 
 
-def samples(spectrum: PhononSpectrum) -> Samples:
+def samples(spectrum: DensityOfStates) -> Samples:
     """Samples over the range that holds weight.
 
     A point at zero, where the density of a crystal vanishes and thermodynamic
@@ -47,7 +47,7 @@ def samples(spectrum: PhononSpectrum) -> Samples:
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.graph import GraphBatch
+from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import coupling
 
 #: Node features: "0e", "1o", "1e", "2e" -> (n_nodes, 2 l + 1, channels).

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ase_e3dos.errors import PredictionError
-from ase_e3dos.graph import GraphBatch
 from ase_e3dos.network.convolution import Convolution, Features, edge_basis, sum_over_images
+from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.radial import GaussianBasis, RadialNetwork
 

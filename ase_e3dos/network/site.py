@@ -9,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.graph import GraphBatch
 from ase_e3dos.network.convolution import (
     Convolution,
     Degrees,
@@ -18,6 +17,7 @@ from ase_e3dos.network.convolution import (
     edge_basis,
     sum_over_images,
 )
+from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import spherical_harmonics
 from ase_e3dos.network.paper import mean_over_sites
 from ase_e3dos.network.radial import BesselBasis

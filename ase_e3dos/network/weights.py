@@ -77,7 +77,8 @@ class WeightsHeader:
     distilled
         Whether one further network, last in the file, stands for the ensemble's mean.
     trust
-        Limits beyond which `ase_e3dos.trust` warns: "filling" (low, high), "disagreement" (high,).
+        Limits beyond which `ase_e3dos.prediction.trust` warns: "filling" (low, high),
+        "disagreement" (high,).
     trained_on
         SHA-256 of each training file by its name.
     parent, own_elements, own_files

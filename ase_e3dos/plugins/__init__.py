@@ -6,6 +6,7 @@ functions, marked with `hookimpl`, yield `EncoderSpec` and `ModelSpec` objects.
 
 from __future__ import annotations
 
+from ase_e3dos.plugins.choice import encoder_for
 from ase_e3dos.plugins.hookspecs import hookimpl
 from ase_e3dos.plugins.manager import PluginRegistry, get_registry
 from ase_e3dos.plugins.specs import API_VERSION, EncoderSpec, ModelSpec, PluginStatus
@@ -16,6 +17,7 @@ __all__ = [
     "ModelSpec",
     "PluginRegistry",
     "PluginStatus",
+    "encoder_for",
     "get_registry",
     "hookimpl",
 ]

@@ -233,8 +233,8 @@ class PluginRegistry:
             self._loading, self._loaded = False, True
 
     def _load_all(self) -> None:
-        from ase_e3dos import __version__
         from ase_e3dos.plugins import builtin
+        from ase_e3dos.version import __version__
 
         offers = self._add(builtin, "builtin", "ase-e3dos")
         row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", "", *offers)

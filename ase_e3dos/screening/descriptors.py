@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ase_e3dos.analysis.descriptors import COLUMNS, descriptor_columns
 from ase_e3dos.errors import ScreeningError
-from ase_e3dos.spectrum.descriptors import COLUMNS, descriptor_columns
 from ase_e3dos.spectrum.grid import FrequencyGrid
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.structures.crystal import Crystal
 
 #: Entries looked up together; a slow source is not held back longer than `BLOCK_SECONDS`.
 BLOCK_SIZE = 256

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ase_e3dos.background import ahead
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import E3DOSError, PartialOccupationWarning, PredictionError
-from ase_e3dos.graph import CrystalGraph, GraphBatch
-from ase_e3dos.predictor import EDGE_BUDGET, Predictor
+from ase_e3dos.network.graph import CrystalGraph, GraphBatch
+from ase_e3dos.prediction.background import ahead
+from ase_e3dos.prediction.pipeline import EDGE_BUDGET, Predictor
+from ase_e3dos.prediction.trust import assess
 from ase_e3dos.screening.entries import Entry
 from ase_e3dos.screening.rows import RowBuilder
 from ase_e3dos.screening.settings import ScreenSettings
-from ase_e3dos.trust import assess
+from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     import pyarrow as pa

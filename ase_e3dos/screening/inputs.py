@@ -14,9 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import CrystalError, E3DOSError, ScreeningError, UnreadableFileError
-from ase_e3dos.json_text import parse_json
 from ase_e3dos.screening.entries import Entry, content_hash, storable
 from ase_e3dos.screening.tables import (
     ID_COLUMNS,
@@ -28,6 +26,8 @@ from ase_e3dos.screening.tables import (
     table_length,
     table_pairs,
 )
+from ase_e3dos.structures.crystal import Crystal, read_crystals
+from ase_e3dos.structures.json_text import parse_json
 
 #: In directories, files with these endings (before .gz, .bz2, .xz) are structures ...
 SUFFIXES = frozenset(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.screening.entries import Entry, error_text, storable
 from ase_e3dos.screening.schema import schema
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.spectrum.thermal import imaginary_fraction, thermal_property
 from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
+from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -86,7 +86,7 @@ def schema(single_temperature: bool = True) -> pa.Schema:
 
 def metadata(settings: ScreenSettings) -> dict[bytes, bytes]:
     """What the shards of a run say about themselves, under the key `ase_e3dos`."""
-    from ase_e3dos import __version__
+    from ase_e3dos.version import __version__
 
     start, step, n = settings.grid
     content: dict[str, Any] = {

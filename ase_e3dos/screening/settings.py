@@ -12,7 +12,7 @@ from ase_e3dos.errors import ScreeningError, WeightsError
 from ase_e3dos.spectrum.thermal import checked_temperatures
 
 if TYPE_CHECKING:
-    from ase_e3dos.predictor import Predictor
+    from ase_e3dos.prediction.pipeline import Predictor
 
 #: Room temperature of the paper's figure 5 and table S2, in K.
 PAPER_TEMPERATURE = 293.15
@@ -89,7 +89,7 @@ class ScreenSettings:
 
     def predictor(self, device: str) -> Predictor:
         """The predictor, kept for the next call in this process."""
-        from ase_e3dos.predictor import load_predictor
+        from ase_e3dos.prediction.pipeline import load_predictor
 
         return load_predictor(self.model, device, self.encoder)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError
+from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     import pyarrow as pa

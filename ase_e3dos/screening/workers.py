@@ -27,7 +27,7 @@ from ase_e3dos.screening.settings import ScreenSettings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ase_e3dos.predictor import Predictor
+    from ase_e3dos.prediction.pipeline import Predictor
     from ase_e3dos.screening.evaluation import EdgeBudget
 
 #: Entries that a worker gets at once: few at first, so that short inputs reach all workers ...

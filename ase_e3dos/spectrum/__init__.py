@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import FrequencyGrid, named_grid
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread, fit_spread
 
-__all__ = ["Calibration", "FrequencyGrid", "PhononSpectrum", "Spread", "fit_spread", "named_grid"]
+__all__ = ["Calibration", "DensityOfStates", "FrequencyGrid", "Spread", "fit_spread", "named_grid"]

@@ -1,15 +1,17 @@
-"""PhononSpectrum to and from plain dictionaries (JSON)."""
+"""Spectra to and from plain dictionaries (JSON)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ase_e3dos.errors import E3DOSError, SpectrumError
-from ase_e3dos.spectrum.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.uncertainty import Calibration
+
+Spectrum = TypeVar("Spectrum", bound=DensityOfStates)
 
 FORMAT = "ase-e3dos spectrum 1"
 _CRYSTAL = (
@@ -23,19 +25,19 @@ _CRYSTAL = (
 _ARRAYS = ("density", "site_density", "density_std", "members")
 
 
-def spectrum_to_dict(spectrum: PhononSpectrum) -> dict[str, Any]:
+def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
     """Everything in a spectrum as lists, numbers and strings, per cell.
 
     Parameters
     ----------
-    spectrum : PhononSpectrum
+    spectrum : DensityOfStates
 
     Returns
     -------
     dict
         `units` states those of the arrays.
     """
-    cell = spectrum if spectrum.normalization == "cell" else spectrum._view(1.0, "cell")
+    cell = spectrum.per_cell()
     crystal = {name: getattr(cell.crystal, name).tolist() for name in _CRYSTAL}
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -53,9 +55,9 @@ def spectrum_to_dict(spectrum: PhononSpectrum) -> dict[str, Any]:
     return data
 
 
-def spectrum_from_dict(data: Mapping[str, Any]) -> PhononSpectrum:
-    """Spectrum from `spectrum_to_dict`'s dictionary; SpectrumError where it is damaged."""
-    from ase_e3dos.crystal import Crystal
+def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectrum:
+    """Spectrum of a class from `spectrum_to_dict`'s dictionary; SpectrumError if damaged."""
+    from ase_e3dos.structures.crystal import Crystal
 
     form = data.get("format") if isinstance(data, Mapping) else type(data).__name__
     if form != FORMAT:
@@ -69,7 +71,7 @@ def spectrum_from_dict(data: Mapping[str, Any]) -> PhononSpectrum:
             name=data["crystal"]["name"],
         )
         calibration = data["calibration"]
-        return PhononSpectrum(
+        return kind(
             data["wavenumbers"],
             data["density"],
             data["site_density"],

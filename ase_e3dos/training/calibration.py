@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.predictor import Predictor
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.evaluation.predictions import Predictions, predictions
+from ase_e3dos.evaluation.quantities import member_spread, quantity_values
+from ase_e3dos.evaluation.reference import reference_spectra
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import THERMAL, Calibration, Spread, fit_spread
 from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.evaluation import Predictions, predictions
-from ase_e3dos.training.reference import reference_spectra
 from ase_e3dos.training.run import data_directory, load_part
 from ase_e3dos.training.selection import left_out
 
@@ -40,19 +41,6 @@ class CalibratedModel:
 
     calibration: Calibration
     disagreement: float
-
-
-def quantity_values(spectrum: PhononSpectrum, quantity: str, temperature: float) -> float:
-    """A quantity per atom: J/(K mol), kJ/mol or cm^-1."""
-    if quantity == "mean_wavenumber":
-        return spectrum.mean_wavenumber
-    return float(getattr(spectrum, quantity)(temperature)) / spectrum.crystal.n_sites
-
-
-def member_spread(spectrum: PhononSpectrum, quantity: str, temperature: float) -> float:
-    """Standard deviation of a quantity over the members, per atom."""
-    value = float(spectrum.spread(quantity, temperature=temperature))
-    return value if quantity == "mean_wavenumber" else value / spectrum.crystal.n_sites
 
 
 def fit_calibration(

@@ -11,15 +11,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from ase_e3dos.data.labelled_set import LabelledSet
+from ase_e3dos.data.labels import PAPER_GRID
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
-from ase_e3dos.network.model import resolve_device
+from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
+from ase_e3dos.network.ensemble import resolve_device
+from ase_e3dos.training.cnn_network import GRID, DensityCNN, densities, translated
 from ase_e3dos.training.config import DataConfig
-from ase_e3dos.training.dataset import LabelledSet
 from ase_e3dos.training.fit import History
-from ase_e3dos.training.labels import PAPER_GRID
 from ase_e3dos.training.loss import paper_loss
-from ase_e3dos.training.metrics import format_errors, spectrum_errors
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 

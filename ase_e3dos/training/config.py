@@ -292,7 +292,7 @@ def own_data(files: Sequence[str | Path], per_batch: int = 16) -> dict[str, Any]
     DataError
         A file is missing or lacks its columns.
     """
-    from ase_e3dos.training.labelled_file import split_counts
+    from ase_e3dos.data.labelled_file import split_counts
 
     data, validation = [], []
     for file in files:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.data.labelled_set import LabelledSet
+from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.errors import E3DOSError, TrainingError
-from ase_e3dos.predictor import Predictor
-from ase_e3dos.training.dataset import LabelledSet
-from ase_e3dos.training.labels import DEFAULT_GRID
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
 
 
 def taught_set(teacher: Predictor, crystals: Sequence[Crystal], source: str) -> LabelledSet:

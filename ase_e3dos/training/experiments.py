@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ase_e3dos.data.labelled_set import LabelledSet
 from ase_e3dos.errors import TrainingError, UnseenElementWarning
+from ase_e3dos.evaluation.predictions import Evaluation, evaluate
 from ase_e3dos.training.config import DataConfig, TrainingConfig
-from ase_e3dos.training.dataset import LabelledSet
 from ase_e3dos.training.ensemble import train_ensemble
-from ase_e3dos.training.evaluation import Evaluation, evaluate
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 

@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.crystal import STANDARD_MASSES
+from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.training.config import TrainingConfig, differences
-from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
-from ase_e3dos.training.metrics import format_errors, spectrum_errors
 from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches, join
 
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder
-    from ase_e3dos.graph import GraphBatch
+    from ase_e3dos.network.graph import GraphBatch
 
 Network = PaperNetwork | SiteNetwork
 

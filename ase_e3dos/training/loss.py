@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.training.labels import (
+from ase_e3dos.data.labels import (
     DEFAULT_GRID,
     JARVIS_GRID,
     PAPER_GRID,

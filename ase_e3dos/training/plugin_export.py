@@ -14,12 +14,12 @@ from pathlib import Path
 
 from ase.data import chemical_symbols
 
-from ase_e3dos import __version__
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.evaluation.metrics import format_errors
+from ase_e3dos.evaluation.predictions import Evaluation
 from ase_e3dos.network.weights import WeightsHeader, read_header
 from ase_e3dos.plugins.specs import API_VERSION
-from ase_e3dos.training.evaluation import Evaluation
-from ase_e3dos.training.metrics import format_errors
+from ase_e3dos.version import __version__
 
 _WEIGHTS = "weights.safetensors"
 _PYPROJECT = """\

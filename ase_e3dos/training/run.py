@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from ase_e3dos.data.labelled_set import LabelledSet, append_sampled, read_labelled
+from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
+from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.network.model import resolve_device
+from ase_e3dos.network.ensemble import resolve_device
 from ase_e3dos.network.paper import PaperSettings
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.training.config import DataConfig, TrainingConfig
-from ase_e3dos.training.dataset import LabelledSet, append_sampled, read_labelled
 from ase_e3dos.training.fit import Network, Trainer, make_network, read_checkpoint
-from ase_e3dos.training.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
-from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import left_out, select, without_compositions
 from ase_e3dos.training.start import StartingPoint, starting_point

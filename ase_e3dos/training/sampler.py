@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ase_e3dos.graph import CrystalGraph, GraphBatch, build_graph, collate
-from ase_e3dos.training.dataset import LabelledSet
+from ase_e3dos.data.labelled_set import LabelledSet
+from ase_e3dos.network.graph import CrystalGraph, GraphBatch, build_graph, collate
 
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder

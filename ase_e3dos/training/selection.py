@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from math import gcd
-
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.data.composition import composition_key, kept_out
+from ase_e3dos.data.labelled_set import LabelledSet
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.config import DataConfig
-from ase_e3dos.training.dataset import LabelledSet
 
 Mask = NDArray[np.bool_]
 #: Of the division into folds; fixed, so that a fold means the same in every run.
@@ -69,15 +67,6 @@ def candidates(labelled: LabelledSet, part: DataConfig) -> LabelledSet:
     return chosen
 
 
-def kept_out(formulas: list[str], share: float) -> Mask:
-    """Which formulas are kept out of training on strained cells: a share of them, by hash.
-
-    The same formula gets the same answer in every file and on every machine.
-    """
-    hashes = [hashlib.sha256(f"strain:{f}".encode()).hexdigest()[:8] for f in formulas]
-    return np.array([int(h, 16) / 2**32 < share for h in hashes], dtype=bool)
-
-
 def in_fold(n: int, fold: int, n_folds: int) -> Mask:
     """Members of one fold among n entries, the division drawn once and for all.
 
@@ -112,13 +101,6 @@ def contains(crystals: list[Crystal], symbols: list[str]) -> Mask:
         raise TrainingError(f"{', '.join(unknown)}: no such element; write symbols such as Ti.")
     wanted = [atomic_numbers[s] for s in symbols]
     return np.array([np.isin(c.species_number, wanted).any() for c in crystals], dtype=bool)
-
-
-def composition_key(crystal: Crystal) -> tuple[tuple[int, int], ...]:
-    """Reduced composition as (atomic number, count) pairs, for comparing between files."""
-    numbers, counts = np.unique(crystal.numbers, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    return tuple((int(z), int(n) // divisor) for z, n in zip(numbers, counts, strict=True))
 
 
 def without_compositions(labelled: LabelledSet, other: LabelledSet) -> LabelledSet:

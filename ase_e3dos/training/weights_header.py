@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase.data import covalent_radii
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.data.composition import element_counts
+from ase_e3dos.data.published import Origin, origin
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
+from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.published import Origin, origin
 from ase_e3dos.training.sampler import GraphSet
 
 if TYPE_CHECKING:
@@ -131,16 +131,8 @@ def joint_licence(licences: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{source}: {text or 'not given'}" for source, text in each)
 
 
-def element_counts(crystals: list[Crystal]) -> dict[str, int]:
-    """Crystals that contain each element, by atomic number as a string."""
-    counts: Counter[int] = Counter()
-    for crystal in crystals:
-        counts.update(set(crystal.species_number.tolist()))
-    return {str(z): counts[z] for z in sorted(counts)}
-
-
 def filling(crystal: Crystal) -> float:
-    """Share of the cell that spheres of covalent radius fill, as `ase_e3dos.trust` takes it."""
+    """Share of the cell that spheres of covalent radius fill; `trust` has limits of it."""
     radii = covalent_radii[np.minimum(crystal.numbers, len(covalent_radii) - 1)]
     return float(4 / 3 * np.pi * (radii**3).sum() / crystal.volume)
 

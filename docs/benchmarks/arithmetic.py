@@ -9,9 +9,9 @@ import torch
 from clock import best
 from torch.utils.flop_counter import FlopCounterMode
 
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.graph import CrystalGraph
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.network.graph import CrystalGraph
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
 
 #: Size of the square matrices that measure the processor.
 SIZE = 768

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ase_e3dos import predict
-from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import CrowdedAtomsWarning, OutOfDistributionWarning
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 STRAINS = (-0.15, -0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10, 0.15)
 CRYSTALS = Path(__file__).parents[1] / "crystals"

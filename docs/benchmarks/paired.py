@@ -25,8 +25,8 @@ import ase_e3dos
 print(ase_e3dos.__file__, flush=True)
 from throughput import read
 from pathlib import Path
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.prediction.pipeline import Predictor
 atoms = read(Path(sys.argv[1]), int(sys.argv[2]))
 crystals = [Crystal.from_any(a) for a in atoms]
 tasks = {}

@@ -12,9 +12,9 @@ import torch
 from ase.build import bulk
 from clock import best
 
-from ase_e3dos import predictor as predictor_module
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction import pipeline as predictor_module
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
 
 _CHILD = """
 import json, sys, time, warnings
@@ -23,8 +23,8 @@ warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
 from ase.build import bulk
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.prediction.pipeline import Predictor
 predictor = Predictor(sys.argv[1], "cpu")
 lattice = [4 + k / 2000 for k in range(int(sys.argv[2]))]
 crystals = (Crystal.from_any(bulk("NaCl", "rocksalt", a=a).repeat((2, 1, 1))) for a in lattice)

@@ -31,8 +31,8 @@ from ase.build import bulk
 from clock import ROUNDS, best
 from reference_pipeline import PeriodicNetwork, build_data, join
 
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
 
 #: What the ratios are taken to: the published pipeline, one crystal at a time as in its notebook,
 #: and in batches, which it does not do itself.

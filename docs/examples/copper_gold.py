@@ -29,8 +29,8 @@ from ase_e3dos.alloy import (
     supercell_comparison,
 )
 from ase_e3dos.alloy.comparison import spectral_distance
+from ase_e3dos.data.labelling import LabelSettings, label, relaxed
 from ase_e3dos.errors import E3DOSWarning
-from ase_e3dos.training.labelling import LabelSettings, label, relaxed
 
 DOCS = Path(__file__).parents[1]
 RELAX = LabelSettings(supercell=7.0, relax="cell", fmax=1e-3)

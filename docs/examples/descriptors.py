@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ase_e3dos import PhononSpectrum, predict
-from ase_e3dos.spectrum import descriptors as d
+from ase_e3dos.analysis import descriptors as d
 
 DOCS = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parent.parent / "shared" / "data"))
@@ -48,8 +48,8 @@ def one_spectrum(ax: plt.Axes) -> None:
 
 def against_dfpt(axes: list[plt.Axes]) -> None:
     """Predicted descriptors of the validation crystals against those of the DFPT spectra."""
-    from ase_e3dos.training.dataset import read_labelled
-    from ase_e3dos.training.reference import reference_spectra
+    from ase_e3dos.data.labelled_set import read_labelled
+    from ase_e3dos.evaluation.reference import reference_spectra
 
     labelled = read_labelled(DATA / "dfpt_petretto.parquet").split("valid")
     predicted = predict(labelled.crystals)

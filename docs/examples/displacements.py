@@ -16,7 +16,7 @@ from ase.build import bulk
 from lattice_models import LatticeModel, emt, silicon_carbide, springs
 
 from ase_e3dos import predict
-from ase_e3dos.spectrum.displacements import has_interval
+from ase_e3dos.analysis.displacements import has_interval
 
 DOCS = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parent.parent / "shared" / "data"))
@@ -58,17 +58,17 @@ def against_phonopy(ax: plt.Axes) -> None:
 
 def against_unseen_crystals(ax: plt.Axes) -> None:
     """Predictions for formulas that no network saw, against their site spectra."""
-    from ase_e3dos.spectrum import PhononSpectrum
-    from ase_e3dos.training.dataset import read_labelled
-    from ase_e3dos.training.displacement_errors import (
+    from ase_e3dos.data.labelled_set import read_labelled
+    from ase_e3dos.data.labels import DEFAULT_GRID
+    from ase_e3dos.evaluation.displacement_errors import (
         REPORTED,
         displacement_errors,
         displacement_section,
     )
-    from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.labels import DEFAULT_GRID
-    from ase_e3dos.training.metrics import format_errors
-    from ase_e3dos.training.reference import reference_spectra
+    from ase_e3dos.evaluation.metrics import format_errors
+    from ase_e3dos.evaluation.predictions import evaluate
+    from ase_e3dos.evaluation.reference import reference_spectra
+    from ase_e3dos.phonon_spectrum import PhononSpectrum
 
     found = evaluate(MODEL, DATA / "mlip_site_phonons.parquet", source="mlip").predictions
     assert found is not None

@@ -24,8 +24,9 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 
 from ase_e3dos import PhononSpectrum, predict
+from ase_e3dos.analysis.measurement import Measurement, compare, read_measurement
 from ase_e3dos.errors import E3DOSWarning, UnseenElementWarning
-from ase_e3dos.measurement import Measurement, compare, plot_comparison, read_measurement
+from ase_e3dos.export.plots import plot_comparison
 
 DOCS = Path(__file__).resolve().parents[1]
 SYNTHETIC = DOCS / "examples" / "synthetic"

@@ -12,10 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-from ase_e3dos.training.dataset import read_labelled
-from ase_e3dos.training.evaluation import evaluate
-from ase_e3dos.training.stability import Stability, stability
-from ase_e3dos.training.stability_figures import figure_s7, figure_s8, verdict_figure
+from ase_e3dos.data.labelled_set import read_labelled
+from ase_e3dos.evaluation.predictions import evaluate
+from ase_e3dos.evaluation.stability import Stability, stability
+from ase_e3dos.evaluation.stability_figures import figure_s7, figure_s8, verdict_figure
 
 DOCS = Path(__file__).parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parents[1] / "shared" / "data"))

@@ -19,9 +19,10 @@ from ase.optimize import BFGS
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.spectrum import PhononSpectrum, named_grid
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import named_grid
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 
 class LatticeModel:

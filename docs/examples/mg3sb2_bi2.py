@@ -37,9 +37,9 @@ from ase_e3dos.alloy import (
     supercell_comparison,
 )
 from ase_e3dos.alloy.comparison import spectral_distance
+from ase_e3dos.data.labelling import LabelSettings, calculator_factory, relaxed
 from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.plugins import get_registry
-from ase_e3dos.training.labelling import LabelSettings, calculator_factory, relaxed
 
 DOCS = Path(__file__).parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parents[1] / "shared" / "data"))

@@ -19,8 +19,9 @@ from ase import Atoms
 from ase.build import bulk
 
 from ase_e3dos import predict
+from ase_e3dos.analysis.phases import compare_phases
 from ase_e3dos.errors import E3DOSWarning
-from ase_e3dos.phases import compare_phases, plot_phases
+from ase_e3dos.export.plots import plot_phases
 
 DOCS = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parent.parent / "shared" / "data"))
@@ -81,8 +82,8 @@ if bars:
 def unseen_pairs() -> None:
     """Pairs of one formula that no network saw, against their site spectra: do intervals hold?"""
     from ase_e3dos import PhononSpectrum
-    from ase_e3dos.training.evaluation import evaluate
-    from ase_e3dos.training.labels import DEFAULT_GRID
+    from ase_e3dos.data.labels import DEFAULT_GRID
+    from ase_e3dos.evaluation.predictions import evaluate
 
     data = evaluate("default", DATA / "mlip_site_phonons.parquet", source="mlip").predictions
     assert data is not None

@@ -18,16 +18,16 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from ase_e3dos.network.weights import load_weights, save_weights
-from ase_e3dos.spectrum.displacements import QUANTITY
-from ase_e3dos.spectrum.uncertainty import Calibration
-from ase_e3dos.training.displacement_errors import (
+from ase_e3dos.analysis.displacements import QUANTITY
+from ase_e3dos.evaluation.displacement_errors import (
     REPORTED,
     displacement_errors,
     displacement_section,
 )
-from ase_e3dos.training.evaluation import evaluate
-from ase_e3dos.training.metrics import format_errors
+from ase_e3dos.evaluation.metrics import format_errors
+from ase_e3dos.evaluation.predictions import evaluate
+from ase_e3dos.network.weights import load_weights, save_weights
+from ase_e3dos.spectrum.uncertainty import Calibration
 
 
 def main() -> None:

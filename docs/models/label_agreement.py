@@ -14,9 +14,9 @@ from itertools import combinations
 
 import numpy as np
 
-from ase_e3dos.training.dataset import read_labelled
-from ase_e3dos.training.labels import JARVIS_GRID
-from ase_e3dos.training.metrics import format_errors, spectrum_errors
+from ase_e3dos.data.labelled_set import read_labelled
+from ase_e3dos.data.labels import JARVIS_GRID
+from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
 
 TOLERANCE = 0.01
 

@@ -38,24 +38,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.data.composition import composition_key
+from ase_e3dos.data.labelled_set import LabelledSet, read_labelled
+from ase_e3dos.data.labels import DEFAULT_GRID
+from ase_e3dos.evaluation.predictions import predictions
 from ase_e3dos.network.site import SiteNetwork
 from ase_e3dos.network.weights import load_weights, save_weights
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.plugins import get_registry
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.tables import parquet_pairs
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.calibration import CalibratedModel, calibrate, transferred
 from ase_e3dos.training.config import DataConfig, TrainingConfig, read_config
-from ase_e3dos.training.dataset import LabelledSet, read_labelled
 from ase_e3dos.training.distillation import taught_set
 from ase_e3dos.training.ensemble import join_members
-from ase_e3dos.training.evaluation import predictions
 from ase_e3dos.training.fit import Trainer, make_network
-from ase_e3dos.training.labels import DEFAULT_GRID
 from ase_e3dos.training.run import train
 from ase_e3dos.training.sampler import GraphSet
-from ase_e3dos.training.selection import composition_key, select, without_compositions
+from ase_e3dos.training.selection import select, without_compositions
 from ase_e3dos.training.weights_header import make_header
 
 SOURCES = ["dfpt", "jarvis", "mlip"]

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from ase_e3dos.evaluation.predictions import evaluate
+from ase_e3dos.evaluation.sections import with_sections
 from ase_e3dos.network.weights import read_header
 from ase_e3dos.training.ensemble import join_members
-from ase_e3dos.training.evaluation import evaluate
-from ase_e3dos.training.sections import with_sections
 
 DOCS = Path(__file__).resolve().parents[1]
 TABLE = DOCS / "models" / "trials.csv"

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from ase_e3dos import PhononSpectrum
+from ase_e3dos.data.labelled_set import LabelledSet, read_labelled
+from ase_e3dos.evaluation.predictions import open_predictor, predictions
 from ase_e3dos.spectrum import FrequencyGrid, named_grid
 from ase_e3dos.spectrum.grid import bin_edges
 from ase_e3dos.spectrum.thermal import thermal_property
-from ase_e3dos.training.dataset import LabelledSet, read_labelled
-from ase_e3dos.training.evaluation import open_predictor, predictions
 
 TEMPERATURES = np.array([5.0, 10.0, 20.0, 50.0, 100.0])
 #: The published spectra of stable crystals begin at -2.4 cm^-1, smeared: below this wavenumber

@@ -18,7 +18,7 @@ ENDS = [CRYSTALS / "Mg3Sb2.cif", CRYSTALS / "Mg3Bi2.cif"]
 
 @pytest.fixture(scope="session")
 def default_model() -> str:
-    from ase_e3dos.predictor import load_predictor
+    from ase_e3dos.prediction.pipeline import load_predictor
 
     try:
         load_predictor("default", "cpu")

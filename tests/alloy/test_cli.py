@@ -8,8 +8,8 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.structures.crystal import Crystal
 
 from .conftest import CRYSTALS, cu3au
 

@@ -11,8 +11,8 @@ from phonopy.structure import atoms as phonopy_atoms
 from pymatgen.core import Lattice, Structure
 
 from ase_e3dos import predict
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import CrystalError, PartialOccupationWarning
+from ase_e3dos.structures.crystal import Crystal
 
 FCC = 2.95 * (np.ones((3, 3)) - np.eye(3))
 PLACES = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]

@@ -8,15 +8,15 @@ from ase.io import read
 
 from ase_e3dos.alloy import SolidSolution
 from ase_e3dos.alloy.matching import match_sites, site_contents
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
+from ase_e3dos.structures.crystal import Crystal
 
 from .conftest import ENDS, cu3au, disguised
 
 
 def neighbours(crystal: Crystal, cutoff: float = 6.0) -> list[tuple]:
     """Distances by species of both ends: a fingerprint that no setting changes."""
-    from ase_e3dos.graph import build_graph
+    from ase_e3dos.network.graph import build_graph
 
     graph, contents = build_graph(crystal, cutoff), site_contents(crystal)
     return sorted(

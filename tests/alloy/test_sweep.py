@@ -10,9 +10,9 @@ from ase_e3dos import PhononSpectrum, predict
 from ase_e3dos.alloy import composition_sweep, linear_mixture, plot_sweep, supercell_comparison
 from ase_e3dos.alloy.comparison import spectral_distance
 from ase_e3dos.alloy.sweep import composition_grid, property_row
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
 from ase_e3dos.plugins import get_registry
+from ase_e3dos.structures.crystal import Crystal
 
 from .conftest import ENDS, cu3au
 

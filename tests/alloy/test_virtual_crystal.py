@@ -12,9 +12,9 @@ from scipy.integrate import cumulative_trapezoid
 from ase_e3dos.alloy import SolidSolution, VirtualCrystal
 from ase_e3dos.alloy.comparison import spectral_distance
 from ase_e3dos.alloy.tetrahedra import states_below
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import AlloyError
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 from .conftest import cu3au, disguised
 

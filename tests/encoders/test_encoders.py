@@ -8,10 +8,11 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ase_e3dos.crystal import STANDARD_MASSES, Crystal
-from ase_e3dos.encoders import AlloyMultiHot, Encoder, MassOneHot, encode_batch, encoder_for
+from ase_e3dos.encoders import AlloyMultiHot, Encoder, MassOneHot, encode_batch
 from ase_e3dos.errors import DisorderError, EncoderError
-from ase_e3dos.plugins import EncoderSpec, PluginRegistry, hookimpl
+from ase_e3dos.plugins import EncoderSpec, PluginRegistry, encoder_for, hookimpl
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.testing import check_encoder, sample_crystals
 
 

@@ -8,9 +8,10 @@ from ase.calculators.emt import EMT
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.spectrum import PhononSpectrum, named_grid
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import named_grid
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 matplotlib.use("Agg")
 

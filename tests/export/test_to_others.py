@@ -13,13 +13,13 @@ from pymatgen.core import Element
 from pymatgen.io.phonopy import get_ph_dos
 from pymatgen.phonon.dos import CompletePhononDos, PhononDos
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import NotPredictedError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.ase import crystal_thermo_arguments, site_dos_collection
-from ase_e3dos.export.files import emmet_dict, read_json
+from ase_e3dos.export.files import emmet_dict
 from ase_e3dos.export.plots import plot_summary
 from ase_e3dos.export.pymatgen import complete_phonon_dos, structure_of
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal
 
 EV = 96.48539  # kJ/mol
 
@@ -118,7 +118,7 @@ def test_files_are_read_back_by_their_programs(salt, tmp_path):
     assert table["density_states_per_THz"] == pytest.approx(salt.density, rel=1e-6, abs=1e-9)
 
     salt.write(tmp_path / "s.json")
-    assert np.allclose(read_json(tmp_path / "s.json").density, salt.density)
+    assert np.allclose(PhononSpectrum.read(tmp_path / "s.json").density, salt.density)
     with pytest.raises(SpectrumError, match="total_dos"):
         salt.write(tmp_path / "spectrum.xyz")
 
@@ -127,9 +127,9 @@ def test_files_are_read_back_by_their_programs(salt, tmp_path):
 def test_what_is_no_stored_spectrum_is_refused(tmp_path, content):
     (tmp_path / "s.json").write_bytes(content)
     with pytest.raises(SpectrumError):
-        read_json(tmp_path / "s.json")
+        PhononSpectrum.read(tmp_path / "s.json")
     with pytest.raises(UnreadableFileError, match=r"none\.json"):
-        read_json(tmp_path / "none.json")
+        PhononSpectrum.read(tmp_path / "none.json")
 
 
 def test_deep_json_is_refused_where_the_limit_of_recursion_was_raised(tmp_path):
@@ -139,7 +139,7 @@ def test_deep_json_is_refused_where_the_limit_of_recursion_was_raised(tmp_path):
     sys.setrecursionlimit(100_000)
     try:
         with pytest.raises(SpectrumError, match="nested too deeply"):
-            read_json(tmp_path / "s.json")
+            PhononSpectrum.read(tmp_path / "s.json")
         assert sys.getrecursionlimit() == 100_000
     finally:
         sys.setrecursionlimit(limit)

@@ -9,7 +9,6 @@ from ase.build import bulk
 from phonopy.phonon.dos import ProjectedDos, TotalDos
 from phonopy.phonon.thermal_properties import ThermalProperties
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import NotPredictedError, SpectrumError
 from ase_e3dos.export.phonopy import (
     SpectrumMesh,
@@ -17,7 +16,8 @@ from ase_e3dos.export.phonopy import (
     resampled_total_dos,
     total_dos,
 )
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal
 
 T = np.array([0.0, 10.0, 50.0, 100.0, 300.0, 1000.0, 3000.0])
 
@@ -175,7 +175,7 @@ def test_run_qha_takes_the_look_alike(salt):
     """A solid with a known Grueneisen parameter and bulk modulus expands as it should."""
     if not hasattr(phonopy, "run_qha"):
         pytest.skip("this phonopy has no run_qha")
-    from ase_e3dos.phonopy_like import E3DOSPhonopy
+    from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
 
     def predicted(crystal: Crystal) -> PhononSpectrum:
         x = np.arange(0.5, 600.0, 1.0) * (crystal.volume / salt.crystal.volume) ** -1.5

@@ -8,7 +8,7 @@ import pytest
 from random_crystals import WORST, random_weights
 
 from ase_e3dos.plugins import get_registry
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
 
 
 @pytest.fixture(scope="session", params=["default", "paper"])

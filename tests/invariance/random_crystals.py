@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from ase_e3dos.crystal import STANDARD_MASSES, Crystal
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.masses import STANDARD_MASSES
 
 WORST: dict[tuple[str, str], float] = {}
 

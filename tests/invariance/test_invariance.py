@@ -24,7 +24,7 @@ from random_crystals import (
     unimodular,
 )
 
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
 
 TOLERANCE = 2e-5
 

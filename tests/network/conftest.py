@@ -7,9 +7,9 @@ import pytest
 import torch
 from ase import Atoms
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.encoders import MassOneHot
-from ase_e3dos.graph import GraphBatch, build_graph, collate
+from ase_e3dos.network.graph import GraphBatch, build_graph, collate
+from ase_e3dos.structures.crystal import Crystal
 
 # e3nn 0.4.4 keeps its constants in a pickle that torch >= 2.6 loads only with this.
 torch.serialization.add_safe_globals([slice])

@@ -11,7 +11,6 @@ from ase import Atoms
 from e3nn import o3
 from torch import Tensor
 
-from ase_e3dos.graph import GraphBatch
 from ase_e3dos.network.convolution import (
     Convolution,
     Features,
@@ -19,6 +18,7 @@ from ase_e3dos.network.convolution import (
     edge_basis,
     sum_over_images,
 )
+from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import coupling, spherical_harmonics
 
 BatchOf = Callable[..., GraphBatch]

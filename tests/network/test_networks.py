@@ -14,13 +14,13 @@ from ase.build import bulk, make_supercell
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import DeviceError, PredictionError, WeightsError
-from ase_e3dos.graph import GraphBatch
-from ase_e3dos.network.model import Model, resolve_device
+from ase_e3dos.network.ensemble import Model, resolve_device
+from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
+from ase_e3dos.structures.crystal import Crystal
 
 BatchOf = Callable[..., GraphBatch]
 Spectra = Callable[..., Tensor]

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ase_e3dos.errors import E3DOSError, WeightsError
-from ase_e3dos.network.model import Model
+from ase_e3dos.network.ensemble import Model
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import (
     GridHeader,

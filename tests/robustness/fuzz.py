@@ -26,15 +26,15 @@ from typing import Any
 import numpy as np
 from mutations import damaged, damaged_json, dumps
 
-from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.network import weights as weights_module
-from ase_e3dos.network.model import build_network
+from ase_e3dos.network.ensemble import build_network
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.inputs import iter_entries
-from ase_e3dos.spectrum import PhononSpectrum
+from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 CRYSTALS = Path(__file__).resolve().parents[2] / "docs" / "crystals"
 SECONDS, GIGABYTES, MOST_STRUCTURES = 60, 6, 20

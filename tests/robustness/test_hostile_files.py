@@ -16,10 +16,10 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 
-from ase_e3dos.crystal import Crystal, read_crystals
 from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError, WeightsError
 from ase_e3dos.network.weights import load_weights, read_header
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 
 class Bomb:
@@ -221,7 +221,8 @@ def test_gigantic_cells_are_refused(length: float) -> None:
 def test_the_largest_cells_are_survived(cell: Any, n_edges: int) -> None:
     """In a process of its own, so that a signal is seen as such."""
     code = (
-        "from ase_e3dos.crystal import Crystal; from ase_e3dos.graph import build_graph\n"
+        "from ase_e3dos.structures.crystal import Crystal\n"
+        "from ase_e3dos.network.graph import build_graph\n"
         f"crystal = Crystal({cell}, [[0, 0, 0]], species_site=[0], species_number=[29])\n"
         "print(build_graph(crystal, 5.0).n_edges)"
     )

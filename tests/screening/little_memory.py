@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from ase.build import bulk
 from small_screen import crystals
 
-from ase_e3dos import predictor as predictor_module
 from ase_e3dos import screen
+from ase_e3dos.prediction import pipeline as predictor_module
 from ase_e3dos.screening import evaluation
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from ase.build import bulk
 
-from ase_e3dos.network.model import build_network
+from ase_e3dos.network.ensemble import build_network
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.spectrum.uncertainty import LEVELS, Calibration, Spread

@@ -11,10 +11,10 @@ from ase.build import bulk
 from ase.io import write
 from small_screen import crystals, table_of
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import ScreeningError
 from ase_e3dos.screening.entries import KeySet, content_hash, with_unique_ids
 from ase_e3dos.screening.inputs import count_entries, iter_entries
+from ase_e3dos.structures.crystal import Crystal
 
 ATOMS = [atoms for _, atoms in crystals(5)]
 

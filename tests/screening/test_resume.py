@@ -212,7 +212,7 @@ def test_another_temperature_is_refused(weights: Path, tmp_path: Path) -> None:
 def test_rows_with_errors_are_kept_until_a_retry_is_asked_for(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ase_e3dos.network.model import Model
+    from ase_e3dos.network.ensemble import Model
 
     with monkeypatch.context() as patch:
         patch.setattr(Model, "evaluate", lambda *_: (_ for _ in ()).throw(MemoryError()))

@@ -20,12 +20,12 @@ from small_screen import (
 )
 
 from ase_e3dos import screen
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.evaluation import EdgeBudget, evaluate
 from ase_e3dos.screening.inputs import iter_entries
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import compute_chunk
+from ase_e3dos.structures.crystal import Crystal
 
 
 def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:

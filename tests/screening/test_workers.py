@@ -307,7 +307,7 @@ def test_a_job_of_jobflow(weights: Path, tmp_path: Path, monkeypatch: pytest.Mon
     jobflow = pytest.importorskip("jobflow", reason="jobflow is not installed (extra: jobflow)")
     from pymatgen.io.ase import AseAtomsAdaptor
 
-    from ase_e3dos.screening.jobflow import ScreenMaker
+    from ase_e3dos.interfaces.jobflow import ScreenMaker
 
     monkeypatch.chdir(tmp_path)
     # Structures come out of other jobs, as a relaxation's of atomate2 would.

@@ -5,15 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
 
-from ase_e3dos.crystal import Crystal
-from ase_e3dos.spectrum import PhononSpectrum, named_grid
-
-
-@pytest.fixture(scope="session")
-def rock_salt() -> Crystal:
-    return Crystal.from_any(bulk("NaCl", "rocksalt", a=5.64))
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import named_grid
+from ase_e3dos.structures.crystal import Crystal
 
 
 @pytest.fixture

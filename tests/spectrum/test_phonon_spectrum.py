@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
-from ase_e3dos.spectrum import PhononSpectrum, named_grid
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import named_grid
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.crystal import Crystal
 
 X = named_grid("default").wavenumbers
 R = constants().gas_constant
@@ -175,8 +176,9 @@ def test_copies(spectrum):
 def test_nothing_heavy_is_imported_before_an_export():
     code = (
         "import sys, numpy as np\n"
-        "from ase_e3dos.spectrum import PhononSpectrum, named_grid\n"
-        "from ase_e3dos.crystal import Crystal\n"
+        "from ase_e3dos.phonon_spectrum import PhononSpectrum\n"
+        "from ase_e3dos.spectrum import named_grid\n"
+        "from ase_e3dos.structures.crystal import Crystal\n"
         "x = named_grid('paper').wavenumbers\n"
         "c = Crystal(np.eye(3) * 3, [[0, 0, 0]], [0], [26])\n"
         "s = PhononSpectrum(x, np.ones(51), crystal=c)\n"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.spectrum import Calibration, PhononSpectrum, fit_spread
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import Calibration, fit_spread
 from ase_e3dos.spectrum.constants import constants
 
 

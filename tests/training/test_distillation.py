@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from ase_e3dos.crystal import Crystal
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.distillation import taught_set
 from ase_e3dos.training.sampler import GraphSet
 

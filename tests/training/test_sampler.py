@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches
 
 

@@ -24,17 +24,17 @@ from typer.testing import CliRunner
 import ase_e3dos
 from ase_e3dos import predict
 from ase_e3dos.cli import build_app
-from ase_e3dos.crystal import Crystal
+from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.errors import DataError, E3DOSError, TrainingError
-from ase_e3dos.network.cnn import GRID, DensityCNN, densities, translated
+from ase_e3dos.evaluation.figures import find_histories, learning_curves
 from ase_e3dos.network.weights import load_weights, read_header, save_weights
 from ase_e3dos.plugins import PluginStatus, get_registry
+from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
+from ase_e3dos.training.cnn_network import GRID, DensityCNN, densities, translated
 from ase_e3dos.training.config import DataConfig, TrainingConfig
-from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.ensemble import train_ensemble
 from ase_e3dos.training.experiments import held_out_chemistry
-from ase_e3dos.training.figures import find_histories, learning_curves
 from ase_e3dos.training.plugin_export import export_plugin
 from ase_e3dos.training.run import train
 

@@ -17,17 +17,18 @@ import pytest
 import torch
 import yaml
 
+from ase_e3dos.data.composition import composition_key
+from ase_e3dos.data.labelled_set import read_labelled
+from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import DataError, TrainingError
+from ase_e3dos.evaluation.predictions import evaluate
 from ase_e3dos.network.weights import load_weights
 from ase_e3dos.plugins import get_registry
-from ase_e3dos.predictor import Predictor
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.training import fit
 from ase_e3dos.training.config import TrainingConfig, own_data, read_config
-from ase_e3dos.training.dataset import read_labelled
 from ase_e3dos.training.ensemble import join_members, train_ensemble
-from ase_e3dos.training.evaluation import evaluate
 from ase_e3dos.training.fit import make_network, mixed_forward
-from ase_e3dos.training.lock import only_process
 from ase_e3dos.training.run import (
     config_of_run,
     cross_validation,
@@ -37,7 +38,6 @@ from ase_e3dos.training.run import (
     train,
 )
 from ase_e3dos.training.sampler import GraphSet, join
-from ase_e3dos.training.selection import composition_key
 from ase_e3dos.training.weights_header import METHOD
 
 

@@ -78,7 +78,7 @@ def test_error_on_the_validation_crystals():
     path = Path(folder) / "dfpt_petretto.parquet"
     if not path.is_file():
         pytest.skip(f"no {path.name} in {folder}: set E3DOS_DATA")
-    from ase_e3dos.training.evaluation import evaluate
+    from ase_e3dos.evaluation.predictions import evaluate
 
     assert evaluate("element_properties", path, "valid", "cpu").errors["R2"] >= 0.75
 

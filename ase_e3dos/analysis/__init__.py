@@ -1,0 +1,1 @@
+"""Analysis: what follows from a spectrum, and what it is compared with."""

@@ -1,0 +1,252 @@
+"""Mean-square displacements of the sites, from their spectra.
+
+A harmonic crystal with the site spectra g_i (each integrates to 3) has, along any axis on
+average, the quantum mean-square displacement (Willis and Pryor, *Thermal Vibrations in
+Crystallography*, Cambridge 1975; phonopy's thermal displacements are the same sum over modes)
+
+    U_iso,i = 1/3 integral of hbar / (2 m_i w) coth(hbar w / 2 k_B T) g_i(w) dw .
+
+The integrand grows as 1/w^2 towards zero, where a binned density cannot follow the acoustic
+law g ~ w^2. Below an edge (`ase_e3dos.analysis.acoustic`: 0.4 % of the modes at most) the
+density is therefore replaced by a w^2 that holds as many modes, of which each site takes its
+share of the mass, m_i / M: in acoustic modes all atoms move alike. The integral over the w^2
+is done analytically in w and converges at any temperature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.analysis.acoustic import acoustic_split, nodes
+from ase_e3dos.errors import ImaginaryModesError, SpectrumError
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+from ase_e3dos.spectrum.thermal import (
+    IMAGINARY_TOLERANCE,
+    Acoustic,
+    checked_temperatures,
+)
+
+if TYPE_CHECKING:
+    from ase_e3dos.spectrum.density_of_states import DensityOfStates
+
+#: B_iso / U_iso.
+B_OVER_U = 8 * np.pi**2
+#: Name of the error model of ln U_iso in a model's calibration.
+QUANTITY = "u_iso"
+
+
+def u_iso(
+    spectrum: DensityOfStates,
+    temperature: ArrayLike,
+    *,
+    imaginary: str = "drop",
+    acoustic: Acoustic = "debye",
+) -> Any:
+    """Isotropic displacement parameters of the sites.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities. Mixed sites have their average mass.
+    temperature : array_like
+        K, not negative; any shape.
+    imaginary : {"drop", "refuse"}
+        Modes below zero are left out (phonopy's way), or an error where their share is above
+        0.2 %. A crystal with imaginary modes has no harmonic displacements.
+    acoustic : {"debye", None}
+        Repair near zero; without it values depend on the width of the bins.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, *temperature.shape)
+        U_iso in Å^2, the mean-square displacement along one axis.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, for temperatures that are negative or not finite, or options
+        that are not known.
+    ImaginaryModesError
+        If `imaginary="refuse"` and more than 0.2 % of the modes are imaginary.
+    """
+    _check_imaginary(spectrum, imaginary)
+    if acoustic not in ("debye", None):
+        raise SpectrumError(f"acoustic={acoustic!r} has to be 'debye' or None.")
+    densities, masses = _sites(spectrum), spectrum.crystal.masses
+    values = _u_iso(spectrum.grid, densities, masses, checked_temperatures(temperature), acoustic)
+    return values.reshape(len(values), *np.shape(temperature))
+
+
+def u_iso_std(spectrum: DensityOfStates, temperature: ArrayLike) -> Any:
+    """Standard deviation of `u_iso` over the ensemble's members, not calibrated.
+
+    The members are totals; at each frequency the sites take the shares of the mean spectrum.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities and at least two members.
+    temperature : array_like
+        K; any shape.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, *temperature.shape)
+        Å^2.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities or members.
+    """
+    members = spectrum.members
+    if members is None or len(members) < 2:
+        raise SpectrumError(
+            f"There is no ensemble behind this spectrum of {spectrum.crystal.name}, so its "
+            "displacements have no error bars: predict with uncertainty=True and a model of "
+            "several members, such as 'default'."
+        )
+    t, masses = checked_temperatures(temperature), spectrum.crystal.masses
+    sites = _sites(spectrum)
+    factor = 3.0 * spectrum.crystal.n_sites / spectrum.n_modes
+    shares = sites / np.maximum(sites.sum(axis=0), 1e-300)
+    values = [_u_iso(spectrum.grid, shares * m * factor, masses, t, "debye") for m in members]
+    return np.std(values, axis=0, ddof=1).reshape(len(sites), *np.shape(temperature))
+
+
+def u_iso_interval(spectrum: DensityOfStates, temperature: ArrayLike, level: float = 0.9) -> Any:
+    """Calibrated interval of `u_iso`.
+
+    The error is one of ln U_iso: interval ends are U_iso times and over the same factor. Its size
+    comes from sites whose spectra are known and whose formulas the networks never saw
+    (`ase_e3dos.evaluation.displacement_errors`); between calibrated temperatures it is
+    interpolated, beyond the last, where displacements are classical, it stays.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities, at least two members and a calibration of displacements.
+    temperature : array_like
+        K; any shape.
+    level : float
+        Share of sites like the calibration's whose reference lies inside.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n_sites, *temperature.shape)
+        Å^2.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, members or a calibration of displacements.
+    """
+    std = u_iso_std(spectrum, temperature)  # refuses what has no ensemble
+    if not has_interval(spectrum):
+        raise SpectrumError(
+            f"The error bars of the model {spectrum.model or 'unnamed'!r} are not calibrated for "
+            "displacements. `u_iso_std` gives the spread of its ensemble, which is too narrow; "
+            "`python docs/models/calibrate_displacements.py WEIGHTS` calibrates a model of yours."
+        )
+    assert spectrum.calibration is not None
+    spreads = spectrum.calibration.spreads[QUANTITY]
+    t = checked_temperatures(temperature)
+    value = u_iso(spectrum, temperature).reshape(len(std), len(t))
+    relative = std.reshape(value.shape) / value
+    known = np.array(sorted(spreads))
+    half = np.array([spreads[k].half_width(relative, level) for k in known])
+    factor = np.exp(
+        [[np.interp(x, known, half[:, i, k]) for k, x in enumerate(t)] for i in range(len(value))]
+    )
+    shape = (len(value), *np.shape(temperature))
+    return (value / factor).reshape(shape), (value * factor).reshape(shape)
+
+
+def has_interval(spectrum: DensityOfStates) -> bool:
+    """Whether `u_iso_interval` has what it needs."""
+    return (
+        spectrum.site_density is not None
+        and spectrum.members is not None
+        and len(spectrum.members) > 1
+        and spectrum.calibration is not None
+        and bool(spectrum.calibration.spreads.get(QUANTITY))
+    )
+
+
+def mean_square_displacements(
+    spectrum: DensityOfStates, temperature: ArrayLike, **options: Any
+) -> Any:
+    """<u^2> of the sites over all three axes in Å^2: three times `u_iso`, same parameters."""
+    return 3.0 * u_iso(spectrum, temperature, **options)
+
+
+def b_iso(spectrum: DensityOfStates, temperature: ArrayLike, **options: Any) -> Any:
+    """B_iso = 8 pi^2 U_iso of the sites in Å^2; same parameters as `u_iso`."""
+    return B_OVER_U * u_iso(spectrum, temperature, **options)
+
+
+def _check_imaginary(spectrum: DensityOfStates, imaginary: str) -> None:
+    if imaginary not in ("drop", "refuse"):
+        raise SpectrumError(
+            f"imaginary={imaginary!r} has to be 'drop' or 'refuse': an imaginary mode has no "
+            "mean-square displacement."
+        )
+    share = spectrum.imaginary_fraction
+    if imaginary == "refuse" and share > IMAGINARY_TOLERANCE:
+        raise ImaginaryModesError(
+            f"{share:.1%} of the modes of {spectrum.crystal.name} are imaginary, and "
+            "imaginary='refuse' was asked for. Relax the structure, or choose 'drop'."
+        )
+
+
+def _sites(spectrum: DensityOfStates) -> Array:
+    """Site densities in states/THz, each of which integrates to 3 whatever the view."""
+    sites = spectrum.site_density
+    if sites is None:
+        raise SpectrumError(
+            f"The model {spectrum.model or 'unnamed'!r} gives no site densities, so nothing is "
+            "known of how far each atom moves. Use a model that has them, such as 'default'."
+        )
+    return np.asarray(sites * (3.0 * spectrum.crystal.n_sites / spectrum.n_modes))
+
+
+def _u_iso(
+    grid: FrequencyGrid,
+    densities: Array,
+    masses: Array,
+    temperatures: Array,
+    acoustic: Acoustic,
+) -> Array:
+    """U_iso in Å^2, shape (n_sites, n_temperatures), of site densities (n_sites, n)."""
+    total = densities.sum(axis=0)
+    sites = acoustic_split(grid, densities, acoustic is not None, total)
+    held, edge = float(sites.modes.sum()), float(sites.edge[0])
+    at, weights = sites.at_nodes(), nodes()[1]
+    # u^2 times 3/u^2 dw: the mean over a w^2 density that ends at the edge
+    u, v = np.polynomial.legendre.leggauss(64)
+    u, v = (u + 1) / 2, v / 2 * 3 * ((u + 1) / 2) ** 2
+    result = np.empty((len(densities), len(temperatures)))
+    for k, temperature in enumerate(temperatures):
+        value = sites.integrals(_per_mode(at, float(temperature)), weights)
+        if edge > 0:
+            debye = float(_per_mode(u * edge, float(temperature)) @ v)
+            value = value + held * debye * masses / masses.sum()
+        result[:, k] = value / (3 * masses)
+    return result
+
+
+def _per_mode(wavenumbers: Array, temperature: float) -> Array:
+    """Product m <u^2> of a mode in amu Å^2: hbar^2 / (2 E) coth(E / 2 k_B T)."""
+    from scipy.constants import atomic_mass, elementary_charge, hbar
+
+    c = constants()
+    energy = np.maximum(wavenumbers, 1e-9) * (c.thz_to_ev / c.thz_to_cm)
+    unit = hbar**2 / (atomic_mass * 1e-20) / elementary_charge  # hbar^2 / (amu Å^2) in eV
+    if temperature == 0.0:
+        return np.asarray(unit / (2 * energy))
+    x = np.clip(energy / (2 * c.boltzmann_ev * temperature), 1e-12, 350.0)
+    return np.asarray(unit / (2 * energy) / np.tanh(x))

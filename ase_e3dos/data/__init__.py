@@ -1,0 +1,1 @@
+"""Data: labelled crystals, where they come from and how they are divided."""

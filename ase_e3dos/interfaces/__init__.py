@@ -1,0 +1,1 @@
+"""Interfaces: the package as other programs call it (ASE, phonopy, matcalc, jobflow)."""

@@ -1,0 +1,447 @@
+"""E3DOSPredictor: the calculator that ASE users attach to their atoms."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import warnings
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.calculators.calculator import (
+    Calculator,
+    all_changes,
+    equal,
+    register_calculator_class,
+)
+from ase.outputs import Properties
+
+from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.prediction.notices import warn_about, warn_about_moments
+from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.spectrum.thermal import checked_temperatures
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.moments import has_moments
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["E3DOSPredictor"]
+
+#: Property -> unit; per cell of the atoms given, thermal ones at the temperature set.
+UNITS = {
+    "phonon_dos": "states/THz per cell",
+    "phonon_frequencies": "THz",
+    "phonon_wavenumbers": "cm^-1",
+    "mean_wavenumber": "cm^-1",
+    "imaginary_fraction": "1",
+    "heat_capacity": "J/(K mol of cells)",
+    "entropy": "J/(K mol of cells)",
+    "free_energy_vib": "kJ/(mol of cells)",
+}
+_ARRAYS = ("phonon_dos", "phonon_frequencies", "phonon_wavenumbers")
+_SCALARS = tuple(name for name in UNITS if name not in _ARRAYS)
+
+
+class E3DOSPredictor(Calculator):
+    """ASE calculator of phonon densities of states and vibrational thermal properties.
+
+    Parameters
+    ----------
+    model : str, optional
+        Name of a registered model (``e3dos models`` lists them) or path of a weights file.
+    device : str, optional
+        "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1".
+    encoder : str, optional
+        Name of an encoder; by default the model's own, or its alloy form for mixed sites.
+    temperature : float, optional
+        Temperature in K of the scalar thermal properties.
+    uncertainty : bool, optional
+        Run the whole ensemble and give error bars; False runs one network, several times faster.
+    atoms : ase.Atoms, optional
+        Atoms to attach the calculator to.
+    restart, label, directory : optional
+        Taken as by every ASE calculator; nothing is read from or written to them.
+
+    Raises
+    ------
+    UnknownModelError
+        No model of this name is installed.
+    SpectrumError
+        The temperature is negative or not finite.
+
+    Notes
+    -----
+    Results belong to the cell of the atoms, whatever its size. Prediction follows ASE's rules:
+    asking again costs nothing, and a change of positions, cell, elements, masses or occupations
+    (``atoms.info["occupancy"]``) makes a new one. One calculator may serve many atoms, from
+    several threads; then pass the atoms to the methods.
+
+    Properties for `get_property`: ``phonon_dos`` (states/THz, at ``phonon_frequencies`` in THz =
+    ``phonon_wavenumbers`` in cm^-1), ``mean_wavenumber`` (cm^-1), ``imaginary_fraction``,
+    ``heat_capacity`` and ``entropy`` (J/(K mol)), ``free_energy_vib`` (kJ/mol), all per cell.
+    Energies, forces and stresses are not predicted: they raise ASE's
+    PropertyNotImplementedError.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> atoms = bulk("NaCl", "rocksalt", a=5.64)
+    >>> atoms.calc = E3DOSPredictor()
+    >>> atoms.calc.get_phonon_dos().n_modes
+    6.0
+    """
+
+    implemented_properties = list(UNITS)  # noqa: RUF012 - ASE's interface
+    default_parameters = {  # noqa: RUF012 - ASE's interface
+        "model": "default",
+        "device": "auto",
+        "encoder": None,
+        "temperature": 300.0,
+        "uncertainty": True,
+    }
+    # Charges and moments do not enter the networks.
+    ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 - ASE's interface
+    discard_results_on_any_change = True
+
+    def __init__(
+        self,
+        model: str = "default",
+        device: str = "auto",
+        encoder: str | None = None,
+        temperature: float = 300.0,
+        uncertainty: bool = True,
+        *,
+        atoms: Atoms | None = None,
+        restart: str | None = None,
+        label: str | None = None,
+        directory: Any = ".",
+    ) -> None:
+        self._lock = threading.RLock()
+        self._spectrum: PhononSpectrum | None = None
+        self._attached: list[weakref.ref[Atoms]] = []
+        super().__init__(
+            restart=restart,
+            label=label,
+            atoms=atoms,
+            directory=directory,
+            model=model,
+            device=device,
+            encoder=encoder,
+            temperature=temperature,
+            uncertainty=uncertainty,
+        )
+
+    # ---- predictions --------------------------------------------------------------------------
+
+    def get_phonon_dos(self, atoms: Atoms | None = None) -> PhononSpectrum:
+        """Spectrum of the attached atoms, or of those given.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            Needed where the calculator serves several Atoms objects.
+
+        Returns
+        -------
+        PhononSpectrum
+            Of the cell of the atoms.
+
+        Raises
+        ------
+        E3DOSError
+            The atoms cannot be predicted; the message says why.
+        """
+        with self._lock:
+            self.get_property("phonon_dos", atoms)
+            assert self._spectrum is not None
+            return self._spectrum
+
+    def get_total_dos(self, atoms: Atoms | None = None) -> Any:
+        """`phonopy.phonon.dos.TotalDos` of the cell, in THz and states/THz."""
+        return self.get_phonon_dos(atoms).to_phonopy()
+
+    def get_thermal_properties(
+        self,
+        t_min: float = 0.0,
+        t_max: float = 1000.0,
+        t_step: float = 10.0,
+        temperatures: Any = None,
+        atoms: Atoms | None = None,
+        **options: Any,
+    ) -> Any:
+        """Thermal properties of the cell as phonopy's object.
+
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        atoms : ase.Atoms, optional
+            As for `get_phonon_dos`.
+        **options
+            Of `Phonopy.run_thermal_properties`, such as `cutoff_frequency` or `pretend_real`.
+
+        Returns
+        -------
+        phonopy.phonon.thermal_properties.ThermalProperties
+            `free_energy` in kJ/mol, `entropy` and `heat_capacity` in J/(K mol), per cell.
+        """
+        return self.get_phonon_dos(atoms).thermal_properties(
+            t_min=t_min, t_max=t_max, t_step=t_step, temperatures=temperatures, **options
+        )
+
+    def store(
+        self, atoms: Atoms | None = None, db: Any = None, **key_value_pairs: Any
+    ) -> int | None:
+        """Keep the results with the atoms, where ASE's writers find them.
+
+        Writers of ASE drop results that they do not know. Stored in ``atoms.info`` they
+        survive extxyz and traj files; a database drops ``info``, so that with `db` a row is
+        written: scalars as key-value pairs to select by, arrays as data.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            As for `get_phonon_dos`.
+        db : ase.db database, optional
+            Where to write a row.
+        **key_value_pairs
+            More of them for the row.
+
+        Returns
+        -------
+        int or None
+            The row's id, with `db`.
+        """
+        with self._lock:
+            atoms = self._resolved(atoms)
+            spectrum = self.get_phonon_dos(atoms)
+            results, temperature = dict(self.results), float(self.parameters["temperature"])
+        scalars = {f"e3dos_{name}": results[name] for name in _SCALARS}
+        scalars |= _bounds(spectrum, temperature)
+        scalars |= {"e3dos_temperature": temperature, "e3dos_model": spectrum.model}
+        arrays = {f"e3dos_{name}": results[name] for name in _ARRAYS}
+        if spectrum.density_std is not None:
+            arrays["e3dos_phonon_dos_std"] = spectrum.density_std
+        if db is not None:
+            pairs = {**scalars, **key_value_pairs}
+            data = {**arrays, "e3dos_units": UNITS}
+            return int(db.write(atoms, key_value_pairs=pairs, data=data))
+        if key_value_pairs:
+            raise E3DOSError(
+                f"{', '.join(key_value_pairs)}: key-value pairs belong to a row of a database. "
+                "Give db=..., or write to atoms.info yourself."
+            )
+        units = "; ".join(f"{name}: {unit}" for name, unit in UNITS.items())
+        # What an earlier call stored goes, so that its error bars never stand beside new values.
+        for key in [k for k in atoms.info if str(k).startswith("e3dos_")]:
+            del atoms.info[key]
+        atoms.info.update({**scalars, **arrays, "e3dos_units": units})
+        return None
+
+    # ---- ASE's interface ----------------------------------------------------------------------
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """Value of a property; arrays are copies.
+
+        Raises
+        ------
+        NotPredictedError
+            The property is not among `implemented_properties`; also a
+            PropertyNotImplementedError of ASE.
+        """
+        if name not in self.implemented_properties:
+            raise _not_predicted(name)
+        with self._lock:
+            return super().get_property(name, self._resolved(atoms), allow_calculation)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("phonon_dos",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        """Predict and fill `results`; nothing is written to `directory`."""
+        with self._lock:
+            atoms = self._resolved(atoms)
+            p = self.parameters
+            predictor = load_predictor(p["model"], p["device"], p["encoder"])
+            crystal = Crystal.from_any(atoms)
+            spectrum = predictor.spectra([crystal], p["uncertainty"])[0]
+            self.atoms = atoms.copy()
+            if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
+                self.atoms.info["occupancy"] = copy.deepcopy(atoms.info["occupancy"])
+            self._spectrum = spectrum
+            self.results = _results(spectrum, float(p["temperature"]))
+        warn_about(spectrum, stacklevel=5)
+        if has_moments(atoms):
+            warn_about_moments(spectrum, stacklevel=6)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Changes since the last prediction, masses and occupations among them."""
+        changes = list(super().check_state(atoms, tol=tol))
+        if self.atoms is None:
+            return changes
+        if not equal(self.atoms.get_masses(), atoms.get_masses()):
+            changes.append("masses")
+        if not _same_occupancy(self.atoms, atoms):
+            changes.append("occupancy")
+        return changes
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Change parameters; results that they made are discarded.
+
+        Raises
+        ------
+        E3DOSError
+            A parameter is unknown or not valid.
+        """
+        unknown = set(kwargs) - set(self.default_parameters) - {"parameters"}
+        if unknown:
+            raise E3DOSError(
+                f"E3DOSPredictor has no parameter {', '.join(sorted(unknown))}. There are: "
+                f"{', '.join(self.default_parameters)}."
+            )
+        if "temperature" in kwargs:
+            kwargs["temperature"] = float(checked_temperatures(kwargs["temperature"])[0])
+        if "model" in kwargs:
+            from ase_e3dos.plugins import get_registry
+
+            kwargs["model"] = str(kwargs["model"])
+            get_registry().resolve_model(kwargs["model"])
+        return dict(super().set(**kwargs))
+
+    def reset(self) -> None:
+        """Forget the last prediction."""
+        super().reset()
+        self._spectrum = None
+
+    def set_atoms(self, atoms: Atoms) -> None:
+        """Note the atoms that the calculator is attached to; ASE calls this."""
+        living = [r for r in self._attached if r() is not None and r() is not atoms]
+        self._attached = [*living, weakref.ref(atoms)]
+
+    def export_properties(self) -> Properties:
+        """None of ours: ASE's containers know no spectra, and would refuse them."""
+        return Properties({})
+
+    def band_structure(self) -> Any:
+        """Not predicted."""
+        raise _not_predicted("band_structure")
+
+    def _get_name(self) -> str:
+        return "e3dos"
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.todict().items())
+        return f"E3DOSPredictor({given})"
+
+    # ---- pickling: parameters and results travel, weights are loaded again on the other side --
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"]
+        state["_attached"] = self._living()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+        self._attached = [weakref.ref(atoms) for atoms in state["_attached"]]
+
+    # ---- which atoms --------------------------------------------------------------------------
+
+    def _living(self) -> list[Atoms]:
+        """Atoms that the calculator is still attached to, the latest last."""
+        return [a for r in self._attached if (a := r()) is not None and a.calc is self]
+
+    def _resolved(self, atoms: Atoms | None) -> Atoms:
+        """Those given, else the ones attached last, else those of the last prediction."""
+        if atoms is not None:
+            return atoms
+        living = self._living()
+        if len(living) > 1:
+            warnings.warn(
+                "this calculator is attached to several Atoms objects and answers for the one "
+                "attached last. Pass the atoms, as in calc.get_phonon_dos(atoms), or give each a "
+                "calculator of its own (the weights are shared).",
+                E3DOSWarning,
+                stacklevel=4,
+            )
+        if living:
+            return living[-1]
+        last: Atoms | None = self.atoms
+        if last is None:
+            raise E3DOSError(
+                "the calculator has no atoms. Attach it with atoms.calc = E3DOSPredictor(), or "
+                "pass the atoms: calc.get_phonon_dos(atoms)."
+            )
+        return last
+
+
+def _results(spectrum: PhononSpectrum, temperature: float) -> dict[str, Any]:
+    """Plain numbers and arrays, so that results go into JSON, pickles and databases."""
+    return {
+        "phonon_dos": np.array(spectrum.density),
+        "phonon_frequencies": np.array(spectrum.frequencies),
+        "phonon_wavenumbers": np.array(spectrum.wavenumbers),
+        "mean_wavenumber": spectrum.mean_wavenumber,
+        "imaginary_fraction": spectrum.imaginary_fraction,
+        "heat_capacity": spectrum.heat_capacity(temperature),
+        "entropy": spectrum.entropy(temperature),
+        "free_energy_vib": spectrum.free_energy(temperature),
+    }
+
+
+def _bounds(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
+    """Ends of the calibrated 90 % intervals, where the model gives them."""
+    if spectrum.members is None or spectrum.calibration is None:
+        return {}
+    names = {
+        "heat_capacity": "heat_capacity",
+        "entropy": "entropy",
+        "free_energy_vib": "free_energy",
+        "mean_wavenumber": "mean_wavenumber",
+    }
+    found: dict[str, float] = {}
+    for ours, quantity in names.items():
+        with suppress(E3DOSError):  # not calibrated at this temperature
+            low, high = spectrum.interval(quantity, 0.9, temperature)
+            found |= {f"e3dos_{ours}_low": float(low), f"e3dos_{ours}_high": float(high)}
+    return found
+
+
+def _same_occupancy(one: Atoms, other: Atoms) -> bool:
+    if one.info.get("occupancy") != other.info.get("occupancy"):
+        return False
+    if "occupancy" not in one.info:
+        return True
+    kinds = [a.arrays.get("spacegroup_kinds") for a in (one, other)]
+    return bool(equal(*kinds))
+
+
+def _not_predicted(name: str) -> NotPredictedError:
+    return NotPredictedError(
+        f"{name} is not predicted: E3DOSPredictor gives spectra and what follows from them "
+        f"({', '.join(UNITS)}), no energies, forces or stresses. Use a second calculator (a "
+        "potential or DFT) for these; for forces and bands of phonons, use phonopy with it."
+    )
+
+
+def _register() -> None:
+    """Make ``get_calculator_class("e3dos")`` work; harmless if it does already."""
+    from ase.calculators import calculator
+
+    if "e3dos" not in calculator.external_calculators:
+        register_calculator_class("e3dos", E3DOSPredictor)
+
+
+with suppress(Exception):  # an ASE that registers in another way
+    _register()

@@ -1,0 +1,343 @@
+"""Model: an ensemble of networks on a device, from a weights file to densities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ase_e3dos.errors import DeviceError, WeightsError
+from ase_e3dos.network.graph import GraphBatch
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
+from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.weights import WeightsHeader, load_weights
+
+
+@dataclass(frozen=True)
+class Densities:
+    """What a model says of a batch of crystals, as shares of the modes in each bin.
+
+    Attributes
+    ----------
+    crystals
+        Mean over sites and members, shape (n_crystals, n_bins); rows sum to one.
+    members
+        Of each member, shape (n_members, n_crystals, n_bins); None for one network.
+    sites
+        Mean over members, crystal after crystal, shape (n_sites in all, n_bins); None for a
+        model without site spectra.
+    """
+
+    crystals: NDArray[np.float32]
+    members: NDArray[np.float32] | None
+    sites: NDArray[np.float32] | None
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of a name; "auto" takes CUDA where there is one.
+
+    Raises
+    ------
+    DeviceError
+        The device is unknown or not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"device {device!r} is not known to PyTorch; use 'auto', 'cpu' or 'cuda'."
+        ) from error
+    if found.type == "cuda" and (
+        not torch.cuda.is_available() or (found.index or 0) >= torch.cuda.device_count()
+    ):
+        raise DeviceError(
+            f"device {device!r} was asked for, but PyTorch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices here. Use device='auto' or 'cpu', or "
+            "install a CUDA build of PyTorch."
+        )
+    if found.type not in ("cpu", "cuda"):
+        raise DeviceError(f"device {device!r} is not supported; use 'auto', 'cpu' or 'cuda'.")
+    return found
+
+
+def build_network(header: WeightsHeader, number: int = 0) -> nn.Module:
+    """One network of the kind and sizes that a header describes, not yet with its weights.
+
+    Raises
+    ------
+    WeightsError
+        The kind or a setting is unknown.
+    """
+    settings = header.settings_of(number)
+    try:
+        if header.network == "paper":
+            return PaperNetwork(PaperSettings(**settings))
+        if header.network == "site":
+            return SiteNetwork(SiteSettings(**settings))
+    except TypeError as error:
+        raise WeightsError(f"the weights file has settings that do not fit: {error}") from error
+    raise WeightsError(
+        f"the weights file wants a network of kind {header.network!r}, which this version does "
+        "not have. Update ase-e3dos."
+    )
+
+
+def check_shapes(network: nn.Module, state: dict[str, Any]) -> None:
+    """Compare the shapes of a network's parameters with those of a state dict.
+
+    Raises
+    ------
+    WeightsError
+        A tensor is missing or has another shape.
+    """
+    for name, tensor in network.state_dict().items():
+        if name not in state or state[name].shape != tensor.shape:
+            given = tuple(state[name].shape) if name in state else "missing"
+            raise WeightsError(
+                f"the tensors of the weights file do not fit its settings: {name} should have the "
+                f"shape {tuple(tensor.shape)} and is {given}. Copy or download it again."
+            )
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Parameters stay as they were allocated: weights from a file take their place.
+
+    On the meta device an initialisation would also import PyTorch's compiler, which takes longer
+    than all the rest of a first prediction.
+    """
+
+    _skipped = frozenset({"normal_", "uniform_", "kaiming_uniform_"})
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Leave out the initialisations, pass on everything else."""
+        kwargs = kwargs or {}
+        if func.__name__ in self._skipped:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+class Model:
+    """An ensemble ready to predict; safe to share between threads.
+
+    Parameters
+    ----------
+    header
+        From the weights file.
+    networks
+        The members, and the distilled network last if the header says that there is one.
+    device
+        Where they run.
+    source
+        Name of the data source to speak for; None for the first.
+
+    Raises
+    ------
+    WeightsError
+        The weights know no such source.
+    """
+
+    def __init__(
+        self,
+        header: WeightsHeader,
+        networks: list[nn.Module],
+        device: torch.device,
+        source: str | None = None,
+    ) -> None:
+        if source is not None and source not in header.sources:
+            raise WeightsError(
+                f"the weights speak for {', '.join(header.sources)}, not for {source!r}."
+            )
+        self.header = header
+        self.device = device
+        self.source = header.sources.index(source) if source else 0
+        self._networks = [n.to(device).eval().requires_grad_(False) for n in networks]
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", source: str | None = None) -> Model:
+        """Read a weights file.
+
+        Raises
+        ------
+        WeightsError
+            The file is not sound, or its tensors do not fit its settings.
+        DeviceError
+            The device is not there.
+        """
+        header, states = load_weights(path)
+        networks = []
+        for number, state in enumerate(states):
+            try:
+                with torch.device("meta"), _NoRandomNumbers():  # sizes first, no memory
+                    sketch = build_network(header, number)
+                check_shapes(sketch, state)
+                with _NoRandomNumbers():
+                    network = build_network(header, number)
+                network.load_state_dict(state)
+            except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+                if isinstance(error, WeightsError):
+                    raise
+                raise WeightsError(
+                    f"{path}: the tensors do not fit the settings: {error}"
+                ) from error
+            networks.append(network)
+        return cls(header, networks, resolve_device(device), source)
+
+    @property
+    def members(self) -> list[Any]:
+        """The ensemble's networks."""
+        return self._networks[: self.header.members]
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of the graphs in Å: the largest of all networks, the distilled one included."""
+        return max(float(n.cutoff) for n in cast(list[Any], self._networks))
+
+    @property
+    def self_edges(self) -> bool:
+        """Whether the graphs have self-edges."""
+        return bool(self.members[0].self_edges)
+
+    @property
+    def wavenumbers(self) -> NDArray[np.float64]:
+        """The grid in cm^-1, shape (n_bins,)."""
+        return self.header.grid.wavenumbers
+
+    def evaluate(self, batch: GraphBatch, names: list[str], uncertainty: bool = True) -> Densities:
+        """Predict a batch.
+
+        Parameters
+        ----------
+        batch
+            Graphs with this model's cut-off and encoder features.
+        names
+            Of the crystals, for messages.
+        uncertainty
+            Run every member; otherwise the distilled network or, where there is none, the
+            first member.
+
+        Raises
+        ------
+        PredictionError
+            A spectrum came out zero everywhere.
+        """
+        return self.start(batch, uncertainty).densities(names)
+
+    def start(self, batch: GraphBatch, uncertainty: bool = True) -> Evaluation:
+        """Begin to predict a batch; on a GPU this returns before the work is done.
+
+        Nothing here waits for the device: the batch may lie in pinned memory, and the results
+        are on their way to pinned memory when this returns.
+
+        Parameters
+        ----------
+        batch, uncertainty
+            As for `evaluate`.
+        """
+        networks = self.members if uncertainty else self._networks[-1:]
+        if not uncertainty and not self.header.distilled:
+            networks = self._networks[:1]
+        with torch.inference_mode():
+            graph = batch.to(self.device)
+            if self.members[0].per_site:
+                spectra, sites = self._site_spectra(graph, networks)
+                peaks = None
+            else:
+                raw = torch.stack([network(graph, self.source) for network in networks])
+                peaks, sites = raw.amax(dim=2), None
+                spectra = raw / raw.sum(2, keepdim=True)
+            return Evaluation.of(
+                spectra.mean(0), spectra if len(networks) > 1 else None, sites, peaks
+            )
+
+    def _site_spectra(self, graph: GraphBatch, networks: list[Any]) -> tuple[Tensor, Tensor]:
+        """Crystals by each network (members, n_crystals, n_bins), and the mean of the sites."""
+        total: Tensor | None = None
+        spectra = []
+        shared: dict[tuple[Any, ...], list[Any]] = {}
+        for network in cast(list[SiteNetwork], networks):
+            kind = network.edge_kind()
+            if kind not in shared:
+                shared[kind] = network.edge_functions(graph)
+            sites = network(graph, self.source, shared[kind]).exp()
+            spectra.append(mean_over_sites(sites, graph))
+            total = sites if total is None else total + sites
+        assert total is not None
+        return torch.stack(spectra), (total / len(networks)).index_select(0, graph.site_order)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A batch on its way through the networks; see `Model.start`.
+
+    Attributes
+    ----------
+    crystals, members, sites
+        Tensors with the content of `Densities`, in host memory.
+    peaks
+        Highest value of each member's spectrum before it was normalised, shape (n_members,
+        n_crystals), where it may be zero; else None.
+    ready
+        Event after which the tensors hold what they should; None on a CPU.
+    """
+
+    crystals: Tensor
+    members: Tensor | None
+    sites: Tensor | None
+    peaks: Tensor | None
+    ready: torch.cuda.Event | None
+
+    @classmethod
+    def of(
+        cls, crystals: Tensor, members: Tensor | None, sites: Tensor | None, peaks: Tensor | None
+    ) -> Evaluation:
+        """Send results to the host, without waiting for them."""
+        values = [None if v is None else _to_host(v) for v in (crystals, members, sites, peaks)]
+        ready = None
+        if crystals.device.type == "cuda":
+            ready = torch.cuda.Event()
+            ready.record(torch.cuda.current_stream(crystals.device))
+        assert values[0] is not None
+        return cls(values[0], values[1], values[2], values[3], ready)
+
+    def densities(self, names: list[str]) -> Densities:
+        """Wait for the results.
+
+        Parameters
+        ----------
+        names
+            Of the crystals, for messages.
+
+        Raises
+        ------
+        PredictionError
+            A spectrum came out zero everywhere.
+        """
+        if self.ready is not None:
+            self.ready.synchronize()
+        if self.peaks is not None:
+            check_nonzero(self.peaks.amin(dim=0, keepdim=True).t(), names)
+        members, sites = (None if v is None else v.numpy() for v in (self.members, self.sites))
+        return Densities(self.crystals.numpy(), members, sites)
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """Copy to pinned host memory without waiting; the same tensor on a CPU."""
+    if values.device.type == "cpu":
+        return values
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)

@@ -1,0 +1,357 @@
+"""Crystal -> CrystalGraph: periodic edges, and batches of graphs under an edge budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.errors import GraphError
+from ase_e3dos.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    import torch
+
+#: Edges up to cut-off + CUTOFF_TOLERANCE (Å) count: a shell of neighbours that lies exactly on
+#: the cut-off then enters as a whole, whatever rounding a rotation of the crystal brings.
+CUTOFF_TOLERANCE = 1e-6
+
+#: Sites of a cell below which the number of a pair fits sixteen bits.
+_SHORT_KEYS = 181
+#: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
+_BLOCK_RATIO = 1.25
+#: Nodes below which a block of its own costs more than the padding it saves.
+_SMALLEST_BLOCK = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrystalGraph:
+    """Directed periodic edges of one crystal, sorted by centre, then by neighbour.
+
+    Attributes
+    ----------
+    crystal
+        The crystal that the nodes stand for, one node for each site.
+    center, neighbor
+        Site indices of both ends, shape (n_edges,), int64. Messages run from neighbour to centre.
+    vectors
+        From centre to neighbour in Å, shape (n_edges, 3), float64.
+    lengths
+        Their norms in Å, shape (n_edges,), float64.
+    cutoff
+        The radius in Å within which all neighbours are edges.
+    """
+
+    crystal: Crystal
+    center: NDArray[np.int64]
+    neighbor: NDArray[np.int64]
+    vectors: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    cutoff: float
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, one for each site."""
+        return self.crystal.n_sites
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges, self-edges included."""
+        return len(self.center)
+
+
+def build_graph(
+    crystal: Crystal, cutoff: float, *, self_edges: bool = False, max_edges: int | None = None
+) -> CrystalGraph:
+    """Find all neighbours within the cut-off, periodic images included.
+
+    Parameters
+    ----------
+    crystal
+        The crystal; any cell shape, also one smaller than the cut-off.
+    cutoff
+        Radius in Å; a neighbour up to `CUTOFF_TOLERANCE` beyond it still counts.
+    self_edges
+        Add one edge of length zero from each site to itself (the paper's graphs have it).
+    max_edges
+        Refuse a crystal with more edges than this.
+
+    Returns
+    -------
+    CrystalGraph
+        Lengths and vectors in float64.
+
+    Raises
+    ------
+    GraphError
+        The crystal has more than `max_edges` edges.
+    """
+    center, neighbor, vectors = _neighbors(crystal, cutoff + 10 * CUTOFF_TOLERANCE)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if lengths.max(initial=0.0) > cutoff + CUTOFF_TOLERANCE:
+        inside = lengths <= cutoff + CUTOFF_TOLERANCE
+        center, neighbor = center[inside], neighbor[inside]
+        vectors, lengths = vectors[inside], lengths[inside]
+    if self_edges:
+        sites = np.arange(crystal.n_sites)
+        center = np.concatenate([center, sites])
+        neighbor = np.concatenate([neighbor, sites])
+        vectors = np.concatenate([vectors, np.zeros((len(sites), 3))])
+        lengths = np.concatenate([lengths, np.zeros(len(sites))])
+    if max_edges is not None and len(center) > max_edges:
+        raise GraphError(
+            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
+            f"{max_edges}. Use the primitive cell, or raise the limit."
+        )
+    key = center * crystal.n_sites + neighbor
+    if crystal.n_sites < _SHORT_KEYS:
+        key = key.astype(np.int16)  # sorted by counting, not by comparing
+    order = np.argsort(key, kind="stable")
+    center, neighbor = center.take(order), neighbor.take(order)
+    vectors, lengths = vectors.take(order, axis=0), lengths.take(order)
+    return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)
+
+
+def _neighbors(
+    crystal: Crystal, cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    heights = cell_heights(crystal.cell)
+    cell, positions = crystal.cell, crystal.positions
+    if min(heights) <= 0.2 * cutoff:
+        cell, positions = _compact(crystal)
+        heights = cell_heights(cell)
+    if _too_flat(heights, cutoff):
+        from ase.neighborlist import primitive_neighbor_list
+
+        center, neighbor, vectors = primitive_neighbor_list(
+            "ijD", (True, True, True), cell, positions, cutoff
+        )
+        return center, neighbor, vectors
+    from vesin import NeighborList
+
+    center, neighbor, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=positions, box=cell, periodic=True, quantities="ijD"
+    )
+    return center.view(np.int64), neighbor.view(np.int64), vectors
+
+
+def _compact(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cell and positions for the search of a very skew cell: another cell of the same lattice.
+
+    The search goes through cutoff / height images along each vector, which for a sheared cell of
+    a few atoms can be thousands; its Minkowski-reduced cell needs a few.
+    """
+    from ase.geometry import minkowski_reduce
+
+    cell = minkowski_reduce(crystal.cell)[0]
+    scaled = crystal.positions @ np.linalg.inv(cell)
+    return cell, (scaled - np.floor(scaled)) @ cell
+
+
+def cell_heights(cell: NDArray[np.float64]) -> list[float]:
+    """Distances between opposite faces of the cell in Å (plain floats: five times faster)."""
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
+    u = (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx)
+    v = (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax)
+    w = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
+    volume = abs(ax * u[0] + ay * u[1] + az * u[2])
+    return [volume / math.hypot(*normal) for normal in (u, v, w)]
+
+
+def _too_flat(heights: list[float], cutoff: float) -> bool:
+    """Whether vesin would divide the cell into boxes, none of them along one direction.
+
+    It takes about 100,000 boxes at most and keeps the ratio of their numbers; where this leaves
+    less than one, the process ends with a floating point exception (vesin 0.6).
+    """
+    boxes = [max(height // cutoff, 1.0) for height in heights]
+    shrink = math.cbrt(1e5 / math.prod(boxes))
+    return shrink < 1 and min(boxes) * shrink < 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class GraphBatch:
+    """Several crystals as one graph, laid out for matrix products.
+
+    What a site tells another does not depend on which of its periodic images stands there. So a
+    node has one slot for each distinct site among its neighbours, and a slot holds the edges to
+    all images of that site: functions of the edges are summed within the slots once, and layers
+    see a few neighbours instead of dozens.
+
+    Attributes
+    ----------
+    neighbors
+        Blocks of nodes with similar numbers of neighbours: node index of the site of each slot,
+        shape (nodes in block, slots a node), int64; 0 in slots without edges. Node k of the batch
+        is row k of the blocks laid end to end, and slots are counted along the rows.
+    first_edge
+        First edge of each slot, shape (n_slots,), int64: slot s holds the edges from
+        first_edge[s] up to first_edge[s + 1].
+    vectors
+        Of the edges, from centre to neighbour in Å, shape (n_edges, 3), float32.
+    lengths
+        Their norms in Å, shape (n_edges,), float32.
+    crystal_index
+        Which crystal each node belongs to, shape (n_nodes,), int64.
+    site_order
+        Node of each site, crystal after crystal in the order given, shape (n_nodes,), int64:
+        `node_values[site_order]` are in site order.
+    features
+        Encoder output in node order, shape (n_nodes, n_features), float32.
+    crystal_scalars
+        log(volume per site / Å^3) of each crystal, shape (n_crystals, 1), float32.
+    n_sites
+        Sites of each crystal, shape (n_crystals,), int64.
+    first_site
+        First site of each crystal, shape (n_crystals,), int64.
+    """
+
+    neighbors: tuple[torch.Tensor, ...]
+    first_edge: torch.Tensor
+    vectors: torch.Tensor
+    lengths: torch.Tensor
+    crystal_index: torch.Tensor
+    site_order: torch.Tensor
+    features: torch.Tensor
+    crystal_scalars: torch.Tensor
+    n_sites: torch.Tensor
+    first_site: torch.Tensor
+
+    @property
+    def n_crystals(self) -> int:
+        """Number of crystals in the batch."""
+        return len(self.n_sites)
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges."""
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> GraphBatch:
+        """Move every tensor to a device (without waiting, from pinned memory)."""
+        return self._mapped(lambda t: t.to(device, non_blocking=True))
+
+    def pin_memory(self) -> GraphBatch:
+        """Copy every tensor to pinned memory, for transfers that overlap with computing."""
+        return self._mapped(lambda t: t.pin_memory())
+
+    def _mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> GraphBatch:
+        rest = (change(getattr(self, f.name)) for f in fields(self)[1:])
+        return GraphBatch(tuple(map(change, self.neighbors)), *rest)
+
+
+def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> GraphBatch:
+    """Join graphs into one batch.
+
+    Parameters
+    ----------
+    graphs
+        At least one graph.
+    features
+        Encoder output for all sites, crystal after crystal, shape (sum of n_sites, n_features).
+
+    Returns
+    -------
+    GraphBatch
+        On the CPU.
+    """
+    import torch
+
+    n_sites = np.array([g.n_nodes for g in graphs])
+    offsets = np.concatenate([[0], np.cumsum(n_sites)])
+    n_nodes = int(offsets[-1])
+    shift = np.repeat(offsets[:-1], [g.n_edges for g in graphs])
+    center = np.concatenate([g.center for g in graphs]) + shift
+    neighbor = np.concatenate([g.neighbor for g in graphs]) + shift
+    vectors = np.concatenate([g.vectors for g in graphs])
+    lengths = np.concatenate([g.lengths for g in graphs])
+
+    # A pair: all edges of one centre to the images of one site; they follow each other.
+    changes = (center[1:] != center[:-1]) | (neighbor[1:] != neighbor[:-1])
+    pair_start = np.flatnonzero(np.concatenate([[len(center) > 0], changes]))
+    pair_size = np.diff(pair_start, append=len(center))
+    pair_neighbor = neighbor[pair_start]
+    degree = np.bincount(center[pair_start], minlength=n_nodes)
+    first_pair = np.concatenate([[0], np.cumsum(degree)])
+    # Nodes sorted by degree fall into blocks of nearly equal width, so that little is padded.
+    order = np.argsort(degree, kind="stable")
+    rank = np.empty(n_nodes, dtype=np.int64)
+    rank[order] = np.arange(n_nodes)
+    bounds = _block_bounds(degree[order])
+
+    neighbors, slot_sizes = [], []
+    for start, stop in pairwise(bounds):
+        nodes = order[start:stop]
+        slots = np.arange(max(int(degree[nodes[-1]]), 1))
+        filled = slots < degree[nodes][:, None]
+        pairs = (first_pair[nodes][:, None] + slots)[filled]
+        block = np.zeros(filled.shape, dtype=np.int64)
+        size = np.zeros(filled.shape, dtype=np.int64)
+        block[filled] = rank[pair_neighbor[pairs]]
+        size[filled] = pair_size[pairs]
+        neighbors.append(torch.from_numpy(block))
+        slot_sizes.append(size.ravel())
+    sizes = np.concatenate(slot_sizes)
+    edges_of_node = np.bincount(center, minlength=n_nodes)
+    first_edge_of_node = np.cumsum(edges_of_node) - edges_of_node
+    edge_order = _ranges(first_edge_of_node[order], edges_of_node[order])
+    crystal_index = np.repeat(np.arange(len(graphs)), n_sites)[order]
+    volumes = np.abs(np.linalg.det(np.stack([g.crystal.cell for g in graphs])))
+    scalars = np.log(volumes / n_sites)[:, None]
+    return GraphBatch(
+        tuple(neighbors),
+        torch.from_numpy(np.cumsum(sizes) - sizes),
+        torch.from_numpy(vectors.astype(np.float32)[edge_order]),
+        torch.from_numpy(lengths.astype(np.float32)[edge_order]),
+        torch.from_numpy(crystal_index),
+        torch.from_numpy(rank),
+        torch.from_numpy(np.ascontiguousarray(features[order], dtype=np.float32)),
+        torch.from_numpy(scalars.astype(np.float32)),
+        torch.from_numpy(n_sites),
+        torch.from_numpy(offsets[:-1].copy()),
+    )
+
+
+def _ranges(start: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """start[0], start[0] + 1, ... of length size[0], then the same from start[1], and so on."""
+    return np.repeat(start - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
+
+
+def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
+    """Where blocks begin and end: widths differ by `_BLOCK_RATIO`, few blocks are tiny.
+
+    Parameters
+    ----------
+    degree
+        Neighbours of each node, ascending, shape (n_nodes,).
+    """
+    level = np.floor(np.log(np.maximum(degree, 1)) / np.log(_BLOCK_RATIO))
+    bounds = [0]
+    for cut in np.flatnonzero(np.diff(level)) + 1:
+        if cut - bounds[-1] >= _SMALLEST_BLOCK and len(degree) - cut >= _SMALLEST_BLOCK:
+            bounds.append(int(cut))
+    return [*bounds, len(degree)]
+
+
+def batches_by_edges(
+    graphs: Iterable[CrystalGraph], edge_budget: int, max_crystals: int = 512
+) -> Iterator[list[CrystalGraph]]:
+    """Group graphs, in order, so that no group exceeds the edge budget.
+
+    A graph that alone exceeds it makes a group of its own.
+    """
+    group: list[CrystalGraph] = []
+    edges = 0
+    for graph in graphs:
+        if group and (edges + graph.n_edges > edge_budget or len(group) >= max_crystals):
+            yield group
+            group, edges = [], 0
+        group.append(graph)
+        edges += graph.n_edges
+    if group:
+        yield group

@@ -1,0 +1,159 @@
+"""PhononSpectrum: a phonon density of states with all that can be asked of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from numpy.typing import ArrayLike
+
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+
+if TYPE_CHECKING:
+    from ase_e3dos.analysis.neutron import WeightedSpectrum
+
+
+class PhononSpectrum(DensityOfStates):
+    """Phonon density of states of a crystal, with its thermal properties and exports.
+
+    Parameters
+    ----------
+    wavenumbers : array_like, shape (n,)
+        Uniform, ascending grid in cm^-1; imaginary modes are negative.
+    density : array_like, shape (n,), optional
+        Total density in any unit; it is scaled so that its trapezoid integral
+        over frequencies in THz is 3 `crystal.n_sites`. An array of shape
+        (n_sites, n) is taken as `site_density`.
+    site_density : array_like, shape (n_sites, n), optional
+        Densities of the sites in any unit; each is scaled to 3, their sum is the total.
+    crystal : Crystal
+        The cell that the spectrum is of.
+    density_std : array_like, shape (n,), optional
+        Standard deviation of `density`, in its unit.
+    members : array_like, shape (n_members, n), optional
+        Densities by the members of an ensemble, in any unit.
+    model : str, optional
+        Name of the model.
+    calibration : Calibration, optional
+        Error model behind `interval`.
+    label_like : bool, optional
+        Whether the values are already paper labels (smoothed), so that
+        `as_paper_label` only interpolates.
+
+    Raises
+    ------
+    SpectrumError
+        If shapes do not fit, a value is negative or not finite, or all are zero.
+
+    Notes
+    -----
+    Thermal methods are per mole of what `normalization` says, take temperatures
+    as a float or an array (K, not negative), and share two options, documented
+    in `ase_e3dos.spectrum.thermal`: `imaginary` ("drop", as phonopy does, so that
+    C_V tends to 3N k_B (1 - imaginary_fraction); "pretend_real"; "refuse") and
+    `acoustic` ("debye" repairs the w^2 law near zero; None does not).
+    """
+
+    __slots__ = ()
+
+    # -- experiments and descriptors --------------------------------------------------
+
+    def neutron_weighted(self, *, resolution: Any = None, **options: Any) -> WeightedSpectrum:
+        """Spectrum as a scattering experiment sees it; see `ase_e3dos.analysis.neutron`."""
+        from ase_e3dos.analysis.neutron import neutron_weighted
+
+        return neutron_weighted(self, resolution=resolution, **options)
+
+    def u_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """U_iso of each site in Å^2, shape (n_sites, ...): `ase_e3dos.analysis.displacements`."""
+        from ase_e3dos.analysis.displacements import u_iso
+
+        return u_iso(self, temperature, **options)
+
+    def u_iso_std(self, temperature: ArrayLike = 300.0) -> Any:
+        """Standard deviation of `u_iso` over the ensemble's members in Å^2, not calibrated."""
+        from ase_e3dos.analysis.displacements import u_iso_std
+
+        return u_iso_std(self, temperature)
+
+    def u_iso_interval(self, temperature: ArrayLike = 300.0, level: float = 0.9) -> Any:
+        """Calibrated interval (low, high) of `u_iso`: `ase_e3dos.analysis.displacements`."""
+        from ase_e3dos.analysis.displacements import u_iso_interval
+
+        return u_iso_interval(self, temperature, level)
+
+    def b_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...)."""
+        from ase_e3dos.analysis.displacements import b_iso
+
+        return b_iso(self, temperature, **options)
+
+    def mean_square_displacements(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """<u^2> of each site over all axes in Å^2, shape (n_sites, ...)."""
+        from ase_e3dos.analysis.displacements import mean_square_displacements
+
+        return mean_square_displacements(self, temperature, **options)
+
+    def describe(self) -> dict[str, float]:
+        """Gaps, edges, moments, Debye temperatures: see `ase_e3dos.analysis.descriptors`."""
+        from ase_e3dos.analysis.descriptors import describe
+
+        return describe(self)
+
+    # -- exports ----------------------------------------------------------------------
+
+    def to_phonopy(self) -> Any:
+        """`phonopy.phonon.dos.TotalDos` (that very class), THz and states/THz."""
+        from ase_e3dos.export.phonopy import total_dos
+
+        return total_dos(self)
+
+    def thermal_properties(self, **options: Any) -> Any:
+        """Return phonopy's ThermalProperties, run; options of `Phonopy.run_thermal_properties`."""
+        from ase_e3dos.export.phonopy import thermal_properties
+
+        return thermal_properties(self, **options)
+
+    def to_pymatgen(self) -> Any:
+        """Return a pymatgen CompletePhononDos where sites are known and ordered, else PhononDos."""
+        from ase_e3dos.export.pymatgen import phonon_dos
+
+        return phonon_dos(self)
+
+    def to_ase(self) -> Any:
+        """`ase.spectrum.dosdata.GridDOSData` in eV and states/eV."""
+        from ase_e3dos.export.ase import grid_dos_data
+
+        return grid_dos_data(self)
+
+    def write(self, path: str | Path, **options: Any) -> None:
+        """Write a file whose kind its name tells; see `ase_e3dos.export.files.write`."""
+        from ase_e3dos.export.files import write
+
+        write(self, path, **options)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw on Matplotlib axes and return them; see `ase_e3dos.export.plots.plot_spectrum`."""
+        from ase_e3dos.export.plots import plot_spectrum
+
+        return plot_spectrum(self, ax, **options)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Spectrum from a JSON file that `write` wrote."""
+        from ase_e3dos.export.files import read_json
+
+        return cls.from_dict(read_json(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON, in the cell's normalisation."""
+        from ase_e3dos.spectrum.serialization import spectrum_to_dict
+
+        return spectrum_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Spectrum from `to_dict`'s dictionary."""
+        from ase_e3dos.spectrum.serialization import spectrum_from_dict
+
+        return spectrum_from_dict(data, cls)

@@ -1,0 +1,470 @@
+"""DensityOfStates: a phonon density of states as a value, and what follows from it alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import E3DOSWarning, SpectrumError
+from ase_e3dos.spectrum import thermal
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density import normalised_density, normalised_rows
+from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
+from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
+from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
+
+if TYPE_CHECKING:
+    from ase_e3dos.structures.crystal import Crystal
+
+PAPER_GRID = np.arange(0.0, 1001.0, 20.0)
+PAPER_GRID.flags.writeable = False
+
+
+class DensityOfStates:
+    """Phonon density of states of a crystal, with its thermal properties and error bars.
+
+    `ase_e3dos.PhononSpectrum` is this with what the rooms above make of it.
+
+    Parameters
+    ----------
+    wavenumbers : array_like, shape (n,)
+        Uniform, ascending grid in cm^-1; imaginary modes are negative.
+    density : array_like, shape (n,), optional
+        Total density in any unit; it is scaled so that its trapezoid integral
+        over frequencies in THz is 3 `crystal.n_sites`. An array of shape
+        (n_sites, n) is taken as `site_density`.
+    site_density : array_like, shape (n_sites, n), optional
+        Densities of the sites in any unit; each is scaled to 3, their sum is the total.
+    crystal : Crystal
+        The cell that the spectrum is of.
+    density_std : array_like, shape (n,), optional
+        Standard deviation of `density`, in its unit.
+    members : array_like, shape (n_members, n), optional
+        Densities by the members of an ensemble, in any unit.
+    model : str, optional
+        Name of the model.
+    calibration : Calibration, optional
+        Error model behind `interval`.
+    label_like : bool, optional
+        Whether the values are already paper labels (smoothed), so that
+        `as_paper_label` only interpolates.
+
+    Raises
+    ------
+    SpectrumError
+        If shapes do not fit, a value is negative or not finite, or all are zero.
+
+    Notes
+    -----
+    Thermal methods are per mole of what `normalization` says, take temperatures
+    as a float or an array (K, not negative), and share two options, documented
+    in `ase_e3dos.spectrum.thermal`: `imaginary` ("drop", as phonopy does, so that
+    C_V tends to 3N k_B (1 - imaginary_fraction); "pretend_real"; "refuse") and
+    `acoustic` ("debye" repairs the w^2 law near zero; None does not).
+    """
+
+    _density_std: Array | None
+
+    __slots__ = (
+        "_crystal",
+        "_density",
+        "_density_std",
+        "_grid",
+        "_members",
+        "_scale",
+        "_site_density",
+        "calibration",
+        "label_like",
+        "model",
+        "normalization",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        wavenumbers: ArrayLike,
+        density: ArrayLike | None = None,
+        site_density: ArrayLike | None = None,
+        *,
+        crystal: Crystal,
+        density_std: ArrayLike | None = None,
+        members: ArrayLike | None = None,
+        model: str = "",
+        calibration: Calibration | None = None,
+        label_like: bool = False,
+    ) -> None:
+        grid = FrequencyGrid.of(wavenumbers)
+        total, sites, factor = normalised_density(
+            grid, density, site_density, crystal.n_sites, crystal.name
+        )
+        if members is not None:
+            members = normalised_rows(
+                grid, members, 3.0 * crystal.n_sites, f"a member's density of {crystal.name}"
+            )
+        if density_std is not None:
+            density_std = np.asarray(density_std, dtype=np.float64) * factor
+            if density_std.shape != total.shape or not np.isfinite(density_std).all():
+                raise SpectrumError(
+                    f"density_std of {crystal.name} has shape {density_std.shape} and needs finite "
+                    f"values of shape {total.shape}: one for each point of the grid."
+                )
+        self._fill(
+            grid,
+            crystal,
+            total,
+            sites,
+            members,
+            density_std,
+            model=model,
+            calibration=calibration,
+            label_like=label_like,
+        )
+
+    # -- the spectrum ---------------------------------------------------------------
+
+    @property
+    def crystal(self) -> Crystal:
+        """The crystal that the spectrum is of."""
+        return self._crystal
+
+    @property
+    def grid(self) -> FrequencyGrid:
+        """The frequency grid."""
+        return self._grid
+
+    @property
+    def wavenumbers(self) -> Array:
+        """Grid in cm^-1, shape (n,)."""
+        return self._grid.wavenumbers
+
+    @property
+    def frequencies(self) -> Array:
+        """Grid in THz, shape (n,)."""
+        return self._grid.frequencies
+
+    @property
+    def density(self) -> Array:
+        """Total density in states/THz, shape (n,); it integrates to `n_modes`."""
+        return self._density
+
+    @property
+    def site_density(self) -> Array | None:
+        """Densities of the sites in states/THz, shape (n_sites, n), or None; they sum to the total.
+
+        In the cell's normalisation each integrates to 3.
+        """
+        return self._site_density
+
+    @property
+    def members(self) -> Array | None:
+        """Densities by the ensemble's members in states/THz, shape (n_members, n), or None."""
+        return self._members
+
+    @property
+    def density_std(self) -> Array | None:
+        """Standard deviation over the ensemble in states/THz, shape (n,), or None."""
+        members = self._members
+        if self._density_std is None and members is not None and len(members) > 1:
+            self._density_std = members.std(axis=0, ddof=1)
+        return self._density_std
+
+    @property
+    def n_modes(self) -> float:
+        """Integral of the density: 3 n_sites for the cell."""
+        return 3.0 * self._crystal.n_sites * self._scale
+
+    @property
+    def imaginary_fraction(self) -> float:
+        """Share of the modes below zero."""
+        return float(thermal.imaginary_fraction(self._grid, self._density))
+
+    @property
+    def mean_wavenumber(self) -> float:
+        """Mean over all modes in cm^-1, imaginary ones counted as negative."""
+        return float(self._mean_wavenumbers(self._density))
+
+    def on_grid(self, wavenumbers: ArrayLike) -> Array:
+        """Density averaged over bins around other wavenumbers.
+
+        The edges lie half-way between the wavenumbers. Weight outside is
+        dropped, not moved; `weight_outside` says how much it is. Where the
+        spectrum's own points are centres of bins no wider than those asked for,
+        each keeps its weight in its bin; else the density is linear between points.
+
+        Parameters
+        ----------
+        wavenumbers : array_like, shape (m,)
+            cm^-1, ascending.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            states/cm^-1.
+        """
+        edges = bin_edges(wavenumbers)
+        modes = np.diff(self._modes_below(edges))
+        return np.asarray(np.maximum(modes, 0.0) / np.diff(edges))
+
+    def _modes_below(self, edges: Array) -> Array:
+        """Modes below each edge of bins (cm^-1)."""
+        grid = self._grid
+        whole_bins = grid.is_binned and float(np.diff(edges).min()) > 0.999 * grid.step
+        return (grid.binned if whole_bins else grid.cumulative)(self._density, edges)
+
+    def weight_outside(self, wavenumbers: ArrayLike) -> float:
+        """Share of the modes outside the bins around the wavenumbers (cm^-1)."""
+        ends = self._modes_below(bin_edges(wavenumbers))[[0, -1]]
+        return float(np.clip(1.0 - (ends[1] - ends[0]) / self.n_modes, 0.0, 1.0))
+
+    def as_paper_label(self, wavenumbers: ArrayLike = PAPER_GRID) -> Array:
+        """Density as the paper's training labels are made, in states/cm^-1.
+
+        Savitzky-Golay smoothing (window 101, order 3) of the spectrum at 1 cm^-1,
+        sampled at the wavenumbers (cm^-1, shape (m,)) and clipped at zero. A
+        `label_like` spectrum is only interpolated, with zero outside its grid.
+        """
+        per_cm = self._density / constants().thz_to_cm
+        if self.label_like:
+            x = np.asarray(wavenumbers, dtype=np.float64)
+            return np.interp(x, self.wavenumbers, per_cm, left=0.0, right=0.0)
+        return paper_label(self._grid, per_cm, wavenumbers)
+
+    # -- thermal properties -----------------------------------------------------------
+
+    def heat_capacity(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Heat capacity at constant volume in J/(K mol); float or array as `temperature`."""
+        return self._thermal("heat_capacity", temperature, imaginary, acoustic)
+
+    def entropy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational entropy in J/(K mol); float or array as `temperature`."""
+        return self._thermal("entropy", temperature, imaginary, acoustic)
+
+    def free_energy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational Helmholtz free energy with the zero-point energy in kJ/mol."""
+        return self._thermal("free_energy", temperature, imaginary, acoustic)
+
+    def internal_energy(
+        self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
+    ) -> Any:
+        """Vibrational internal energy with the zero-point energy in kJ/mol."""
+        return self._thermal("internal_energy", temperature, imaginary, acoustic)
+
+    @property
+    def zero_point_energy(self) -> float:
+        """Zero-point energy of the real modes in kJ/mol."""
+        return float(self._thermal("internal_energy", 0.0, "drop", "debye"))
+
+    def specific_heat(self, temperature: ArrayLike = 293.15, **options: Any) -> Any:
+        """Heat capacity per kilogram in J/(kg K) (equation 2 of the paper)."""
+        return self.heat_capacity(temperature, **options) * (1000.0 / self.molar_mass)
+
+    @property
+    def molar_mass(self) -> float:
+        """g/mol of what `normalization` says."""
+        return float(self._crystal.masses.sum()) * self._scale
+
+    # -- uncertainty ------------------------------------------------------------------
+
+    def spread(self, quantity: str, *, temperature: float = 300.0) -> Any:
+        """Standard deviation of a quantity over the ensemble's members, not calibrated.
+
+        Parameters and units as for `interval`.
+        """
+        if self._members is None or len(self._members) < 2:
+            raise SpectrumError(
+                f"There is no ensemble behind this spectrum of {self._crystal.name} (model "
+                f"{self.model or 'unnamed'!r}), so it has no error bars: predict with "
+                "uncertainty=True and a model of several members, such as 'default'."
+            )
+        if quantity == "density":
+            return self._members.std(axis=0, ddof=1)
+        return float(np.std(self._values(quantity, self._members, temperature), ddof=1))
+
+    @property
+    def error_covariates(self) -> Array | None:
+        """What errors depend on besides the spread, shape (4,); None without an ensemble."""
+        if self._members is None or len(self._members) < 2:
+            return None
+        return error_covariates(self._grid, self._members, self._crystal.n_sites)
+
+    def interval(self, quantity: str, level: float = 0.9, temperature: float = 300.0) -> Any:
+        """Calibrated interval around the predicted value.
+
+        Parameters
+        ----------
+        quantity : {"heat_capacity", "entropy", "free_energy", "mean_wavenumber", "density"}
+        level : float
+            Share of crystals like the calibration's whose reference lies inside.
+        temperature : float
+            K.
+
+        Returns
+        -------
+        low, high : float, or ndarray of shape (n,) for "density"
+            In the unit of the quantity, within its physical range.
+
+        Raises
+        ------
+        SpectrumError
+            If there is no ensemble or no calibration behind the spectrum.
+        """
+        std = self.spread(quantity, temperature=temperature)
+        if self.calibration is None:
+            raise SpectrumError(
+                f"The model {self.model or 'unnamed'!r} carries no calibration, so an interval "
+                "would promise what nobody checked. `spread` gives the standard deviation of the "
+                "members; `ase_e3dos.spectrum.uncertainty.fit_spread` calibrates it."
+            )
+        atoms = 1.0 if quantity == "mean_wavenumber" else self.n_modes / 3
+        width = atoms * self.calibration.half_width(
+            quantity,
+            np.asarray(std) / atoms,
+            level=level,
+            temperature=temperature,
+            covariates=self.error_covariates,
+        )
+        if quantity == "density":
+            # Calibrated on bins that hold a percent of the highest density; emptier ones get less.
+            width = width * np.minimum(1.0, self._density / (0.01 * self._density.max()))
+            return np.maximum(self._density - width, 0.0), self._density + width
+        value = float(self._values(quantity, self._density[None], temperature)[0])
+        low, high = value - float(width), value + float(width)
+        if quantity in ("heat_capacity", "entropy"):
+            low = max(low, 0.0)
+        if quantity == "heat_capacity":
+            high = min(high, self.n_modes * constants().gas_constant)
+        return low, high
+
+    # -- views ------------------------------------------------------------------------
+
+    def per_atom(self) -> Self:
+        """Return the spectrum per atom (site): it integrates to 3, values are per mole of atoms."""
+        return self._view(1.0 / self._crystal.n_sites, "atom")
+
+    def per_formula_unit(self) -> Self:
+        """Return the spectrum per formula unit, as `crystal.formula` writes it."""
+        amounts = re.findall(r"[A-Z][a-z]?([\d.]*)", self._crystal.formula)
+        in_formula = sum(float(amount or 1.0) for amount in amounts)
+        return self._view(in_formula / float(self._crystal.species_fraction.sum()), "formula unit")
+
+    def per_kilogram(self) -> Self:
+        """Return the spectrum per kilogram: J/(K kg) and kJ/kg instead of per mole."""
+        return self._view(1000.0 / (self.molar_mass / self._scale), "kilogram")
+
+    @classmethod
+    def of_normalised(
+        cls,
+        grid: FrequencyGrid,
+        densities: tuple[Array, Array | None, Array | None],
+        crystal: Crystal,
+        **about: Any,
+    ) -> Self:
+        """Spectrum of one crystal of `normalised_batch`, which did the checks.
+
+        Parameters
+        ----------
+        grid : FrequencyGrid
+        densities : tuple
+            Total, of the sites, and of the members.
+        crystal : Crystal
+        **about
+            `model`, `calibration`, `label_like` and `warnings`.
+        """
+        density, site_density, members = densities
+        dos = object.__new__(cls)
+        dos._fill(grid, crystal, density, site_density, members, **about)
+        return dos
+
+    def per_cell(self) -> Self:
+        """Return the spectrum of the cell, whatever this one is per."""
+        return self if self.normalization == "cell" else self._view(1.0, "cell")
+
+    def _view(self, scale: float, normalization: str) -> Self:
+        factor = scale / self._scale
+        arrays = (self._density, self._site_density, self._members, self._density_std)
+        view = object.__new__(type(self))
+        view._fill(
+            self._grid,
+            self._crystal,
+            *(None if array is None else array * factor for array in arrays),
+            scale=scale,
+            normalization=normalization,
+            model=self.model,
+            calibration=self.calibration,
+            label_like=self.label_like,
+            warnings=self.warnings,
+        )
+        return view
+
+    def _fill(
+        self,
+        grid: FrequencyGrid,
+        crystal: Crystal,
+        density: Any,
+        site_density: Array | None,
+        members: Array | None,
+        density_std: Array | None = None,
+        *,
+        scale: float = 1.0,
+        normalization: str = "cell",
+        model: str = "",
+        calibration: Calibration | None = None,
+        label_like: bool = False,
+        warnings: tuple[E3DOSWarning, ...] = (),
+    ) -> None:
+        """The one place where a spectrum gets its values."""
+        self._grid, self._crystal, self._scale = grid, crystal, scale
+        self._density: Array = density
+        self._site_density, self._members = site_density, members
+        self._density_std = density_std
+        self.normalization = normalization
+        self.model, self.calibration, self.label_like = model, calibration, label_like
+        #: What is unusual about the prediction, as `ase_e3dos.prediction.trust.assess` found it.
+        self.warnings = warnings
+
+    def __repr__(self) -> str:
+        x = self.wavenumbers
+        return (
+            f"{type(self).__name__}({self._crystal.formula}, {x[0]:g}..{x[-1]:g} cm^-1 every "
+            f"{self._grid.step:g}, {self.n_modes:g} modes per {self.normalization}"
+            + (f", model {self.model!r})" if self.model else ")")
+        )
+
+    # -- helpers ----------------------------------------------------------------------
+
+    def _thermal(
+        self, quantity: Quantity, temperature: ArrayLike, imaginary: Imaginary, acoustic: Acoustic
+    ) -> Any:
+        if quantity in ("heat_capacity", "entropy"):
+            thermal.warn_of_low_temperatures(self._grid, temperature, self._crystal.name, 3)
+        values = thermal.thermal_property(
+            self._grid,
+            self._density[None],
+            quantity,
+            temperature,
+            imaginary=imaginary,
+            acoustic=acoustic,
+        )[0]
+        shape = np.shape(temperature)
+        return values.reshape(shape) if shape else float(values[0])
+
+    def _mean_wavenumbers(self, densities: Array) -> Array:
+        weights = self._grid.trapezoid
+        return np.asarray(densities @ (weights * self.wavenumbers) / (densities @ weights))
+
+    def _values(self, quantity: str, densities: Array, temperature: float) -> Array:
+        if quantity == "mean_wavenumber":
+            return self._mean_wavenumbers(densities)
+        if quantity in thermal.QUANTITIES:
+            return thermal.thermal_property(self._grid, densities, quantity, temperature)[:, 0]
+        known = ", ".join((*thermal.QUANTITIES, "mean_wavenumber", "density"))
+        raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")

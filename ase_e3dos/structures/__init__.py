@@ -1,0 +1,1 @@
+"""Structures: from what users have to the crystal that every later stage works on."""

@@ -1,0 +1,287 @@
+"""The sites of ASE Atoms, pymatgen structures and PhonopyAtoms, and sites as ASE Atoms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+
+from ase_e3dos.errors import CrystalError
+from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = [
+    "Sites",
+    "atoms_from_sites",
+    "merged_sites",
+    "name_of",
+    "sites_of_atoms",
+    "sites_of_object",
+]
+
+_HYDROGEN_ISOTOPES = {"D": 2.01410178, "T": 3.01604928}
+"""Masses in amu of the isotopes that have a symbol of their own."""
+
+_SAME_PLACE = 0.02
+"""Partly occupied sites this close (Å) are one mixed site written as several."""
+
+
+class Sites(NamedTuple):
+    """A cell and the species on its sites as they were read: a `Crystal` but for its checks.
+
+    Attributes
+    ----------
+    cell : array_like, shape (3, 3)
+        Å.
+    scaled_positions : array_like, shape (n_sites, 3)
+    species_site, species_number : array_like, shape (n_species,)
+    species_fraction, species_mass : array_like, shape (n_species,), or None
+        Masses in amu. None: whole sites, standard masses.
+    """
+
+    cell: Any
+    scaled_positions: Any
+    species_site: Any
+    species_number: Any
+    species_fraction: Any
+    species_mass: Any
+
+
+# ASE ---------------------------------------------------------------------------------------
+
+
+def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
+    """Sites of ASE Atoms.
+
+    Occupations are read from `info["occupancy"]` (a dict of dicts by the number in
+    `arrays["spacegroup_kinds"]`, or by the index of the atom where there is no such array), as
+    ASE's CIF reader writes them. Masses set on the atoms are kept. Constraints, momenta,
+    magnetic moments and a calculator do not matter.
+    """
+    if not atoms.pbc.all():
+        raise CrystalError(
+            f"{name or atoms.symbols}: not periodic along all three vectors "
+            f"(pbc is {atoms.pbc.tolist()}), and only a crystal has the phonons that the networks "
+            "know. If the cell is that of a crystal, set atoms.pbc = True."
+        )
+    cell = atoms.cell.array
+    try:
+        scaled = atoms.positions @ np.linalg.inv(cell)
+    except np.linalg.LinAlgError:
+        scaled = atoms.positions  # Crystal refuses the cell
+    if "occupancy" in atoms.info and len(atoms):
+        sites = _occupied_sites(atoms, name or str(atoms.symbols))
+        return merged_sites(cell, scaled, sites)
+    masses = atoms.arrays.get("masses")
+    return Sites(cell, scaled, np.arange(len(atoms)), atoms.numbers, None, masses)
+
+
+Site = list[tuple[int, float, float]]
+"""Atomic number, fraction and mass of each species of a site."""
+
+
+def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
+    occupancy = _contents(atoms.info["occupancy"], label)
+    kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
+    masses = atoms.arrays.get("masses")
+    sites = []
+    for i, (kind, symbol) in enumerate(zip(kinds.tolist(), atoms.symbols, strict=True)):
+        if str(kind) not in occupancy:
+            raise CrystalError(
+                f"{label}: info['occupancy'] has no entry for atom {i} (kind {kind}). The "
+                "atoms were changed after reading, or 'spacegroup_kinds' is missing: set both "
+                "anew, or delete atoms.info['occupancy'] if every site is fully occupied."
+            )
+        content = {s: p for s, p in occupancy[str(kind)].items() if p != 0}
+        if symbol not in content and not (symbol == "H" and {"D", "T"} & content.keys()):
+            if len(content) != 1 or min(content.values()) < 1:
+                raise CrystalError(
+                    f"{label}: atom {i} is {symbol}, but info['occupancy'] says {content} for "
+                    "its site. Make them agree, or delete atoms.info['occupancy']."
+                )
+            content = {symbol: 1.0}  # substituted after reading a fully occupied site
+        site = [(*_element(s, label), p) for s, p in content.items()]
+        mass = None if masses is None else float(masses[i])
+        sites.append(_site_with_mass([(z, p, m) for z, m, p in site], mass, i, label))
+    return sites
+
+
+def _contents(occupancy: Any, label: str) -> dict[str, dict[str, float]]:
+    """Fractions by kind of site and symbol, or a CrystalError."""
+    try:
+        return {
+            str(kind): {str(symbol): float(p) for symbol, p in content.items()}
+            for kind, content in occupancy.items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CrystalError(
+            f"{label}: info['occupancy'] is not what ASE writes ({error}). Give a dict of dicts, "
+            "such as {'0': {'Si': 0.5, 'Ge': 0.5}}: the fraction of each element by kind of site."
+        ) from error
+
+
+def _site_with_mass(site: Site, mass: float | None, index: int, label: str) -> Site:
+    """Put the one mass that ASE has for an atom on the species of its site."""
+    if mass is None:
+        return site
+    if len(site) == 1:
+        return [(site[0][0], site[0][1], mass)]
+    average = sum(p * m for _, p, m in site) / sum(p for _, p, _ in site)
+    if any(abs(mass - m) <= ISOTOPE_TOLERANCE * m for m in (average, *(m for *_, m in site))):
+        return site
+    raise CrystalError(
+        f"{label}: atom {index} stands for a mixed site and has a mass of its own ({mass:.4g} "
+        "amu), which cannot be divided among the species. Remove the mass, or build the Crystal "
+        "with species_mass."
+    )
+
+
+def atoms_from_sites(sites: Sites, numbers: Any, masses: Any, mixed: bool) -> Atoms:
+    """ASE Atoms with one number and mass for each site; see `Crystal.to_atoms`."""
+    from ase import Atoms
+
+    atoms = Atoms(
+        numbers=numbers,
+        cell=sites.cell,
+        scaled_positions=sites.scaled_positions,
+        masses=masses,
+        pbc=True,
+    )
+    if mixed:
+        occupancy: dict[str, dict[str, float]] = {}
+        for site, z, p in zip(
+            sites.species_site.tolist(),
+            sites.species_number.tolist(),
+            sites.species_fraction.tolist(),
+            strict=True,
+        ):
+            content = occupancy.setdefault(str(site), {})
+            symbol = chemical_symbols[z]
+            content[symbol] = content.get(symbol, 0.0) + p
+        atoms.info["occupancy"] = occupancy
+        atoms.arrays["spacegroup_kinds"] = np.arange(len(sites.scaled_positions))
+    return atoms
+
+
+# Everything else ---------------------------------------------------------------------------
+
+
+def name_of(obj: Any) -> str:
+    """What a row of an ASE database is called; other objects have no name."""
+    return f"row {obj.id}" if ("ase", "AtomsRow") in _kinds(obj) else ""
+
+
+def _kinds(obj: Any) -> set[tuple[str, str]]:
+    """Packages and names of the classes that an object is of."""
+    return {(c.__module__.partition(".")[0], c.__name__) for c in type(obj).__mro__}
+
+
+def sites_of_object(obj: Any, name: str = "") -> Sites:
+    """Sites of a pymatgen structure, PhonopyAtoms, or a row of an ASE database."""
+    kinds = _kinds(obj)
+    if ("pymatgen", "IStructure") in kinds:
+        return _sites_of_pymatgen(obj, name)
+    if ("phonopy", "PhonopyAtoms") in kinds:
+        return _sites_of_phonopy(obj, name)
+    if ("ase", "AtomsRow") in kinds:
+        return sites_of_atoms(obj.toatoms(), name)
+    hint = "Give ASE Atoms, a pymatgen Structure, PhonopyAtoms, a Crystal or the path of a file."
+    if ("phonopy", "Phonopy") in kinds:
+        hint = "Give its .primitive or its .unitcell."
+    elif ("pymatgen", "IMolecule") in kinds:
+        hint = "Give a periodic Structure; molecules have no phonon density of states."
+    elif isinstance(obj, (list, tuple)):
+        hint = "Give one structure; predict() takes lists."
+    raise CrystalError(
+        f"{name or 'the structure'}: an object of type {type(obj).__name__} is no crystal. {hint}"
+    )
+
+
+def _sites_of_pymatgen(structure: Any, name: str) -> Sites:
+    label = name or structure.formula
+    if not all(structure.lattice.pbc):
+        raise CrystalError(
+            f"{label}: the lattice is not periodic along all three vectors, and only a crystal "
+            "has the phonons that the networks know. Give a Lattice with pbc=(True,) * 3."
+        )
+    sites = []
+    for site in structure:
+        species = [(*_element(_bare_symbol(s), label), float(p)) for s, p in site.species.items()]
+        sites.append([(z, p, m) for z, m, p in species])
+    cell = structure.lattice.matrix
+    scaled = structure.frac_coords
+    return merged_sites(cell, scaled, sites)
+
+
+def _bare_symbol(species: Any) -> str:
+    """Return the symbol of a pymatgen Element, Species (without charge and spin) or dummy."""
+    element = getattr(species, "element", species)
+    return str(getattr(element, "name", species.symbol))  # the symbol of D is H, its name is D
+
+
+def _sites_of_phonopy(cell: Any, name: str) -> Sites:
+    label = name or "the PhonopyAtoms"
+    sites: list[Site] = []
+    table = getattr(cell, "species_table", None)  # phonopy >= 4
+    if table is not None and (cell.has_mixtures or getattr(cell, "has_weighted_species", False)):
+        for species, mass in zip([table[i] for i in cell.species_ids], cell.masses, strict=True):
+            if species.mixture is None:
+                weight = 1.0 if species.weight is None else float(species.weight)
+                sites.append([(int(species.atomic_number), weight, float(mass))])
+                continue
+            parts = [(*_element(s.rstrip("0123456789"), label), p) for s, p in species.mixture]
+            average = sum(p * m for _, m, p in parts)
+            # phonopy has one mass for the site: other than the average, all species share it
+            ratio = float(mass) / average
+            ratio = 1.0 if abs(ratio - 1.0) <= ISOTOPE_TOLERANCE else ratio
+            sites.append([(z, float(p), m * ratio) for z, m, p in parts])
+        return merged_sites(cell.cell, cell.scaled_positions, sites)
+    numbers = cell.numbers
+    site = np.arange(len(numbers))
+    return Sites(cell.cell, cell.scaled_positions, site, numbers, None, cell.masses)
+
+
+def merged_sites(cell: Any, scaled: Any, sites: list[Site]) -> Sites:
+    """Sites from the species of each site; partly occupied sites at one place are merged."""
+    scaled = np.array(scaled, dtype=np.float64).reshape(-1, 3)
+    if any(sum(p for _, p, _ in site) < 1 - 1e-9 for site in sites):
+        scaled, sites = _merged(np.asarray(cell, dtype=np.float64), scaled, sites)
+    index = [i for i, site in enumerate(sites) for _ in site]
+    number, fraction, mass = (
+        np.array([species[k] for site in sites for species in site]) for k in range(3)
+    )
+    return Sites(cell, scaled, index, number, fraction, mass)
+
+
+def _merged(cell: Any, scaled: Any, sites: list[Site]) -> tuple[Any, list[Site]]:
+    """One site from partly occupied ones at the same place."""
+    kept: list[int] = []
+    contents: list[Site] = []
+    for i, site in enumerate(sites):
+        for k, j in enumerate(kept):
+            difference = scaled[i] - scaled[j]
+            distance = np.linalg.norm((difference - np.rint(difference)) @ cell)
+            if distance < _SAME_PLACE:  # fractions that sum to more than one are refused later
+                contents[k] = contents[k] + site
+                break
+        else:
+            kept.append(i)
+            contents.append(site)
+    return scaled[kept], contents
+
+
+def _element(symbol: str, label: str) -> tuple[int, float]:
+    """Atomic number and mass of a symbol; D and T are hydrogen."""
+    if symbol in _HYDROGEN_ISOTOPES:
+        return 1, _HYDROGEN_ISOTOPES[symbol]
+    z = atomic_numbers.get(symbol, 0)
+    if z == 0:
+        raise CrystalError(
+            f"{label}: {symbol!r} is no chemical element (dummy species and vacancies have no "
+            "mass). Remove these sites or give their element; for vacancies give fractions "
+            "below one."
+        )
+    return z, float(STANDARD_MASSES[z])

@@ -1,0 +1,366 @@
+"""E3DOSPhonopy against phonopy.Phonopy itself, with spectra put in place of predicted ones."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import operator
+import pickle
+import warnings
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import phonopy
+import pytest
+from ase.build import bulk
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+from pymatgen.core import Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.io.phonopy import get_ph_dos
+
+import ase_e3dos
+from ase_e3dos.errors import CrystalError, NotPredictedError, SpectrumError
+from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum import named_grid
+from ase_e3dos.structures.crystal import Crystal
+
+matplotlib.use("Agg")
+WEIGHTS = Path(ase_e3dos.__file__).parent / "models" / "default.safetensors"
+
+
+def made_up(crystal: Crystal) -> PhononSpectrum:
+    """Frequencies fall with the masses; a Debye-like curve for every site."""
+    x = named_grid("default").wavenumbers
+    tops = 1500 / np.sqrt(crystal.masses)
+    sites = np.where(x > 0, x**2, 0) * np.exp(-((x / tops[:, None]) ** 2))
+    return PhononSpectrum(x, site_density=sites, crystal=crystal, model="made up")
+
+
+@pytest.fixture
+def phonon():
+    salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    return E3DOSPhonopy(salt, np.eye(3) * 2, primitive_matrix="auto", _predict=made_up)
+
+
+def test_cells_are_those_of_phonopy(phonon):
+    salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    cell = PhonopyAtoms(
+        symbols=salt.get_chemical_symbols(),
+        cell=salt.cell[:],
+        scaled_positions=salt.get_scaled_positions(),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = Phonopy(cell, np.eye(3) * 2, primitive_matrix="auto")
+        default = Phonopy(cell)
+    assert len(phonon.primitive) == len(theirs.primitive)
+    assert np.allclose(phonon.primitive.cell, theirs.primitive.cell)
+    assert len(E3DOSPhonopy(salt).primitive) == len(default.primitive)  # phonopy 3: all 8
+    assert len(phonon.unitcell) == 8
+    assert len(phonon.supercell) == 64
+    assert np.array_equal(phonon.supercell_matrix, theirs.supercell_matrix)
+    assert np.allclose(phonon.primitive_matrix, theirs.primitive_matrix)
+    assert phonon.version == theirs.version
+    assert phonon.primitive_symmetry.dataset.number == 225
+    assert np.allclose(phonon.masses, theirs.masses, rtol=2e-4)  # two tables of elements
+    assert phonon.band_structure is None
+    conventional = E3DOSPhonopy(salt, primitive_matrix="P", _predict=made_up)
+    assert conventional.spectrum.n_modes == 24
+
+
+@pytest.mark.parametrize("kind", ["atoms", "phonopy", "pymatgen", "crystal", "file"])
+def test_cells_of_every_kind(kind, tmp_path):
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    cells = {
+        "atoms": atoms,
+        "phonopy": PhonopyAtoms(
+            symbols=atoms.get_chemical_symbols(),
+            cell=atoms.cell[:],
+            scaled_positions=atoms.get_scaled_positions(),
+        ),
+        "pymatgen": AseAtomsAdaptor.get_structure(atoms),
+        "crystal": Crystal.from_any(atoms),
+        "file": tmp_path / "POSCAR",
+    }
+    atoms.write(tmp_path / "POSCAR")
+    phonon = E3DOSPhonopy(cells[kind], _predict=made_up, primitive_matrix="auto")
+    reference = E3DOSPhonopy(atoms, _predict=made_up, primitive_matrix="auto")
+    assert len(phonon.primitive) == 2
+    assert np.allclose(phonon.spectrum.density, reference.spectrum.density, rtol=1e-3)
+
+
+def test_a_cell_in_bohr_is_one_in_angstrom():
+    a = 5.64 / 0.529177
+    cell = PhonopyAtoms(
+        symbols=["Na", "Cl"],
+        cell=np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]) * a,
+        scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]],
+    )
+    phonon = E3DOSPhonopy(cell, calculator="qe", _predict=made_up, primitive_matrix="auto")
+    assert phonon.spectrum.crystal.volume == pytest.approx(5.64**3 / 4, rel=1e-4)
+    assert phonon.unitcell.volume == pytest.approx(a**3 / 4)
+
+
+def test_mixed_sites_are_reduced_to_the_primitive_cell():
+    sites = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    sites += [[0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+    mixed = Structure(Lattice.cubic(5.8), [{"Na": 0.75, "K": 0.25}] * 4 + ["Cl"] * 4, sites)
+    phonon = E3DOSPhonopy(mixed, _predict=made_up, primitive_matrix="auto")
+    crystal = phonon.spectrum.crystal
+    assert crystal.n_sites == len(phonon.primitive) == 2
+    assert sorted(crystal.species_number.tolist()) == [11, 17, 19]
+    assert phonon.masses.sum() == pytest.approx(crystal.masses.sum())
+    with pytest.raises(NotPredictedError, match="species_mass"):
+        phonon.masses = [23.0, 35.0]
+    # two kinds of sites with the same main element are not taken for one
+    ordered = [{"Na": 0.75, "K": 0.25}] * 2 + ["Na"] * 2 + ["Cl"] * 4
+    assert len(E3DOSPhonopy(Structure(Lattice.cubic(5.8), ordered, sites)).primitive) == 8
+
+
+def test_total_dos(phonon, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    phonon.run_mesh([8, 8, 8], is_time_reversal=True, with_eigenvectors=True)
+    assert phonon.total_dos is None
+    dos = phonon.run_total_dos()
+    assert dos is phonon.total_dos
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = phonon.get_total_dos_dict()
+    assert np.trapezoid(data["total_dos"], data["frequency_points"]) == pytest.approx(6, rel=1e-3)
+    phonon.run_total_dos(sigma=0.1, freq_min=-1, freq_max=40, freq_pitch=0.05)
+    assert phonon.total_dos.frequency_points[[0, -1]] == pytest.approx([-1, 40])
+    assert np.trapezoid(phonon.total_dos.dos, dx=0.05) == pytest.approx(6, rel=1e-3)
+    phonon.write_total_dos()
+    assert get_ph_dos("total_dos.dat").cv(300.0) > 40
+    plot = phonon.auto_total_dos(plot=True, write_dat=True, filename="again.dat", mesh=20)
+    plot.savefig("dos.png")
+    assert Path("again.dat").exists()
+    phonon.plot_total_dos(with_tight_frequency_range=True)
+    phonon.run_total_dos(freq_min=100, freq_max=120, freq_pitch=1.0)
+    phonon.plot_total_dos(with_tight_frequency_range=True)  # nothing there: phonopy's fails
+    phonon.run_total_dos()
+    phonon.set_Debye_frequency()
+    assert 5 < phonon.get_Debye_frequency() < 20
+
+
+def test_projected_dos(phonon, tmp_path):
+    dos = phonon.run_projected_dos()
+    total = phonon.run_total_dos()
+    assert np.allclose(dos.projected_dos.sum(0), total.dos)
+    smeared = phonon.run_projected_dos(sigma=0.5)
+    assert np.array_equal(
+        smeared.frequency_points, phonon.run_total_dos(sigma=0.5).frequency_points
+    )
+    assert np.allclose(smeared.projected_dos.sum(0), phonon.total_dos.dos)
+    dos = phonon.run_projected_dos()
+    data = phonon.get_projected_dos_dict()
+    assert data["projected_dos"].shape == (2, len(data["frequency_points"]))
+    phonon.write_projected_dos(tmp_path / "projected_dos.dat")
+    columns = np.loadtxt(tmp_path / "projected_dos.dat").T
+    assert np.trapezoid(columns[1:], columns[0]) == pytest.approx([3, 3], rel=1e-3)
+    plot = phonon.auto_projected_dos(plot=True, pdos_indices=[[0], [1]], legend=["Na", "Cl"])
+    assert len(plot.gca().lines) == 2
+    for wrong in ({"direction": [1, 0, 0]}, {"xyz_projection": True}):
+        with pytest.raises(NotPredictedError, match="direction"):
+            phonon.run_projected_dos(**wrong)
+
+
+def test_thermal_properties(phonon, tmp_path):
+    result = phonon.run_thermal_properties(t_min=0, t_max=1000, t_step=10)
+    assert result is phonon.thermal_properties
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = phonon.get_thermal_properties_dict()
+    assert list(data) == ["temperatures", "free_energy", "entropy", "heat_capacity"]
+    assert data["heat_capacity"][30] == pytest.approx(
+        phonon.spectrum.heat_capacity(300.0), rel=1e-3
+    )
+    assert data["free_energy"][0] == pytest.approx(phonon.spectrum.zero_point_energy, rel=1e-4)
+    phonon.write_yaml_thermal_properties(tmp_path / "tp.yaml")
+    assert "natom: 2" in (tmp_path / "tp.yaml").read_text()
+    assert len(phonon.plot_thermal_properties().gca().lines) == 3
+    with pytest.raises(NotPredictedError, match="band_indices"):
+        phonon.run_thermal_properties(band_indices=[[0]])
+
+
+def test_files_say_how_they_were_made_and_errors_why_not(phonon, tmp_path):
+    phonon.run_thermal_properties(temperatures=[300.0])
+    for sigma, said in ((None, "Averages over intervals"), (0.5, "Sigma = 0.5")):
+        phonon.run_total_dos(sigma=sigma)
+        phonon.run_projected_dos(sigma=sigma)
+        for name in ("total_dos", "projected_dos"):
+            getattr(phonon, f"write_{name}")(tmp_path / name)
+            assert said in (tmp_path / name).read_text().splitlines()[0]
+            assert len(np.loadtxt(tmp_path / name)) == len(getattr(phonon, name).frequency_points)
+    for write in (phonon.write_total_dos, phonon.write_projected_dos,
+                  phonon.write_yaml_thermal_properties, phonon.spectrum.write):  # fmt: skip
+        with pytest.raises(SpectrumError, match="cannot be written"):
+            write(tmp_path / "nowhere" / "file.dat")
+
+
+def test_results_before_their_run_are_errors_as_in_phonopy(phonon):
+    for method in ("get_total_dos_dict", "plot_total_dos", "write_total_dos", "plot_projected_dos",
+                   "get_thermal_properties_dict", "write_yaml_thermal_properties"):  # fmt: skip
+        with pytest.raises(RuntimeError, match="has to be done"):
+            getattr(phonon, method)()
+
+
+def test_every_method_of_phonopy_works_or_says_why_not(phonon):
+    """Whatever the installed phonopy offers: no AttributeError, and the method is named."""
+    for name, member in inspect.getmembers(Phonopy):
+        if name.startswith("_"):
+            continue
+        if name in E3DOSPhonopy.__dict__:
+            continue
+        if isinstance(member, property):
+            with contextlib.suppress(NotPredictedError):
+                getattr(phonon, name)
+            continue
+        with pytest.raises(NotPredictedError, match=name):
+            getattr(phonon, name)()
+    with pytest.raises(AttributeError):
+        _ = phonon.run_total_doss
+    with pytest.raises(NotPredictedError, match="forces"):
+        phonon.forces = np.zeros((1, 64, 3))
+
+
+def test_signatures_are_those_of_phonopy():
+    """Positional use carries over: our parameters begin with phonopy's, in its order."""
+    if int(phonopy.__version__[0]) < 4:
+        pytest.skip("phonopy 3 had other signatures")
+    if "is_projection" in inspect.signature(Phonopy.run_thermal_properties).parameters:
+        pytest.skip("this phonopy 4 has an argument that later ones dropped")
+    for name, member in vars(E3DOSPhonopy).items():
+        theirs = getattr(Phonopy, name, None)
+        if name.startswith("_") or isinstance(member, property) or not callable(theirs):
+            continue
+        if name in ("run_mesh", "init_mesh"):
+            continue  # mesh first, the rest has no effect
+        ours, known = (list(inspect.signature(f).parameters) for f in (member, theirs))
+        assert ours[: len(known)] == known, name
+
+
+def test_force_constants_are_there_but_are_no_numbers(phonon):
+    fc = phonon.force_constants
+    assert fc is not None
+    uses = [np.array, np.asarray, np.linalg.norm, len, list, abs, float, int, bool, operator.pos,
+            operator.neg, lambda f: f[0], lambda f: f.shape, lambda f: operator.setitem(f, 0, 1),
+            lambda f: 1 in f]  # fmt: skip
+    for name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lt", "ge",
+                 "eq", "ne", "iadd"):  # fmt: skip
+        function = getattr(operator, name)
+        uses += [lambda f, g=function: g(f, 2), lambda f, g=function: g(2, f)]
+        uses += [lambda f, g=function: g(f, np.eye(3)), lambda f, g=function: g(np.eye(3), f)]
+    for use in uses:
+        with pytest.raises(NotPredictedError, match="force_constants"):
+            use(fc)
+    with pytest.raises(NotPredictedError, match="Delete this step"):
+        phonon.force_constants = np.zeros((2, 2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"symprec": s} for s in (-1, 0, 1e3, np.nan, "a")),  # -1 and NaN end spglib's process
+        {"supercell_matrix": 0},
+        {"primitive_matrix": "Q"},
+        {"primitive_matrix": np.eye(3) * 0.3},
+        {"calculator": "nope"},
+    ],
+    ids=str,
+)
+def test_what_phonopy_makes_no_cells_of(options):
+    with pytest.raises(CrystalError, match="|".join([*options, "symprec"])):
+        E3DOSPhonopy(bulk("Si", cubic=True), **options)
+    with pytest.raises(TypeError, match="symprecc"):
+        E3DOSPhonopy(bulk("Si"), symprecc=1e-5)
+
+
+def test_attributes_of_scripts_are_kept_and_ours_are_not_overwritten(phonon):
+    phonon.tag = "mine"  # as on a Phonopy
+    assert phonon.tag == "mine"
+    for name in ("model", "spectrum", "total_dos"):
+        with pytest.raises(AttributeError):
+            setattr(phonon, name, "paper")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sigma": 0.0},
+        {"sigma": -0.1},
+        {"sigma": "a"},
+        {"sigma": 0.1, "smearing_function": "Gauss"},
+        {"freq_pitch": 0.0},
+        {"freq_pitch": 1e-9},
+        {"freq_min": 5.0, "freq_max": 1.0},
+        {"freq_max": np.nan},
+    ],
+    ids=str,
+)
+def test_no_silent_nonsense_from_wrong_ranges(phonon, options):
+    with pytest.raises(SpectrumError):
+        phonon.run_total_dos(**options)
+    with pytest.raises(SpectrumError):
+        phonon.run_projected_dos(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"t_min": -10},
+        {"t_step": 0},
+        {"t_step": 1e-9},
+        {"t_step": "a"},
+        {"temperatures": [np.nan]},
+        {"temperatures": [1e300]},
+        {"cutoff_frequency": np.nan},
+        {"t_max": np.inf},
+    ],
+    ids=str,
+)
+def test_no_silent_nonsense_from_wrong_temperatures(phonon, options):
+    with pytest.raises(SpectrumError):
+        phonon.run_thermal_properties(**options)
+
+
+def test_masses_can_be_set(phonon):
+    light = phonon.spectrum.mean_wavenumber
+    phonon.masses = [4 * m for m in phonon.masses]
+    assert phonon.spectrum.mean_wavenumber == pytest.approx(light / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("masses", [[70], "ab", None, [23.0, -1.0], [np.nan, 35.0], [[23, 35]]])
+def test_impossible_masses_are_refused(phonon, masses):
+    before = phonon.masses.tolist()
+    with pytest.raises(CrystalError, match="2 positive numbers"):
+        phonon.masses = masses
+    assert phonon.masses.tolist() == before
+
+
+def test_copies_keep_the_spectrum(phonon):
+    phonon.run_mesh()
+    for again in (copy.deepcopy(phonon), pickle.loads(pickle.dumps(phonon))):
+        assert np.allclose(again.spectrum.density, phonon.spectrum.density)
+
+
+def test_impossible_cells_are_named():
+    with pytest.raises(CrystalError):
+        E3DOSPhonopy(bulk("Cu").__class__("Cu"))
+
+
+def test_with_the_shipped_weights():
+    if not WEIGHTS.exists():
+        pytest.skip("the default model's weights are not there yet")
+    pytest.importorskip("ase_e3dos.prediction", reason="prediction is not there yet")
+    phonon = E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), device="cpu")
+    phonon.run_mesh([8, 8, 8])
+    dos = phonon.run_total_dos()
+    assert np.trapezoid(dos.dos, dos.frequency_points) == pytest.approx(6, rel=5e-3)
+    phonon.run_thermal_properties(t_min=300, t_max=300)
+    # NaCl at 300 K: C_V is 47.6 J/(K mol) by experiment (50.5 at constant pressure)
+    assert phonon.get_thermal_properties_dict()["heat_capacity"][0] == pytest.approx(47.6, rel=0.05)
