@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import ArrayLike
 
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.analysis.neutron import WeightedSpectrum
@@ -76,7 +77,7 @@ class PhononSpectrum(DensityOfStates):
 
         return u_iso_std(self, temperature)
 
-    def u_iso_interval(self, temperature: ArrayLike = 300.0, level: float = 0.9) -> Any:
+    def u_iso_interval(self, temperature: ArrayLike = 300.0, level: float = INTERVAL_LEVEL) -> Any:
         """Calibrated interval (low, high) of `u_iso`: `ase_e3dos.analysis.displacements`."""
         from ase_e3dos.analysis.displacements import u_iso_interval
 

@@ -10,6 +10,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from ase_e3dos.training.config import TrainingConfig
+
 SYMBOLS = ("Al", "Ni", "Cu", "Pd", "Ag", "Au", "Pt")
 SALTS = (("NaCl", 5.64), ("MgO", 4.21), ("LiF", 4.03), ("KBr", 6.6), ("CaO", 4.8))
 
@@ -132,3 +134,12 @@ def tiny_site() -> dict:
 @pytest.fixture(scope="session")
 def tiny_configs() -> dict:
     return {"paper": TINY_PAPER, "site": TINY_SITE}
+
+
+def fold_configs(config: TrainingConfig, n_folds: int) -> list[TrainingConfig]:
+    """One configuration for each fold, which leaves that fold of the first file out."""
+    runs = []
+    for fold in range(n_folds):
+        first = config.data[0].model_copy(update={"leave_out_fold": (fold, n_folds)})
+        runs.append(config.model_copy(update={"data": [first, *config.data[1:]]}))
+    return runs

@@ -5,14 +5,14 @@
 `VirtualCrystal` and `supercell_comparison` are the other answers that people would give.
 """
 
-from ase_e3dos.alloy.comparison import Comparison, linear_mixture, supercell_comparison
+from ase_e3dos.alloy.comparison import AlloyComparison, linear_mixture, supercell_comparison
 from ase_e3dos.alloy.figure import plot_sweep
 from ase_e3dos.alloy.solution import SolidSolution
 from ase_e3dos.alloy.sweep import CompositionSweep, composition_sweep
 from ase_e3dos.alloy.virtual_crystal import VirtualCrystal
 
 __all__ = [
-    "Comparison",
+    "AlloyComparison",
     "CompositionSweep",
     "SolidSolution",
     "VirtualCrystal",

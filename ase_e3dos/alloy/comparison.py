@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ase_e3dos.alloy.sweep import CompositionSweep
 
 __all__ = [
-    "Comparison",
+    "AlloyComparison",
     "linear_mixture",
     "mixed_spectrum",
     "spectral_distance",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class AlloyComparison:
     """Spectra by another method at some compositions.
 
     Attributes
@@ -67,14 +67,14 @@ def spectral_distance(first: PhononSpectrum, second: PhononSpectrum) -> float:
     return float(np.trapezoid(np.abs(shares[0] - shares[1]), x))
 
 
-def linear_mixture(sweep: CompositionSweep) -> Comparison:
+def linear_mixture(sweep: CompositionSweep) -> AlloyComparison:
     """Spectra of the end members mixed in proportion: what phase-separated grains would have.
 
     Frequencies stay those of the end members, only their weights change. The error bars are the
     mixed members of the ensemble, without a calibration.
     """
     spectra = [mixed_spectrum(sweep.solution, sweep.ends, p) for p in sweep.fractions]
-    return Comparison("linear mixture", sweep.fractions, tuple(spectra), sweep.spectra)
+    return AlloyComparison("linear mixture", sweep.fractions, tuple(spectra), sweep.spectra)
 
 
 def mixed_spectrum(
@@ -105,7 +105,7 @@ def mixed_spectrum(
 
 def supercell_comparison(
     sweep: CompositionSweep, structures: Sequence[Any], name: str | None = None
-) -> Comparison:
+) -> AlloyComparison:
     """Predicted spectra of ordered supercells (special quasi-random structures, say).
 
     Parameters
@@ -128,4 +128,4 @@ def supercell_comparison(
     fractions = np.array([sweep.solution.fractions_of(c) for c in cells])
     spectra = predict(cells, **sweep.options)
     label = name or "supercell " + ", ".join(c.name for c in cells)
-    return Comparison(label, fractions, tuple(spectra), sweep.predict(list(fractions)))
+    return AlloyComparison(label, fractions, tuple(spectra), sweep.predict(list(fractions)))

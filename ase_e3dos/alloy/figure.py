@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.alloy.comparison import Comparison
+from ase_e3dos.alloy.comparison import AlloyComparison
 from ase_e3dos.alloy.sweep import CompositionSweep, property_row
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
@@ -40,7 +40,7 @@ def plot_sweep(
     sweep: CompositionSweep,
     path: str | Path | None = None,
     *,
-    comparisons: Sequence[Comparison] = (),
+    comparisons: Sequence[AlloyComparison] = (),
     temperature: float = 300.0,
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]] = (),
     paper_labels: bool = False,
@@ -52,7 +52,7 @@ def plot_sweep(
     sweep : CompositionSweep
     path : str or Path, optional
         File to write (png, pdf, svg, ...).
-    comparisons : sequence of Comparison
+    comparisons : sequence of AlloyComparison
         Drawn dashed at their compositions.
     temperature : float
         K, of C_V and S.
@@ -97,7 +97,7 @@ def composition_axis(sweep: CompositionSweep) -> tuple[NDArray[np.float64], str]
 def _waterfall(
     ax: Any,
     sweep: CompositionSweep,
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[AlloyComparison],
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]],
     curve: Callable[[PhononSpectrum], Curve],
 ) -> None:
@@ -150,7 +150,7 @@ def _waterfall(
 def _properties(
     axes: Sequence[Any],
     sweep: CompositionSweep,
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[AlloyComparison],
     temperature: float,
 ) -> None:
     positions, label = composition_axis(sweep)
@@ -206,7 +206,7 @@ def _visible(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, flo
     return float(shown[0]), float(shown[-1]) * 1.05
 
 
-def _shown(comparison: Comparison) -> list[tuple[NDArray[np.float64], PhononSpectrum]]:
+def _shown(comparison: AlloyComparison) -> list[tuple[NDArray[np.float64], PhononSpectrum]]:
     """About five of the spectra, so that the curves below stay visible."""
     n = len(comparison.spectra)
     chosen = np.unique(np.linspace(0, n - 1, min(n, 5)).round().astype(int))

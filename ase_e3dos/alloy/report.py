@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.alloy.comparison import Comparison, spectral_distance
+from ase_e3dos.alloy.comparison import AlloyComparison, spectral_distance
 from ase_e3dos.alloy.sweep import (
     QUANTITIES,
     CompositionSweep,
@@ -23,7 +23,7 @@ from ase_e3dos.alloy.sweep import (
 from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 
-__all__ = ["AlloyReport", "Entry"]
+__all__ = ["AlloyReport", "ReportEntry"]
 
 PREDICTION = "prediction"
 UNITS = {
@@ -38,7 +38,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class ReportEntry:
     """One spectrum of the study.
 
     Attributes
@@ -67,22 +67,22 @@ class AlloyReport:
     ----------
     end_members : tuple of str
         Formulas; empty for a single structure.
-    entries : tuple of Entry
+    entries : tuple of ReportEntry
         Predictions first, then each comparison.
     warnings : tuple of E3DOSWarning
         About the predictions.
     """
 
     end_members: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[ReportEntry, ...]
     warnings: tuple[E3DOSWarning, ...]
 
     @classmethod
     def of_sweep(
-        cls, sweep: CompositionSweep, comparisons: Sequence[Comparison], temperature: float
+        cls, sweep: CompositionSweep, comparisons: Sequence[AlloyComparison], temperature: float
     ) -> AlloyReport:
         """Report on a sweep and its comparisons."""
-        entries = [Entry(PREDICTION, property_row(p, s, temperature), s) for p, s in sweep]
+        entries = [ReportEntry(PREDICTION, property_row(p, s, temperature), s) for p, s in sweep]
         calibrated = all(entry.row.calibrated for entry in entries)
         for other in comparisons:
             for p, s, distance in zip(
@@ -91,7 +91,7 @@ class AlloyReport:
                 row = property_row(p, s, temperature)
                 if calibrated and not row.calibrated:  # a bar of another meaning misleads
                     row = replace(row, intervals={})
-                entries.append(Entry(other.name, row, s, float(distance)))
+                entries.append(ReportEntry(other.name, row, s, float(distance)))
         members = tuple(member.formula for member in sweep.solution.members)
         return cls(members, tuple(entries), sweep.warnings)
 
@@ -104,11 +104,11 @@ class AlloyReport:
     ) -> AlloyReport:
         """Report on one structure and supercells for it."""
         none = np.zeros(0)
-        entries = [Entry(PREDICTION, property_row(none, spectrum, temperature), spectrum)]
+        entries = [ReportEntry(PREDICTION, property_row(none, spectrum, temperature), spectrum)]
         for name, other in others:
             row = property_row(none, other, temperature)
             distance = spectral_distance(other, spectrum)
-            entries.append(Entry(f"supercell {name}", row, other, distance))
+            entries.append(ReportEntry(f"supercell {name}", row, other, distance))
         found = grouped_warnings([spectrum, *(other for _, other in others)])
         return cls((), tuple(entries), found)
 
@@ -160,7 +160,7 @@ class AlloyReport:
                 entry.spectrum.write(folder / f"{stem}.json")
                 _write_cif(entry.spectrum, folder / f"{stem}.cif")
 
-    def _table(self, entries: Sequence[Entry], *, with_method: bool) -> Any:
+    def _table(self, entries: Sequence[ReportEntry], *, with_method: bool) -> Any:
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -216,7 +216,7 @@ class AlloyReport:
             writer.writerow([*values, "" if entry.distance is None else entry.distance])
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
+def _plain(entry: ReportEntry) -> dict[str, Any]:
     row, atom = entry.row, entry.spectrum.per_atom()
     std = atom.density_std
     return {

@@ -15,6 +15,7 @@ from ase_e3dos.errors import AlloyError, E3DOSWarning, SpectrumError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction import predict
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
 
 Array = NDArray[np.float64]
@@ -98,7 +99,7 @@ class CompositionSweep:
         """What is unusual about the predictions, each kind once, with the number of times."""
         return grouped_warnings(self.spectra)
 
-    def table(self, temperature: float = 300.0, level: float = 0.9) -> list[PropertyRow]:
+    def table(self, temperature: float = 300.0, level: float = INTERVAL_LEVEL) -> list[PropertyRow]:
         """Average frequency, C_V and S per atom at each composition, with error bars.
 
         Parameters
@@ -209,7 +210,10 @@ def _parts(total: int, n: int) -> Iterator[tuple[int, ...]]:
 
 
 def property_row(
-    fractions: Array, spectrum: PhononSpectrum, temperature: float = 300.0, level: float = 0.9
+    fractions: Array,
+    spectrum: PhononSpectrum,
+    temperature: float = 300.0,
+    level: float = INTERVAL_LEVEL,
 ) -> PropertyRow:
     """Average frequency, C_V and S per atom of a spectrum."""
     atom = spectrum.per_atom()

@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.alloy.comparison import Comparison
+from ase_e3dos.alloy.comparison import AlloyComparison
 from ase_e3dos.alloy.solution import SolidSolution
 from ase_e3dos.alloy.tetrahedra import states_below
 from ase_e3dos.errors import AlloyError
@@ -146,7 +146,7 @@ class VirtualCrystal:
             model=f"virtual crystal ({self.name})",
         )
 
-    def compare(self, sweep: CompositionSweep) -> Comparison:
+    def compare(self, sweep: CompositionSweep) -> AlloyComparison:
         """Virtual crystals at the compositions of a sweep of the same end members."""
         if sweep.solution is not self.solution:
             raise AlloyError(
@@ -154,7 +154,9 @@ class VirtualCrystal:
                 "the same SolidSolution."
             )
         spectra = tuple(self.spectrum(p) for p in sweep.fractions)
-        return Comparison(f"virtual crystal ({self.name})", sweep.fractions, spectra, sweep.spectra)
+        return AlloyComparison(
+            f"virtual crystal ({self.name})", sweep.fractions, spectra, sweep.spectra
+        )
 
     def _force_constants(self, index: int, make: Callable[[], Any], displacement: float) -> Array:
         """Finite displacements of one end member in the common orientation, full matrix."""

@@ -29,6 +29,7 @@ from ase_e3dos.spectrum.thermal import (
     Acoustic,
     checked_temperatures,
 )
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.density_of_states import DensityOfStates
@@ -118,7 +119,9 @@ def u_iso_std(spectrum: DensityOfStates, temperature: ArrayLike) -> Any:
     return np.std(values, axis=0, ddof=1).reshape(len(sites), *np.shape(temperature))
 
 
-def u_iso_interval(spectrum: DensityOfStates, temperature: ArrayLike, level: float = 0.9) -> Any:
+def u_iso_interval(
+    spectrum: DensityOfStates, temperature: ArrayLike, level: float = INTERVAL_LEVEL
+) -> Any:
     """Calibrated interval of `u_iso`.
 
     The error is one of ln U_iso: interval ends are U_iso times and over the same factor. Its size

@@ -203,7 +203,7 @@ def _separators(lines: list[str]) -> tuple[str, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MeasurementComparison:
     """A prediction beside a measurement, both on the measured points.
 
     Attributes
@@ -273,7 +273,7 @@ def compare(
     resolution: Resolution | None = None,
     unit: str | None = None,
     weighting: str = "neutron",
-) -> Comparison:
+) -> MeasurementComparison:
     """Compare a predicted spectrum with a measured one.
 
     Parameters
@@ -287,7 +287,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    MeasurementComparison
 
     Raises
     ------
@@ -320,7 +320,7 @@ def compare(
     means = float(p @ x), float(q @ x)
     spreads = (float(np.sqrt(p @ (x - means[0]) ** 2)), float(np.sqrt(q @ (x - means[1]) ** 2)))
     curves = [_uniform(x, values) for values in (model, np.maximum(raw, 0.0))]
-    return Comparison(
+    return MeasurementComparison(
         measurement=measurement,
         predicted=seen,
         scale=scale,

@@ -19,14 +19,12 @@ from ase_e3dos.errors import LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import checked_temperatures, thermal_property
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
-Per = Literal["cell", "atom", "formula"]
 
-#: Probability of the intervals.
-LEVEL = 0.9
 #: Half widths over the standard deviation of the members' differences, which share most of their
 #: error: as much as holds 90 % of the pairs of `docs/examples/phases.py` that no network saw.
 WIDENING = 5.5
@@ -139,7 +137,7 @@ class PhaseComparison:
             "energy": self.energy.tolist(),
             "vibrational": self.vibrational.tolist(),
             "half_width": None if half is None else half.tolist(),
-            "interval_level": LEVEL,
+            "interval_level": INTERVAL_LEVEL,
             "stable": self.stable,
             "decided": None if decided is None else decided.tolist(),
             "transitions": [
@@ -160,7 +158,7 @@ def compare_phases(
     spectra: Sequence[DensityOfStates],
     energies: ArrayLike | None = None,
     *,
-    per: Per = "cell",
+    per: Literal["cell", "atom", "formula"] = "cell",
     temperatures: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     energy_error: float = 0.0,

@@ -12,7 +12,7 @@ from ase_e3dos.cli.output import figure_at
 from ase_e3dos.errors import AlloyError, DataError, E3DOSWarning
 
 if TYPE_CHECKING:
-    from ase_e3dos.alloy import Comparison, CompositionSweep
+    from ase_e3dos.alloy import AlloyComparison, CompositionSweep
     from ase_e3dos.alloy.report import AlloyReport
 
 _FIGURES = {".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
@@ -176,7 +176,7 @@ def _single(
     return AlloyReport.of_structure(spectrum, others, temperature)
 
 
-def _comparison(sweep: CompositionSweep, what: str, calculator: str | None) -> Comparison:
+def _comparison(sweep: CompositionSweep, what: str, calculator: str | None) -> AlloyComparison:
     from ase_e3dos.alloy import VirtualCrystal, linear_mixture, supercell_comparison
 
     if what == "linear":

@@ -12,7 +12,7 @@ from ase_e3dos.cli.output import write_figure
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.analysis.measurement import Comparison
+    from ase_e3dos.analysis.measurement import MeasurementComparison
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def compare_command(
         typer.echo("no --resolution: peaks are those of the unbroadened prediction, bin by bin")
 
 
-def _lines(c: Comparison) -> list[str]:
+def _lines(c: MeasurementComparison) -> list[str]:
     from ase_e3dos.analysis.neutron import unit_in_cm
 
     unit = c.measurement.unit

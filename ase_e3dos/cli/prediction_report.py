@@ -11,12 +11,11 @@ import typer
 
 from ase_e3dos.cli.options import Per
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.phonon_spectrum import PhononSpectrum
 
-#: Probability of the intervals shown.
-LEVEL = 0.9
 _UNITS = {
     "mean_wavenumber": "cm^-1",
     "heat_capacity": "J/(K mol)",
@@ -89,7 +88,7 @@ def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) ->
     mole = {"cell": "cells", "formula": "formula units", "atom": "atoms"}[per.value]
     notes = [f"model {model}; C_V, S and F per mole of {mole}"]
     if with_bars:
-        notes.append(f"± half a calibrated {LEVEL:.0%} interval")
+        notes.append(f"± half a calibrated {INTERVAL_LEVEL:.0%} interval")
     console.print(Text("; ".join(notes), style="dim"))
     for outcome in good:
         for warning in outcome.warnings:
@@ -101,7 +100,7 @@ def print_json(outcomes: list[Outcome], temperatures: list[float], per: Per) -> 
     content = {
         "units": {**_UNITS, "density": "states/THz", "wavenumbers": "cm^-1", "temperature": "K"},
         "per": per.value,
-        "interval_level": LEVEL,
+        "interval_level": INTERVAL_LEVEL,
         "structures": [_plain(o, temperatures, per) for o in outcomes],
     }
     typer.echo(json.dumps(content, indent=1, allow_nan=False))
@@ -164,7 +163,7 @@ def _intervals(spectrum: PhononSpectrum, temperature: float) -> dict[str, list[f
     found: dict[str, list[float]] = {}
     for name in ("mean_wavenumber", "heat_capacity", "entropy", "free_energy"):
         try:
-            low, high = spectrum.interval(name, LEVEL, temperature)
+            low, high = spectrum.interval(name, INTERVAL_LEVEL, temperature)
         except SpectrumError:  # not calibrated at this temperature
             continue
         found[name] = [float(low), float(high)]

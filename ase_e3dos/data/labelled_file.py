@@ -37,7 +37,7 @@ _UNITS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class LabelledEntry:
     """One labelled crystal.
 
     Attributes
@@ -92,7 +92,7 @@ def counted(rejects: Sequence[Reject]) -> list[str]:
     return lines
 
 
-def label_kind(entries: Sequence[Entry]) -> str:
+def label_kind(entries: Sequence[LabelledEntry]) -> str:
     """Kind of the labels by the shape of the values: "raw", "sampled" or "site"."""
     first = entries[0].values
     if first.ndim == 2:
@@ -100,7 +100,7 @@ def label_kind(entries: Sequence[Entry]) -> str:
     return "sampled" if len(first) == len(JARVIS_GRID) and entries[0].step == 20.0 else "raw"
 
 
-def problem(entry: Entry) -> str | None:
+def problem(entry: LabelledEntry) -> str | None:
     """What is wrong with an entry; None where it is sound.
 
     Checked: one element on each site, no two atoms closer than half a bond, finite and
@@ -162,7 +162,7 @@ def check_output(path: str | Path) -> None:
 
 def write_labelled(
     path: str | Path,
-    entries: Sequence[Entry],
+    entries: Sequence[LabelledEntry],
     source: str,
     provenance: dict[str, Any] | None = None,
 ) -> None:

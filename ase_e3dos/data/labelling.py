@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ase_e3dos.data.journal import Journal
-from ase_e3dos.data.labelled_file import Entry, Reject, check_output, stated, write_labelled
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject, check_output, stated, write_labelled
 from ase_e3dos.data.lock import only_process
 from ase_e3dos.data.phonopy_labels import site_labels
 from ase_e3dos.data.splits import SplitBy, split_names
@@ -164,7 +164,7 @@ def relaxed(atoms: Atoms, calculator: Calculator, settings: LabelSettings) -> At
 
 def label(
     crystal: Crystal, calculator: Calculator, settings: LabelSettings, strain: float = 0.0
-) -> Entry:
+) -> LabelledEntry:
     """Site spectra of one crystal at one strain.
 
     Raises
@@ -181,7 +181,9 @@ def label(
     phonon = finite_displacements(atoms, calculator, settings)
     values, lowest, highest = site_labels(phonon, settings.mesh)
     scalars = {"strain": strain, "min_wavenumber": lowest, "max_wavenumber": highest}
-    return Entry(crystal.name, Crystal.from_any(atoms, crystal.name), values, scalars=scalars)
+    return LabelledEntry(
+        crystal.name, Crystal.from_any(atoms, crystal.name), values, scalars=scalars
+    )
 
 
 def label_all(
@@ -543,10 +545,10 @@ def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
     }
 
 
-def _entry(row: dict[str, Any]) -> Entry:
+def _entry(row: dict[str, Any]) -> LabelledEntry:
     n = len(row["numbers"])
     crystal = Crystal(row["cell"], row["positions"], np.arange(n), row["numbers"], name=row["id"])
-    return Entry(
+    return LabelledEntry(
         row["id"],
         crystal,
         np.array(row["values"]),

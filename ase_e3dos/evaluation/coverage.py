@@ -13,7 +13,7 @@ from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import THERMAL
 
-LEVELS = (0.5, 0.68, 0.9, 0.95)
+REPORTED_LEVELS = (0.5, 0.68, 0.9, 0.95)
 TEMPERATURES = (100.0, 300.0, 600.0)
 
 
@@ -95,7 +95,7 @@ def _coverage(
         level: calibration.half_width(
             quantity, spread, level=level, temperature=at, covariates=covariates
         )
-        for level in LEVELS
+        for level in REPORTED_LEVELS
         if level <= highest
     }
     widest = half[max(half, key=lambda level: level if level <= 0.9 else 0.0)]

@@ -16,6 +16,7 @@ import numpy as np
 
 from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.evaluation.coverage import REPORTED_LEVELS
 from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.grid import Array
@@ -25,7 +26,6 @@ from ase_e3dos.spectrum.uncertainty import Spread, fit_spread
 #: K; zero-point motion to the classical limit.
 TEMPERATURES = (0.0, 25.0, 50.0, 100.0, 200.0, 300.0, 600.0, 1000.0)
 REPORTED = (100.0, 300.0, 600.0)
-LEVELS = (0.5, 0.68, 0.9, 0.95)
 #: Sites drawn from each formula, with replacement.
 _SITES_PER_FORMULA = 16
 #: Divisions into halves whose coverage is averaged.
@@ -149,14 +149,14 @@ def displacement_section(errors: DisplacementErrors, temperature: float) -> Sect
     k = errors.temperatures.index(temperature)
     size, std = np.abs(errors.residuals[:, k]), errors.stds[:, k]
     names = np.unique(errors.formulas)
-    covered: dict[float, list[float]] = {level: [] for level in LEVELS}
+    covered: dict[float, list[float]] = {level: [] for level in REPORTED_LEVELS}
     factors: list[float] = []
     for seed in range(_REPEATS):
         order = np.random.default_rng(seed).permutation(len(names))
         halves = names[order[: len(names) // 2]], names[order[len(names) // 2 :]]
         spread = errors.of(halves[0]).spreads(seed)[temperature]
         other = errors.of(halves[1])
-        for level in LEVELS:
+        for level in REPORTED_LEVELS:
             half = spread.half_width(other.stds[:, k], level)
             covered[level].append(float((np.abs(other.residuals[:, k]) <= half).mean()))
         factors += np.exp(spread.half_width(other.stds[:, k], 0.9)).tolist()

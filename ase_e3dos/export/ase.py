@@ -30,42 +30,6 @@ def grid_dos_data(spectrum: DensityOfStates) -> Any:
     return _data(GridDOSData, spectrum, points.frequencies, points.density)
 
 
-def site_dos_collection(spectrum: DensityOfStates) -> Any:
-    """`ase.spectrum.doscollection.GridDOSCollection` with one entry for each site.
-
-    Parameters
-    ----------
-    spectrum : DensityOfStates
-        With site densities (`ase_e3dos.export.phonopy.projected_dos` says what to do without).
-
-    Returns
-    -------
-    ase.spectrum.doscollection.GridDOSCollection
-    """
-    from ase.data import chemical_symbols
-    from ase.spectrum.doscollection import GridDOSCollection
-    from ase.spectrum.dosdata import GridDOSData
-
-    from ase_e3dos.export.phonopy import projected_dos
-
-    sites = projected_dos(spectrum)
-    return GridDOSCollection(
-        [
-            _data(
-                GridDOSData,
-                spectrum,
-                sites.frequency_points,
-                row,
-                symbol=chemical_symbols[number],
-                index=str(i),
-            )
-            for i, (row, number) in enumerate(
-                zip(sites.projected_dos, spectrum.crystal.numbers, strict=True)
-            )
-        ]
-    )
-
-
 def crystal_thermo_arguments(spectrum: DensityOfStates) -> dict[str, Any]:
     """Arguments for `ase.thermochemistry.CrystalThermo`.
 

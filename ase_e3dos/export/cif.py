@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
 #: Probability within one standard uncertainty.
-_LEVEL = 0.68
+_ONE_SIGMA = 0.68
 
 
 def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 300.0) -> None:
@@ -45,8 +45,8 @@ def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 
     members = spectrum.members
     std, kind = None, "none"
     if has_interval(spectrum):
-        low, high = u_iso_interval(spectrum, float(temperature), _LEVEL)
-        std, kind = (high - low) / 2, f"half the calibrated {_LEVEL:.0%} interval"
+        low, high = u_iso_interval(spectrum, float(temperature), _ONE_SIGMA)
+        std, kind = (high - low) / 2, f"half the calibrated {_ONE_SIGMA:.0%} interval"
     elif members is not None and len(members) > 1:
         std, kind = u_iso_std(spectrum, float(temperature)), "spread of the ensemble, too small"
     a, b, c, alpha, beta, gamma = Cell(crystal.cell).cellpar()

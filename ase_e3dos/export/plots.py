@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.analysis.measurement import Comparison
+from ase_e3dos.analysis.measurement import MeasurementComparison
 from ase_e3dos.analysis.neutron import unit_in_cm
 from ase_e3dos.analysis.phases import PhaseComparison
 from ase_e3dos.errors import SpectrumError
@@ -17,6 +17,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import thermal_property
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -166,7 +167,7 @@ def plot_summary(
             heat_ax.plot(temperatures, heat, color=color, label=spectrum.crystal.formula)
             if spectrum.members is not None and spectrum.calibration is not None:
                 at = temperatures[::10]
-                band = np.array([atom.interval("heat_capacity", 0.9, t) for t in at])
+                band = np.array([atom.interval("heat_capacity", INTERVAL_LEVEL, t) for t in at])
                 heat_ax.fill_between(at, band[:, 0], band[:, 1], color=color, alpha=0.25, lw=0)
             ends.append(dos_ax.get_xlim())
         dos_ax.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
@@ -250,12 +251,14 @@ def plot_phases(comparison: PhaseComparison, ax: Any = None) -> Any:
     return ax
 
 
-def plot_comparison(comparison: Comparison, ax: Any = None, unit: str | None = None) -> Any:
+def plot_comparison(
+    comparison: MeasurementComparison, ax: Any = None, unit: str | None = None
+) -> Any:
     """Draw both spectra with the error band, on Matplotlib axes that are returned.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : MeasurementComparison
     ax : matplotlib.axes.Axes, optional
         A new figure's if not given.
     unit : {"meV", "THz", "cm-1"}, optional

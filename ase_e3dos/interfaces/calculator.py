@@ -23,6 +23,7 @@ from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.notices import warn_about, warn_about_moments
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.spectrum.thermal import checked_temperatures
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.moments import has_moments
 
@@ -413,7 +414,7 @@ def _bounds(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
     found: dict[str, float] = {}
     for ours, quantity in names.items():
         with suppress(E3DOSError):  # not calibrated at this temperature
-            low, high = spectrum.interval(quantity, 0.9, temperature)
+            low, high = spectrum.interval(quantity, INTERVAL_LEVEL, temperature)
             found |= {f"e3dos_{ours}_low": float(low), f"e3dos_{ours}_high": float(high)}
     return found
 

@@ -510,18 +510,31 @@ class _NoForceConstants:
             raise AttributeError(name)
         raise _not_predicted("using Phonopy.force_constants as numbers")
 
+    def _refuse(self, *_args: Any, **_options: Any) -> Any:
+        raise _not_predicted("using Phonopy.force_constants as numbers")
 
-def _refuse(*_args: Any, **_options: Any) -> Any:
-    raise _not_predicted("using Phonopy.force_constants as numbers")
+    # Python looks these up on the class, past `__getattr__`; in-place ones fall back on them.
+    __add__ = __radd__ = _refuse
+    __sub__ = __rsub__ = _refuse
+    __mul__ = __rmul__ = _refuse
+    __matmul__ = __rmatmul__ = _refuse
+    __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = _refuse
+    __mod__ = __rmod__ = _refuse
+    __divmod__ = __rdivmod__ = _refuse
+    __pow__ = __rpow__ = _refuse
+    __and__ = __rand__ = _refuse
+    __or__ = __ror__ = _refuse
+    __xor__ = __rxor__ = _refuse
+    __lshift__ = __rlshift__ = _refuse
+    __rshift__ = __rrshift__ = _refuse
+    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __hash__ = object.__hash__
+    __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = _refuse
+    __array__ = __float__ = __int__ = __complex__ = __index__ = _refuse
 
 
-_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow",
-               "and", "or", "xor", "lshift", "rshift")  # fmt: skip
-_OTHERS = ("neg", "pos", "abs", "invert", "round", "lt", "le", "gt", "ge", "eq", "ne", "contains",
-           "len", "iter", "array", "float", "int", "complex", "index", "getitem", "setitem",
-           "delitem")  # fmt: skip
-for _name in (*_ARITHMETIC, *(k + name for k in "ri" for name in _ARITHMETIC), *_OTHERS):
-    setattr(_NoForceConstants, f"__{_name}__", _refuse)
 _NO_FORCE_CONSTANTS = _NoForceConstants()
 
 

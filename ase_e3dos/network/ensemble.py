@@ -217,7 +217,7 @@ class Model:
         """The grid in cm^-1, shape (n_bins,)."""
         return self.header.grid.wavenumbers
 
-    def evaluate(self, batch: GraphBatch, names: list[str], uncertainty: bool = True) -> Densities:
+    def densities(self, batch: GraphBatch, names: list[str], uncertainty: bool = True) -> Densities:
         """Predict a batch.
 
         Parameters
@@ -237,7 +237,7 @@ class Model:
         """
         return self.start(batch, uncertainty).densities(names)
 
-    def start(self, batch: GraphBatch, uncertainty: bool = True) -> Evaluation:
+    def start(self, batch: GraphBatch, uncertainty: bool = True) -> RunningBatch:
         """Begin to predict a batch; on a GPU this returns before the work is done.
 
         Nothing here waits for the device: the batch may lie in pinned memory, and the results
@@ -246,7 +246,7 @@ class Model:
         Parameters
         ----------
         batch, uncertainty
-            As for `evaluate`.
+            As for `densities`.
         """
         networks = self.members if uncertainty else self._networks[-1:]
         if not uncertainty and not self.header.distilled:
@@ -260,7 +260,7 @@ class Model:
                 raw = torch.stack([network(graph, self.source) for network in networks])
                 peaks, sites = raw.amax(dim=2), None
                 spectra = raw / raw.sum(2, keepdim=True)
-            return Evaluation.of(
+            return RunningBatch.of(
                 spectra.mean(0), spectra if len(networks) > 1 else None, sites, peaks
             )
 
@@ -281,7 +281,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RunningBatch:
     """A batch on its way through the networks; see `Model.start`.
 
     Attributes
@@ -304,7 +304,7 @@ class Evaluation:
     @classmethod
     def of(
         cls, crystals: Tensor, members: Tensor | None, sites: Tensor | None, peaks: Tensor | None
-    ) -> Evaluation:
+    ) -> RunningBatch:
         """Send results to the host, without waiting for them."""
         values = [None if v is None else _to_host(v) for v in (crystals, members, sites, peaks)]
         ready = None

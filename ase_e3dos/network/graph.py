@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -336,22 +336,3 @@ def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
         if cut - bounds[-1] >= _SMALLEST_BLOCK and len(degree) - cut >= _SMALLEST_BLOCK:
             bounds.append(int(cut))
     return [*bounds, len(degree)]
-
-
-def batches_by_edges(
-    graphs: Iterable[CrystalGraph], edge_budget: int, max_crystals: int = 512
-) -> Iterator[list[CrystalGraph]]:
-    """Group graphs, in order, so that no group exceeds the edge budget.
-
-    A graph that alone exceeds it makes a group of its own.
-    """
-    group: list[CrystalGraph] = []
-    edges = 0
-    for graph in graphs:
-        if group and (edges + graph.n_edges > edge_budget or len(group) >= max_crystals):
-            yield group
-            group, edges = [], 0
-        group.append(graph)
-        edges += graph.n_edges
-    if group:
-        yield group

@@ -27,7 +27,7 @@ from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
 if TYPE_CHECKING:
-    from ase_e3dos.network.ensemble import Densities, Evaluation, Model
+    from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
 
 #: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
 EDGE_BUDGET = {"cpu": 16_000, "cuda": 400_000}
@@ -50,7 +50,7 @@ class _Started:
     """A group that the networks are at work on."""
 
     batch: _Prepared
-    running: Evaluation | E3DOSError | None
+    running: RunningBatch | E3DOSError | None
 
 
 class Predictor:

@@ -13,14 +13,12 @@ from ase_e3dos.screening.schema import schema
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.spectrum.thermal import imaginary_fraction, thermal_property
-from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, Calibration, error_covariates
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Probability of the interval whose half width is the column `uncertainty`.
-LEVEL = 0.9
 
 Array = NDArray[np.float64]
 
@@ -184,7 +182,11 @@ class RowBuilder:
         return np.column_stack(
             [
                 calibration.half_width(
-                    "heat_capacity", std[:, k], level=LEVEL, temperature=t_k, covariates=covariates
+                    "heat_capacity",
+                    std[:, k],
+                    level=INTERVAL_LEVEL,
+                    temperature=t_k,
+                    covariates=covariates,
                 )
                 for k, t_k in enumerate(t)
             ]

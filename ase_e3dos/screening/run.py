@@ -225,15 +225,15 @@ class _Run:
     def _batches(
         self, entries: Iterator[Entry], device: str, processes: int | None, dask: str | None
     ) -> Generator[pa.RecordBatch, None, None]:
-        from ase_e3dos.screening.evaluation import evaluate
-        from ase_e3dos.screening.workers import ProcessPool, evaluate_on, local_devices
+        from ase_e3dos.screening.record_batches import record_batches
+        from ase_e3dos.screening.workers import ProcessPool, local_devices, record_batches_from
 
         if dask is None:
             devices = local_devices(device, processes)
             if len(devices) == 1:
                 predictor = self._settings.predictor(devices[0])
                 self._started = time.perf_counter()
-                yield from evaluate(entries, predictor, self._settings)
+                yield from record_batches(entries, predictor, self._settings)
                 return
             pool: Any = ProcessPool(devices)
         else:
@@ -242,7 +242,7 @@ class _Run:
             pool = DaskPool(dask, processes, device)
         self._started = time.perf_counter()
         try:
-            yield from evaluate_on(pool, entries, self._settings)
+            yield from record_batches_from(pool, entries, self._settings)
         finally:
             pool.close()
 

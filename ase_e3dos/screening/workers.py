@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ase_e3dos.prediction.pipeline import Predictor
-    from ase_e3dos.screening.evaluation import EdgeBudget
+    from ase_e3dos.screening.record_batches import EdgeBudget
 
 #: Entries that a worker gets at once: few at first, so that short inputs reach all workers ...
 FIRST_CHUNK_SIZE = 32
@@ -87,8 +87,8 @@ class Pool(Protocol):
         """Stop the workers that were started here."""
 
 
-def evaluate_on(
-    pool: Pool, entries: Iterable[Entry], settings: ScreenSettings, chunk_size: int = CHUNK_SIZE
+def record_batches_from(
+    pool: Pool, entries: Iterable[Entry], settings: ScreenSettings
 ) -> Iterator[pa.RecordBatch]:
     """Predict entries on a pool; batches come as they are ready.
 
@@ -100,8 +100,6 @@ def evaluate_on(
         Read as they are needed.
     settings
         Of the run.
-    chunk_size
-        Entries of a chunk at most.
 
     Yields
     ------
@@ -114,7 +112,7 @@ def evaluate_on(
         Workers could not do anything.
     """
     entries = iter(entries)
-    sizes = ChunkSizes(chunk_size)
+    sizes = ChunkSizes(CHUNK_SIZE)
     started: dict[Future[Any], float] = {}
     running: dict[Future[Any], Chunk] = {}
     waiting: list[Chunk] = []
@@ -218,11 +216,11 @@ def compute_chunk(
     entries: list[Entry], settings: ScreenSettings, device: str = "auto"
 ) -> list[pa.RecordBatch]:
     """Predict entries in this process; what a worker runs."""
-    from ase_e3dos.screening.evaluation import EdgeBudget, evaluate
+    from ase_e3dos.screening.record_batches import EdgeBudget, record_batches
 
     predictor = settings.predictor(device)
     budget = _budgets.setdefault(predictor, EdgeBudget(predictor))
-    return list(evaluate(entries, predictor, settings, budget))
+    return list(record_batches(entries, predictor, settings, budget))
 
 
 def ignore_structure_warnings() -> None:

@@ -14,7 +14,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
-from ase_e3dos.spectrum.uncertainty import Calibration, error_covariates
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, Calibration, error_covariates
 
 if TYPE_CHECKING:
     from ase_e3dos.structures.crystal import Crystal
@@ -296,7 +296,9 @@ class DensityOfStates:
             return None
         return error_covariates(self._grid, self._members, self._crystal.n_sites)
 
-    def interval(self, quantity: str, level: float = 0.9, temperature: float = 300.0) -> Any:
+    def interval(
+        self, quantity: str, level: float = INTERVAL_LEVEL, temperature: float = 300.0
+    ) -> Any:
         """Calibrated interval around the predicted value.
 
         Parameters

@@ -27,7 +27,9 @@ from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 THERMAL = ("heat_capacity", "entropy", "free_energy")
 #: Parts that held-out crystals are divided into: the scale of one is fitted on the others.
 _PARTS = 5
-LEVELS = (0.5, 0.6, 0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+#: Levels whose factors are kept, and the one that is shown where none is asked for.
+CALIBRATED_LEVELS = (0.5, 0.6, 0.68, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+INTERVAL_LEVEL = 0.9
 
 
 #: What `error_covariates` gives, in this order.
@@ -175,7 +177,7 @@ class Calibration:
         quantity: str,
         std: ArrayLike,
         *,
-        level: float = 0.9,
+        level: float = INTERVAL_LEVEL,
         temperature: float = 300.0,
         covariates: ArrayLike | None = None,
     ) -> Array:
@@ -289,7 +291,7 @@ def fit_spread(
     stds: ArrayLike,
     covariates: ArrayLike | None = None,
     *,
-    levels: Sequence[float] = LEVELS,
+    levels: Sequence[float] = CALIBRATED_LEVELS,
     seed: int = 0,
 ) -> Spread:
     """Fit the error model of one quantity on held-out crystals.

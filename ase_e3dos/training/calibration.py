@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.evaluation.predictions import Predictions, predictions
+from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.quantities import member_spread, quantity_values
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import THERMAL, Calibration, Spread, fit_spread
-from ase_e3dos.training.config import TrainingConfig
-from ase_e3dos.training.run import data_directory, load_part
-from ase_e3dos.training.selection import left_out
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
@@ -170,40 +165,6 @@ def _typical_spread(spectra: Sequence[PhononSpectrum], quantity: str, temperatur
         bins = [np.asarray(s.spread("density"))[k] for s, k in zip(spectra, filled, strict=True)]
         return float(np.median(np.concatenate(bins)))
     return float(np.median([member_spread(s, quantity, temperature) for s in spectra]))
-
-
-def out_of_fold(
-    weights: Sequence[str | Path],
-    configs: Sequence[TrainingConfig],
-    data_dir: str | Path | None,
-    device: str = "auto",
-) -> list[Predictions]:
-    """Predictions of each fold by the ensemble that was trained without it.
-
-    Parameters
-    ----------
-    weights
-        One weights file for each fold.
-    configs
-        The configuration of each, as `ase_e3dos.training.run.cross_validation` makes them.
-    data_dir
-        Folder of the data.
-    device
-        Where to run.
-
-    Raises
-    ------
-    TrainingError
-        A configuration leaves no fold out.
-    """
-    folder = data_directory(data_dir)
-    found = []
-    for path, config in zip(weights, configs, strict=True):
-        fold = left_out(load_part(config.data[0], folder), config.data[0])
-        if fold is None:
-            raise TrainingError(f"{path}: its configuration leaves no fold out of training.")
-        found.append(predictions(Predictor(path, device), fold))
-    return found
 
 
 def calibrate(folds: Sequence[Predictions], source: str = "") -> CalibratedModel:

@@ -284,12 +284,3 @@ def config_of_run(directory: str | Path) -> TrainingConfig:
         There is no checkpoint, or it is damaged.
     """
     return read_checkpoint(Path(directory) / "checkpoint.pt")[1]
-
-
-def cross_validation(config: TrainingConfig, n_folds: int) -> list[TrainingConfig]:
-    """One configuration for each fold, which leaves that fold of the first file out."""
-    runs = []
-    for fold in range(n_folds):
-        first = config.data[0].model_copy(update={"leave_out_fold": (fold, n_folds)})
-        runs.append(config.model_copy(update={"data": [first, *config.data[1:]]}))
-    return runs

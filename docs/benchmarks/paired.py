@@ -37,7 +37,7 @@ for name in ("paper", "default"):
     joined = p.collated(graphs)
     for u, label in ((False, "one network"), (True, "all networks")):
         tasks[f"{name}, {label}: network"] = lambda p=p, b=joined, u=u: (
-            p.model.evaluate(b, names, u))
+            p.model.densities(b, names, u))
         tasks[f"{name}, {label}: end to end"] = lambda p=p, u=u: list(
             p.stream(map(Crystal.from_any, atoms), u))
 tasks["graphs"] = lambda p=p: [p.graph(c) for c in crystals]

@@ -20,7 +20,7 @@ from ase.io import read
 
 from ase_e3dos import Crystal, PhononSpectrum
 from ase_e3dos.alloy import (
-    Comparison,
+    AlloyComparison,
     SolidSolution,
     VirtualCrystal,
     composition_sweep,
@@ -60,7 +60,7 @@ def main() -> None:
     predicted = supercell_comparison(sweep, [quasi_random], "SQS, predicted")
     true = explicit(quasi_random)
     half = predicted.predicted
-    calculated = Comparison("SQS (EMT)", predicted.fractions, (true,), half)
+    calculated = AlloyComparison("SQS (EMT)", predicted.fractions, (true,), half)
     mixture = linear_mixture(sweep)
 
     print("Cu0.5Au0.5, per atom at 300 K")

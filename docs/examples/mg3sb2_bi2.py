@@ -27,7 +27,7 @@ import numpy as np
 
 from ase_e3dos import Crystal, PhononSpectrum, predict
 from ase_e3dos.alloy import (
-    Comparison,
+    AlloyComparison,
     CompositionSweep,
     SolidSolution,
     VirtualCrystal,
@@ -94,7 +94,7 @@ def compare(reference: PhononSpectrum, model: str) -> None:
 
 def virtual_crystal(
     sweep: CompositionSweep, calculator: str, relax: str
-) -> tuple[Comparison, float]:
+) -> tuple[AlloyComparison, float]:
     """Virtual crystals at the compositions of a sweep, and their largest imaginary share."""
     make = calculator_factory(calculator)
     forces = make()
@@ -109,10 +109,10 @@ def virtual_crystal(
     spectra = tuple(virtual.spectrum(p) for p in sweep.fractions)
     name = f"virtual crystal ({virtual.name})"
     worst = max(spectrum.imaginary_fraction for spectrum in spectra)
-    return Comparison(name, sweep.fractions, spectra, sweep.spectra), worst
+    return AlloyComparison(name, sweep.fractions, spectra, sweep.spectra), worst
 
 
-def scaled(comparison: Comparison, references: list[PhononSpectrum]) -> Comparison:
+def scaled(comparison: AlloyComparison, references: list[PhononSpectrum]) -> AlloyComparison:
     """All frequencies times a factor, linear in p, that puts both ends on their references."""
     ends = [comparison.spectra[0], comparison.spectra[-1]]
     factors = [
@@ -127,10 +127,10 @@ def scaled(comparison: Comparison, references: list[PhononSpectrum]) -> Comparis
         )
     print(f"frequencies of the virtual crystal scaled by {factors[0]:.2f} to {factors[1]:.2f}")
     name = f"{comparison.name}, scaled"
-    return Comparison(name, comparison.fractions, tuple(spectra), comparison.predicted)
+    return AlloyComparison(name, comparison.fractions, tuple(spectra), comparison.predicted)
 
 
-def at_three_quarters(sweep: CompositionSweep, others: list[Comparison]) -> None:
+def at_three_quarters(sweep: CompositionSweep, others: list[AlloyComparison]) -> None:
     """Print the comparison of the paper's inset, Mg3Sb0.5Bi1.5."""
     here = [k for k, p in enumerate(sweep.fractions) if abs(p[1] - 0.75) < 1e-9]
     if not here:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from ase_e3dos.cli import build_app
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.importers import import_data, sort_out
-from ase_e3dos.data.labelled_file import Entry, problem, stated_citation
+from ase_e3dos.data.labelled_file import LabelledEntry, problem, stated_citation
 from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.data.labelling import LabelSettings, finite_displacements
 from ase_e3dos.data.splits import prototype, split_names
@@ -467,7 +467,7 @@ def test_problems_are_named():
     crystal = Crystal.from_any(CELLS[0])
     x = np.arange(0.0, 500.0)
     good = gaussian(x, 6)
-    assert problem(Entry("a", crystal, good)) is None
+    assert problem(LabelledEntry("a", crystal, good)) is None
     cases = {
         "finite": np.where(x == 200, np.nan, good),
         "no weight": 0 * good,
@@ -475,10 +475,10 @@ def test_problems_are_named():
         "integrates": 2 * good,
     }
     for word, values in cases.items():
-        assert word in problem(Entry("a", crystal, values)), word
-    assert "grid" in problem(Entry("a", crystal, good, step=30.0))
-    assert "not 3" in problem(Entry("a", crystal, np.full((2, 200), 0.1)))
-    entries = [Entry("a", crystal, np.array(["x"])), Entry("b", crystal, good)]
+        assert word in problem(LabelledEntry("a", crystal, values)), word
+    assert "grid" in problem(LabelledEntry("a", crystal, good, step=30.0))
+    assert "not 3" in problem(LabelledEntry("a", crystal, np.full((2, 200), 0.1)))
+    entries = [LabelledEntry("a", crystal, np.array(["x"])), LabelledEntry("b", crystal, good)]
     taken, (reject,) = sort_out(iter(entries))
     assert ([e.id for e in taken], reject.id) == (["b"], "a")
     assert "malformed" in reject.reason
@@ -488,7 +488,7 @@ def test_atoms_on_top_of_each_other_are_rejected():
     atoms = bulk("NaCl", "rocksalt", a=5.64)
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
     x = np.arange(0.0, 500.0)
-    assert "0.30 Å apart" in problem(Entry("a", Crystal.from_any(atoms), gaussian(x, 6)))
+    assert "0.30 Å apart" in problem(LabelledEntry("a", Crystal.from_any(atoms), gaussian(x, 6)))
 
 
 def test_the_account_counts_reasons_that_differ_in_numbers(tmp_path):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_data import fold_configs
 from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
@@ -13,23 +14,24 @@ from ase_e3dos.evaluation.band_edges import band_edges
 from ase_e3dos.evaluation.coverage import coverage
 from ase_e3dos.evaluation.elements import table_places
 from ase_e3dos.evaluation.figures import learning_curves, read_history, write_figures
-from ase_e3dos.evaluation.predictions import Predictions, evaluate
+from ase_e3dos.evaluation.predictions import Predictions, evaluate, predictions
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.evaluation.sections import with_sections
 from ase_e3dos.evaluation.site_response import site_errors, strain_response
 from ase_e3dos.evaluation.stability import roc_area, stability_errors
 from ase_e3dos.evaluation.thermal_errors import thermal_errors
 from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.training.calibration import (
     calibrate,
     fit_calibration,
-    out_of_fold,
     transferred,
 )
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.ensemble import join_members, train_ensemble
-from ase_e3dos.training.run import cross_validation
+from ase_e3dos.training.run import load_part
+from ase_e3dos.training.selection import left_out
 
 GRID = np.arange(-395.0, 4400.0, 10.0)
 
@@ -210,9 +212,12 @@ def test_calibration_needs_members(data_dir):
 def test_cross_validated_calibration_reaches_the_weights(data_dir, tiny_site, tmp_path):
     config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
     config.data[0] = config.data[0].model_copy(update={"split": None})
-    folds = cross_validation(config, 2)
+    folds = fold_configs(config, 2)
     weights = [train_ensemble(f, 2, data_dir, tmp_path / str(k)) for k, f in enumerate(folds)]
-    found = out_of_fold(weights, folds, data_dir)
+    found = []
+    for path, fold in zip(weights, folds, strict=True):
+        held_out = left_out(load_part(fold.data[0], data_dir), fold.data[0])
+        found.append(predictions(Predictor(path, "cpu"), held_out))
     names = [i for fold in found for i in fold.labelled.ids]
     assert sorted(names) == sorted(read_labelled(data_dir / "raw.parquet").ids)
     model = calibrate(found, source="test")

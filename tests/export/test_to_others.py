@@ -14,7 +14,7 @@ from pymatgen.io.phonopy import get_ph_dos
 from pymatgen.phonon.dos import CompletePhononDos, PhononDos
 
 from ase_e3dos.errors import NotPredictedError, SpectrumError, UnreadableFileError
-from ase_e3dos.export.ase import crystal_thermo_arguments, site_dos_collection
+from ase_e3dos.export.ase import crystal_thermo_arguments
 from ase_e3dos.export.files import emmet_dict
 from ase_e3dos.export.plots import plot_summary
 from ase_e3dos.export.pymatgen import complete_phonon_dos, structure_of
@@ -75,9 +75,6 @@ def test_ase_gets_the_same_thermodynamics(salt):
         assert free == pytest.approx(salt.free_energy(t), rel=5e-3, abs=0.02)
         entropy = thermo.get_entropy(t, verbose=False) * EV * 1000
         assert entropy == pytest.approx(salt.entropy(t), rel=5e-3)
-    sites = site_dos_collection(salt)
-    sodium = sites.select(symbol="Na").sum_all()
-    assert np.trapezoid(sodium.get_weights(), sodium.get_energies()) == pytest.approx(3, rel=1e-3)
 
 
 def test_crystal_thermo_gets_no_imaginary_modes(unstable):

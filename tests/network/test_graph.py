@@ -16,7 +16,6 @@ from ase_e3dos.errors import CrystalError, GraphError
 from ase_e3dos.network.graph import (
     CUTOFF_TOLERANCE,
     CrystalGraph,
-    batches_by_edges,
     build_graph,
     collate,
 )
@@ -172,13 +171,3 @@ def test_a_node_has_one_slot_for_each_distinct_neighbour() -> None:
     distinct = sum(len(set(zip(g.center, g.neighbor, strict=True))) for g in graphs)
     first = torch.cat([batch.first_edge, torch.tensor([batch.n_edges])])
     assert int((first.diff() > 0).sum()) == distinct < batch.n_edges / 2
-
-
-def test_batches_keep_order_and_budget() -> None:
-    graphs = graphs_of_several() * 3
-    budget = 2 * graphs[0].n_edges
-    groups = list(batches_by_edges(graphs, budget))
-    assert [g for group in groups for g in group] == graphs
-    assert all(len(g) == 1 or sum(x.n_edges for x in g) <= budget for g in groups)
-    assert max(len(g) for g in groups) > 1
-    assert max(len(g) for g in batches_by_edges(graphs, 10**9, max_crystals=5)) == 5

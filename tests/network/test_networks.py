@@ -160,7 +160,7 @@ def test_zero_spectrum_is_an_error_that_names_the_crystal(batch_of: BatchOf) -> 
     model = Model(paper_header(), [network], torch.device("cpu"))
     batch = batch_of(bulk("Cu"), bulk("Si"))
     with pytest.raises(PredictionError, match=r"Si\.cif.*zero at every frequency"):
-        model.evaluate(batch, ["Cu.cif", "Si.cif"])
+        model.densities(batch, ["Cu.cif", "Si.cif"])
 
 
 def test_unknown_source_and_device_are_refused() -> None:
@@ -199,13 +199,13 @@ def test_density_of_a_crystal_is_the_mean_of_its_sites(
     )
     model = Model(header, [SiteNetwork(settings), SiteNetwork(settings)], torch.device("cpu"))
     batch = batch_of(bulk("Cu"), low_symmetry, self_edges=False)
-    densities = model.evaluate(batch, ["Cu", "other"])
+    densities = model.densities(batch, ["Cu", "other"])
     assert densities.members is not None
     assert densities.sites is not None
     np.testing.assert_allclose(densities.members.mean(0), densities.crystals, atol=1e-7)
     np.testing.assert_allclose(densities.sites[1:].mean(0), densities.crystals[1], atol=1e-6)
     # Site order is the order given: the symbols of the crystal, not the order of the blocks.
-    single = model.evaluate(batch_of(low_symmetry, self_edges=False), ["other"])
+    single = model.densities(batch_of(low_symmetry, self_edges=False), ["other"])
     np.testing.assert_allclose(single.sites, densities.sites[1:], atol=1e-6)
     assert Crystal.from_any(low_symmetry).n_sites == len(densities.sites) - 1
 
@@ -236,7 +236,7 @@ def test_members_of_different_sizes_do_not_disturb_each_other(
         encoder_version=1,
     )
     batch = batch_of(low_symmetry, self_edges=False)
-    found = Model(header, list(networks), torch.device("cpu")).evaluate(batch, ["mixed"])
+    found = Model(header, list(networks), torch.device("cpu")).densities(batch, ["mixed"])
     assert found.members is not None
     for network, density in zip(networks, found.members, strict=True):
         alone = network(batch).exp().mean(0)

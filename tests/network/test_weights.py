@@ -70,8 +70,8 @@ def test_round_trip(
             k: v.tolist() for k, v in network.state_dict().items()
         }
     batch = batch_of(bulk("Cu"), self_edges=False)
-    before = Model(header, list(networks), torch.device("cpu")).evaluate(batch, ["Cu"])
-    after = Model.load(file, "cpu").evaluate(batch, ["Cu"])
+    before = Model(header, list(networks), torch.device("cpu")).densities(batch, ["Cu"])
+    after = Model.load(file, "cpu").densities(batch, ["Cu"])
     np.testing.assert_array_equal(after.members, before.members)
 
 

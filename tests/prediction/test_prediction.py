@@ -33,7 +33,7 @@ from ase_e3dos.errors import (
     UnreadableFileError,
     WeightsError,
 )
-from ase_e3dos.network.ensemble import Densities, Evaluation, Model
+from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.prediction import pipeline as predictor_module
 from ase_e3dos.prediction.pipeline import Predictor, load_predictor
@@ -162,15 +162,15 @@ def test_the_member_of_a_list_that_fails_is_named(shipped_model: str, tmp_path: 
 def test_a_failure_inside_the_network_is_named_and_stops_nobody_else(
     shipped_model: str, stable: list[Atoms], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Evaluation.densities
+    plain = RunningBatch.densities
 
-    def densities(self: Evaluation, names: list[str]) -> Densities:
+    def densities(self: RunningBatch, names: list[str]) -> Densities:
         bad = [name for name in names if "As" in name]
         if bad:
             raise PredictionError(f"{bad[0]}: the network gave zero at every frequency")
         return plain(self, names)
 
-    monkeypatch.setattr(Evaluation, "densities", densities)
+    monkeypatch.setattr(RunningBatch, "densities", densities)
     crystals = [Crystal.from_any(a) for a in stable]
     results = list(load_predictor(shipped_model).stream(crystals))
     assert [isinstance(r, PredictionError) for r in results] == [False, False, False, True, False]
@@ -321,7 +321,7 @@ def test_spectra_of_a_batch_are_those_made_one_by_one() -> None:
     for model in ("default", "paper"):
         predictor = Predictor(model, "cpu")
         graphs = [predictor.graph(c) for c in crystals]
-        densities = predictor.model.evaluate(predictor.collated(graphs), ["Cu", "NaCl"])
+        densities = predictor.model.densities(predictor.collated(graphs), ["Cu", "NaCl"])
         sites = {0: slice(0, 1), 1: slice(1, 3)}
         for k, spectrum in enumerate(predictor._spectra_of(graphs, densities)):
             plain = predictor._spectrum(graphs[k], densities, k, sites[k])
@@ -386,7 +386,7 @@ def test_overlapped_stream_delivers_what_came_before_an_error(
 
     start, calls = Model.start, []
 
-    def failing(self: Model, batch: GraphBatch, uncertainty: bool = True) -> Evaluation:
+    def failing(self: Model, batch: GraphBatch, uncertainty: bool = True) -> RunningBatch:
         calls.append(batch)
         if len(calls) > 2:
             raise OSError("the disk is gone")

@@ -16,7 +16,7 @@ from small_screen import crystals
 
 from ase_e3dos import screen
 from ase_e3dos.prediction import pipeline as predictor_module
-from ase_e3dos.screening import evaluation
+from ase_e3dos.screening import record_batches
 
 
 def main(weights: str, output: str, spare: str) -> None:
@@ -26,13 +26,13 @@ def main(weights: str, output: str, spare: str) -> None:
     limit = pages * resource.getpagesize() + int(spare) * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     predictor_module.EDGE_BUDGET["cpu"] = 10**9
-    lower = evaluation.EdgeBudget.lower
+    lower = record_batches.EdgeBudget.lower
 
-    def said(self: evaluation.EdgeBudget, failed: int) -> None:
+    def said(self: record_batches.EdgeBudget, failed: int) -> None:
         lower(self, failed)
         sys.stdout.write(f"{failed} {self.edges}\n")
 
-    evaluation.EdgeBudget.lower = said  # type: ignore[method-assign]
+    record_batches.EdgeBudget.lower = said  # type: ignore[method-assign]
     large = bulk("NaCl", "rocksalt", a=4.2, cubic=True).repeat(8)
     pairs = [*crystals(60), ("large", large), ("last", bulk("Si"))]
     screen(pairs, output, model=weights, device="cpu")

@@ -11,12 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_screen import crystals
 
 from ase_e3dos.prediction.pipeline import EDGE_BUDGET
-from ase_e3dos.screening import evaluation, screen
+from ase_e3dos.screening import record_batches, screen
 
 
 def main(weights: str, output: str, n: str, seconds: str) -> None:
     EDGE_BUDGET["cpu"] = 600
-    evaluation.ROWS = 5
+    record_batches.ROWS = 5
 
     def slowly():
         for pair in crystals(int(n)):

@@ -15,7 +15,7 @@ from ase.build import bulk
 from ase_e3dos.network.ensemble import build_network
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
-from ase_e3dos.spectrum.uncertainty import LEVELS, Calibration, Spread
+from ase_e3dos.spectrum.uncertainty import CALIBRATED_LEVELS, Calibration, Spread
 
 
 def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool = True) -> Path:
@@ -26,7 +26,14 @@ def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool =
 
     grid = GridHeader(-395.0, 10.0, 480)
     settings = asdict(SiteSettings(n_bins=grid.n, **SMALL))
-    spread = Spread(0.1, 1.0, LEVELS, tuple(1.0 + level for level in LEVELS), 100, unit=0.1)
+    spread = Spread(
+        0.1,
+        1.0,
+        CALIBRATED_LEVELS,
+        tuple(1.0 + level for level in CALIBRATED_LEVELS),
+        100,
+        unit=0.1,
+    )
     calibration = Calibration({"heat_capacity": {300.0: spread}}, "made up")
     header = WeightsHeader(
         network="site",

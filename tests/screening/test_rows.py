@@ -21,8 +21,8 @@ from small_screen import (
 
 from ase_e3dos import screen
 from ase_e3dos.prediction.pipeline import Predictor
-from ase_e3dos.screening.evaluation import EdgeBudget, evaluate
 from ase_e3dos.screening.inputs import iter_entries
+from ase_e3dos.screening.record_batches import EdgeBudget, record_batches
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import compute_chunk
 from ase_e3dos.structures.crystal import Crystal
@@ -190,7 +190,7 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
     budget = EdgeBudget(predictor)
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     with raising_when(predictor, too_much, error):
-        batches = list(evaluate(iter_entries(pairs), predictor, settings, budget))
+        batches = list(record_batches(iter_entries(pairs), predictor, settings, budget))
         rows = [row for batch in batches for row in batch.to_pylist()]
         failed = [row for row in rows if row["error"]]
         assert [row["id"] for row in failed] == ["large"]
@@ -199,7 +199,7 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
         # Lower once and for all, but not for the sake of a crystal that is too large alone.
         assert 1000 <= budget.edges <= max(tried) // 2
         tried.clear()
-        list(evaluate(iter_entries(crystals(60)), predictor, settings, budget))
+        list(record_batches(iter_entries(crystals(60)), predictor, settings, budget))
         assert max(tried) <= 1200
     # The chunks of a worker process share the budget.
     chunk = list(iter_entries(crystals(60)))

@@ -77,7 +77,7 @@ def test_jobs_of_slurm_give_the_rows_of_one_process_though_they_are_cancelled(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+    monkeypatch.setattr(workers, "CHUNK_SIZE", 10)
     cancelled: list[str] = []
 
     def cancel_all(state) -> None:

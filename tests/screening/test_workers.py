@@ -34,7 +34,6 @@ def test_a_killed_worker_process_loses_nothing(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "CHUNK_SIZE", 10)
-    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
     victims: list[int] = []
     submit = workers.ProcessPool.submit
 
@@ -82,11 +81,15 @@ class DeadlyPool:
         pass
 
 
-def test_a_structure_that_kills_workers_is_found_and_marked(weights: Path) -> None:
+def test_a_structure_that_kills_workers_is_found_and_marked(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CHUNK_SIZE", 16)
     settings = ScreenSettings(model=str(weights))
     pool = DeadlyPool("salt-13")
     entries = iter_entries(crystals(40))
-    rows = [r for b in workers.evaluate_on(pool, entries, settings, 16) for r in b.to_pylist()]
+    batches = workers.record_batches_from(pool, entries, settings)
+    rows = [r for b in batches for r in b.to_pylist()]
     assert sorted(r["id"] for r in rows) == sorted(name for name, _ in crystals(40))
     (failed,) = (r for r in rows if r["error"])
     assert failed["id"] == "salt-13"
@@ -118,7 +121,7 @@ def test_a_few_hundred_structures_reach_all_workers(weights: Path) -> None:
 
     pool.submit = counted
     entries = iter_entries(crystals(400))
-    batches = workers.evaluate_on(pool, entries, ScreenSettings(model=str(weights)))
+    batches = workers.record_batches_from(pool, entries, ScreenSettings(model=str(weights)))
     assert sum(map(len, batches)) == 400 == sum(chunks)
     assert max(chunks) <= 400 / 8
     assert len(chunks) >= 12
@@ -236,7 +239,7 @@ def test_a_dask_worker_killed_in_the_middle_loses_and_repeats_nothing(
     file, (_, *dask_workers) = cluster
     with Client(scheduler_file=str(file), set_as_default=False) as client:
         client.wait_for_workers(2, timeout=180)
-    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+    monkeypatch.setattr(workers, "CHUNK_SIZE", 10)
     killed: list[int] = []
 
     def kill_in_the_middle(state) -> None:
@@ -270,7 +273,7 @@ def test_a_scheduler_killed_in_the_middle_costs_nothing_of_what_has_come(
     import dask
 
     file, (scheduler, *_) = cluster
-    monkeypatch.setattr(workers.evaluate_on, "__defaults__", (10,))
+    monkeypatch.setattr(workers, "CHUNK_SIZE", 10)
 
     def kill_the_scheduler(state) -> None:
         if state.done >= 30 and scheduler.poll() is None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from small_data import fold_configs
 
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import read_labelled
@@ -31,7 +32,6 @@ from ase_e3dos.training.ensemble import join_members, train_ensemble
 from ase_e3dos.training.fit import make_network, mixed_forward
 from ase_e3dos.training.run import (
     config_of_run,
-    cross_validation,
     data_directory,
     load_data,
     select_training,
@@ -357,7 +357,7 @@ def test_other_data_in_the_same_folder(data_dir, tiny_paper, tmp_path):
 def test_leaving_out_a_fold_leaves_its_compositions_out_everywhere(data_dir, tiny_site):
     config = TrainingConfig.model_validate(tiny_site)
     seen = []
-    for run in cross_validation(config, 3):
+    for run in fold_configs(config, 3):
         first, *others = select_training(run, data_dir)
         whole = select_training(config, data_dir)[0]
         fold = {composition_key(c) for c in whole.crystals} - {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ase_e3dos.data.importers.records import rejecting
 from ase_e3dos.data.labelled_file import (
-    Entry,
+    LabelledEntry,
     Reject,
     check_output,
     counted,
@@ -23,7 +23,7 @@ from ase_e3dos.data.splits import SplitBy, empty_splits, split_names, unknown_id
 from ase_e3dos.errors import DataError
 from ase_e3dos.version import __version__
 
-Importer = Callable[[Sequence[Path]], Iterator[Entry | Reject]]
+Importer = Callable[[Sequence[Path]], Iterator[LabelledEntry | Reject]]
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,9 @@ def rejects_file(output: str | Path) -> Path:
     return Path(output).with_name(Path(output).name + ".rejected.jsonl")
 
 
-def one_kind(taken: list[Entry], rejects: list[Reject]) -> tuple[list[Entry], list[Reject]]:
+def one_kind(
+    taken: list[LabelledEntry], rejects: list[Reject]
+) -> tuple[list[LabelledEntry], list[Reject]]:
     """Entries with the kind of label that most have, for a file holds one kind."""
     kinds = [label_kind([e]) for e in taken]
     if len(set(kinds)) < 2:
@@ -208,9 +210,9 @@ def one_kind(taken: list[Entry], rejects: list[Reject]) -> tuple[list[Entry], li
     return [e for e, k in zip(taken, kinds, strict=True) if k == usual], [*rejects, *others]
 
 
-def sort_out(items: Iterator[Entry | Reject]) -> tuple[list[Entry], list[Reject]]:
+def sort_out(items: Iterator[LabelledEntry | Reject]) -> tuple[list[LabelledEntry], list[Reject]]:
     """Sound entries, and the others with the reason; an id that comes again is rejected."""
-    taken: list[Entry] = []
+    taken: list[LabelledEntry] = []
     rejects: list[Reject] = []
     seen: set[str] = set()
     for item in items:
@@ -224,6 +226,6 @@ def sort_out(items: Iterator[Entry | Reject]) -> tuple[list[Entry], list[Reject]
 
 
 @rejecting
-def _checked(name: str, entry: Entry, seen: set[str]) -> Entry | Reject:
+def _checked(name: str, entry: LabelledEntry, seen: set[str]) -> LabelledEntry | Reject:
     reason = "an id that occurred before" if name in seen else problem(entry)
     return entry if reason is None else Reject(name, reason)

@@ -14,13 +14,13 @@ import numpy as np
 
 from ase_e3dos.data.importers.grids import on_fine_grid
 from ase_e3dos.data.importers.records import rejecting
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.structures.crystal import Crystal
 
 
-def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
     """Entries of the databases, one a row."""
     from ase.db import connect
 
@@ -38,7 +38,7 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
 
 
 @rejecting
-def _entry(name: str, row: Any) -> Entry | Reject:
+def _entry(name: str, row: Any) -> LabelledEntry | Reject:
     try:
         crystal = Crystal.from_any(row.toatoms(), name)
     except E3DOSError as error:
@@ -55,4 +55,4 @@ def _entry(name: str, row: Any) -> Entry | Reject:
         found = on_fine_grid(name, row.data["frequencies"], row.data["dos"])
     if isinstance(found, Reject):
         return found
-    return Entry(name, crystal, found[1], found[0], 1.0, provenance=name)
+    return LabelledEntry(name, crystal, found[1], found[0], 1.0, provenance=name)

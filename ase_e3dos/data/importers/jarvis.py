@@ -15,12 +15,12 @@ import numpy as np
 
 from ase_e3dos.data.importers.json_files import json_contents
 from ase_e3dos.data.importers.records import rejecting
-from ase_e3dos.data.importers.structures import crystal_of
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.importers.structures import crystal_of_record
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 from ase_e3dos.data.labels import JARVIS_GRID
 
 
-def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
     """Entries of the files, matched by jid."""
     spectra: list[tuple[str, Any]] = []
     atoms: dict[str, Any] = {}
@@ -47,12 +47,12 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
 
 
 @rejecting
-def _entry(identity: str, values: Any, atoms: Any) -> Entry | Reject:
+def _entry(identity: str, values: Any, atoms: Any) -> LabelledEntry | Reject:
     if not isinstance(values, (list, tuple)) or not len(values):
         return Reject(identity, "no phonon spectrum in the record")
     if atoms is None:
         return Reject(identity, "no structure with this jid; give dft_3d too")
-    crystal = crystal_of(identity, atoms)
+    crystal = crystal_of_record(identity, atoms)
     if isinstance(crystal, Reject):
         return crystal
     try:
@@ -60,7 +60,7 @@ def _entry(identity: str, values: Any, atoms: Any) -> Entry | Reject:
     except ValueError as error:
         return Reject(identity, str(error))
     top = density.max()
-    return Entry(
+    return LabelledEntry(
         identity,
         crystal,
         density / top if top > 0 else density,

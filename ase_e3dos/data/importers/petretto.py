@@ -14,22 +14,22 @@ import numpy as np
 
 from ase_e3dos.data.importers.json_files import json_contents
 from ase_e3dos.data.importers.records import rejecting
-from ase_e3dos.data.importers.structures import crystal_of
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.importers.structures import crystal_of_record
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 from ase_e3dos.structures.crystal import Crystal
 
 _FLAGS = ("has_neg_fr", "small_q_neg_fr", "large_asr_break", "large_cnsr_break")
 _THERMAL = {"heat_capacity_300K": "heat_capacity", "entropy_300K": "entropy"}
 
 
-def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
     """Entries of the files."""
     for name, record in json_contents(paths):
         yield record if isinstance(record, Reject) else _entry(name, record)
 
 
 @rejecting
-def _entry(name: str, record: Any) -> Entry | Reject:
+def _entry(name: str, record: Any) -> LabelledEntry | Reject:
     try:
         metadata, phonon = record["metadata"], record["phonon"]
         identity = str(metadata.get("material_id", name))
@@ -37,7 +37,7 @@ def _entry(name: str, record: Any) -> Entry | Reject:
         density = np.asarray(phonon["ph_dos"], dtype=float)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Reject(name, f"not a file of this collection (no {error})")
-    crystal = crystal_of(identity, metadata.get("structure", record.get("structure")))
+    crystal = crystal_of_record(identity, metadata.get("structure", record.get("structure")))
     if isinstance(crystal, Reject):
         return crystal
     if frequencies.ndim != 1 or len(frequencies) < 11 or density.shape != frequencies.shape:
@@ -52,7 +52,9 @@ def _entry(name: str, record: Any) -> Entry | Reject:
         f"flag_{k}": bool(flags[k]) for k in _FLAGS if flags.get(k) is not None
     }
     scalars |= _thermal(record.get("thermodynamic"), crystal)
-    return Entry(identity, crystal, density, float(frequencies[0]), step, scalars, f"{name}.json")
+    return LabelledEntry(
+        identity, crystal, density, float(frequencies[0]), step, scalars, f"{name}.json"
+    )
 
 
 def scaled_to_modes(density: np.ndarray, step: float, n_sites: int) -> np.ndarray:

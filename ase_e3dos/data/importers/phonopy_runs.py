@@ -22,7 +22,7 @@ import numpy as np
 
 from ase_e3dos.data.importers.grids import on_fine_grid
 from ase_e3dos.data.importers.records import DAMAGED, rejecting
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 from ase_e3dos.data.phonopy_labels import site_labels
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.structures.crystal import Crystal
@@ -38,7 +38,7 @@ NO_RUN = (
 )
 
 
-def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
     """Entries of folders, files and archives; named by folder, or by file where it says more."""
     for path in paths:
         if path.is_dir():
@@ -66,7 +66,7 @@ def _without_ending(name: str) -> str:
     return name.removesuffix(ending) if ending else name
 
 
-def _folder(path: Path, name: str, prefix: str = "") -> Iterator[Entry | Reject]:
+def _folder(path: Path, name: str, prefix: str = "") -> Iterator[LabelledEntry | Reject]:
     """A run, or a folder of runs or of yaml files.
 
     Parameters
@@ -106,7 +106,7 @@ def _folder(path: Path, name: str, prefix: str = "") -> Iterator[Entry | Reject]
     yield from empty if inside else [Reject(name, NO_RUN)]
 
 
-def _archive(path: Path) -> Iterator[Entry | Reject]:
+def _archive(path: Path) -> Iterator[LabelledEntry | Reject]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             if zipfile.is_zipfile(path):
@@ -121,7 +121,7 @@ def _archive(path: Path) -> Iterator[Entry | Reject]:
 
 
 @rejecting
-def _without_yaml(name: str, folder: Path) -> Entry | Reject:
+def _without_yaml(name: str, folder: Path) -> LabelledEntry | Reject:
     """A run of structure and forces; the structure has to be the supercell."""
     structure = next((f for f in (folder / "SPOSCAR", folder / "POSCAR") if f.is_file()), None)
     if structure is None:
@@ -143,7 +143,7 @@ def _without_yaml(name: str, folder: Path) -> Entry | Reject:
 
 
 @rejecting
-def _run(name: str, file: Path) -> Entry | Reject:
+def _run(name: str, file: Path) -> LabelledEntry | Reject:
     import phonopy
 
     file = file.resolve()
@@ -180,10 +180,10 @@ def _run(name: str, file: Path) -> Entry | Reject:
     except E3DOSError as error:
         return Reject(name, str(error))
     scalars = {"min_wavenumber": lowest, "max_wavenumber": highest}
-    return Entry(name, crystal, values, scalars=scalars, provenance=file.name)
+    return LabelledEntry(name, crystal, values, scalars=scalars, provenance=file.name)
 
 
-def _total(name: str, crystal: Crystal, file: Path) -> Entry | Reject:
+def _total(name: str, crystal: Crystal, file: Path) -> LabelledEntry | Reject:
     """The spectrum of total_dos.dat, resampled at 1 cm^-1."""
     if not file.is_file():
         return Reject(name, "neither force constants nor total_dos.dat")
@@ -194,4 +194,4 @@ def _total(name: str, crystal: Crystal, file: Path) -> Entry | Reject:
     found = on_fine_grid(name, frequencies, density)
     if isinstance(found, Reject):
         return found
-    return Entry(name, crystal, found[1], found[0], 1.0, provenance=file.name)
+    return LabelledEntry(name, crystal, found[1], found[0], 1.0, provenance=file.name)

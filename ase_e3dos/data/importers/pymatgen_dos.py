@@ -14,13 +14,13 @@ from ase_e3dos.data.importers.grids import on_fine_grid
 from ase_e3dos.data.importers.json_files import json_contents
 from ase_e3dos.data.importers.petretto import scaled_to_modes
 from ase_e3dos.data.importers.records import rejecting
-from ase_e3dos.data.importers.structures import crystal_of
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.importers.structures import crystal_of_record
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 
 _DOS_KEYS = ("ph_dos", "phonon_dos", "dos", "total_dos")
 
 
-def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
+def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
     """Entries of the files."""
     for name, content in json_contents(paths):
         if isinstance(content, Reject):
@@ -35,7 +35,7 @@ def read(paths: Sequence[Path]) -> Iterator[Entry | Reject]:
 
 
 @rejecting
-def _entry(name: str, record: Any) -> Entry | Reject:
+def _entry(name: str, record: Any) -> LabelledEntry | Reject:
     if not isinstance(record, dict):
         return Reject(name, "not a record")
     name = str(record.get("material_id", record.get("id", name)))
@@ -47,7 +47,7 @@ def _entry(name: str, record: Any) -> Entry | Reject:
     structure = record.get("structure", dos.get("structure"))
     if structure is None:
         return Reject(name, "a PhononDos without a structure; see the documentation of the kind")
-    crystal = crystal_of(name, structure)
+    crystal = crystal_of_record(name, structure)
     if isinstance(crystal, Reject):
         return crystal
     values = on_fine_grid(name, dos["frequencies"], dos["densities"])
@@ -55,4 +55,4 @@ def _entry(name: str, record: Any) -> Entry | Reject:
         return values
     start, density = values
     density = scaled_to_modes(density, 1.0, crystal.n_sites)
-    return Entry(name, crystal, density, start, 1.0, provenance=name)
+    return LabelledEntry(name, crystal, density, start, 1.0, provenance=name)

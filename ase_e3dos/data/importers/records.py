@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from ase_e3dos.data.labelled_file import Entry, Reject
+from ase_e3dos.data.labelled_file import LabelledEntry, Reject
 
 P = ParamSpec("P")
 
@@ -29,8 +29,8 @@ DAMAGED = (
 
 
 def rejecting(
-    read: Callable[Concatenate[str, P], Entry | Reject],
-) -> Callable[Concatenate[str, P], Entry | Reject]:
+    read: Callable[Concatenate[str, P], LabelledEntry | Reject],
+) -> Callable[Concatenate[str, P], LabelledEntry | Reject]:
     """Make a function of a record's name and content return a `Reject` instead of raising.
 
     Parameters
@@ -40,7 +40,7 @@ def rejecting(
     """
 
     @wraps(read)
-    def guarded(name: str, /, *args: P.args, **kwargs: P.kwargs) -> Entry | Reject:
+    def guarded(name: str, /, *args: P.args, **kwargs: P.kwargs) -> LabelledEntry | Reject:
         try:
             return read(name, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - a malformed record can raise anything

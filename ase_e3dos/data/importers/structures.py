@@ -10,7 +10,7 @@ from ase_e3dos.errors import E3DOSError
 from ase_e3dos.structures.crystal import Crystal
 
 
-def crystal_of(name: str, record: Any) -> Crystal | Reject:
+def crystal_of_record(name: str, record: Any) -> Crystal | Reject:
     """The crystal of a record, or why there is none.
 
     Parameters

@@ -66,7 +66,7 @@ class EdgeBudget:
         self.edges = min(self.edges, max(failed // 2, 1000))
 
 
-def evaluate(
+def record_batches(
     entries: Iterable[Entry],
     predictor: Predictor,
     settings: ScreenSettings,
@@ -171,7 +171,7 @@ def _predict(
         if joined is None:
             joined = predictor.collated(graphs)
         names = [e.id for e in entries]
-        found = predictor.model.evaluate(joined, names, rows.settings.uncertainty)
+        found = predictor.model.densities(joined, names, rows.settings.uncertainty)
     except Exception as error:  # noqa: BLE001 - a structure must not stop the others
         out_of_memory = _is_memory_error(error)
         failure = _explained(error, graphs[0])
