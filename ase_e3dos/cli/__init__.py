@@ -1,39 +1,21 @@
 """The command line: `e3dos predict | screen | report | alloy | train | evaluate | ...`.
 
-Each command lives in a module of its own that offers ``register(app)`` and imports nothing
-heavy before it runs, so that ``e3dos --help`` answers at once.
+Commands come through the hook ``ase_e3dos_commands``, those of the package (listed in
+`ase_e3dos.plugins.builtin`) like those of plug-ins. Their modules are imported when they run, so
+that ``e3dos --help`` answers at once.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TextIO
 
 import typer
 
+from ase_e3dos.cli.command_group import CommandGroup
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
 from ase_e3dos.version import __version__
-
-#: Modules in the order in which their commands are listed.
-_MODULES = (
-    "predict",
-    "compare",
-    "adp",
-    "isotopes",
-    "describe",
-    "phases",
-    "alloy",
-    "screen",
-    "report",
-    "train",
-    "evaluate",
-    "label",
-    "data",
-    "registry",
-)
 
 #: Exit code of an error that the user can mend; 1 is left to what nobody foresaw.
 USER_ERROR = 2
@@ -43,9 +25,9 @@ def build_app() -> typer.Typer:
     """The application with all commands that are installed."""
     app = typer.Typer(
         name="e3dos",
+        cls=CommandGroup,
         help="Phonon density of states and thermal properties from a crystal structure alone.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
 
@@ -57,9 +39,6 @@ def build_app() -> typer.Typer:
             typer.echo(f"ase-e3dos {__version__}")
             raise typer.Exit
 
-    for name in _MODULES:
-        if find_spec(f"{__name__}.{name}") is not None:
-            import_module(f"{__name__}.{name}").register(app)
     return app
 
 

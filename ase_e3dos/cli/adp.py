@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from ase_e3dos.structures.crystal import Crystal
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("adp", no_args_is_help=True)(adp_command)
-
-
 def adp_command(
     crystal: Annotated[Path, typer.Argument(metavar="CRYSTAL", help="CIF, POSCAR, ... file.")],
     temperature: Annotated[

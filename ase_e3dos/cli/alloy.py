@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _FIGURES = {".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("alloy", no_args_is_help=True)(alloy)
-
-
 def alloy(
     files: Annotated[
         list[Path],

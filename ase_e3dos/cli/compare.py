@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from ase_e3dos.analysis.measurement import MeasurementComparison
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("compare", no_args_is_help=True)(compare_command)
-
-
 def compare_command(
     crystal: Annotated[Path, typer.Argument(metavar="CRYSTAL", help="CIF, POSCAR, ... file.")],
     measured: Annotated[

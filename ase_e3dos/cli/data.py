@@ -10,14 +10,10 @@ import typer
 SplitBy = Literal["random", "composition", "prototype", "paper"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    data = typer.Typer(help="Import phonon data, and look at files of it.", no_args_is_help=True)
-    data.command("import")(import_command)
-    data.command("show")(show_command)
-    app.add_typer(data, name="data")
+data = typer.Typer(help="Import phonon data, and look at files of it.", no_args_is_help=True)
 
 
+@data.command("import")
 def import_command(
     kind: Annotated[str, typer.Argument(help="petretto, jarvis, phonopy, pymatgen or ase-db.")],
     paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
@@ -41,6 +37,7 @@ def import_command(
     typer.echo(account.text())
 
 
+@data.command("show")
 def show_command(
     file: Annotated[Path, typer.Argument(help="Parquet file of labelled crystals.")],
 ) -> None:
@@ -52,13 +49,15 @@ def show_command(
 
     from ase_e3dos.data.labelled_set import read_labelled
 
-    data = read_labelled(file)
+    found = read_labelled(file)
     about = (pq.read_schema(file).metadata or {}).get(b"ase_e3dos")
-    elements = {z for c in data.crystals for z in c.numbers.tolist()}
-    typer.echo(f"{file}: {len(data)} crystals, {data.kind} labels, source {data.source}")
-    parts = Counter(data.splits)
+    elements = {z for c in found.crystals for z in c.numbers.tolist()}
+    typer.echo(f"{file}: {len(found)} crystals, {found.kind} labels, source {found.source}")
+    parts = Counter(found.splits)
     typer.echo("splits: " + ", ".join(f"{n} {name}" for name, n in sorted(parts.items())))
-    typer.echo(f"{len(elements)} elements, up to {data.n_sites.max()} sites; sha256 {data.sha256}")
+    typer.echo(
+        f"{len(elements)} elements, up to {found.n_sites.max()} sites; sha256 {found.sha256}"
+    )
     for key, value in (json.loads(about) if about else {}).items():
         if key not in ("format", "source", "units"):
             typer.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value or '-'}")

@@ -11,11 +11,6 @@ import typer
 from ase_e3dos.errors import E3DOSError, ScreeningError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("describe", no_args_is_help=True)(describe_command)
-
-
 def describe_command(
     inputs: Annotated[
         list[Path],

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from ase_e3dos.evaluation.predictions import Evaluation
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("evaluate")(evaluate_command)
-
-
 def evaluate_command(
     data: Annotated[Path, typer.Option(help="Parquet file of labelled crystals.")],
     models: Annotated[

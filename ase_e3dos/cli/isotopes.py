@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from ase_e3dos.structures.crystal import Crystal
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("isotopes", no_args_is_help=True)(isotopes_command)
-
-
 def isotopes_command(
     crystal: Annotated[Path, typer.Argument(metavar="CRYSTAL", help="CIF, POSCAR, ... file.")],
     mass: Annotated[

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 Relaxation = Literal["none", "positions", "cell"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("label")(label_command)
-
-
 def label_command(
     structures: Annotated[
         list[Path],

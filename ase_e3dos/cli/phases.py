@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.grid import Array
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("phases", no_args_is_help=True)(phases_command)
-
-
 def phases_command(
     files: Annotated[
         list[Path], typer.Argument(metavar="A B ...", help="Structures of one composition.")

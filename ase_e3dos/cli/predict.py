@@ -31,11 +31,6 @@ class Units(StrEnum):
     MEV = "meV"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("predict", no_args_is_help=True)(predict)
-
-
 def predict(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="CIF, POSCAR, extxyz, ... files.")

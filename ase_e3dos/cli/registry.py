@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add both commands."""
-    app.command("models")(models)
-    app.command("plugins")(plugins)
-
-
 def models(as_json: AsJson = False) -> None:
     """List the models: where they come from, whether they work, their grids and encoders.
 
@@ -59,7 +53,7 @@ def models(as_json: AsJson = False) -> None:
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """List the plug-ins, their encoders and models, and those that were skipped."""
+    """List the plug-ins, what they offer, and those that were skipped."""
     import warnings
 
     from ase_e3dos.errors import PluginWarning
@@ -82,10 +76,11 @@ def plugins(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"plugins": rows, "encoders": encoders}, indent=1))
         return
-    table = _table("plug-in", "distribution", "status", "encoders", "models")
+    kinds = ("encoders", "models", "commands")
+    table = _table("plug-in", "distribution", "status", *kinds)
     for row in rows:
         distribution = f"{row['distribution']} {row['version']}".strip()
-        names = (", ".join(row["encoders"]), ", ".join(row["models"]))
+        names = (", ".join(row[kind]) for kind in kinds)
         table.add_row(row["name"], distribution, row["status"], *names)
     _show(table)
     for row in rows:

@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("report")(report_command)
-
-
 def report_command(
     directory: Annotated[
         Path, typer.Argument(metavar="OUT", help="Directory that e3dos screen wrote.")

@@ -9,11 +9,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("screen")(screen_command)
-
-
 def screen_command(
     inputs: Annotated[
         list[str],

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from ase_e3dos.training.config import TrainingConfig
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("train")(train_command)
-    app.command("curves")(curves_command)
-    app.command("experiment")(experiment_command)
-
-
 def train_command(
     config: Annotated[
         str,

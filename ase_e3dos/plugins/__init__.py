@@ -1,7 +1,7 @@
-"""Plug-ins: encoders and trained models from other packages, found by name.
+"""Plug-ins: encoders, trained models and commands from other packages, found by name.
 
 A plug-in package has an entry point in the group ``ase_e3dos`` that names a module whose
-functions, marked with `hookimpl`, yield `EncoderSpec` and `ModelSpec` objects.
+functions, marked with `hookimpl`, yield `EncoderSpec`, `ModelSpec` and `CommandSpec` objects.
 """
 
 from __future__ import annotations
@@ -9,10 +9,17 @@ from __future__ import annotations
 from ase_e3dos.plugins.choice import encoder_for
 from ase_e3dos.plugins.hookspecs import hookimpl
 from ase_e3dos.plugins.manager import PluginRegistry, get_registry
-from ase_e3dos.plugins.specs import API_VERSION, EncoderSpec, ModelSpec, PluginStatus
+from ase_e3dos.plugins.specs import (
+    API_VERSION,
+    CommandSpec,
+    EncoderSpec,
+    ModelSpec,
+    PluginStatus,
+)
 
 __all__ = [
     "API_VERSION",
+    "CommandSpec",
     "EncoderSpec",
     "ModelSpec",
     "PluginRegistry",

@@ -1,4 +1,4 @@
-"""The encoders and models of the package itself, offered through the hooks like any other."""
+"""What the package itself offers through the hooks, like any other plug-in."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 
 from ase_e3dos.encoders import AlloyMultiHot, MassOneHot
 from ase_e3dos.plugins.hookspecs import hookimpl
-from ase_e3dos.plugins.specs import EncoderSpec, ModelSpec
+from ase_e3dos.plugins.specs import CommandSpec, EncoderSpec, ModelSpec
 
-__all__ = ["WEIGHTS_FOLDER", "ase_e3dos_encoders", "ase_e3dos_models"]
+__all__ = [
+    "COMMANDS",
+    "WEIGHTS_FOLDER",
+    "ase_e3dos_commands",
+    "ase_e3dos_encoders",
+    "ase_e3dos_models",
+]
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "models"
 
@@ -26,6 +32,41 @@ _MODELS = (
     ("imaginary", "imaginary", None, "the paper's with imaginary modes, -200 to 1000 cm^-1", ""),
     ("alloy", "alloy", None, "the paper's network for alloys, trained with Mg3Bi2", _AGNE),
 )
+
+# name, module in ase_e3dos.cli, function, description
+_COMMANDS = (
+    ("predict", "predict", "predict", "Spectra and thermal properties of crystals."),
+    ("compare", "compare", "compare_command", "A prediction beside a measured spectrum."),
+    ("adp", "adp", "adp_command", "Displacement parameters U_iso and B_iso of the sites."),
+    ("isotopes", "isotopes", "isotopes_command", "What other masses of some elements change."),
+    ("describe", "describe", "describe_command", "Descriptors of spectra: edges, gaps, moments."),
+    ("phases", "phases", "phases_command", "Free energies of polymorphs, and where they cross."),
+    ("alloy", "alloy", "alloy", "An alloy over its composition."),
+    ("screen", "screen", "screen_command", "Any number of structures into a Parquet data set."),
+    ("report", "report", "report_command", "A screening as one page to read offline."),
+    ("train", "train", "train_command", "Train or fine-tune a model."),
+    ("curves", "train", "curves_command", "Learning curves of trainings in one figure."),
+    ("experiment", "train", "experiment_command", "Validation error against training set size."),
+    ("evaluate", "evaluate", "evaluate_command", "Error measures of models on labelled crystals."),
+    ("label", "label", "label_command", "Spectra by finite displacements with an ASE calculator."),
+    ("data", "data", "data", "Import phonon data, and look at files of it."),
+    ("models", "registry", "models", "The models that are installed."),
+    ("plugins", "registry", "plugins", "The plug-ins that are installed, and what they offer."),
+)
+
+#: Commands of the package by name; the command line finds them without loading a plug-in.
+COMMANDS = {
+    name: CommandSpec(
+        name=name, command=f"ase_e3dos.cli.{module}:{function}", description=description
+    )
+    for name, module, function, description in _COMMANDS
+}
+
+
+@hookimpl
+def ase_e3dos_commands() -> Iterator[CommandSpec]:
+    """The commands of the package."""
+    yield from COMMANDS.values()
 
 
 @hookimpl

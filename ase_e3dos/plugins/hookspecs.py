@@ -9,9 +9,16 @@ from collections.abc import Iterable
 
 import pluggy
 
-from ase_e3dos.plugins.specs import EncoderSpec, ModelSpec
+from ase_e3dos.plugins.specs import CommandSpec, EncoderSpec, ModelSpec
 
-__all__ = ["GROUP", "ase_e3dos_encoders", "ase_e3dos_models", "hookimpl", "hookspec"]
+__all__ = [
+    "GROUP",
+    "ase_e3dos_commands",
+    "ase_e3dos_encoders",
+    "ase_e3dos_models",
+    "hookimpl",
+    "hookspec",
+]
 
 GROUP = "ase_e3dos"
 """Name of the pluggy project and of the entry point group."""
@@ -53,6 +60,26 @@ def ase_e3dos_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
                 name="my_model",
                 weights=Path(__file__).parent / "my_model.safetensors",
                 encoder="my_encoder",
+                description="...",
+            )
+    """
+
+
+@hookspec
+def ase_e3dos_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+    """Yield the commands of the plug-in, which ``e3dos`` then offers beside its own.
+
+    Examples
+    --------
+    ::
+
+        from ase_e3dos.plugins import CommandSpec, hookimpl
+
+        @hookimpl
+        def ase_e3dos_commands():
+            yield CommandSpec(
+                name="my-command",
+                command="my_package.command_line:my_command",
                 description="...",
             )
     """

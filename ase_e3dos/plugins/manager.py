@@ -1,4 +1,4 @@
-"""The registry of encoders and models: loads plug-ins once, each by itself, and finds by name."""
+"""The registry of what plug-ins offer: loads each once, by itself, and finds by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from os import PathLike, fspath
@@ -21,17 +21,25 @@ import pluggy
 from ase_e3dos.encoders.contract import Encoder
 from ase_e3dos.errors import EncoderError, PluginError, PluginWarning, UnknownModelError
 from ase_e3dos.plugins import hookspecs
-from ase_e3dos.plugins.specs import API_VERSION, EncoderSpec, ModelSpec, PluginStatus
+from ase_e3dos.plugins.specs import (
+    API_VERSION,
+    CommandSpec,
+    EncoderSpec,
+    ModelSpec,
+    PluginStatus,
+)
 
 __all__ = ["PluginRegistry", "get_registry"]
 
-Spec = TypeVar("Spec", EncoderSpec, ModelSpec)
+Spec = TypeVar("Spec", EncoderSpec, ModelSpec, CommandSpec)
+
+_WHAT: dict[type, str] = {EncoderSpec: "encoder", ModelSpec: "model", CommandSpec: "command"}
 
 _DISABLED, _ONLY = "E3DOS_PLUGINS_DISABLED", "E3DOS_PLUGINS_ONLY"
 
 
 class PluginRegistry:
-    """Encoders and models by name, from this package and from installed plug-ins.
+    """Encoders, models and commands by name, from this package and from installed plug-ins.
 
     Nothing is loaded before the first question. A plug-in that fails to import, implements an
     unknown hook, was made for another API version, or claims a name that is taken is skipped
@@ -47,7 +55,7 @@ class PluginRegistry:
         In place of `os.environ`: ``E3DOS_PLUGINS_DISABLED`` and ``E3DOS_PLUGINS_ONLY`` are lists
         of names of plug-ins or distributions, separated by commas and compared as pip compares
         names (case, and "-" or "_", do not matter); a name that is not installed gets a
-        `PluginWarning`. The built-in encoders and models are always there.
+        `PluginWarning`. What is built in is always there.
 
     Examples
     --------
@@ -71,6 +79,7 @@ class PluginRegistry:
         self._pluggy.add_hookspecs(hookspecs)
         self._encoders: dict[str, EncoderSpec] = {}
         self._models: dict[str, ModelSpec] = {}
+        self._commands: dict[str, CommandSpec] = {}
         self._owners: dict[tuple[type, str], str] = {}  # (kind, name) -> owner
         self._made: dict[tuple[str, str], Encoder] = {}  # (name, settings) -> encoder
         self._status: list[PluginStatus] = []
@@ -86,6 +95,28 @@ class PluginRegistry:
         """Models by name."""
         self._load()
         return MappingProxyType(self._models)
+
+    def commands(self) -> Mapping[str, CommandSpec]:
+        """Commands by name, those of the package first."""
+        self._load()
+        return MappingProxyType(self._commands)
+
+    def command(self, name: str) -> Callable[..., object]:
+        """Function or `typer.Typer` of a command, imported if it has to be.
+
+        Raises
+        ------
+        PluginError
+            If there is none of this name, or its plug-in fails.
+        """
+        specs = self.commands()
+        if name not in specs:
+            raise PluginError(_unknown("command", name, specs))
+        try:
+            return specs[name].load()
+        except PluginError as error:
+            owner = self._owners[CommandSpec, name]
+            raise PluginError(f"{error} It comes from {owner}: tell its authors.") from error
 
     def encoder(self, name: str, settings: Mapping[str, Any] | None = None) -> Encoder:
         """Encoder of a name.
@@ -210,8 +241,10 @@ class PluginRegistry:
                 del self._owners[kind, spec_name]
                 if kind is EncoderSpec:
                     self._encoders = _without(self._encoders, spec_name)
-                else:
+                elif kind is ModelSpec:
                     self._models = _without(self._models, spec_name)
+                else:
+                    self._commands = _without(self._commands, spec_name)
                 for made in [made for made in self._made if made[0] == spec_name]:
                     del self._made[made]
             self._status = [
@@ -285,8 +318,8 @@ class PluginRegistry:
             return PluginStatus(*row, "skipped", reason)
         return PluginStatus(*row, "loaded", "", *offers)
 
-    def _add(self, plugin: Any, name: str, owner: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Register a plug-in and its specs, all or nothing; names of its encoders and models."""
+    def _add(self, plugin: Any, name: str, owner: str) -> tuple[tuple[str, ...], ...]:
+        """Register a plug-in and its specs, all or nothing; names as in `PluginStatus`."""
         if inspect.isclass(plugin):
             raise PluginError(f"{owner} is a class. Register an instance of it, or a module.")
         try:
@@ -301,11 +334,12 @@ class PluginRegistry:
             self._pluggy.check_pending()
             if not self._pluggy.get_hookcallers(plugin):
                 raise PluginError(
-                    f"{owner} implements no hook. Mark its functions ase_e3dos_encoders or "
-                    "ase_e3dos_models with ase_e3dos.plugins.hookimpl."
+                    f"{owner} implements no hook. Mark its functions ase_e3dos_encoders, "
+                    "ase_e3dos_models or ase_e3dos_commands with ase_e3dos.plugins.hookimpl."
                 )
             encoders = self._yielded(plugin, "ase_e3dos_encoders", EncoderSpec, owner)
             models = self._yielded(plugin, "ase_e3dos_models", ModelSpec, owner)
+            commands = self._yielded(plugin, "ase_e3dos_commands", CommandSpec, owner)
         except pluggy.PluginValidationError as error:
             self._pluggy.unregister(plugin)
             raise PluginError(f"{owner} implements a hook that does not exist: {error}") from error
@@ -315,9 +349,11 @@ class PluginRegistry:
         # new objects: whoever looks at the old ones in another thread is not disturbed
         self._encoders = self._encoders | encoders
         self._models = self._models | models
+        self._commands = self._commands | commands
         self._owners |= {(EncoderSpec, n): owner for n in encoders}
         self._owners |= {(ModelSpec, n): owner for n in models}
-        return tuple(encoders), tuple(models)
+        self._owners |= {(CommandSpec, n): owner for n in commands}
+        return tuple(encoders), tuple(models), tuple(commands)
 
     def _yielded(self, plugin: Any, hook: str, kind: type[Spec], owner: str) -> dict[str, Spec]:
         others = [p for p in self._pluggy.get_plugins() if p is not plugin]
@@ -336,10 +372,9 @@ class PluginRegistry:
                     )
                 taken = owner if spec.name in specs else self._owners.get((kind, spec.name))
                 if taken is not None:
-                    what = "the encoder" if kind is EncoderSpec else "the model"
                     raise PluginError(
-                        f"{owner} offers {what} {spec.name!r}, but {taken} offers one of this "
-                        "name already."
+                        f"{owner} offers the {_WHAT[kind]} {spec.name!r}, but {taken} offers one "
+                        "of this name already."
                     )
                 specs[spec.name] = spec
         return specs

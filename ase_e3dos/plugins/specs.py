@@ -1,9 +1,11 @@
-"""What a plug-in yields: typed descriptions of encoders and of trained models."""
+"""What a plug-in yields: typed descriptions of encoders, trained models and commands."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from ase_e3dos.encoders.contract import Encoder
 from ase_e3dos.errors import PluginError, WeightsError
 
-__all__ = ["API_VERSION", "EncoderSpec", "ModelSpec", "PluginStatus"]
+__all__ = ["API_VERSION", "CommandSpec", "EncoderSpec", "ModelSpec", "PluginStatus"]
 
 API_VERSION = 1
 """Version of the hooks and specs; a plug-in made for another one is skipped."""
@@ -142,11 +144,77 @@ class ModelSpec:
         return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command of the command line that a plug-in offers, as in ``e3dos NAME ...``.
+
+    Parameters
+    ----------
+    name : str
+        Unique over all plug-ins: lower-case letters, digits and "-".
+    command : str or callable
+        A function whose annotated parameters `typer` makes into arguments and options, or a
+        `typer.Typer` with commands of its own; better ``"package.module:attribute"``, where to
+        find it, so that its module is imported when the command runs and not for a list.
+    description : str
+        One line for ``e3dos --help``; the function's docstring is what ``e3dos NAME --help``
+        shows.
+    api_version : int, optional
+        The `API_VERSION` that the plug-in was written for.
+
+    Raises
+    ------
+    PluginError
+        If a field is of the wrong type.
+    """
+
+    name: str
+    command: str | Callable[..., object]
+    description: str
+    api_version: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        plain = re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.name) is not None
+        _check(self, "name", plain, "lower-case words joined by '-', such as my-command")
+        place: Any = self.command
+        given = (
+            re.fullmatch(r"\w+(\.\w+)*:\w+", place) if isinstance(place, str) else callable(place)
+        )
+        _check(self, "command", bool(given), "a function, or 'package.module:function'")
+
+    def load(self) -> Callable[..., object]:
+        """The function or `typer.Typer`, imported if only its place is given.
+
+        Raises
+        ------
+        PluginError
+            If it cannot be imported, or cannot be called.
+        """
+        if not isinstance(self.command, str):
+            return self.command
+        module, _, attribute = self.command.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"the command {self.name!r}: {self.command} could not be imported "
+                f"({type(error).__name__}: {error})."
+            ) from error
+        if not callable(found):
+            raise PluginError(
+                f"the command {self.name!r}: {self.command} has to be a function or a "
+                f"typer.Typer, not {found!r}."
+            )
+        loaded: Callable[..., object] = found
+        return loaded
+
+
 _COUNT = "an integer from 1 on"
 
 
-def _check_common(spec: EncoderSpec | ModelSpec) -> None:
-    """The fields that both kinds have."""
+def _check_common(spec: EncoderSpec | ModelSpec | CommandSpec) -> None:
+    """The fields that all kinds have."""
     name: Any = spec.name
     named = isinstance(name, str) and bool(name) and name == name.strip() and name.isprintable()
     _check(spec, "name", named, "a name without space around it")
@@ -154,7 +222,9 @@ def _check_common(spec: EncoderSpec | ModelSpec) -> None:
     _check(spec, "api_version", type(spec.api_version) is int, "an integer")
 
 
-def _check(spec: EncoderSpec | ModelSpec, field: str, holds: bool, wanted: str) -> None:
+def _check(
+    spec: EncoderSpec | ModelSpec | CommandSpec, field: str, holds: bool, wanted: str
+) -> None:
     if not holds:
         raise PluginError(
             f"{type(spec).__name__}: {field} has to be {wanted}, not {getattr(spec, field)!r}."
@@ -166,7 +236,7 @@ class PluginStatus:
     """A row of `PluginRegistry.status`.
 
     `status` is "loaded", "disabled" (by the environment) or "skipped" (`error` says why);
-    `encoders` and `models` are the names that it offers.
+    `encoders`, `models` and `commands` are the names that it offers.
     """
 
     name: str
@@ -176,3 +246,4 @@ class PluginStatus:
     error: str = ""
     encoders: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()

@@ -24,7 +24,44 @@ class Mine(AlloyMultiHot):
 def ase_e3dos_encoders():
     yield EncoderSpec(name="mine", factory=Mine, accepts_mixed=True)
 """
-SOURCES = {"broken": "import a_package_that_is_not_there\n", "good": OFFER, "rival": OFFER}
+COMMANDS = """
+import typer
+from ase_e3dos.errors import E3DOSError
+from ase_e3dos.plugins import CommandSpec, hookimpl
+
+@hookimpl
+def ase_e3dos_commands():
+    yield CommandSpec(name="count", command="fake_commands:count", description="Count the files.")
+    yield CommandSpec(name="many", command=many, description="Has commands of its own.")
+    yield CommandSpec(name="lost", command="fake_nowhere:run", description="Is not there.")
+
+def count(files: list[str], fail: bool = False) -> None:
+    "Count the files that are named."
+    if fail:
+        raise E3DOSError("this went wrong.")
+    print(len(files))
+
+many = typer.Typer()
+
+@many.command()
+def first() -> None:
+    print("first of many")
+"""
+TAKEN = """
+from ase_e3dos.plugins import CommandSpec, hookimpl
+
+@hookimpl
+def ase_e3dos_commands():
+    return [CommandSpec(name="{}", command=print, description="A name that is taken.")]
+"""
+SOURCES = {
+    "broken": "import a_package_that_is_not_there\n",
+    "good": OFFER,
+    "rival": OFFER,
+    "commands": COMMANDS,
+    "counting": TAKEN.format("count"),
+    "predicting": TAKEN.format("predict"),
+}
 
 
 def wheel(folder: Path, name: str, source: str) -> Path:
@@ -46,7 +83,7 @@ def wheel(folder: Path, name: str, source: str) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> dict[str, str]:
-    """Environment of a process that has the three packages."""
+    """Environment of a process that has the packages."""
     folder = tmp_path_factory.mktemp("plugins")
     wheels = [str(wheel(folder, name, source)) for name, source in SOURCES.items()]
     site = folder / "site"
@@ -61,10 +98,14 @@ def environment(tmp_path_factory) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
-def e3dos(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from ase_e3dos.cli import main; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+def e3dos(
+    environment: dict[str, str], *arguments: str, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    run = "from ase_e3dos.cli import main; main()"
+    command = [sys.executable, "-c", run, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def test_list_of_plugins_says_what_is_wrong(environment):
@@ -76,12 +117,16 @@ def test_list_of_plugins_says_what_is_wrong(environment):
     for name, reason in (
         ("broken", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
         ("rival", "fake-rival offers the encoder 'mine', but fake-good offers one of this name"),
+        ("counting", "fake-counting offers the command 'count', but fake-commands offers one of"),
+        ("predicting", "fake-predicting offers the command 'predict', but ase-e3dos offers one"),
     ):
         row = rows[f"fake-{name}"]
         assert (row["status"], row["version"]) == ("skipped", "1.2")
         assert reason in row["error"]
         assert f"{name} is skipped: {reason}" in table
     assert "mine" in {encoder["name"] for encoder in listed["encoders"]}
+    assert rows["fake-commands"]["commands"] == ["count", "many", "lost"]
+    assert "count, many, lost" in table
 
 
 def test_broken_plugins_do_not_stop_a_prediction(environment):
@@ -93,12 +138,32 @@ def test_broken_plugins_do_not_stop_a_prediction(environment):
 
 
 def test_plugins_are_switched_off_by_the_environment(environment):
-    quiet = environment | {"E3DOS_PLUGINS_DISABLED": "broken,fake-rival"}
+    quiet = environment | {"E3DOS_PLUGINS_DISABLED": "broken,fake-rival,counting,predicting"}
     done = e3dos(quiet, "plugins", "--json")
     assert "skipped" not in done.stderr
     status = [row["status"] for row in json.loads(done.stdout)["plugins"]]
-    assert sorted(status)[:3] == ["disabled", "disabled", "loaded"]
+    assert sorted(status)[:5] == [*4 * ["disabled"], "loaded"]
     assert "broken is disabled: by E3DOS_PLUGINS_DISABLED" in e3dos(quiet, "plugins").stdout
     alone = e3dos(environment | {"E3DOS_PLUGINS_ONLY": "nothing"}, "models")
     assert "skipped" not in alone.stderr
     assert "default" in alone.stdout
+
+
+def test_commands_of_plugins_are_commands_of_ours(environment):
+    listed = e3dos(environment, "--help").stdout
+    assert all(word in listed for word in ("predict", "Count the files.", "Is not there."))
+    assert e3dos(environment, "count", "a", "b").stdout == "2\n"
+    assert "Count the files that are named." in e3dos(environment, "count", "--help").stdout
+    assert e3dos(environment, "many", "first").stdout == "first of many\n"
+    failed = e3dos(environment, "count", "a", "--fail", code=2)
+    assert "error: this went wrong.\n" in failed.stderr
+    lost = e3dos(environment, "lost", code=2).stderr
+    assert "error: the command 'lost': fake_nowhere:run could not be imported" in lost
+    assert "fake-commands" in lost
+    assert "Did you mean 'count'" in e3dos(environment, "coumt", code=2).stderr
+
+
+def test_commands_of_the_package_load_no_plugin(environment):
+    done = e3dos(environment, "predict", "--help")
+    assert "skipped" not in done.stderr
+    assert "Predict the phonon DoS" in done.stdout
