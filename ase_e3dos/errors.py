@@ -118,7 +118,15 @@ class IsotopeWarning(E3DOSWarning):
 
 
 class PartialOccupationWarning(E3DOSWarning):
-    """Occupations under one: the missing part is treated as stated in the message."""
+    """Occupations that do not add to one: what is done about it stands in the message."""
+
+
+class CompositionWarning(E3DOSWarning):
+    """A file states other contents than the crystal that was read from it."""
+
+
+class SymmetryWarning(E3DOSWarning):
+    """A file leaves the symmetry of its structure open: what was taken stands in the message."""
 
 
 class PluginWarning(E3DOSWarning):

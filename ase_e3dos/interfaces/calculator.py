@@ -20,12 +20,11 @@ from ase.outputs import Properties
 
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.prediction.notices import warn_about, warn_about_moments
+from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.spectrum.thermal import checked_temperatures
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.moments import has_moments
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -274,7 +273,7 @@ class E3DOSPredictor(Calculator):
             atoms = self._resolved(atoms)
             p = self.parameters
             predictor = load_predictor(p["model"], p["device"], p["encoder"])
-            crystal = Crystal.from_any(atoms)
+            crystal = Crystal.quietly(atoms)
             spectrum = predictor.spectra([crystal], p["uncertainty"])[0]
             self.atoms = atoms.copy()
             if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
@@ -282,8 +281,6 @@ class E3DOSPredictor(Calculator):
             self._spectrum = spectrum
             self.results = _results(spectrum, float(p["temperature"]))
         warn_about(spectrum, stacklevel=5)
-        if has_moments(atoms):
-            warn_about_moments(spectrum, stacklevel=6)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Changes since the last prediction, masses and occupations among them."""

@@ -21,9 +21,7 @@ from ase_e3dos.export.phonopy import (
 from ase_e3dos.interfaces import phonopy_plots as plots
 from ase_e3dos.interfaces.phonopy_cells import phonopy_cells, primitive_crystal
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.prediction.notices import warn_about_moments
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.moments import has_moments
 
 _HINTS = {
     "generate_displacements": "Delete this step: no displacements are needed.",
@@ -88,7 +86,6 @@ class E3DOSPhonopy:
             unitcell, supercell_matrix, *args, **options
         )
         self._model, self._device, self._predict = model, device, _predict
-        self._has_moments = has_moments(unitcell)
         self._reset()
 
     def _reset(self) -> None:
@@ -114,8 +111,6 @@ class E3DOSPhonopy:
                 from ase_e3dos.prediction import predict
 
                 self._spectrum = predict([crystal], model=self._model, device=self._device)[0]
-            if self._has_moments:
-                warn_about_moments(self._spectrum)
         return self._spectrum
 
     # -- cells ------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ase_e3dos.errors import CrystalError
+from ase_e3dos.errors import CrystalError, PartialOccupationWarning
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.sites import Sites
 
 #: Larger tolerances take neighbours for one atom.
 _LARGEST_SYMPREC = 1.0
@@ -49,7 +50,7 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
     _check_options(unitcell, supercell_matrix, args, options)
     scale = _angstrom(options.get("calculator"))
     given = isinstance(unitcell, PhonopyAtoms)
-    crystal = Crystal.from_any(_in_angstrom(unitcell, scale) if given else unitcell)
+    crystal = Crystal.quietly(_in_angstrom(unitcell, scale) if given else unitcell)
     if given and crystal.is_ordered:
         cell = unitcell
     else:
@@ -109,31 +110,28 @@ def primitive_crystal(cells: Any, unitcell: Crystal) -> Crystal:
     """
     primitive, supercell = cells.primitive, cells.supercell
     cell = primitive.cell * _angstrom(cells.calculator)
+    positions = primitive.scaled_positions
+    # Those of partial occupations are made anew.
+    remarks = tuple(r for r in unitcell.remarks if r.kind is not PartialOccupationWarning)
     if unitcell.is_ordered:
-        n = len(primitive)
-        ones = np.ones(n)
-        return Crystal(
-            cell,
-            primitive.scaled_positions,
-            np.arange(n),
-            primitive.numbers,
-            ones,
-            primitive.masses,
-            name=unitcell.name,
-        )
+        site = np.arange(len(primitive))
+        ones = np.ones(len(primitive))
+        found = Sites(cell, positions, site, primitive.numbers, ones, primitive.masses, remarks)
+        return Crystal.quietly(found, unitcell.name)
     unit_index = {u: i for i, u in enumerate(supercell.u2s_map.tolist())}
     sites = [unit_index[int(supercell.s2u_map[s])] for s in primitive.p2s_map]
     chosen = [np.flatnonzero(unitcell.species_site == site) for site in sites]
     species = np.concatenate(chosen)
-    return Crystal(
+    found = Sites(
         cell,
-        primitive.scaled_positions,
+        positions,
         np.repeat(np.arange(len(sites)), [len(c) for c in chosen]),
         unitcell.species_number[species],
         unitcell.species_fraction[species],
         unitcell.species_mass[species],
-        name=unitcell.name,
+        remarks,
     )
+    return Crystal.quietly(found, unitcell.name)
 
 
 def _contents_share_elements(crystal: Crystal) -> bool:

@@ -7,10 +7,9 @@ from os import PathLike
 from typing import Any
 
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.prediction.notices import warn_about, warn_about_moments
+from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.moments import has_moments
 
 
 def predict(
@@ -58,15 +57,10 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    crystals, magnetic = [], []
-    for i, structure in enumerate(_listed(structures)):
-        crystals.append(Crystal.from_any(structure, _name(structure, i)))
-        magnetic.append(has_moments(structure))
+    crystals = [Crystal.quietly(s, _name(s, i)) for i, s in enumerate(_listed(structures))]
     spectra = predictor.spectra(_with_progress(crystals, progress), uncertainty)
-    for spectrum, moments in zip(spectra, magnetic, strict=True):
+    for spectrum in spectra:
         warn_about(spectrum)
-        if moments:
-            warn_about_moments(spectrum)
     return spectra
 
 

@@ -70,9 +70,11 @@ def assess(
     Returns
     -------
     tuple of E3DOSWarning
-        Empty where nothing is unusual.
+        Empty where nothing is unusual. First of all what was said when the crystal was read.
     """
+    reading = graph.crystal.warnings
     found = [
+        *(w for w in reading if not isinstance(w, MagnetismWarning)),
         _unseen(graph, header),
         _crowded(graph),
         _geometry(graph, header),
@@ -82,6 +84,8 @@ def assess(
         _magnetism(graph),
         _isotopes(graph),
     ]
+    if not any(isinstance(w, MagnetismWarning) for w in found):
+        found += [w for w in reading if isinstance(w, MagnetismWarning)]
     return tuple(w for w in found if w is not None)
 
 
@@ -142,6 +146,7 @@ def _suspects(
         spread = means.std(axis=0, ddof=min(len(means) - 1, 1))
         limit = header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]
         quiet &= spread <= _STRICTER * limit * np.maximum(np.abs(means.mean(axis=0)), 1.0)
+    quiet &= [not c.remarks for c in crystals]
     quiet &= ~(_strange_species(crystals, header) | has_isotopes(crystals))
     quiet &= _ordinary_geometry(graphs, header)
     return np.asarray(~quiet, dtype=np.bool_)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ase_e3dos.errors import E3DOSError, PartialOccupationWarning, PredictionError
+from ase_e3dos.errors import E3DOSError, PredictionError
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch
 from ase_e3dos.prediction.background import ahead
 from ase_e3dos.prediction.pipeline import EDGE_BUDGET, Predictor
@@ -218,20 +218,7 @@ def _add(
     else:
         found = assess(graph, predictor.model.header, shares, members)
     texts = [f"{type(w).__name__}: {w}" for w in found]
-    if len(crystal.species_site) != crystal.n_sites or (crystal.species_fraction < 1.0).any():
-        texts += _vacancies(crystal)
     rows.add(entry, shares, members, texts)
-
-
-def _vacancies(crystal: Crystal) -> list[str]:
-    occupied = np.bincount(crystal.species_site, crystal.species_fraction, crystal.n_sites)
-    vacant = int((occupied < 1.0 - 1e-6).sum())
-    if not vacant:
-        return []
-    return [
-        f"{PartialOccupationWarning.__name__}: {crystal.name}: {vacant} site(s) are occupied only "
-        "in part; each counts as a full one with three modes."
-    ]
 
 
 def _is_memory_error(error: Exception) -> bool:

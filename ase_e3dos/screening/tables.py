@@ -139,7 +139,7 @@ def crystal_of(value: Any, name: str) -> Crystal | E3DOSError:
             from pymatgen.core import Structure
 
             value = Structure.from_dict(dict(value))
-        return Crystal.from_any(value, name)
+        return Crystal.quietly(value, name)
     except E3DOSError as error:
         return error
     except Exception as error:  # noqa: BLE001 - damaged dictionaries raise anything

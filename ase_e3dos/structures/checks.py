@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.errors import CrystalError
+from ase_e3dos.errors import CrystalError, PartialOccupationWarning
+from ase_e3dos.structures.sites import Remark
 
-__all__ = ["MIN_DISTANCE", "checked_fractions", "checked_geometry", "checked_species"]
+__all__ = [
+    "MIN_DISTANCE",
+    "OCCUPATION_EXCESS",
+    "checked_fractions",
+    "checked_geometry",
+    "checked_species",
+    "close_pairs",
+]
 
 MIN_DISTANCE = 0.3
 """Sites closer than this (Å) are one atom entered twice: refused."""
@@ -20,6 +28,12 @@ MAX_LENGTH = 1e4
 
 FRACTION_ROUNDING = 2e-3
 """Sums of fractions this close to one are one, written with few digits."""
+
+OCCUPATION_EXCESS = 1e-2
+"""Sums of fractions up to this much over one are made one, with a warning."""
+
+_SPARSE = 0.5
+_MANY, _CROWD = 1000, 60  # sites, and of these in a cube of MIN_DISTANCE at most
 
 _MIN_VOLUME = 1e-3  # Å^3
 _MIN_RELATIVE_VOLUME = 1e-9  # of the product of the three lengths
@@ -123,25 +137,52 @@ def checked_species(
 
 def checked_fractions(
     n_sites: int, site: IntArray, fraction: FloatArray, label: object
-) -> tuple[FloatArray, IntArray]:
-    """Fractions with rounding removed, and the sites that are occupied only in part."""
+) -> tuple[FloatArray, Remark | None]:
+    """Fractions with rounding removed, and what is to be said about sites that are not whole."""
     if not (np.isfinite(fraction) & (fraction > 0)).all():
         where = site[~(np.isfinite(fraction) & (fraction > 0))][0]
         raise CrystalError(
             f"{label}: a fraction on site {where} is not a positive number. Give fractions above "
             "zero and up to one, and leave out species that are not there."
         )
-    total = np.bincount(site, weights=fraction, minlength=n_sites)
-    over = np.flatnonzero(total > 1.0 + FRACTION_ROUNDING)
+    total: FloatArray = np.bincount(site, weights=fraction, minlength=n_sites).astype(np.float64)
+    over = np.flatnonzero(total > 1.0 + OCCUPATION_EXCESS + 1e-9)
     if len(over):
         raise CrystalError(
             f"{label}: the fractions on site {over[0]} sum to {total[over[0]]:.4g}, more than "
             "one. Give fractions that sum to one at most."
         )
-    rounded = abs(total - 1.0) <= FRACTION_ROUNDING
-    fraction = fraction / np.where(rounded, total, 1.0)[site]
-    fraction[rounded[site] & (np.bincount(site, minlength=n_sites)[site] == 1)] = 1.0
-    return fraction, np.flatnonzero(~rounded).astype(np.int64)
+    whole = total >= 1.0 - FRACTION_ROUNDING
+    remark = _occupation_remark(total)
+    fraction = fraction / np.where(whole, total, 1.0)[site]
+    fraction[whole[site] & (np.bincount(site, minlength=n_sites)[site] == 1)] = 1.0
+    return fraction, remark
+
+
+def _occupation_remark(total: FloatArray) -> Remark | None:
+    """What is to be said about the sums of the fractions on the sites."""
+    texts = []
+    vacant = np.flatnonzero(total < 1.0 - FRACTION_ROUNDING)
+    if len(vacant):
+        texts.append(
+            f"{len(vacant)} site(s), the first of them number {vacant[0]}, are occupied only in "
+            "part. The occupied part is used as it is (the features are sums of fraction times "
+            "mass) and each site counts as a full one with three modes. If this is not meant, "
+            "complete the occupations to one."
+        )
+        if len(vacant) == len(total) and total.max() <= _SPARSE:
+            texts.append(
+                "No site is half full: some programs write multiplicities over that of the general "
+                "position for occupations; then write fractions from 0 to 1."
+            )
+    over = np.flatnonzero(total > 1.0 + FRACTION_ROUNDING)
+    if len(over):
+        texts.append(
+            f"The occupations on {len(over)} site(s), the first of them number {over[0]}, add to "
+            f"{total[over].max():.4g} and were divided by their sum. If this is not rounding, "
+            "correct them."
+        )
+    return Remark(PartialOccupationWarning, " ".join(texts)) if texts else None
 
 
 def _floats(values: ArrayLike, what: str, label: object) -> FloatArray:
@@ -180,30 +221,58 @@ def _close_contact(
     A vector shorter than d has fractional coordinates up to d / height, so that in a cell
     whose heights all exceed 2 d only the wrapped difference can be that short.
     """
-    images: FloatArray = np.zeros((1, 3))
     if min(heights) <= 2 * MIN_DISTANCE:
         h, f = _reduced(h, f, label)
         lengths = np.linalg.norm(h, axis=1)
         if lengths.min() < MIN_DISTANCE:
             return 0, 0, float(lengths.min())
         heights = _heights(h, label)
-        n = [int(MIN_DISTANCE / height + 0.5) for height in heights]
-        shifts = itertools.product(*(range(-k, k + 1) for k in n))
-        images = np.array(list(shifts), dtype=np.float64)
     if len(f) == 1:
         return None
+    i, j, distance = _close_pairs(h, f, heights)
+    if len(distance) == 0:
+        return None
+    k = int(distance.argmin())
+    return int(i[k]), int(j[k]), float(distance[k])
+
+
+def close_pairs(
+    cell: FloatArray, scaled_positions: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """All pairs of sites that are closer than `MIN_DISTANCE`, in time linear in their number.
+
+    Parameters
+    ----------
+    cell : array, shape (3, 3)
+        Lattice vectors in rows, Å.
+    scaled_positions : array, shape (n_sites, 3)
+        Wrapped into the cell.
+
+    Returns
+    -------
+    i, j : array of int, shape (n_pairs,)
+    distance : array, shape (n_pairs,)
+        Å.
+    """
+    return _close_pairs(cell, scaled_positions, _heights(cell, "the structure"))
+
+
+def _close_pairs(
+    h: FloatArray, f: FloatArray, heights: list[float]
+) -> tuple[IntArray, IntArray, FloatArray]:
     i, j = _candidates(f, heights)
     difference = f[i] - f[j]
     difference -= np.rint(difference)
-    if len(images) == 1:
+    if min(heights) > 2 * MIN_DISTANCE:
         vectors = difference @ h
         square = np.einsum("ij,ij->i", vectors, vectors)
     else:
-        vectors = (difference[:, None, :] + images) @ h
+        n = [int(MIN_DISTANCE / height + 0.5) for height in heights]
+        shifts = itertools.product(*(range(-k, k + 1) for k in n))
+        vectors = (difference[:, None, :] + np.array(list(shifts), dtype=np.float64)) @ h
         square = np.einsum("ikj,ikj->ik", vectors, vectors).min(axis=1)
-    if len(square) == 0 or (k := int(square.argmin())) < 0 or square[k] >= MIN_DISTANCE**2:
-        return None
-    return int(i[k]), int(j[k]), float(square[k] ** 0.5)
+    close = np.flatnonzero(square < MIN_DISTANCE**2)
+    return i[close], j[close], np.sqrt(square[close])
 
 
 _PAIRS: dict[int, tuple[Any, Any]] = {}
@@ -221,6 +290,13 @@ def _candidates(f: FloatArray, heights: list[float]) -> tuple[Any, Any]:
     box = np.array(heights)
     points = f * box
     points[points >= box] = 0.0
+    if n > _MANY:
+        _, crowd = np.unique((points / MIN_DISTANCE).astype(np.int64), axis=0, return_counts=True)
+        if crowd.max() > _CROWD:
+            raise CrystalError(
+                f"{crowd.max()} of the {n} sites lie within {MIN_DISTANCE} Å of each other. Check "
+                "the cell, whose unit is Å, and the positions."
+            )
     tree = cKDTree(points, boxsize=box)
     pairs = tree.query_pairs(MIN_DISTANCE * (1 + 1e-9), p=np.inf, output_type="ndarray")
     return pairs[:, 0], pairs[:, 1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import gcd
 from os import PathLike
@@ -19,17 +19,17 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.errors import PartialOccupationWarning
+from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.structures.checks import checked_fractions, checked_geometry, checked_species
 from ase_e3dos.structures.files import converted, only_one
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 from ase_e3dos.structures.objects import (
-    Sites,
     atoms_from_sites,
     name_of,
     sites_of_atoms,
     sites_of_object,
 )
+from ase_e3dos.structures.sites import Remark, Sites
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -73,6 +73,8 @@ class Crystal:
         Masses in amu; `STANDARD_MASSES` if not given.
     name : str, optional
         What messages call the crystal; its formula if not given.
+    remarks : iterable of Remark, optional
+        What there was to say about reading it; partial occupations are added. See `warnings`.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class Crystal:
     species_fraction: NDArray[np.float64]
     species_mass: NDArray[np.float64]
     name: str
+    remarks: tuple[Remark, ...]
 
     def __init__(
         self,
@@ -104,6 +107,24 @@ class Crystal:
         species_fraction: ArrayLike | None = None,
         species_mass: ArrayLike | None = None,
         name: str = "",
+        remarks: Iterable[Remark] = (),
+    ) -> None:
+        self._build(
+            cell, scaled_positions, species_site, species_number, species_fraction, species_mass,
+            tuple(remarks), name,
+        )  # fmt: skip
+        self.warn()
+
+    def _build(
+        self,
+        cell: ArrayLike,
+        scaled_positions: ArrayLike,
+        species_site: ArrayLike,
+        species_number: ArrayLike,
+        species_fraction: ArrayLike | None,
+        species_mass: ArrayLike | None,
+        remarks: tuple[Remark, ...],
+        name: str,
     ) -> None:
         label = name or _Composition(species_number)
         h, f = checked_geometry(cell, scaled_positions, label)
@@ -117,19 +138,11 @@ class Crystal:
             mass = STANDARD_MASSES[number]
         if not ordered:
             site, number, fraction, mass = _sorted_species(site, number, fraction, mass)
-            fraction, vacant = checked_fractions(len(f), site, fraction, label)
-        self._fill((h, f, site, number, fraction, mass, name))
+            fraction, remark = checked_fractions(len(f), site, fraction, label)
+            remarks = remarks if remark is None else (*remarks, remark)
+        self._fill((h, f, site, number, fraction, mass, name, remarks))
         if not name:
             object.__setattr__(self, "name", self.formula)
-        if not ordered and len(vacant):
-            warnings.warn(
-                f"{self.name}: {len(vacant)} site(s), the first of them number {vacant[0]}, are "
-                "occupied only in part. The occupied part is used as it is (the features are sums "
-                "of fraction times mass) and each site counts as a full one with three modes. If "
-                "this is not meant, complete the occupations to one.",
-                PartialOccupationWarning,
-                stacklevel=3,
-            )
 
     def _fill(self, values: tuple[Any, ...]) -> None:
         for field, value in zip(self.__slots__, values, strict=True):
@@ -139,7 +152,7 @@ class Crystal:
 
     def _renamed(self, name: str) -> Crystal:
         crystal = object.__new__(Crystal)
-        crystal._fill((*self.__getstate__()[:-1], name))
+        crystal._fill((*self.__getstate__()[:-2], name, self.remarks))
         return crystal
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -183,18 +196,42 @@ class Crystal:
         >>> Crystal.from_any(bulk("MgO", "rocksalt", a=4.21)).formula
         'MgO'
         """
+        crystal = cls.quietly(obj, name)
+        if crystal.remarks and not isinstance(obj, Crystal):
+            crystal.warn()
+        return crystal
+
+    @classmethod
+    def quietly(cls, obj: Any, name: str | None = None) -> Crystal:
+        """As `from_any`, but nothing is warned about: what there is to say stays in `warnings`."""
         from ase import Atoms
 
         if isinstance(obj, Atoms):
-            return cls(*sites_of_atoms(obj, name or ""), name or "")
+            return cls._of_sites(sites_of_atoms(obj, name or ""), name or "")
         if isinstance(obj, Crystal):
             return obj if name is None or name == obj.name else obj._renamed(name)
         if isinstance(obj, (str, PathLike)):
-            return only_one(obj, cls.from_any, name)
+            return only_one(obj, cls.quietly, name)
         if isinstance(obj, Sites):
-            return cls(*obj, name or "")
+            return cls._of_sites(obj, name or "")
         label = name or name_of(obj)
-        return cls(*sites_of_object(obj, label), label)
+        return cls._of_sites(sites_of_object(obj, label), label)
+
+    @classmethod
+    def _of_sites(cls, sites: Sites, name: str) -> Crystal:
+        crystal = object.__new__(Crystal)
+        crystal._build(*sites, name)
+        return crystal
+
+    @property
+    def warnings(self) -> tuple[E3DOSWarning, ...]:
+        """What there is to say about this crystal before it is predicted."""
+        return tuple(remark.about(self.name) for remark in self.remarks)
+
+    def warn(self, stacklevel: int = 3) -> None:
+        """Issue the `warnings`."""
+        for warning in self.warnings:
+            warnings.warn(warning, stacklevel=stacklevel)
 
     @property
     def n_sites(self) -> int:
@@ -286,7 +323,7 @@ class Crystal:
         masses = None
         if not np.array_equal(self.species_mass, self.standard_masses):
             masses = self.masses / np.bincount(self.species_site, self.species_fraction)
-        sites = Sites(*(getattr(self, field) for field in self.__slots__[:-1]))
+        sites = Sites(*(getattr(self, field) for field in self.__slots__[:-2]))
         return atoms_from_sites(sites, self.numbers, masses, mixed=not self.is_ordered)
 
 

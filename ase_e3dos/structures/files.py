@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structures.cif import cif_sites
+from ase_e3dos.structures.cif.text import decoded
 from ase_e3dos.structures.json_text import parse_json
-from ase_e3dos.structures.objects import merged_sites
+from ase_e3dos.structures.phonopy_yaml import phonopy_sites
+from ase_e3dos.structures.poscar import poscar_sites
+from ase_e3dos.structures.uncompressed import content_of
 
 __all__ = ["Convert", "converted", "only_one"]
 
@@ -26,10 +30,6 @@ T = TypeVar("T")
 #: What makes a crystal of a structure as a reader gives it and of a name, or raises CrystalError;
 #: one that it made itself is only named.
 Convert = Callable[[Any, str], T]
-
-
-class _OccupationError(CrystalError):
-    """The file itself is wrong: no other reader is asked."""
 
 
 def only_one(path: str | PathLike[str], convert: Convert[T], name: str | None = None) -> T:
@@ -96,7 +96,7 @@ def _opened(path: Path, label: str, convert: Convert[Any]) -> Iterator[Any]:
     """Structures by the first reader that reads the file; the later ones raise by name."""
     complaints = []
     refused: CrystalError | None = None
-    for who, reader in _readers(path):
+    for who, reader in _readers(path, label):
         try:
             structures = reader(path)
             first = next(structures, None)
@@ -104,8 +104,8 @@ def _opened(path: Path, label: str, convert: Convert[Any]) -> Iterator[Any]:
                 complaints.append(f"{who}: no structure found")
                 continue
             first = convert(first, label)
-        except _OccupationError as error:
-            raise CrystalError(str(error)) from None
+        except UnreadableFileError:
+            raise
         except CrystalError as error:
             refused = refused or error
         except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
@@ -145,18 +145,16 @@ def _guarded(structures: Iterator[Any], label: str) -> Iterator[Any]:
         ) from error
 
 
-def _readers(path: Path) -> list[tuple[str, Reader]]:
+def _readers(path: Path, label: str) -> list[tuple[str, Reader]]:
     suffixes = {s.lower() for s in path.suffixes[-2:]}
+    if suffixes & {".cif", ".mcif", ".mmcif"}:
+        return [("", lambda p: cif_sites(content_of(p, label), label))]
+    if suffixes & {".vasp", ".poscar", ".contcar"} or path.name.startswith(("POSCAR", "CONTCAR")):
+        return [("", lambda p: iter([poscar_sites(decoded(content_of(p, label)), label)]))]
     if suffixes & {".yaml", ".yml"}:
-        return [("phonopy", _read_phonopy), ("pymatgen", _read_pymatgen)]
+        return [("", lambda p: iter([phonopy_sites(decoded(content_of(p, label)), label)]))]
     if suffixes & {".json"}:
         return [("pymatgen", _read_pymatgen_json), ("ASE", _read_ase)]
-    if suffixes & {".cif", ".mcif"}:
-        return [
-            ("ASE", _read_ordered_cif),
-            ("pymatgen", _read_pymatgen_cif),
-            ("label by label", _read_cif_labels),
-        ]
     return [("ASE", _read_ase), ("pymatgen", _read_pymatgen)]
 
 
@@ -189,82 +187,6 @@ def _read_ase(path: Path) -> Iterator[Any]:
     yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)
 
 
-def _read_ordered_cif(path: Path) -> Iterator[Any]:
-    images = []
-    for block in _cif_blocks(path):
-        if any(p != 1.0 for p in _occupations(block, path)):
-            return iter(())
-        images.append(block.get_atoms(fractional_occupancies=False))
-    return iter(images)
-
-
-def _cif_blocks(path: Path) -> Iterator[Any]:
-    """Blocks of a CIF file that hold a structure, as ASE parses them."""
-    from ase.io.cif import parse_cif
-    from ase.io.formats import open_with_compression
-
-    with open_with_compression(str(path), "rb") as stream:
-        blocks: Iterator[Any] = parse_cif(stream)
-        for block in blocks:
-            if block.has_structure():
-                yield block
-
-
-def _occupations(block: Any, path: Path) -> list[float]:
-    """Occupation of each label of a block; one where the file does not say.
-
-    Raises
-    ------
-    _OccupationError
-        If one is no number, or negative: readers drop such labels or fill them, in silence.
-    """
-    values = block.get("_atom_site_occupancy") or []
-    occupations = []
-    for label, value in zip(block.get("_atom_site_label") or values, values, strict=False):
-        try:
-            occupations.append(1.0 if value in (".", "?") else float(value))
-        except ValueError:
-            occupations.append(-1.0)
-        if not 0.0 <= occupations[-1] < float("inf"):
-            raise _OccupationError(
-                f"{path}: the occupation of the site {label} is {value!r}. Write a number from 0 "
-                "to 1, or leave it out for a site that is fully occupied."
-            )
-    return occupations
-
-
-def _read_cif_labels(path: Path) -> Iterator[Any]:
-    """Each label by itself: for what both readers mix up, such as H and D on one site."""
-    for block in _cif_blocks(path):
-        labels = block.get_unsymmetrized_structure()
-        occupations = _occupations(block, path) or [1.0] * len(labels)
-        group = block.get_spacegroup(True)
-        scaled: list[Any] = []
-        sites = []
-        for atom, mass, position, occupation in zip(
-            labels,
-            labels.get_masses(),
-            labels.get_scaled_positions(wrap=False),
-            occupations,
-            strict=True,
-        ):
-            images, _ = group.equivalent_sites([position], onduplicates="keep", symprec=1e-3)
-            scaled.extend(images)
-            sites += [[(int(atom.number), occupation, float(mass))]] * len(images)
-        yield merged_sites(labels.cell.array, scaled, sites)
-
-
-def _read_pymatgen_cif(path: Path) -> Iterator[Any]:
-    from pymatgen.io.cif import CifParser
-
-    # pymatgen's patterns take minutes for a number of some thousand digits
-    if re.search(rb"\d{100}", path.read_bytes()):
-        raise ValueError("a number of more than 100 digits")
-    # sums up to 1.002 are rounding, as in Crystal
-    parser = CifParser(path, occupancy_tolerance=1.002)
-    yield from parser.parse_structures(primitive=False, on_error="raise")
-
-
 def _read_pymatgen(path: Path) -> Iterator[Any]:
     from pymatgen.core.structure import Structure
 
@@ -289,30 +211,3 @@ def _structures_in(data: Any) -> Iterator[Any]:
         yield Structure.from_dict(data)
     elif isinstance(data, dict) and "structure" in data:
         yield from _structures_in(data["structure"])
-
-
-def _read_phonopy(path: Path) -> Iterator[Any]:
-    import yaml
-    from ase.io.formats import open_with_compression
-    from phonopy.interface.phonopy_yaml import PhonopyYaml
-
-    # phonopy's own loader makes any Python object that a file names, and so can run code
-    with open_with_compression(str(path)) as stream:
-        yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    content = PhonopyYaml()
-    content.read(str(path))
-    cell = content.unitcell if content.unitcell is not None else content.primitive
-    if cell is not None:
-        cell.cell = cell.cell * _angstrom(content.calculator)
-        yield cell
-
-
-def _angstrom(calculator: str | None) -> float:
-    """Unit of length of a calculator's phonopy files, in Å."""
-    try:
-        from phonopy.physical_units import get_calculator_physical_units
-    except ImportError:  # phonopy 3
-        from phonopy.interface.calculator import get_default_physical_units
-
-        return float(get_default_physical_units(calculator)["distance_to_A"])
-    return float(get_calculator_physical_units(calculator).distance_to_A)

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["has_moments"]
+from ase_e3dos.errors import MagnetismWarning
+from ase_e3dos.structures.sites import Remark
+
+__all__ = ["MOMENTS", "has_moments"]
+
+MOMENTS = Remark(
+    MagnetismWarning,
+    "the atoms have magnetic moments, which do not enter the prediction: any magnetic order gives "
+    "the same spectrum, and it is that of the state which the training calculations happened to "
+    "find. Check it with a calculation.",
+)
+"""What is to be said about a structure with magnetic moments."""
 
 
 def has_moments(structure: Any) -> bool:

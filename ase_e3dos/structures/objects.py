@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 
 from ase_e3dos.errors import CrystalError
-from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
+from ase_e3dos.structures.checks import close_pairs
+from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol, isotope_masses
+from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE
+from ase_e3dos.structures.moments import MOMENTS, has_moments
+from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
+from ase_e3dos.structures.sites import Remark, Sites
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 __all__ = [
-    "Sites",
     "atoms_from_sites",
     "merged_sites",
     "name_of",
     "sites_of_atoms",
     "sites_of_object",
 ]
-
-_HYDROGEN_ISOTOPES = {"D": 2.01410178, "T": 3.01604928}
-"""Masses in amu of the isotopes that have a symbol of their own."""
-
-_SAME_PLACE = 0.02
-"""Partly occupied sites this close (Å) are one mixed site written as several."""
-
-
-class Sites(NamedTuple):
-    """A cell and the species on its sites as they were read: a `Crystal` but for its checks.
-
-    Attributes
-    ----------
-    cell : array_like, shape (3, 3)
-        Å.
-    scaled_positions : array_like, shape (n_sites, 3)
-    species_site, species_number : array_like, shape (n_species,)
-    species_fraction, species_mass : array_like, shape (n_species,), or None
-        Masses in amu. None: whole sites, standard masses.
-    """
-
-    cell: Any
-    scaled_positions: Any
-    species_site: Any
-    species_number: Any
-    species_fraction: Any
-    species_mass: Any
-
 
 # ASE ---------------------------------------------------------------------------------------
 
@@ -58,8 +34,8 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
 
     Occupations are read from `info["occupancy"]` (a dict of dicts by the number in
     `arrays["spacegroup_kinds"]`, or by the index of the atom where there is no such array), as
-    ASE's CIF reader writes them. Masses set on the atoms are kept. Constraints, momenta,
-    magnetic moments and a calculator do not matter.
+    ASE's CIF reader writes them. Masses set on the atoms are kept; magnetic moments are remarked
+    upon. Constraints, momenta and a calculator do not matter.
     """
     if not atoms.pbc.all():
         raise CrystalError(
@@ -74,9 +50,14 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
         scaled = atoms.positions  # Crystal refuses the cell
     if "occupancy" in atoms.info and len(atoms):
         sites = _occupied_sites(atoms, name or str(atoms.symbols))
-        return merged_sites(cell, scaled, sites)
-    masses = atoms.arrays.get("masses")
-    return Sites(cell, scaled, np.arange(len(atoms)), atoms.numbers, None, masses)
+        return merged_sites(cell, scaled, sites, _remarks(atoms))
+    masses = isotope_masses(atoms.numbers, atoms.arrays.get("masses"))
+    site = np.arange(len(atoms))
+    return Sites(cell, scaled, site, atoms.numbers, None, masses, _remarks(atoms))
+
+
+def _remarks(structure: Any) -> tuple[Remark, ...]:
+    return (MOMENTS,) if has_moments(structure) else ()
 
 
 Site = list[tuple[int, float, float]]
@@ -86,7 +67,7 @@ Site = list[tuple[int, float, float]]
 def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
     occupancy = _contents(atoms.info["occupancy"], label)
     kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
-    masses = atoms.arrays.get("masses")
+    masses = isotope_masses(atoms.numbers, atoms.arrays.get("masses"))
     sites = []
     for i, (kind, symbol) in enumerate(zip(kinds.tolist(), atoms.symbols, strict=True)):
         if str(kind) not in occupancy:
@@ -213,7 +194,7 @@ def _sites_of_pymatgen(structure: Any, name: str) -> Sites:
         sites.append([(z, p, m) for z, m, p in species])
     cell = structure.lattice.matrix
     scaled = structure.frac_coords
-    return merged_sites(cell, scaled, sites)
+    return merged_sites(cell, scaled, sites, _remarks(structure))
 
 
 def _bare_symbol(species: Any) -> str:
@@ -238,50 +219,44 @@ def _sites_of_phonopy(cell: Any, name: str) -> Sites:
             ratio = float(mass) / average
             ratio = 1.0 if abs(ratio - 1.0) <= ISOTOPE_TOLERANCE else ratio
             sites.append([(z, float(p), m * ratio) for z, m, p in parts])
-        return merged_sites(cell.cell, cell.scaled_positions, sites)
+        return merged_sites(cell.cell, cell.scaled_positions, sites, _remarks(cell))
     numbers = cell.numbers
+    masses = isotope_masses(numbers, cell.masses)
     site = np.arange(len(numbers))
-    return Sites(cell.cell, cell.scaled_positions, site, numbers, None, cell.masses)
+    return Sites(cell.cell, cell.scaled_positions, site, numbers, None, masses, _remarks(cell))
 
 
-def merged_sites(cell: Any, scaled: Any, sites: list[Site]) -> Sites:
+def merged_sites(
+    cell: Any, scaled: Any, sites: list[Site], remarks: tuple[Remark, ...] = ()
+) -> Sites:
     """Sites from the species of each site; partly occupied sites at one place are merged."""
     scaled = np.array(scaled, dtype=np.float64).reshape(-1, 3)
-    if any(sum(p for _, p, _ in site) < 1 - 1e-9 for site in sites):
-        scaled, sites = _merged(np.asarray(cell, dtype=np.float64), scaled, sites)
-    index = [i for i, site in enumerate(sites) for _ in site]
+    index = np.array([i for i, site in enumerate(sites) for _ in site], dtype=np.int64)
     number, fraction, mass = (
         np.array([species[k] for site in sites for species in site]) for k in range(3)
     )
-    return Sites(cell, scaled, index, number, fraction, mass)
+    if len(fraction) and (np.bincount(index, fraction, len(sites)) < 1 - 1e-9).any():
+        scaled, index = _merged(np.asarray(cell, dtype=np.float64), scaled, index)
+    return Sites(cell, scaled, index, number, fraction, mass, remarks)
 
 
-def _merged(cell: Any, scaled: Any, sites: list[Site]) -> tuple[Any, list[Site]]:
-    """One site from partly occupied ones at the same place."""
-    kept: list[int] = []
-    contents: list[Site] = []
-    for i, site in enumerate(sites):
-        for k, j in enumerate(kept):
-            difference = scaled[i] - scaled[j]
-            distance = np.linalg.norm((difference - np.rint(difference)) @ cell)
-            if distance < _SAME_PLACE:  # fractions that sum to more than one are refused later
-                contents[k] = contents[k] + site
-                break
-        else:
-            kept.append(i)
-            contents.append(site)
-    return scaled[kept], contents
+def _merged(cell: Any, scaled: Any, index: Any) -> tuple[Any, Any]:
+    """Positions of the places, and the place of each species instead of its site."""
+    if not (np.isfinite(scaled).all() and np.isfinite(cell).all()) or cell.shape != (3, 3):
+        return scaled, index  # Crystal refuses them
+    wrapped = scaled - np.floor(scaled)
+    wrapped[wrapped >= 1.0] = 0.0
+    i, j, distance = close_pairs(cell, wrapped)
+    same = distance < SAME_PLACE  # fractions that add to more than one are refused later
+    if not same.any():
+        return scaled, index
+    place = groups_of_places(len(scaled), i[same], j[same])
+    return scaled[np.unique(place, return_index=True)[1]], place[index]
 
 
 def _element(symbol: str, label: str) -> tuple[int, float]:
     """Atomic number and mass of a symbol; D and T are hydrogen."""
-    if symbol in _HYDROGEN_ISOTOPES:
-        return 1, _HYDROGEN_ISOTOPES[symbol]
-    z = atomic_numbers.get(symbol, 0)
-    if z == 0:
-        raise CrystalError(
-            f"{label}: {symbol!r} is no chemical element (dummy species and vacancies have no "
-            "mass). Remove these sites or give their element; for vacancies give fractions "
-            "below one."
-        )
-    return z, float(STANDARD_MASSES[z])
+    try:
+        return element_of_symbol(symbol)
+    except NotAnElementError as error:
+        raise CrystalError(f"{label}: {error}.") from None

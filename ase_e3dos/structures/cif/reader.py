@@ -1,0 +1,328 @@
+"""CIF files: the crystal that each block describes, read with gemmi.
+
+Symmetry is that of the file's operations, else of its Hall symbol, else of its Hermann-Mauguin
+symbol and the shape of the cell, else of its number; one that is not known is refused. What the
+file says about its contents is compared with what was read. No other reader is asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from math import cos, radians, sin, sqrt
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from numpy.typing import NDArray
+
+from ase_e3dos.errors import CompositionWarning, CrystalError, SymmetryWarning, UnreadableFileError
+from ase_e3dos.structures.cif.contents import Contents, filled, follows
+from ase_e3dos.structures.cif.sites import AtomSites, SiteError, has_sites, sites_of
+from ase_e3dos.structures.cif.symmetry import (
+    METRIC_TOLERANCE,
+    Symmetry,
+    UnknownSymmetryError,
+    symmetry_of,
+)
+from ase_e3dos.structures.cif.text import Block, CifSyntaxError, blocks_of, decoded
+from ase_e3dos.structures.composition import Stated, disagreements, formula_amounts
+from ase_e3dos.structures.moments import MOMENTS
+from ase_e3dos.structures.numerals import number_in
+from ase_e3dos.structures.sites import Remark, Sites
+from ase_e3dos.structures.symmetry.operations import metric_deviation
+
+__all__ = ["cif_sites"]
+
+_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
+_ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
+#: Shortest contact over the sum of the covalent radii that structures have.
+_USUAL = (0.87, 1.5)
+
+
+def cif_sites(content: bytes | str, label: str) -> Iterator[Sites]:
+    """Sites of every block of a CIF file that holds a structure.
+
+    Parameters
+    ----------
+    content : bytes or str
+        Of the file, uncompressed, in any encoding.
+    label : str
+        What messages call it; with the number of the structure where there are several.
+
+    Yields
+    ------
+    Sites
+        With what is to be said about the file as remarks.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is no CIF file, or holds no structure.
+    CrystalError
+        A block describes no crystal, or not clearly; raised when its turn comes.
+    """
+    try:
+        text = decoded(content) if isinstance(content, bytes) else content
+        blocks = [block for block in blocks_of(text) if has_sites(block)]
+    except CifSyntaxError as error:
+        raise UnreadableFileError(
+            f"{label}: not a readable CIF file ({error}). Correct it there, or write it again."
+        ) from None
+    if not blocks:
+        raise UnreadableFileError(
+            f"{label}: no block of this CIF file holds coordinates of atoms "
+            "(_atom_site_fract_x, _y and _z). Is it the file of a structure, and complete?"
+        )
+    for k, block in enumerate(blocks):
+        name = label if len(blocks) == 1 else f"{label}[{k}]"
+        try:
+            yield _sites(block)
+        except CifSyntaxError as error:
+            raise UnreadableFileError(f"{name}: {error}. Correct the file.") from None
+        except (SiteError, UnknownSymmetryError) as error:
+            raise CrystalError(f"{name}: {error}.") from None
+
+
+def _sites(block: Block) -> Sites:
+    cell = _cell(block)
+    text = block.value("_chemical_formula_sum") or ""
+    formula = formula_amounts(text)
+    unit = sites_of(block, cell, frozenset(chemical_symbols[z] for z in formula))
+    symmetry = symmetry_of(block, cell)
+    stated = _stated(block, formula, text, unit)
+    found, doubts, remarks = _chosen(unit, symmetry, stated, cell)
+    if not symmetry.stated:
+        remarks.append(
+            Remark(
+                SymmetryWarning,
+                "the file says nothing about symmetry, so the atoms that it lists were taken for "
+                "all of the cell. If there are more, list the symmetry operations.",
+            )
+        )
+    if doubts:
+        remarks.append(
+            Remark(
+                CompositionWarning,
+                f"the file does not agree with itself: {'; '.join(doubts)}. Check whether atoms "
+                "are missing, doubled or misread.",
+            )
+        )
+    if _has_moments(block):
+        remarks.append(MOMENTS)
+    whole = len(found.site) == len(found.positions) and bool((found.fraction == 1.0).all())
+    return Sites(
+        cell,
+        found.positions,
+        found.site,
+        found.number,
+        None if whole else found.fraction,
+        found.mass,
+        tuple(remarks),
+    )
+
+
+def _chosen(
+    unit: AtomSites,
+    symmetry: Symmetry,
+    stated: Stated,
+    cell: NDArray[np.float64],
+) -> tuple[Contents, list[str], list[Remark]]:
+    """Contents by the symmetry that the file means, with what speaks against them."""
+    if len(symmetry.candidates) == 1:
+        contents = filled(unit, symmetry.candidates[0][1], cell)
+        doubts = _doubts(contents, stated, unit, cell)
+        return contents, doubts + _unlike_its_name(contents, unit, symmetry, cell), []
+    tried: list[tuple[int, str, Contents, list[str]]] = []
+    failure: SiteError | None = None
+    for symbol, operations in symmetry.candidates:
+        try:
+            contents = filled(unit, operations, cell)
+        except SiteError as error:
+            failure = failure or error
+            continue
+        doubts = _doubts(contents, stated, unit, cell)
+        tried.append((len(doubts), symbol, contents, doubts))
+    if not tried:
+        raise failure or SiteError("no setting of its space group fits")
+    fewest = min(row[0] for row in tried)
+    agreeing = [row for row in tried if row[0] == fewest]
+    _, symbol, contents, doubts = agreeing[0]
+    if len(agreeing) < len(tried) and len(agreeing) == 1:
+        return contents, doubts, []  # what the file states about its contents tells
+    if len(tried) > 1 and all(_is_same(contents, row[2], cell) for row in agreeing[1:]):
+        return contents, doubts, []
+    usual = [row for row in agreeing if _USUAL[0] <= _shortest_contact(row[2], cell) <= _USUAL[1]]
+    several = " and ".join(s for s, _ in symmetry.candidates)
+    if len(usual) != 1:
+        raise SiteError(
+            f"its space group has two origins ({several}), and the file does not say which is "
+            "meant. List the symmetry operations, give the Hall symbol, or write the symbol with "
+            "its extension"
+        )
+    _, symbol, contents, doubts = usual[0]
+    remark = Remark(
+        SymmetryWarning,
+        f"the file does not say which origin of {several} is meant; {symbol} was taken, because "
+        "atoms would be too close with the other. List the symmetry operations, give the Hall "
+        "symbol, or write the symbol with its extension.",
+    )
+    return contents, doubts, [remark]
+
+
+def _doubts(
+    contents: Contents, stated: Stated, unit: AtomSites, cell: NDArray[np.float64]
+) -> list[str]:
+    """What the file states and the contents do not bear out."""
+    volume = float(cell[0, 0] * cell[1, 1] * cell[2, 2])
+    found = disagreements(stated, contents.number, contents.fraction, contents.mass, volume)
+    if contents.doubled:
+        found.append(
+            f"{', '.join(contents.doubled[:4])} {'is' if len(contents.doubled) == 1 else 'are'} "
+            "listed besides an equal atom on the same place, and counted once"
+        )
+    if unit.multiplicities is not None and not (stated.formula and stated.units and not found):
+        wrong = [
+            (label, said, int(m))
+            for label, said, m in zip(
+                unit.labels, unit.multiplicities, contents.multiplicities.tolist(), strict=True
+            )
+            if said is not None and said != m
+        ]
+        if wrong:
+            label, said, m = wrong[0]
+            found.append(f"it states a multiplicity of {said} for {label}, which has {m} places")
+    return found
+
+
+def _unlike_its_name(
+    contents: Contents, unit: AtomSites, symmetry: Symmetry, cell: NDArray[np.float64]
+) -> list[str]:
+    """Whether operations were left out: fewer than those of the symbol, which is not obeyed."""
+    operations = symmetry.candidates[0][1]
+    larger = [s for s in symmetry.named if len(s.operations) > len(operations)]
+    if not larger or len(larger) < len(symmetry.named):
+        return []
+    larger = [s for s in larger if metric_deviation(s.operations, cell) <= METRIC_TOLERANCE]
+    if not larger:
+        return []
+    if any(follows(contents, s.operations, cell) for s in larger):
+        return []
+    return [
+        f"it lists {len(operations)} symmetry operation(s), by which the crystal was read, but its "
+        f"symbol {larger[0].symbol!r} has {len(larger[0].operations)}"
+    ]
+
+
+def _is_same(one: Contents, other: Contents, cell: NDArray[np.float64]) -> bool:
+    """Whether two cells hold the same structure, for all that distances tell."""
+    if len(one.positions) != len(other.positions) or len(one.site) != len(other.site):
+        return False
+    if len(one.positions) > 400:
+        return False
+    return bool(np.allclose(_fingerprint(one, cell), _fingerprint(other, cell), atol=1e-3))
+
+
+def _fingerprint(contents: Contents, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    weight = np.bincount(contents.site, contents.fraction * contents.number)
+    difference = contents.positions[:, None] - contents.positions
+    difference -= np.rint(difference)
+    shells = [np.array(shift) for shift in itertools.product((-1, 0, 1), repeat=3)]
+    distance = np.sort(
+        [np.linalg.norm((difference + shift) @ cell, axis=2) for shift in shells], axis=0
+    )[:4]
+    pairs = np.add.outer(weight, weight) * 7.0 + np.multiply.outer(weight, weight)
+    return np.sort((pairs + 100.0 * distance).ravel())
+
+
+def _shortest_contact(contents: Contents, cell: NDArray[np.float64]) -> float:
+    """Shortest distance over the sum of covalent radii."""
+    from vesin import NeighborList
+
+    number = np.zeros(len(contents.positions), dtype=np.int64)
+    number[contents.site] = contents.number
+    i, j, distance = NeighborList(cutoff=4.0, full_list=False).compute(
+        contents.positions @ cell, cell, True, "ijd"
+    )
+    radii = covalent_radii[np.minimum(number, len(covalent_radii) - 1)]
+    return float((distance / (radii[i] + radii[j])).min(initial=np.inf))
+
+
+def _cell(block: Block) -> NDArray[np.float64]:
+    """Lattice vectors in rows, Å: the first along x, the second in the xy plane."""
+    texts = [block.value(tag) for tag in (*_LENGTHS, *_ANGLES)]
+    if any(text is None for text in texts[:3]):
+        raise SiteError(
+            "the file does not state the lengths of its cell. Give _cell_length_a, _b and _c"
+        )
+    try:
+        a, b, c, *angles = (90.0 if text is None else number_in(text) for text in texts)
+    except ValueError as error:
+        raise SiteError(f"the cell: {error}") from None
+    alpha, beta, gamma = angles
+    square = 0.0
+    if min(a, b, c) > 0 and all(0.0 < angle < 180.0 for angle in angles):
+        x, y, z = (_cosine(angle) for angle in angles)
+        square = 1 - x * x - y * y - z * z + 2 * x * y * z
+    if square <= 1e-12:
+        raise SiteError(
+            f"there is no cell with lengths {a:g}, {b:g}, {c:g} and angles {alpha:g}, {beta:g}, "
+            f"{gamma:g}. Correct it"
+        )
+    s = _sine(gamma)
+    return np.array(
+        [
+            [a, 0.0, 0.0],
+            [b * z, b * s, 0.0],
+            [c * y, c * (x - y * z) / s, c * sqrt(square) / s],
+        ]
+    )
+
+
+def _cosine(angle: float) -> float:
+    """Exact where the angle is a special one."""
+    special = {90.0: 0.0, 120.0: -0.5, 60.0: 0.5}
+    return special[angle] if angle in special else cos(radians(angle))
+
+
+def _sine(angle: float) -> float:
+    return 1.0 if angle == 90.0 else sin(radians(angle))
+
+
+def _stated(block: Block, formula: dict[int, float], text: str, unit: AtomSites) -> Stated:
+    hydrogens = sum(unit.hydrogens_of)
+    notes = (
+        (f"it attaches {hydrogens:g} hydrogen atom(s) to sites, without a place of their own",)
+        if hydrogens
+        else ()
+    )
+    units, density, volume, weight = (
+        _positive(block.value(tag))
+        for tag in (
+            "_cell_formula_units_z",
+            "_exptl_crystal_density_diffrn",
+            "_cell_volume",
+            "_chemical_formula_weight",
+        )
+    )
+    return Stated(formula, text, units, density, volume, weight, notes)
+
+
+def _positive(text: str | None) -> float | None:
+    try:
+        value = 0.0 if text is None else number_in(text)
+    except ValueError:
+        return None
+    return value if value > 0 else None
+
+
+def _has_moments(block: Block) -> bool:
+    """Whether an atom has a magnetic moment that is not zero."""
+    for name in block.names():
+        if name.startswith("_atom_site_moment_") and "label" not in name:
+            for text in block.column(name) or ():
+                try:
+                    if text is not None and number_in(text) != 0.0:
+                        return True
+                except ValueError:
+                    continue
+    return False

@@ -1,0 +1,267 @@
+"""The atom sites of a CIF block: elements, positions, occupancies, moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.structures.cif.text import Block
+from ase_e3dos.structures.elements import NotAnElementError, element_of_label, element_of_symbol
+from ase_e3dos.structures.numerals import decimals_in, number_in
+from ase_e3dos.structures.symmetry.orbits import COARSE_ROUNDING, ROUNDING
+
+__all__ = ["AtomSites", "SiteError", "has_sites", "sites_of"]
+
+_FRACTIONAL = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
+_CARTESIAN = ("_atom_site_cartn_x", "_atom_site_cartn_y", "_atom_site_cartn_z")
+_LABELS = ("_atom_site_label", "_atom_site_label_atom_id", "_atom_site_id")
+_TYPES = ("_atom_site_type_symbol",)
+_OCCUPANCY = "_atom_site_occupancy"
+_FLAGS = ("_atom_site_calc_flag",)
+_HYDROGENS = "_atom_site_attached_hydrogens"
+_MULTIPLICITIES = (
+    "_atom_site_site_symmetry_multiplicity",
+    "_atom_site_symmetry_multiplicity",
+)
+_MISSPELLED = ("_atom_site_occupation", "_atom_site_occ", "_atom_site_occupancies")
+
+
+class SiteError(ValueError):
+    """Atom sites that are no atoms, have no place, or no sensible occupancy."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtomSites:
+    """Sites of the asymmetric unit.
+
+    Attributes
+    ----------
+    labels : list of str
+    numbers : array of int, shape (n,)
+        Atomic numbers.
+    masses : array, shape (n,)
+        amu.
+    positions : array, shape (n, 3)
+        Fractional coordinates.
+    occupancies : array, shape (n,)
+    texts : tuple of list of str
+        The coordinates as they are written, or empty.
+    multiplicities : list of int or None
+        As the file states them.
+    attached_hydrogens : float
+        Hydrogen atoms without a place of their own, in the asymmetric unit (0 where none).
+    hydrogens_of : list of float
+        The same for each site.
+    note : str
+        About the file, for error messages.
+    """
+
+    labels: list[str]
+    numbers: NDArray[np.int64]
+    masses: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    occupancies: NDArray[np.float64]
+    texts: tuple[list[str], ...]
+    multiplicities: list[int | None] | None
+    hydrogens_of: list[float]
+    note: str = ""
+
+    @property
+    def roundings(self) -> NDArray[np.float64]:
+        """How far each coordinate may be from what is meant, by its digits; shape (n, 3)."""
+        if not self.texts:
+            return np.full(self.positions.shape, ROUNDING)
+        coarse = [[decimals_in(text) <= 2 for text in column] for column in self.texts]
+        return np.where(np.array(coarse).T, COARSE_ROUNDING, ROUNDING)
+
+
+def has_sites(block: Block) -> bool:
+    """Whether a block has coordinates of atoms."""
+    return any(all(tag in block for tag in tags) for tags in (_FRACTIONAL, _CARTESIAN))
+
+
+def sites_of(
+    block: Block, cell: NDArray[np.float64], formula: frozenset[str] = frozenset()
+) -> AtomSites:
+    """Sites of a block, without dummies and without those that are empty.
+
+    Parameters
+    ----------
+    block : Block
+    cell : array, shape (3, 3)
+        Lattice vectors in rows, Å; the first along x, the second in the xy plane.
+    formula : frozenset of str
+        Elements of the formula that the block states.
+
+    Raises
+    ------
+    SiteError
+    """
+    tags = _FRACTIONAL if all(tag in block for tag in _FRACTIONAL) else _CARTESIAN
+    columns = [block.column(tag) or [] for tag in tags]
+    n = len(columns[0])
+    labels = _column(block, _LABELS, n)
+    types = _column(block, _TYPES, n)
+    flags = _column(block, _FLAGS, n)
+    occupancy = _column(block, (_OCCUPANCY,), n)
+    if any(len(column) != n for column in columns):
+        raise SiteError("the columns of its atom sites differ in length")
+    if labels is None and types is None:
+        raise SiteError(
+            "its atom sites have neither _atom_site_type_symbol nor _atom_site_label. Give the "
+            "element of each"
+        )
+    called = [
+        (label or symbol or f"number {k + 1}")
+        for k, (label, symbol) in enumerate(
+            zip(labels or [None] * n, types or [None] * n, strict=True)
+        )
+    ]
+    share = [1.0] * n if occupancy is None else _occupancies(occupancy, called)
+    kept = [
+        k
+        for k in range(n)
+        if share[k] > 0.0 and not (flags and (flags[k] or "").lower().startswith("dum"))
+    ]
+    if not kept:
+        raise SiteError("there is no atom among its sites")
+    elements = _elements(kept, labels, types, called, formula)
+    positions = _positions(columns, kept, called)
+    texts: tuple[list[str], ...] = ()
+    if tags is _CARTESIAN:
+        positions = _fractional(block, positions, cell)
+    else:
+        texts = tuple([column[k] or "" for k in kept] for column in columns)
+    note = next((tag for tag in _MISSPELLED if tag in block), "")
+    return AtomSites(
+        [called[k] for k in kept],
+        np.array([z for z, _ in elements], dtype=np.int64),
+        np.array([mass for _, mass in elements]),
+        positions,
+        np.array([share[k] for k in kept]),
+        texts,
+        _multiplicities(block, n, kept),
+        _hydrogens(block, n, kept),
+        f"{note} is no item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
+    )
+
+
+def _column(block: Block, tags: tuple[str, ...], n: int) -> list[str | None] | None:
+    for tag in tags:
+        values = block.column(tag)
+        if values is not None and any(v is not None for v in values):
+            if len(values) != n:
+                raise SiteError(
+                    f"{tag} has {len(values)} values for {n} sites. Put them into the loop of the "
+                    "coordinates"
+                )
+            return values
+    return None
+
+
+def _occupancies(values: list[str | None], called: list[str]) -> list[float]:
+    share = []
+    for value, label in zip(values, called, strict=True):
+        try:
+            p = 1.0 if value is None else number_in(value)
+        except ValueError:
+            p = -1.0
+        if p < 0.0:
+            raise SiteError(
+                f"the occupancy of the site {label} is {value!r}. Write a number from 0 to 1, or "
+                "leave it out for a site that is fully occupied"
+            )
+        share.append(p)
+    return share
+
+
+def _elements(
+    kept: list[int],
+    labels: list[str | None] | None,
+    types: list[str | None] | None,
+    called: list[str],
+    formula: frozenset[str],
+) -> list[tuple[int, float]]:
+    """Element and mass of each site, by its type or else by its label."""
+    symbols = [types[k] if types else None for k in kept]
+    capitals = _in_capitals(symbols) if types else False
+    of_labels = [labels[k] if labels else None for k in kept]
+    label_capitals = _in_capitals(of_labels) if None in symbols else False
+    found = []
+    for k, symbol, label in zip(kept, symbols, of_labels, strict=True):
+        try:
+            if symbol is not None:
+                found.append(element_of_symbol(symbol, capitals, formula))
+            else:
+                found.append(element_of_label(label or "", label_capitals, formula))
+        except NotAnElementError as error:
+            raise SiteError(f"site {called[k]}: {error}") from None
+    return found
+
+
+def _in_capitals(names: list[str | None]) -> bool:
+    """Whether the letters of all names are capitals (or small ones): CO is cobalt then."""
+    letters = ["".join(c for c in name if c.isalpha()) for name in names if name]
+    return not any(word[:1].isupper() and word[1:2].islower() for word in letters)
+
+
+def _positions(
+    columns: list[list[str | None]], kept: list[int], called: list[str]
+) -> NDArray[np.float64]:
+    try:
+        values = [[float(column[k]) for column in columns] for k in kept]  # type: ignore[arg-type]
+        positions = np.array(values)
+        if np.isfinite(positions).all():
+            return positions
+    except (TypeError, ValueError):
+        pass
+    positions = np.empty((len(kept), 3))
+    for row, k in enumerate(kept):
+        for axis, column in enumerate(columns):
+            text = column[k]
+            if text is None:
+                raise SiteError(
+                    f"the site {called[k]} has no position. Give its coordinates, or leave it out"
+                )
+            try:
+                positions[row, axis] = number_in(text)
+            except ValueError as error:
+                raise SiteError(f"the position of the site {called[k]}: {error}") from None
+    return positions
+
+
+def _fractional(
+    block: Block, positions: NDArray[np.float64], cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fractional coordinates from Cartesian ones, by the matrix of the block if it has one."""
+    names = [f"_atom_sites_fract_tran_matrix_{i}{j}" for i in "123" for j in "123"]
+    shifts = [f"_atom_sites_fract_tran_vector_{i}" for i in "123"]
+    texts = [block.value(name) for name in names]
+    if all(texts):
+        matrix = np.array([number_in(str(t)) for t in texts]).reshape(3, 3)
+        vector = np.array([number_in(block.value(name) or "0") for name in shifts])
+        return np.asarray(positions @ matrix.T + vector)
+    return np.asarray(positions @ np.linalg.inv(cell))
+
+
+def _multiplicities(block: Block, n: int, kept: list[int]) -> list[int | None] | None:
+    values = _column(block, _MULTIPLICITIES, n)
+    if values is None:
+        return None
+    texts = [values[k] for k in kept]
+    return [int(t) if t is not None and t.isdigit() else None for t in texts]
+
+
+def _hydrogens(block: Block, n: int, kept: list[int]) -> list[float]:
+    values = _column(block, (_HYDROGENS,), n)
+    if values is None:
+        return []
+    found = []
+    for k in kept:
+        try:
+            found.append(number_in(values[k] or "0"))
+        except ValueError:
+            found.append(0.0)
+    return found if any(found) else []

@@ -1,0 +1,309 @@
+"""The symmetry that a CIF block states: its operations, else a name with the shape of the cell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.structures.cif.text import Block
+from ase_e3dos.structures.symmetry.operations import (
+    NotAGroupError,
+    Operations,
+    metric_deviation,
+    operations_of,
+)
+from ase_e3dos.structures.symmetry.space_groups import (
+    Setting,
+    hall_operations,
+    number_of,
+    settings_named,
+    settings_numbered,
+)
+
+__all__ = ["METRIC_TOLERANCE", "Symmetry", "UnknownSymmetryError", "symmetry_of"]
+
+METRIC_TOLERANCE = 0.1
+"""Largest relative change of a product of two lattice vectors by a symmetry operation."""
+
+_MAGNETIC = "_space_group_symop_magn_operation_xyz"
+_MAGNETIC_CENTRING = "_space_group_symop_magn_centering_xyz"
+_TRIPLETS = (
+    "_space_group_symop_operation_xyz",
+    "_symmetry_equiv_pos_as_xyz",
+    "_symmetry_equiv_posn_as_xyz",
+    "_symmetry_equiv_as_xyz",
+)
+_HALL = (
+    "_space_group_name_hall",
+    "_symmetry_space_group_name_hall",
+    "_symmetry_name_hall",
+)
+_NAMES = (
+    "_space_group_name_h_m_full",
+    "_symmetry_pdbx_full_space_group_name_h_m",
+    "_symmetry_space_group_name_h_m_full",
+    "_space_group_name_h_m_alt",
+    "_space_group_name_h_m",
+    "_symmetry_space_group_name_h_m",
+    "_symmetry_space_group_name_h_m_alt",
+    "_space_group_name",
+    "_symmetry_space_group_name",
+)
+_REFERENCE = ("_space_group_name_h_m_ref",)
+_NUMBERS = (
+    "_space_group_it_number",
+    "_symmetry_int_tables_number",
+    "_symmetry_it_number",
+    "_space_group_number",
+    "_symmetry_int_tables_no",
+)
+_CODES = ("_space_group_it_coordinate_system_code",)
+_MODULATED = (
+    "_space_group_symop_ssg_",
+    "_space_group_symop_magn_ssg_",
+    "_cell_wave_vector",
+    "_cell_modulation_dim",
+)
+_ABOUT_SYMMETRY = re.compile(
+    r"_(symmetry|space_?group|spacegroup|symop|cod_original_sg|parent_space_group)"
+)
+
+
+class UnknownSymmetryError(ValueError):
+    """A symmetry that is not stated, not known or contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetry:
+    """What a block says about its symmetry.
+
+    Attributes
+    ----------
+    candidates : tuple of (str, Operations)
+        With what they are called. Both origins where a name leaves the choice open.
+    named : tuple of Setting
+        Settings that its names stand for, for a check against the operations that it lists.
+    stated : bool
+        Whether it says anything; if not, the candidate is P 1.
+    """
+
+    candidates: tuple[tuple[str, Operations], ...]
+    named: tuple[Setting, ...] = ()
+    stated: bool = True
+
+
+def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
+    """Symmetry of a block: operations before the Hall symbol before Hermann-Mauguin and number.
+
+    Parameters
+    ----------
+    block : Block
+    cell : array, shape (3, 3)
+        Lattice vectors in rows, Å.
+
+    Raises
+    ------
+    UnknownSymmetryError
+        It is not known, contradicts itself, or does not fit the cell.
+    """
+    names = tuple(v for v in (block.value(tag) for tag in _NAMES) if v)
+    hall, code = block.value(*_HALL), block.value(*_CODES)
+    number, reference = block.value(*_NUMBERS), block.value(*_REFERENCE)
+    operations = _listed(block)
+    if operations is not None:
+        if metric_deviation(operations, cell) > METRIC_TOLERANCE:
+            raise UnknownSymmetryError(
+                "the symmetry operations of the file do not fit the shape of its cell. Correct one "
+                "of them"
+            )
+        try:
+            named = _named(names, number, reference, code)
+        except UnknownSymmetryError:
+            named = ()
+        return Symmetry((("the operations listed", operations),), named)
+    if hall is not None:
+        found = _by_hall(hall, names, number, reference)
+        if found is not None:
+            if metric_deviation(found, cell) > METRIC_TOLERANCE:
+                raise UnknownSymmetryError(_misfit(hall))
+            return Symmetry(((hall, found),))
+    settings = _named(names, number, reference, code)
+    if settings:
+        fitting = _fitting(settings, cell)
+        if not fitting:
+            raise UnknownSymmetryError(_misfit(names[0] if names else f"number {number}"))
+        if len({s.number for s in fitting}) > 1:
+            several = " or ".join(s.symbol for s in fitting)
+            raise UnknownSymmetryError(
+                f"the space group {names[0]!r} may be {several}. Write the full symbol, or list "
+                "the operations"
+            )
+        # The unique axis that is left open by a cell with right angles is b, as in short symbols.
+        first = fitting[0].symbol.partition(":")[0]
+        fitting = tuple(s for s in fitting if s.symbol.partition(":")[0] == first)
+        return Symmetry(tuple((s.symbol, s.operations) for s in fitting))
+    about = sorted(name for name in block.names() if _ABOUT_SYMMETRY.match(name))
+    if about:
+        raise UnknownSymmetryError(
+            f"no symmetry is known from {', '.join(about[:4])}. List the operations in "
+            "_space_group_symop_operation_xyz, or give the symbol in _space_group_name_H-M_alt "
+            "('P 1' if all atoms are listed)"
+        )
+    return Symmetry((("P 1", operations_of(("x,y,z",))),), stated=False)
+
+
+def _listed(block: Block) -> Operations | None:
+    """Operations that the block lists, magnetic ones without their time reversal."""
+    try:
+        magnetic = _known(block.column(_MAGNETIC))
+        if magnetic:
+            operations = operations_of(magnetic)
+            centring = _known(block.column(_MAGNETIC_CENTRING))
+            return operations if not centring else _product(magnetic, centring)
+        if any(name.startswith(_MODULATED) for name in block.names()) and _is_modulated(block):
+            raise UnknownSymmetryError(
+                "the structure is modulated (it has a superspace group), which three dimensions "
+                "cannot hold. Give a commensurate approximant"
+            )
+        listed = [found for tag in _TRIPLETS if (found := _known(block.column(tag)))]
+        if not listed:
+            return None
+        groups = [operations_of(triplets) for triplets in dict.fromkeys(listed)]
+    except NotAGroupError as error:
+        raise UnknownSymmetryError(
+            f"the symmetry operations of the file cannot be used: {error}. Correct the list, or "
+            "delete it and give the full symbol of the space group"
+        ) from None
+    if any(not _same(groups[0], other) for other in groups[1:]):
+        raise UnknownSymmetryError(
+            "the file has two lists of symmetry operations that differ. Delete the wrong one"
+        )
+    return groups[0]
+
+
+def _is_modulated(block: Block) -> bool:
+    dimension = block.value("_cell_modulation_dimension")
+    return dimension is None or dimension != "0"
+
+
+def _known(column: list[str | None] | None) -> tuple[str, ...]:
+    """Triplets of a column; those that were divided at their blanks are joined again."""
+    if column is None or all(v is None for v in column):
+        return ()
+    if any(v is None for v in column):
+        raise NotAGroupError("one is not given")
+    values = [v for v in column if v]
+    if all(v.count(",") >= 2 for v in values):
+        return tuple(values)
+    joined: list[str] = []
+    for value in values:  # x, y, z without quotation marks
+        if joined and (joined[-1].count(",") < 2 or joined[-1].endswith(",")):
+            joined[-1] += value
+        else:
+            joined.append(value)
+    return tuple(joined)
+
+
+@lru_cache(maxsize=256)
+def _product(magnetic: tuple[str, ...], centring: tuple[str, ...]) -> Operations:
+    return operations_of(magnetic).times(operations_of(centring))
+
+
+def _same(one: Operations, other: Operations) -> bool:
+    return len(one) == len(other) and len(
+        Operations.of(
+            np.concatenate([one.rotations, other.rotations]),
+            np.concatenate([one.translations, other.translations]),
+        )
+    ) == len(one)
+
+
+def _by_hall(
+    hall: str, names: tuple[str, ...], number: str | None, reference: str | None
+) -> Operations | None:
+    """Operations of a Hall symbol, or None if it is none and other names are there."""
+    try:
+        operations = hall_operations(hall)
+    except ValueError as error:
+        if names or number:
+            return None
+        raise UnknownSymmetryError(f"{error}. Correct it, or list the operations") from None
+    own = number_of(hall)
+    others = {_number(number)} if number else set()
+    others |= {s.number for name in names for s in settings_named(name)}
+    others -= {None}
+    if own is not None and others and own not in others:
+        raise UnknownSymmetryError(
+            f"the Hall symbol {hall!r} is that of space group {own}, and the file also says "
+            f"{', '.join(map(str, [*names, *([number] if number else [])]))}. Correct one of them"
+        )
+    return operations
+
+
+def _number(text: str | None) -> int | None:
+    """Number of a space group; None for 0, with which programs say that they know none."""
+    if text is None:
+        return None
+    try:
+        value = int(float(text))
+    except (ValueError, OverflowError):
+        value = -1
+    if value == 0:
+        return None
+    if not 1 <= value <= 230:
+        raise UnknownSymmetryError(f"there is no space group number {text}. Correct it")
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _named(
+    names: tuple[str, ...], number: str | None, reference: str | None, code: str | None
+) -> tuple[Setting, ...]:
+    """Settings that agree with all names given; empty if none is given."""
+    value = _number(number)
+    known = [found for name in names if (found := settings_named(name))]
+    if names and not known:
+        raise UnknownSymmetryError(
+            f"the space group {names[0]!r} is not known. Check its spelling, list the operations "
+            "in _space_group_symop_operation_xyz, or give the Hall symbol"
+        )
+    if not known and reference is not None and value is None:
+        value = next((s.number for s in settings_named(reference)), None)
+    if not known:
+        if value is None:
+            return ()
+        known = [settings_numbered(value)]
+        if code is not None:
+            chosen = tuple(s for s in settings_numbered(value, every=True) if s.choice == code)
+            known = [chosen or known[0]]
+    settings = tuple(s for s in known[0] if all(s in other for other in known[1:]))
+    if value is not None:
+        settings = tuple(s for s in settings if s.number == value)
+    if not settings:
+        said = [repr(name) for name in names] + ([f"number {value}"] if value else [])
+        raise UnknownSymmetryError(
+            f"the file contradicts itself about the space group: {', '.join(said)}. Correct it"
+        )
+    return tuple(s for s in settings if code == s.choice) or settings
+
+
+def _fitting(settings: tuple[Setting, ...], cell: NDArray[np.float64]) -> tuple[Setting, ...]:
+    """Those whose operations keep the shape of the cell best."""
+    if not settings:
+        return ()
+    deviations = [metric_deviation(s.operations, cell) for s in settings]
+    best = min(deviations)
+    if best > METRIC_TOLERANCE:
+        return ()
+    return tuple(s for s, d in zip(settings, deviations, strict=True) if d <= best + 1e-5)
+
+
+def _misfit(name: str) -> str:
+    return (
+        f"the cell does not have the shape that the space group {name!r} needs, in any of its "
+        "settings. Correct the cell or the symbol, or list the operations"
+    )

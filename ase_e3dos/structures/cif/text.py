@@ -1,0 +1,216 @@
+"""The text of a CIF file, whatever its encoding, as blocks whose items are found by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gemmi import cif
+
+__all__ = ["Block", "CifSyntaxError", "blocks_of", "decoded"]
+
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+#: Signs outside ASCII that numbers and symbols are written with; others become "~".
+_ASCII = {
+    "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HYPHEN}": "-", "\N{NON-BREAKING HYPHEN}": "-",
+    "\N{NO-BREAK SPACE}": " ", "\N{ZERO WIDTH NO-BREAK SPACE}": "", "\N{ZERO WIDTH SPACE}": "",
+    "\N{VULGAR FRACTION ONE HALF}": "1/2", "\N{VULGAR FRACTION ONE QUARTER}": "1/4",
+    "\N{VULGAR FRACTION THREE QUARTERS}": "3/4", "\N{VULGAR FRACTION ONE THIRD}": "1/3",
+    "\N{VULGAR FRACTION TWO THIRDS}": "2/3", "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT SINGLE QUOTATION MARK}": "'", "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+    "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+    **{chr(0x2080 + k): str(k) for k in range(10)},  # subscripts
+    **{chr(0x2070 + k): str(k) for k in range(4, 10)},
+    "\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3",
+    "\N{SUPERSCRIPT PLUS SIGN}": "+", "\N{SUPERSCRIPT MINUS}": "-",
+}  # fmt: skip
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+#: What people write without the quotation marks that its spaces need.
+_UNQUOTED_VALUE = re.compile(
+    r"^([ \t]*_(?:symmetry|space_group|chemical_formula|chemical_name)[\w.\-\[\]]*[ \t]+)"
+    r"(?![\"';])(\S+(?:[ \t]+[^#\s]\S*)+)[ \t]*(?=\r?$|[ \t]#)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_UNQUOTED_TRIPLET = re.compile(
+    r"^([ \t]*(?:\d+[ \t]+)?)([-+xyz\d./ \t]+,[-+xyz\d./ \t]+,[-+xyz\d./ \t]+?)[ \t]*\r?$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_BLOCK_NAME = re.compile(r"^(data_\S*)[ \t]+(?!#)(?!_|loop_)(\S.*?)[ \t]*\r?$", re.MULTILINE | re.I)
+_STOP = re.compile(r"^[ \t]*stop_[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
+_HEADING = re.compile(r"^[ \t]*(data_|global_)", re.MULTILINE | re.IGNORECASE)
+_FIRST_TAG = re.compile(r"^[ \t]*(_\w|loop_)", re.MULTILINE | re.IGNORECASE)
+
+
+class CifSyntaxError(ValueError):
+    """A text that is no CIF file."""
+
+
+class Block:
+    """The items of one data block, by names in small letters with dots and hyphens as underscores.
+
+    Parameters
+    ----------
+    block : gemmi.cif.Block
+
+    Attributes
+    ----------
+    name : str
+        Of the block.
+    """
+
+    def __init__(self, block: cif.Block) -> None:
+        self.name: str = block.name
+        self._values: dict[str, str | tuple[list[str], int, int]] = {}
+        self._twice: set[str] = set()
+        for item in block:
+            pair: Any = item.pair
+            if pair is not None:
+                self._add(pair[0], pair[1])
+                continue
+            loop = item.loop
+            if loop is not None:
+                values, tags = loop.values, loop.tags
+                width = len(tags)
+                for k, tag in enumerate(tags):
+                    self._add(tag, (values, k, width))
+
+    def _add(self, tag: str, value: str | tuple[list[str], int, int]) -> None:
+        name = tag.lower().replace(".", "_").replace("-", "_")
+        if name in self._values and _column(self._values[name]) != _column(value):
+            self._twice.add(name)
+        self._values[name] = value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def names(self) -> Iterator[str]:
+        """Names of all items."""
+        return iter(self._values)
+
+    def column(self, *names: str) -> list[str | None] | None:
+        """Values of the first item that is there, plain; None for those not known ("?", ".").
+
+        A single value is a column of one.
+
+        Raises
+        ------
+        CifSyntaxError
+            The item is there twice, with different values.
+        """
+        for name in names:
+            if name in self._values:
+                if name in self._twice:
+                    raise CifSyntaxError(f"{name} is there twice, with different values")
+                return [_plain(v) for v in _column(self._values[name])]
+        return None
+
+    def value(self, *names: str) -> str | None:
+        """The first of the items that is there and known."""
+        for name in names:
+            found = self._values.get(name)
+            if found is None:
+                continue
+            if name in self._twice or not isinstance(found, str):
+                values: Iterable[str | None] = self.column(name) or ()
+            else:
+                values = (_plain(found),)
+            for value in values:
+                if value is not None:
+                    return value
+        return None
+
+
+def _column(value: str | tuple[list[str], int, int]) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    values, start, width = value
+    return values[start::width]
+
+
+def _plain(value: str) -> str | None:
+    """A value without its quotation marks; None for one that is not known."""
+    first = value[:1]
+    if first in ("'", '"') or (first == ";" and "\n" in value):
+        return str(cif.as_string(value)).strip() or None
+    return None if value in ("?", ".", "") else value
+
+
+def decoded(data: bytes) -> str:
+    """Text of a file in UTF-8, UTF-16, UTF-32 or a code of Windows, with or without its mark.
+
+    Raises
+    ------
+    CifSyntaxError
+        It is no text.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    if b"\x00" in data[:4096]:
+        even, odd = data[:4096:2].count(0), data[1:4096:2].count(0)
+        if min(even, odd) * 8 < max(even, odd) and len(data) < 16 * max(even, odd) + 4096:
+            return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
+    if b"\x00" in data:
+        raise CifSyntaxError("it holds zero bytes, so it is no text")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """Data blocks of a CIF text.
+
+    Raises
+    ------
+    CifSyntaxError
+        It is no CIF file; the message says what is wrong and on which line.
+    """
+    if not text.isascii():
+        text = _NOT_ASCII.sub(lambda sign: _ASCII.get(sign[0], "~"), text)
+    try:
+        document: Any = cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError) as error:
+        try:
+            document = cif.read_string(_repaired(text), check_level=0)
+        except (ValueError, RuntimeError):
+            raise CifSyntaxError(_said(error)) from None
+    for block in document:
+        yield Block(block)
+
+
+def _repaired(text: str) -> str:
+    """The text with what people forget: quotation marks, the line data_."""
+    text = _CONTROL.sub(" ", text)
+    text = _STOP.sub("", text)
+    text = _UNQUOTED_VALUE.sub(_quoted, text)
+    text = _UNQUOTED_TRIPLET.sub(lambda m: m[1] + "".join(m[2].split()), text)
+    text = _BLOCK_NAME.sub(lambda m: f"{m[1]}_{'_'.join(m[2].split())}", text)
+    heading, tag = _HEADING.search(text), _FIRST_TAG.search(text)
+    if tag is not None and (heading is None or tag.start() < heading.start()):
+        text = f"data_\n{text[tag.start() :]}"
+    elif heading is not None:
+        text = text[heading.start() :]
+    return text
+
+
+def _quoted(found: re.Match[str]) -> str:
+    mark = '"' if "'" in found[2] else "'"
+    return f"{found[1]}{mark}{found[2].strip()}{mark}"
+
+
+def _said(error: Exception) -> str:
+    """What gemmi says, with the line in words."""
+    found = re.match(r"\w+:(\d+)(?::\d+\(\d+\))?:?\s*(.*)", str(error), re.DOTALL)
+    if found is None:
+        return str(error)[:200]
+    return f"line {found[1]}: {found[2].strip()[:200]}"

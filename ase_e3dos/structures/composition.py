@@ -1,0 +1,146 @@
+"""What a file states about its contents, against the crystal that was read from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from numpy.typing import NDArray
+
+__all__ = ["Stated", "disagreements", "formula_amounts"]
+
+AMOUNT_TOLERANCE = 0.03
+"""Relative difference of an element's amount that is rounding in the file."""
+DENSITY_TOLERANCE = 0.04
+"""The same for the density, the volume and the weight of a formula unit."""
+
+_LEAST = 0.005
+_GRAMS = 1.66053906660  # amu/Å^3 in g/cm^3
+_PART = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?(?:\(\d+\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a file says besides its sites.
+
+    Attributes
+    ----------
+    formula : mapping of int to float
+        Amount of each element (by atomic number) in a formula unit; empty where not stated.
+    text : str
+        The formula as it is written.
+    units : float or None
+        Formula units in the cell, Z.
+    density : float or None
+        g/cm^3.
+    volume : float or None
+        Å^3.
+    weight : float or None
+        Of a formula unit, amu.
+    notes : list of str
+        What else disagrees, in words.
+    """
+
+    formula: Mapping[int, float] = field(default_factory=dict)
+    text: str = ""
+    units: float | None = None
+    density: float | None = None
+    volume: float | None = None
+    weight: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def formula_amounts(text: str) -> dict[int, float]:
+    """Amounts of the elements in a formula such as "Ba Ti O2.4 H0.6" or "SrTiO3".
+
+    Deuterium and tritium count as hydrogen. Empty if it is no such formula (with brackets, or
+    with letters for numbers).
+    """
+    amounts: dict[int, float] = {}
+    words = text.replace(",", " ").split()
+    if words and all(re.fullmatch(r"[A-Z]{2}[\d.]*|[A-Z][\d.]*", w) for w in words):
+        words = [w[:1] + w[1:].lower() for w in words] if len(words) > 1 else words
+    for word in words:
+        at = 0
+        while at < len(word):
+            found = _PART.match(word, at)
+            symbol = found[1] if found else ""
+            number = 1 if symbol in ("D", "T") else atomic_numbers.get(symbol, 0)
+            if found is None or number == 0:
+                return {}
+            amounts[number] = amounts.get(number, 0.0) + float(found[2] or 1.0)
+            at = found.end()
+    return amounts
+
+
+def disagreements(
+    stated: Stated,
+    numbers: NDArray[np.int64],
+    fractions: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    volume: float,
+) -> list[str]:
+    """What of the statements the cell read does not bear out, in words.
+
+    Parameters
+    ----------
+    stated : Stated
+    numbers : array of int, shape (n,)
+        Atomic numbers of all species of the cell.
+    fractions : array, shape (n,)
+        How much of their sites they occupy.
+    masses : array, shape (n,)
+        amu.
+    volume : float
+        Of the cell, Å^3.
+
+    Returns
+    -------
+    list of str
+        Empty if all agrees.
+    """
+    found = []
+    if stated.formula:
+        counted = np.bincount(numbers, fractions).tolist()
+        found += _composition(stated, {z: n for z, n in enumerate(counted) if n > 0.0})
+    if stated.volume and abs(volume / stated.volume - 1.0) > DENSITY_TOLERANCE:
+        found.append(f"it states a volume of {stated.volume:g} Å^3, the cell has {volume:.4g}")
+    if not stated.formula or stated.units is None:
+        # Standard masses: what a file states is of the natural elements, deuterium aside.
+        weight = float((fractions * masses).sum())
+        density = weight * _GRAMS / volume
+        if stated.density and abs(density / stated.density - 1.0) > DENSITY_TOLERANCE:
+            found.append(
+                f"it states a density of {stated.density:g} g/cm^3, the crystal has {density:.4g}"
+            )
+        if stated.weight and stated.units:
+            unit = weight / stated.units
+            if abs(unit / stated.weight - 1.0) > DENSITY_TOLERANCE:
+                found.append(
+                    f"it states {stated.units:g} formula units of weight {stated.weight:g} each, "
+                    f"those read weigh {unit:.5g}"
+                )
+    return [*found, *stated.notes]
+
+
+def _composition(stated: Stated, amounts: dict[int, float]) -> list[str]:
+    factor = stated.units or sum(amounts.values()) / sum(stated.formula.values())
+    expected = {z: n * factor for z, n in stated.formula.items() if n > 0.0}
+    if expected.keys() == amounts.keys() and all(
+        abs(n - amounts[z]) <= max(AMOUNT_TOLERANCE * n, _LEAST) for z, n in expected.items()
+    ):
+        return []
+    times = f" times Z = {stated.units:g}" if stated.units else ""
+    return [
+        f"it states {stated.text!r}{times}, that is {_listed(expected)}; read were "
+        f"{_listed(amounts)}"
+    ]
+
+
+def _listed(amounts: Mapping[int, float]) -> str:
+    return ", ".join(f"{chemical_symbols[z]} {round(n, 3):g}" for z, n in amounts.items())

@@ -1,0 +1,240 @@
+"""Chemical elements by the names that structure files have for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "DEUTERIUM_MASS",
+    "TRITIUM_MASS",
+    "NotAnElementError",
+    "element_of_label",
+    "element_of_symbol",
+    "isotope_masses",
+]
+
+DEUTERIUM_MASS = 2.01410178
+"""Mass of deuterium in amu, however a file says that it is meant."""
+TRITIUM_MASS = 3.01604928
+"""Mass of tritium in amu."""
+
+_HYDROGEN = {"D": DEUTERIUM_MASS, "T": TRITIUM_MASS, "2H": DEUTERIUM_MASS, "3H": TRITIUM_MASS}
+_SAME_ISOTOPE = 2e-3
+
+#: Heaviest element whose symbol is known in capitals too: those beyond occur in no crystal, and
+#: NO, CF, NH, CN and the like are molecules.
+_HEAVIEST = 94
+#: Symbols in capitals that are as likely two atoms.
+_PAIRS = frozenset(("CO", "PO", "HO"))
+#: Names of scattering factors in the International Tables, vol. C.
+_SCATTERING = {"CVAL": 6, "SIVA": 14, "SIVAL": 14}
+#: Names for water, hydroxyl and vacancies that begin like an element.
+_GROUPS = frozenset(
+    ("OH", "HO", "OW", "WO", "OH2", "H2O", "HOH", "WAT", "WATER", "OWAT", "AQ", "VA", "VAC", "VC")
+)
+
+_SYMBOL = re.compile(
+    r"""(?P<letters>[23]H|[A-Za-z]{1,2})
+        (?:(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*)\d*  # charge
+           |(?P<number>\d{1,3}))?
+        (?:[_(./].*)?$                        # "Na_pv", "H(SDS)", "O2-.", "Na/0f3e"
+    """,
+    re.VERBOSE,
+)
+_LABEL = re.compile(r"(?P<letters>[A-Za-z]+)(?P<rest>.*)", re.DOTALL)
+_MINUS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HYPHEN}": "-"})
+
+
+class NotAnElementError(ValueError):
+    """A name in a file that stands for no chemical element."""
+
+
+@lru_cache(maxsize=4096)
+def element_of_symbol(
+    symbol: str, capitals: bool = True, known: frozenset[str] = frozenset()
+) -> tuple[int, float]:
+    """Atomic number and mass of an atom type, in capital or small letters, with charge or number.
+
+    Parameters
+    ----------
+    symbol : str
+        Such as "Na", "NA", "na", "Fe3+", "O2-", "D", "Na1", "Na_pv" or "Cval".
+    capitals : bool
+        Whether the file writes all symbols in capitals, so that "CO" is cobalt; if not, it is
+        refused, because it may be carbon monoxide as well.
+    known : frozenset of str
+        Elements of the formula that the file states, if it states one: "CO" and "PO4" then are
+        elements where the formula has them.
+
+    Returns
+    -------
+    number : int
+    mass : float
+        In amu: the element's standard one, of deuterium and tritium their own.
+
+    Raises
+    ------
+    NotAnElementError
+        It is no element.
+    """
+    found = _SYMBOL.match(symbol.strip().translate(_MINUS))
+    if found is None:
+        name = symbol.strip().upper()
+        if name in _SCATTERING:
+            return _element(_SCATTERING[name])
+        raise NotAnElementError(_saying(symbol))
+    letters = found["letters"]
+    if letters.upper() in _HYDROGEN:
+        if letters.upper() == "T" and found["number"]:  # a tetrahedral site, as a rule
+            raise NotAnElementError(_saying(symbol))
+        return 1, _HYDROGEN[letters.upper()]
+    number = _number(letters)
+    if number == 0:
+        raise NotAnElementError(_saying(symbol))
+    group = letters.upper() in _PAIRS and letters.isupper()
+    if group and letters.capitalize() not in known and (not capitals or found["number"]):
+        raise NotAnElementError(_saying(symbol))
+    return _element(number)
+
+
+@lru_cache(maxsize=4096)
+def element_of_label(
+    label: str, capitals: bool = False, known: frozenset[str] = frozenset()
+) -> tuple[int, float]:
+    """Atomic number and mass by the label of a site, where the file gives no atom type.
+
+    The label begins with the symbol (component 0 of the CIF dictionary), followed by anything but
+    a small letter: "Na1", "Fe3+17b", "O_a", "CaM2". Where a formula is known, letters that are no
+    element of it are names of sites ("OB" in a feldspar), and an element that it lacks is refused.
+
+    Parameters
+    ----------
+    label : str
+    capitals : bool
+        Whether the file writes all labels in capitals: then two letters that are an element are
+        one ("NA1", "CL1").
+    known : frozenset of str
+        Elements of the formula that the file states, if it states one.
+
+    Returns
+    -------
+    number : int
+    mass : float
+        In amu.
+
+    Raises
+    ------
+    NotAnElementError
+        The label does not begin with an element, or it may be read in two ways.
+    """
+    found = _LABEL.match(label.strip())
+    if found is None:
+        raise NotAnElementError(_saying(label))
+    letters = found["letters"]
+    if letters.upper() in _GROUPS:
+        raise NotAnElementError(_saying(label))
+    if letters.upper() == "T" and "T" not in known:  # a tetrahedral site, as a rule
+        raise NotAnElementError(_saying(label))
+    symbol, rest = _split(letters, capitals, known)
+    if symbol is None or (known and not _is_known(symbol, known)):
+        raise NotAnElementError(_saying(label))
+    if rest and _begins_with_element(rest, known):
+        raise NotAnElementError(_saying(label))
+    if symbol in _HYDROGEN:
+        return 1, _HYDROGEN[symbol]
+    return _element(atomic_numbers[symbol])
+
+
+def isotope_masses(numbers: NDArray[np.integer], masses: ArrayLike | None) -> Any:
+    """Masses in amu with one value for deuterium and one for tritium, however they are given.
+
+    Tables differ: 2.014, 2.0141 and 2.01355 (the bare nucleus) all are deuterium.
+
+    Parameters
+    ----------
+    numbers : array of int, shape (n,)
+        Atomic numbers.
+    masses : array_like, shape (n,), or None
+
+    Returns
+    -------
+    array, shape (n,), or None
+    """
+    hydrogen = np.asarray(numbers) == 1
+    if masses is None or not hydrogen.any():
+        return masses
+    found = np.array(masses, dtype=np.float64)
+    if found.shape != hydrogen.shape:
+        return masses  # refused later
+    for own in (DEUTERIUM_MASS, TRITIUM_MASS):
+        found[hydrogen & (np.abs(found - own) <= _SAME_ISOTOPE * own)] = own
+    return found
+
+
+def _split(letters: str, capitals: bool, known: Collection[str]) -> tuple[str | None, str]:
+    """Symbol at the beginning of some letters, and the letters behind it."""
+    one, two = letters[:1].upper(), letters[:2].capitalize()
+    if len(letters) == 1:
+        return (one, "") if _is_element(one) else (None, "")
+    if letters[1].islower():  # "Na", "CaM"; "Ow" and "Wat" are none
+        ends = len(letters) == 2 or letters[2].isupper()
+        return (two, letters[2:]) if ends and _is_element(two) else (None, "")
+    candidates = [(two, letters[2:])] if capitals or len(letters) == 2 else []
+    candidates.append((one, letters[1:]))
+    good = [
+        (symbol, rest)
+        for symbol, rest in candidates
+        if _is_element(symbol) and (not known or _is_known(symbol, known))
+    ]
+    if not good:
+        return None, ""
+    if len(good) == 2 and not capitals and not known:
+        # "CO1" among "Na1" and "Cl1": cobalt, or carbon called O
+        return (None, "") if _is_element(letters[1]) else good[0]
+    return good[0]
+
+
+def _begins_with_element(rest: str, known: Collection[str]) -> bool:
+    """Whether letters behind a symbol are a second one ("SiAl", "OH"): a mixture or a group."""
+    for length in (2, 1):
+        symbol = rest[:length].capitalize()
+        if len(symbol) == length and _is_element(symbol) and symbol != "T":
+            if known and not _is_known(symbol, known):
+                continue
+            if length == 2 and not rest[1:2].islower():
+                continue
+            return True
+    return False
+
+
+def _is_element(symbol: str) -> bool:
+    return symbol in ("D", "T") or 0 < atomic_numbers.get(symbol, 0) <= _HEAVIEST
+
+
+def _is_known(symbol: str, known: Collection[str]) -> bool:
+    return symbol in known or (symbol in ("D", "H") and bool({"D", "H"} & set(known)))
+
+
+def _number(letters: str) -> int:
+    if letters in atomic_numbers:  # spelled as it should be
+        return int(atomic_numbers[letters])
+    number = int(atomic_numbers.get(letters.capitalize(), 0))
+    return number if number <= _HEAVIEST else 0
+
+
+def _element(number: int) -> tuple[int, float]:
+    return number, float(atomic_masses[number])
+
+
+def _saying(name: str) -> str:
+    return (
+        f"{name!r} is no chemical element. Give the element of each site (for a mixture, a vacancy "
+        "or a group of atoms: the species with their fractions, one line for each)"
+    )

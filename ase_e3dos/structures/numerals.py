@@ -1,0 +1,53 @@
+"""Numbers as structure files write them: 5.64(3), 1/3, 1.0D0."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+
+__all__ = ["decimals_in", "number_in"]
+
+_NUMBER = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)(?:/(\d+(?:\.\d*)?))?(?:\(\d+\.?\d*\)?)?"
+)
+_LONGEST = 60
+
+
+def number_in(text: str) -> float:
+    """Value of a number with an estimated error, as a fraction or with a Fortran exponent.
+
+    Raises
+    ------
+    ValueError
+        It is no finite number.
+
+    Examples
+    --------
+    >>> number_in("5.64(3)"), number_in("-1/4"), number_in(".5D0")
+    (5.64, -0.25, 0.5)
+    """
+    try:
+        value = float(text)
+        if isfinite(value) and "_" not in text:
+            return value
+    except ValueError:
+        pass
+    if len(text) > _LONGEST:
+        raise ValueError(f"{text[:20]}... is no number")
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no number")
+    value = float(found[1].replace("D", "e").replace("d", "e"))
+    if found[2] is not None:
+        denominator = float(found[2])
+        value = value / denominator if denominator else float("nan")
+    if not isfinite(value):
+        raise ValueError(f"{text!r} is no finite number")
+    return value
+
+
+def decimals_in(text: str) -> int:
+    """Digits behind the point of a number; many for a fraction, which is exact."""
+    if "/" in text or "e" in text.lower():
+        return 99
+    return len(text.partition("(")[0].partition(".")[2].strip())

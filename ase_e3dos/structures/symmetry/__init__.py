@@ -1,0 +1,1 @@
+"""Symmetry: operations, space groups by their names, the images of positions."""
