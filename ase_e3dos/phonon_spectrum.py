@@ -83,6 +83,12 @@ class PhononSpectrum(DensityOfStates):
 
         return u_iso_interval(self, temperature, level)
 
+    def u_tensor(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
+        """Displacement tensors in Å^2, (n_sites, ..., 3, 3): `ase_e3dos.analysis.displacements`."""
+        from ase_e3dos.analysis.displacements import u_tensor
+
+        return u_tensor(self, temperature, **options)
+
     def b_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
         """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...)."""
         from ase_e3dos.analysis.displacements import b_iso

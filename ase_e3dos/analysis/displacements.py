@@ -23,6 +23,10 @@ from numpy.typing import ArrayLike
 from ase_e3dos.analysis.acoustic import acoustic_split, nodes
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.displacement_tensors import (
+    DISPLACEMENT_TEMPERATURES,
+    tensors_from_logs,
+)
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 from ase_e3dos.spectrum.thermal import (
     IMAGINARY_TOLERANCE,
@@ -78,8 +82,98 @@ def u_iso(
     if acoustic not in ("debye", None):
         raise SpectrumError(f"acoustic={acoustic!r} has to be 'debye' or None.")
     densities, masses = _sites(spectrum), spectrum.crystal.masses
-    values = _u_iso(spectrum.grid, densities, masses, checked_temperatures(temperature), acoustic)
+    t = checked_temperatures(temperature)
+    values = _u_iso(spectrum.grid, densities, masses, t, acoustic)
+    if acoustic is not None:
+        values = values * np.exp(_correction(spectrum, densities, t))
     return values.reshape(len(values), *np.shape(temperature))
+
+
+def u_tensor(spectrum: DensityOfStates, temperature: ArrayLike, **options: Any) -> Any:
+    """Mean-square displacement tensors of the sites, in Cartesian axes.
+
+    The model gives their logarithms at 100, 300 and 600 K. In between they are interpolated over
+    ln T; beyond, the shape stays that of the nearest temperature, and the size follows `u_iso`.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities and `log_displacements`.
+    temperature : array_like
+        K, not negative; any shape.
+    **options
+        `imaginary`, as for `u_iso`.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, *temperature.shape, 3, 3)
+        Å^2; a third of the trace is `u_iso`. Symmetric and positive definite; on a site whose
+        symmetry says so, isotropic.
+
+    Raises
+    ------
+    SpectrumError
+        The model gives no tensors; else as for `u_iso`.
+    ImaginaryModesError
+        As for `u_iso`.
+    """
+    logs = spectrum.log_displacements
+    if logs is None:
+        raise SpectrumError(
+            f"The model {spectrum.model or 'unnamed'!r} gives no displacement tensors, only how "
+            "far atoms move on average: use `u_iso`, or a model that has them, such as 'default'."
+        )
+    size = u_iso(spectrum, temperature, **options)
+    t = checked_temperatures(temperature)
+    shape = _over_temperatures(logs[:, :, 1:], t)
+    tensors = tensors_from_logs(np.concatenate([np.zeros_like(shape[..., :1]), shape], axis=-1))
+    tensors = tensors * (3 / np.trace(tensors, axis1=-2, axis2=-1))[..., None, None]
+    tensors = tensors.reshape(*size.shape, 3, 3)
+    return size[..., None, None] * tensors
+
+
+def principal_axes(tensors: ArrayLike) -> tuple[Array, Array]:
+    """Principal axes of displacement tensors.
+
+    Parameters
+    ----------
+    tensors : array_like, shape (..., 3, 3)
+        Å^2.
+
+    Returns
+    -------
+    lengths : ndarray, shape (..., 3)
+        Mean-square displacements along the axes in Å^2, ascending.
+    axes : ndarray, shape (..., 3, 3)
+        Unit vectors in rows, in the order of the lengths.
+    """
+    lengths, vectors = np.linalg.eigh(np.asarray(tensors, dtype=np.float64))
+    return lengths, np.swapaxes(vectors, -1, -2)
+
+
+def _over_temperatures(values: Array, temperatures: Array) -> Array:
+    """Values at the model's temperatures, (n, 3, k), at others: (n, n_temperatures, k)."""
+    known = np.log(DISPLACEMENT_TEMPERATURES)
+    at = np.log(np.clip(temperatures, DISPLACEMENT_TEMPERATURES[0], DISPLACEMENT_TEMPERATURES[-1]))
+    upper = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
+    share = ((at - known[upper - 1]) / (known[upper] - known[upper - 1]))[:, None]
+    return np.asarray(values[:, upper - 1] * (1 - share) + values[:, upper] * share)
+
+
+def _correction(spectrum: DensityOfStates, densities: Array, temperatures: Array) -> Array:
+    """Logarithm of the model's own U_iso over that of its site spectra, (n_sites, n_temperatures).
+
+    Displacements weigh the lowest frequencies as 1/w^2, where binned spectra say least; what the
+    model says of displacements themselves is closer. Zero where it says nothing (NaN).
+    """
+    logs = spectrum.log_displacements
+    if logs is None:
+        return np.zeros((len(densities), len(temperatures)))
+    known = np.array(DISPLACEMENT_TEMPERATURES)
+    of_spectra = _u_iso(spectrum.grid, densities, spectrum.crystal.masses, known, "debye")
+    own = np.trace(tensors_from_logs(np.nan_to_num(logs)), axis1=-2, axis2=-1) / 3
+    ratio = np.where(np.isnan(logs[..., 0]), 0.0, np.log(own / of_spectra))
+    return _over_temperatures(ratio[..., None], temperatures)[..., 0]
 
 
 def u_iso_std(spectrum: DensityOfStates, temperature: ArrayLike) -> Any:

@@ -23,6 +23,7 @@ from ase_e3dos.data.labelled_file import stated
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID, bin_weights, paper_label
 from ase_e3dos.data.published import UNKNOWN, Origin, origin
 from ase_e3dos.errors import CrystalError, DataError
+from ase_e3dos.spectrum.displacement_tensors import log_components, tensor_matrices
 from ase_e3dos.structures.crystal import Crystal
 
 LabelKind = Literal["raw", "sampled", "site"]
@@ -35,6 +36,10 @@ _KIND_OF_COLUMN: dict[str, LabelKind] = {
 }
 #: Data source that each kind of label speaks for, where a file does not say.
 _SOURCE_OF_KIND = {"raw": "dfpt", "sampled": "jarvis", "site": "mlip"}
+#: Columns of scalars that evaluation and selection may need.
+_SCALARS = ("in_petretto_valid", "imaginary_fraction")
+#: Share of imaginary modes up to which displacements are taken as those of a stable crystal.
+_STABLE = 0.002
 #: Site labels: bins of 10 cm^-1 from -400 to 1600 cm^-1, or 480 where modes lie above.
 SITE_BINS = 200
 
@@ -72,6 +77,13 @@ class LabelledSet:
         else None.
     origin
         Licence and citation of the file.
+    log_displacements
+        Site labels: logarithms of the displacement tensors at 100, 300 and 600 K, of each crystal
+        (n_sites, 3, 6) as `ase_e3dos.spectrum.displacement_tensors` has them, or None where they
+        are not known or the crystal is not stable; None without the column `u_tensor`.
+    sound_velocity
+        Debye mean of the sound velocities in km/s, NaN where it is not known, shape (n,); None
+        without the column.
     """
 
     kind: LabelKind
@@ -88,6 +100,8 @@ class LabelledSet:
     sha256: str
     raw: list[RawSpectrum] | None = None
     origin: Origin = UNKNOWN
+    log_displacements: list[NDArray[np.float32] | None] | None = None
+    sound_velocity: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.crystals)
@@ -120,6 +134,8 @@ class LabelledSet:
             self.sha256,
             None if self.raw is None else [self.raw[i] for i in index],
             self.origin,
+            None if self.log_displacements is None else [self.log_displacements[i] for i in index],
+            take(self.sound_velocity),
         )
 
     def split(self, name: str) -> LabelledSet:
@@ -185,7 +201,9 @@ def read_labelled(path: str | Path) -> LabelledSet:
     scalars = {
         name: _column(rows[name])
         for name in table.column_names
-        if name.startswith("flag_") or name == "in_petretto_valid" or (name.endswith("_300K"))
+        if name.startswith("flag_")
+        or name in ("in_petretto_valid", "imaginary_fraction")
+        or (name.endswith("_300K"))
     }
     return LabelledSet(
         kind,
@@ -202,7 +220,32 @@ def read_labelled(path: str | Path) -> LabelledSet:
         digest,
         _raw_spectra(rows) if kind == "raw" else None,
         origin(digest, stated(file)),
+        _log_displacements(rows, crystals) if kind == "site" and "u_tensor" in names else None,
+        _column(rows["sound_velocity"]) if "sound_velocity" in names else None,
     )
+
+
+def _log_displacements(
+    rows: dict[str, list[Any]], crystals: list[Crystal]
+) -> list[NDArray[np.float32] | None]:
+    """Logarithms of the tensors of stable crystals, one batch for all sites of the file."""
+    imaginary = rows.get("imaginary_fraction", [0.0] * len(crystals))
+    known = [
+        k
+        for k, values in enumerate(rows["u_tensor"])
+        if values is not None
+        and len(values) == 18 * crystals[k].n_sites
+        and (imaginary[k] or 0.0) <= _STABLE
+    ]
+    found: list[NDArray[np.float32] | None] = [None] * len(crystals)
+    if not known:
+        return found
+    tensors = [np.reshape(rows["u_tensor"][k], (3, -1, 6)).transpose(1, 0, 2) for k in known]
+    logs = log_components(tensor_matrices(np.concatenate(tensors))).astype(np.float32)
+    ends = np.cumsum([len(t) for t in tensors])[:-1]
+    for k, part in zip(known, np.split(logs, ends), strict=True):
+        found[k] = part if np.isfinite(part).all() else None
+    return found
 
 
 def _raw_spectra(rows: dict[str, list[Any]]) -> list[RawSpectrum]:

@@ -37,6 +37,14 @@ _PUBLISHED = {
     "e252df4d8b6c044757998013b0794ddc2de51ca7c3542f5758fd3f33b92c325c": Origin(
         "finite displacements with TensorNet-MatPES-PBE (this project)", "CC-BY-4.0"
     ),
+    "3904ec429a6e6d6aa02fc9e29df0e9840c3df8c28657c4f6b0e7ced00c3d6eaa": Origin(
+        "A. Togo, phonon database at Kyoto University, version 2018-04-17", "CC-BY-4.0"
+    ),
+    "347885d8b3022ec14842019702e3046ca16d4784898a4c14679d6b1b1952c4eb": Origin(
+        "finite displacements with Nequix-OAM-1-PFT (this project); T. Koker et al., "
+        "arXiv:2508.16067 and arXiv:2601.07742",
+        "CC-BY-4.0",
+    ),
     # Mg3Bi2, one spectrum
     "8d3e7384c69b46cfd099bbc766992da6bd5b3b5d0366f86123592a95c7e27fedb": Origin(
         "M. T. Agne et al., Mater. Today Phys. 6, 83 (2018)"

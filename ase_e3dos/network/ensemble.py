@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 from ase_e3dos.errors import DeviceError, WeightsError
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
-from ase_e3dos.network.precision import float32_on, without_autocast
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 
@@ -30,15 +29,23 @@ class Densities:
     crystals
         Mean over sites and members, shape (n_crystals, n_bins); rows sum to one.
     members
-        Of each member, shape (n_members, n_crystals, n_bins); None for one network.
+        Of each member (each head of each network), shape (n_members, n_crystals, n_bins); None
+        where there is one, or where no error bars are wanted.
     sites
         Mean over members, crystal after crystal, shape (n_sites in all, n_bins); None for a
         model without site spectra.
+    log_displacements
+        Logarithms of the sites' displacement tensors (`ase_e3dos.network.site.SiteOutput`),
+        crystal after crystal, shape (n_sites in all, 3, 6); None for a model without them.
+    log_sound
+        Logarithm of the sound velocity in km/s, shape (n_crystals,), or None.
     """
 
     crystals: NDArray[np.float32]
     members: NDArray[np.float32] | None
     sites: NDArray[np.float32] | None
+    log_displacements: NDArray[np.float32] | None = None
+    log_sound: NDArray[np.float32] | None = None
 
 
 def resolve_device(device: str) -> torch.device:
@@ -183,10 +190,10 @@ class Model:
         networks = []
         for number, state in enumerate(states):
             try:
-                with float32_on("meta"), _NoRandomNumbers():  # sizes first, no memory
+                with torch.device("meta"), _NoRandomNumbers():  # sizes first, no memory
                     sketch = build_network(header, number)
                 check_shapes(sketch, state)
-                with float32_on("cpu"), _NoRandomNumbers():
+                with _NoRandomNumbers():
                     network = build_network(header, number)
                 network.load_state_dict(state)
             except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -252,33 +259,48 @@ class Model:
         networks = self.members if uncertainty else self._networks[-1:]
         if not uncertainty and not self.header.distilled:
             networks = self._networks[:1]
-        with torch.inference_mode(), without_autocast(self.device):
+        with torch.inference_mode():
             graph = batch.to(self.device)
             if self.members[0].per_site:
-                spectra, sites = self._site_spectra(graph, networks)
-                peaks = None
+                spectra, rest = self._site_spectra(graph, networks)
             else:
                 raw = torch.stack([network(graph, self.source) for network in networks])
-                peaks, sites = raw.amax(dim=2), None
-                spectra = raw / raw.sum(2, keepdim=True)
-            return RunningBatch.of(
-                spectra.mean(0), spectra if len(networks) > 1 else None, sites, peaks
-            )
+                spectra, rest = raw / raw.sum(2, keepdim=True), {"peaks": raw.amax(dim=2)}
+            members = spectra if uncertainty and len(spectra) > 1 else None
+            return RunningBatch.of(spectra.mean(0), members=members, **rest)
 
-    def _site_spectra(self, graph: GraphBatch, networks: list[Any]) -> tuple[Tensor, Tensor]:
-        """Crystals by each network (members, n_crystals, n_bins), and the mean of the sites."""
+    def _site_spectra(
+        self, graph: GraphBatch, networks: list[Any]
+    ) -> tuple[Tensor, dict[str, Tensor | None]]:
+        """Crystals by each head (members, n_crystals, n_bins), and means over the heads."""
         total: Tensor | None = None
-        spectra = []
+        spectra: list[Tensor] = []
+        tensors: list[Tensor] = []
+        sounds: list[Tensor] = []
         shared: dict[tuple[Any, ...], list[Any]] = {}
         for network in cast(list[SiteNetwork], networks):
             kind = network.edge_kind()
             if kind not in shared:
                 shared[kind] = network.edge_functions(graph)
-            sites = network(graph, self.source, shared[kind]).exp()
-            spectra.append(mean_over_sites(sites, graph))
-            total = sites if total is None else total + sites
+            output = network(graph, self.source, shared[kind])
+            for sites in output.log_weights.exp():
+                spectra.append(mean_over_sites(sites, graph))
+                total = sites if total is None else total + sites
+            if output.log_displacements is not None:
+                tensors.append(output.log_displacements)
+            if output.log_sound is not None:
+                sounds.append(output.log_sound)
         assert total is not None
-        return torch.stack(spectra), (total / len(networks)).index_select(0, graph.site_order)
+        order = graph.site_order
+        return torch.stack(spectra), {
+            "sites": (total / len(spectra)).index_select(0, order),
+            "log_displacements": _mean(tensors).index_select(0, order) if tensors else None,
+            "log_sound": _mean(sounds) if sounds else None,
+        }
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)
 
 
 @dataclass(frozen=True)
@@ -287,7 +309,7 @@ class RunningBatch:
 
     Attributes
     ----------
-    crystals, members, sites
+    crystals, members, sites, log_displacements, log_sound
         Tensors with the content of `Densities`, in host memory.
     peaks
         Highest value of each member's spectrum before it was normalised, shape (n_members,
@@ -297,23 +319,23 @@ class RunningBatch:
     """
 
     crystals: Tensor
-    members: Tensor | None
-    sites: Tensor | None
-    peaks: Tensor | None
-    ready: torch.cuda.Event | None
+    members: Tensor | None = None
+    sites: Tensor | None = None
+    peaks: Tensor | None = None
+    log_displacements: Tensor | None = None
+    log_sound: Tensor | None = None
+    ready: torch.cuda.Event | None = None
 
     @classmethod
-    def of(
-        cls, crystals: Tensor, members: Tensor | None, sites: Tensor | None, peaks: Tensor | None
-    ) -> RunningBatch:
+    def of(cls, crystals: Tensor, **values: Tensor | None) -> RunningBatch:
         """Send results to the host, without waiting for them."""
-        values = [None if v is None else _to_host(v) for v in (crystals, members, sites, peaks)]
+        host = {k: None if v is None else _to_host(v) for k, v in values.items()}
+        on_host = _to_host(crystals)
         ready = None
         if crystals.device.type == "cuda":
             ready = torch.cuda.Event()
             ready.record(torch.cuda.current_stream(crystals.device))
-        assert values[0] is not None
-        return cls(values[0], values[1], values[2], values[3], ready)
+        return cls(on_host, **host, ready=ready)
 
     def densities(self, names: list[str]) -> Densities:
         """Wait for the results.
@@ -332,13 +354,13 @@ class RunningBatch:
             self.ready.synchronize()
         if self.peaks is not None:
             check_nonzero(self.peaks.amin(dim=0, keepdim=True).t(), names)
-        members, sites = (None if v is None else v.numpy() for v in (self.members, self.sites))
-        return Densities(self.crystals.numpy(), members, sites)
+        rest = (self.members, self.sites, self.log_displacements, self.log_sound)
+        return Densities(self.crystals.numpy(), *(None if v is None else v.numpy() for v in rest))
 
 
 def _to_host(values: Tensor) -> Tensor:
     """Copy to pinned host memory without waiting; the same tensor on a CPU."""
     if values.device.type == "cpu":
         return values
-    host = torch.empty(values.shape, dtype=values.dtype, device="cpu", pin_memory=True)
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     return host.copy_(values, non_blocking=True)

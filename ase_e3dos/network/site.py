@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -44,6 +44,34 @@ class SiteSettings:
     source_channels: int = 8
     neighbors: float = 30.0
     dropout: float = 0.0
+    heads: int = 1
+    displacements: int = 0
+    sound: int = 0
+
+
+#: Displacement tensors are given at so many temperatures (100, 300 and 600 K).
+N_TEMPERATURES = 3
+
+
+@dataclass(frozen=True)
+class SiteOutput:
+    """What the site network says of a batch.
+
+    Attributes
+    ----------
+    log_weights
+        Logarithm of each site's weight in each bin by each head, shape (n_heads, n_nodes, n_bins).
+    log_displacements
+        Logarithm of the displacement tensor in Å^2 of each node at each of the
+        temperatures: a third of its trace and its five l = 2 components, shape
+        (n_nodes, 3, 6); None for a network without them.
+    log_sound
+        Logarithm of the Debye mean of the sound velocities in km/s, shape (n_crystals,), or None.
+    """
+
+    log_weights: Tensor
+    log_displacements: Tensor | None
+    log_sound: Tensor | None
 
 
 class SiteLayer(nn.Module):
@@ -151,16 +179,26 @@ class SiteNetwork(nn.Module):
         self.basis = BesselBasis(s.cutoff, s.n_radial)
         self.layers = nn.ModuleList()
         channels = {"0e": s.scalars}
-        for _ in range(s.n_layers):
-            layer = SiteLayer(s, channels)
+        for number in range(s.n_layers):
+            last = number == s.n_layers - 1
+            # Tensors that only displacements ask for are formed where they are read.
+            sizes = replace(s, tensors=s.displacements) if last and s.displacements else s
+            layer = SiteLayer(sizes, channels)
             self.layers.append(layer)
             channels = {"0e": s.scalars, **layer.higher}
         self.norm = nn.LayerNorm(s.scalars)
         self.read_site = nn.Linear(s.scalars, s.hidden)
         self.read_crystal = nn.Linear(s.scalars + s.source_channels + 1, s.hidden)
-        self.read_hidden = nn.Linear(s.hidden, s.hidden)
-        self.read_out = nn.Linear(s.hidden, s.n_bins)
+        self.read_hidden = nn.Linear(s.hidden, s.heads * s.hidden)
+        self.read_out = nn.Linear(s.hidden, s.heads * s.n_bins)
         self.dropout = nn.Dropout(s.dropout)
+        if s.displacements:
+            self.read_size = nn.Linear(s.hidden, N_TEMPERATURES)
+            self.read_axes = nn.Linear(s.hidden, N_TEMPERATURES * s.displacements)
+        if s.sound:
+            self.read_sound = nn.Sequential(
+                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
+            )
 
     @property
     def self_edges(self) -> bool:
@@ -203,8 +241,8 @@ class SiteNetwork(nn.Module):
         batch: GraphBatch,
         source: int | Tensor = 0,
         basis: list[EdgeBasis] | None = None,
-    ) -> Tensor:
-        """Logarithm of each site's weight in each bin.
+    ) -> SiteOutput:
+        """Spectra of the sites, and what else the settings ask for.
 
         Parameters
         ----------
@@ -217,8 +255,8 @@ class SiteNetwork(nn.Module):
 
         Returns
         -------
-        Tensor
-            Shape (n_nodes, n_bins), nodes in batch order; exp() sums to one over the bins.
+        SiteOutput
+            Nodes in batch order; exp() of the logarithms sums to one over the bins.
         """
         if isinstance(source, int):
             source = torch.full(
@@ -236,5 +274,21 @@ class SiteNetwork(nn.Module):
         crystal = self.read_crystal(torch.cat([mean_over_sites(site, batch), context], dim=1))
         hidden = self.read_site(site) + crystal.index_select(0, batch.crystal_index)
         hidden = self.dropout(nn.functional.silu(hidden))
-        hidden = hidden + nn.functional.silu(self.read_hidden(hidden))
-        return torch.log_softmax(self.read_out(hidden), dim=1)
+        heads = self.settings.heads
+        own = nn.functional.silu(self.read_hidden(hidden)).view(len(hidden), heads, -1)
+        own = (own + hidden.unsqueeze(1)).transpose(0, 1)
+        weight = self.read_out.weight.view(heads, -1, own.shape[2])
+        bias = self.read_out.bias.view(heads, 1, -1)
+        log_weights = torch.log_softmax(torch.baddbmm(bias, own, weight.transpose(1, 2)), dim=2)
+        sound = None
+        if self.settings.sound:
+            sound = self.read_sound(mean_over_sites(hidden, batch)).squeeze(1)
+        tensors = self._displacements(hidden, features) if self.settings.displacements else None
+        return SiteOutput(log_weights, tensors, sound)
+
+    def _displacements(self, hidden: Tensor, features: Features) -> Tensor:
+        """Logarithms of the displacement tensors, see `SiteOutput`."""
+        channels = self.settings.displacements
+        mixture = self.read_axes(hidden).view(len(hidden), -1, channels) / math.sqrt(channels)
+        axes = torch.bmm(mixture, features["2e"].transpose(1, 2))
+        return torch.cat([self.read_size(hidden).unsqueeze(2), axes], dim=2)

@@ -14,7 +14,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
-from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, Calibration, error_covariates
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, SOUND, Calibration, error_covariates
 
 if TYPE_CHECKING:
     from ase_e3dos.structures.crystal import Crystal
@@ -51,6 +51,11 @@ class DensityOfStates:
     label_like : bool, optional
         Whether the values are already paper labels (smoothed), so that
         `as_paper_label` only interpolates.
+    log_displacements : array_like, shape (n_sites, 3, 6), optional
+        Logarithms of the sites' displacement tensors (Å^2) at 100, 300 and 600 K, as
+        `ase_e3dos.spectrum.displacement_tensors` has them.
+    sound_velocity : float, optional
+        Debye mean of the sound velocities over directions and branches, km/s.
 
     Raises
     ------
@@ -73,9 +78,11 @@ class DensityOfStates:
         "_density",
         "_density_std",
         "_grid",
+        "_log_displacements",
         "_members",
         "_scale",
         "_site_density",
+        "_sound_velocity",
         "calibration",
         "label_like",
         "model",
@@ -95,6 +102,8 @@ class DensityOfStates:
         model: str = "",
         calibration: Calibration | None = None,
         label_like: bool = False,
+        log_displacements: ArrayLike | None = None,
+        sound_velocity: float | None = None,
     ) -> None:
         grid = FrequencyGrid.of(wavenumbers)
         total, sites, factor = normalised_density(
@@ -111,6 +120,18 @@ class DensityOfStates:
                     f"density_std of {crystal.name} has shape {density_std.shape} and needs finite "
                     f"values of shape {total.shape}: one for each point of the grid."
                 )
+        if log_displacements is not None:
+            log_displacements = np.asarray(log_displacements, dtype=np.float64)
+            if log_displacements.shape != (crystal.n_sites, 3, 6):
+                raise SpectrumError(
+                    f"log_displacements of {crystal.name} has shape {log_displacements.shape}; its "
+                    f"{crystal.n_sites} sites at three temperatures need ({crystal.n_sites}, 3, 6)."
+                )
+        if sound_velocity is not None and not 0 < sound_velocity < np.inf:
+            raise SpectrumError(
+                f"The sound velocity of {crystal.name} has to be positive and finite, in km/s; "
+                f"got {sound_velocity!r}."
+            )
         self._fill(
             grid,
             crystal,
@@ -121,6 +142,8 @@ class DensityOfStates:
             model=model,
             calibration=calibration,
             label_like=label_like,
+            log_displacements=log_displacements,
+            sound_velocity=sound_velocity,
         )
 
     # -- the spectrum ---------------------------------------------------------------
@@ -185,6 +208,38 @@ class DensityOfStates:
     def mean_wavenumber(self) -> float:
         """Mean over all modes in cm^-1, imaginary ones counted as negative."""
         return float(self._mean_wavenumbers(self._density))
+
+    @property
+    def log_displacements(self) -> Array | None:
+        """Logarithms of the displacement tensors, (n_sites, 3, 6), or None; see `u_tensor`."""
+        return self._log_displacements
+
+    @property
+    def sound_velocity(self) -> float | None:
+        """Debye mean of the sound velocities in km/s; None where the model does not give it.
+
+        It fixes the limit of low frequencies, g(w) = 3 V w^2 / (2 pi^2 v^3).
+        """
+        return self._sound_velocity
+
+    @property
+    def debye_temperature(self) -> float | None:
+        """Debye temperature in K of the sound velocity (the limit of low temperatures), or None.
+
+        hbar / k_B (6 pi^2 N / V)^(1/3) v, for all N sites of the cell (Anderson, *J. Phys. Chem.
+        Solids* 24, 909 (1963)).
+        """
+        if self._sound_velocity is None:
+            return None
+        return float(self._debye_scale * self._sound_velocity)
+
+    @property
+    def _debye_scale(self) -> float:
+        """Debye temperature in K over sound velocity in km/s."""
+        from scipy.constants import hbar, k
+
+        number_density = self._crystal.n_sites / self._crystal.volume * 1e30
+        return float(hbar / k * np.cbrt(6 * np.pi**2 * number_density) * 1e3)
 
     def on_grid(self, wavenumbers: ArrayLike) -> Array:
         """Density averaged over bins around other wavenumbers.
@@ -303,7 +358,8 @@ class DensityOfStates:
 
         Parameters
         ----------
-        quantity : {"heat_capacity", "entropy", "free_energy", "mean_wavenumber", "density"}
+        quantity : {"heat_capacity", "entropy", "free_energy", "mean_wavenumber", "density", \
+"sound_velocity", "debye_temperature"}
         level : float
             Share of crystals like the calibration's whose reference lies inside.
         temperature : float
@@ -319,6 +375,8 @@ class DensityOfStates:
         SpectrumError
             If there is no ensemble or no calibration behind the spectrum.
         """
+        if quantity in ("sound_velocity", "debye_temperature"):
+            return self._sound_interval(quantity, level)
         std = self.spread(quantity, temperature=temperature)
         if self.calibration is None:
             raise SpectrumError(
@@ -345,6 +403,36 @@ class DensityOfStates:
         if quantity == "heat_capacity":
             high = min(high, self.n_modes * constants().gas_constant)
         return low, high
+
+    def _sound_interval(self, quantity: str, level: float) -> tuple[float, float]:
+        """Interval of the sound velocity or the Debye temperature: the error is of the log."""
+        value = getattr(self, quantity)
+        known = self.calibration is not None and SOUND in self.calibration.spreads
+        if value is None or self.calibration is None or not known:
+            raise SpectrumError(
+                f"The model {self.model or 'unnamed'!r} gives no calibrated sound velocity for "
+                f"{self._crystal.name}; use the default model with uncertainty=True."
+            )
+        half = float(
+            self.calibration.half_width(
+                SOUND,
+                self.relative_spread,
+                level=level,
+                covariates=self.error_covariates,
+            )
+        )
+        return value * float(np.exp(-half)), value * float(np.exp(half))
+
+    @property
+    def relative_spread(self) -> float:
+        """Standard deviation of the members' average frequency over its mean.
+
+        Raises
+        ------
+        SpectrumError
+            There is no ensemble behind the spectrum.
+        """
+        return float(self.spread("mean_wavenumber") / max(abs(self.mean_wavenumber), 1.0))
 
     # -- views ------------------------------------------------------------------------
 
@@ -379,7 +467,8 @@ class DensityOfStates:
             Total, of the sites, and of the members.
         crystal : Crystal
         **about
-            `model`, `calibration`, `label_like` and `warnings`.
+            `model`, `calibration`, `label_like`, `warnings`, `log_displacements` and
+            `sound_velocity`.
         """
         density, site_density, members = densities
         dos = object.__new__(cls)
@@ -404,6 +493,8 @@ class DensityOfStates:
             calibration=self.calibration,
             label_like=self.label_like,
             warnings=self.warnings,
+            log_displacements=self._log_displacements,
+            sound_velocity=self._sound_velocity,
         )
         return view
 
@@ -422,12 +513,15 @@ class DensityOfStates:
         calibration: Calibration | None = None,
         label_like: bool = False,
         warnings: tuple[E3DOSWarning, ...] = (),
+        log_displacements: Array | None = None,
+        sound_velocity: float | None = None,
     ) -> None:
         """The one place where a spectrum gets its values."""
         self._grid, self._crystal, self._scale = grid, crystal, scale
         self._density: Array = density
         self._site_density, self._members = site_density, members
         self._density_std = density_std
+        self._log_displacements, self._sound_velocity = log_displacements, sound_velocity
         self.normalization = normalization
         self.model, self.calibration, self.label_like = model, calibration, label_like
         #: What is unusual about the prediction, as `ase_e3dos.prediction.trust.assess` found it.

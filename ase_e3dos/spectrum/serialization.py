@@ -22,7 +22,7 @@ _CRYSTAL = (
     "species_fraction",
     "species_mass",
 )
-_ARRAYS = ("density", "site_density", "density_std", "members")
+_ARRAYS = ("density", "site_density", "density_std", "members", "log_displacements")
 
 
 def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
@@ -41,12 +41,19 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
     crystal = {name: getattr(cell.crystal, name).tolist() for name in _CRYSTAL}
     data: dict[str, Any] = {
         "format": FORMAT,
-        "units": {"wavenumbers": "cm^-1", "density": "states/THz per cell", "cell": "angstrom"},
+        "units": {
+            "wavenumbers": "cm^-1",
+            "density": "states/THz per cell",
+            "cell": "angstrom",
+            "sound_velocity": "km/s",
+            "log_displacements": "ln(angstrom^2)",
+        },
         "formula": cell.crystal.formula,
         "crystal": {**crystal, "name": cell.crystal.name},
         "wavenumbers": cell.wavenumbers.tolist(),
         "model": cell.model,
         "label_like": cell.label_like,
+        "sound_velocity": cell.sound_velocity,
         "calibration": cell.calibration.to_dict() if cell.calibration else None,
     }
     for name in _ARRAYS:
@@ -81,6 +88,8 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             model=data["model"],
             calibration=Calibration.from_dict(calibration) if calibration else None,
             label_like=data["label_like"],
+            log_displacements=data.get("log_displacements"),
+            sound_velocity=data.get("sound_velocity"),
         )
     except E3DOSError:
         raise

@@ -25,6 +25,8 @@ from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 
 #: Quantities that are calibrated per temperature; the others hold for all.
 THERMAL = ("heat_capacity", "entropy", "free_energy")
+#: Name of the error model of the logarithm of the sound velocity.
+SOUND = "log_sound_velocity"
 #: Parts that held-out crystals are divided into: the scale of one is fitted on the others.
 _PARTS = 5
 #: Levels whose factors are kept, and the one that is shown where none is asked for.

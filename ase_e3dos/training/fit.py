@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
-from ase_e3dos.network.paper import PaperNetwork, PaperSettings
-from ase_e3dos.network.precision import float32_on, without_autocast
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings, mean_over_sites
+from ase_e3dos.network.site import SiteNetwork, SiteOutput, SiteSettings
 from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.training.config import TrainingConfig, differences
 from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from ase_e3dos.network.graph import GraphBatch
 
 Network = PaperNetwork | SiteNetwork
+#: km/s; slower is no sound of a stable crystal but rounding.
+SLOWEST_SOUND = 0.2
 
 
 @dataclass
@@ -58,15 +59,14 @@ def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
     """
     settings = {"n_features": encoder.n_features, **config.settings}
     try:
-        with float32_on("cpu"):
-            if config.network == "paper":
-                return PaperNetwork(PaperSettings(**settings))
-            masses = (
-                torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
-                if encoder.name in ("mass_one_hot", "alloy_multi_hot")
-                else None
-            )
-            return SiteNetwork(SiteSettings(**settings), masses)
+        if config.network == "paper":
+            return PaperNetwork(PaperSettings(**settings))
+        masses = (
+            torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
+            if encoder.name in ("mass_one_hot", "alloy_multi_hot")
+            else None
+        )
+        return SiteNetwork(SiteSettings(**settings), masses)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(
             f"no {config.network} network can be made with the settings {settings}. Start from "
@@ -185,10 +185,9 @@ class Trainer:
             self.directory.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._stalled():
             start = time.perf_counter()
-            with without_autocast(self.device):
-                with reproducible(self.device):
-                    loss = self._train_epoch()
-                row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
+            with reproducible(self.device):
+                loss = self._train_epoch()
+            row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
             row["seconds"] = time.perf_counter() - start
             criterion = row.get("valid_criterion", loss)
             if criterion < self.best:
@@ -288,13 +287,12 @@ class Trainer:
             self._forward, self.loss, batch, source, self.training, transferred, self.device
         )
 
-    def _forward(self, graph: GraphBatch, *source: Tensor) -> Tensor:
-        """The network's output in float32."""
+    def _forward(self, graph: GraphBatch, *source: Tensor) -> Any:
+        """The network's output in float32: a tensor, or a `SiteOutput`."""
         mixed = self.config.precision == "mixed" and self.device.type == "cuda"
         if mixed and isinstance(self.network, SiteNetwork):
             return mixed_forward(self.network, graph, *source)
-        output: Tensor = self.network(graph, *source)
-        return output
+        return self.network(graph, *source)
 
     def _target(self, data: GraphSet, index: list[int]) -> Tensor:
         labelled = data.labelled
@@ -411,16 +409,21 @@ def _no_checkpoint(path: Path) -> str:
     )
 
 
-def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> Tensor:
-    """A site network with its layers in bfloat16; edge functions and result are float32."""
+def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> SiteOutput:
+    """A site network with its layers in bfloat16; edge functions and results are float32."""
     basis = network.edge_functions(graph)
     with torch.autocast(source.device.type, torch.bfloat16):
-        output: Tensor = network(graph, source, basis)
-    return output.float()
+        output: SiteOutput = network(graph, source, basis)
+    tensors, sound = output.log_displacements, output.log_sound
+    return SiteOutput(
+        output.log_weights.float(),
+        None if tensors is None else tensors.float(),
+        None if sound is None else sound.float(),
+    )
 
 
 def site_network_loss(
-    network: Callable[..., Tensor],
+    network: Callable[..., SiteOutput],
     loss: SiteLoss,
     batch: MixedBatch,
     source: Tensor,
@@ -428,9 +431,48 @@ def site_network_loss(
     transferred: set[int],
     device: torch.device,
 ) -> Tensor:
-    """Sum of the mean losses of the data sets in a batch, each by its number of crystals."""
+    """Sum of the mean losses of the data sets in a batch, each by its number of crystals.
+
+    Where the network has H heads, each learns the spectra of all compositions but one part in H,
+    so that they differ on what a part of the data alone tells.
+    """
     graph = batch.graph.to(device)
-    site_weights = network(graph, source.to(device)).exp()
+    output = network(graph, source.to(device))
+    heads = output.log_weights
+    parts = np.concatenate([sets[number].parts[entries] for number, entries, _ in batch.parts])
+    total = heads.new_zeros(())
+    for head, log_weights in enumerate(heads):
+        shares = torch.ones(len(parts))
+        if len(heads) > 1:
+            kept = torch.from_numpy(parts % len(heads) != head)
+            shares = kept.float() / (len(heads) - 1)
+        total = total + _spectrum_loss(
+            log_weights.exp(),
+            loss,
+            batch,
+            graph,
+            sets,
+            transferred,
+            shares.to(device),
+            1 / len(heads),
+        )
+    total = total + _side_loss(output, loss, batch, graph, sets, transferred)
+    mean: Tensor = total / batch.graph.n_crystals
+    return mean
+
+
+def _spectrum_loss(
+    site_weights: Tensor,
+    loss: SiteLoss,
+    batch: MixedBatch,
+    graph: GraphBatch,
+    sets: list[GraphSet],
+    transferred: set[int],
+    shares: Tensor,
+    of_head: float,
+) -> Tensor:
+    """Losses of one head's spectra, each crystal's times its share, responses times the head's."""
+    device = site_weights.device
     in_order = site_weights.index_select(0, graph.site_order)
     index = torch.repeat_interleave(torch.arange(graph.n_crystals, device=device), graph.n_sites)
     crystal = in_order.new_zeros(graph.n_crystals, in_order.shape[1]).index_add(0, index, in_order)
@@ -438,15 +480,16 @@ def site_network_loss(
     total = in_order.new_zeros(())
     for number, entries, span in batch.parts:
         labelled = sets[number].labelled
-        p = crystal[span]
+        p, share = crystal[span], shares[span]
         if labelled.kind == "raw":
             bins = torch.from_numpy(labelled.bins[entries]).to(device)
             assert labelled.label is not None
             label = torch.from_numpy(labelled.label[entries]).to(device)
-            part = loss.raw(p, bins, label).sum()
+            part = (share * loss.raw(p, bins, label)).sum()
         elif labelled.kind == "sampled":
             assert labelled.label is not None
-            part = loss.sampled(p, torch.from_numpy(labelled.label[entries]).to(device)).sum()
+            label = torch.from_numpy(labelled.label[entries]).to(device)
+            part = (share * loss.sampled(p, label)).sum()
         else:
             sites = [torch.from_numpy(labelled.bins[i]) for i in entries]
             q = torch.stack([s.mean(0) for s in sites]).to(device)
@@ -454,15 +497,48 @@ def site_network_loss(
             if number not in transferred:
                 rows = in_order[(index >= span.start) & (index < span.stop)]
                 per_site = loss.sites(rows, torch.cat(sites).to(device))
-                shares = 1 / graph.n_sites[span].to(per_site.dtype)
-                weights = torch.repeat_interleave(shares, graph.n_sites[span])
-                part = part + loss.raw(p, q, None).sum() + (per_site * weights).sum()
+                of_site = share / graph.n_sites[span].to(per_site.dtype)
+                weights = torch.repeat_interleave(of_site, graph.n_sites[span])
+                part = part + (share * loss.raw(p, q, None)).sum() + (per_site * weights).sum()
             pairs = _pairs([labelled.ids[i] for i in entries])
             if len(pairs):
-                part = part + loss.strain(p, q, pairs.to(device)) * len(pairs)
+                part = part + of_head * loss.strain(p, q, pairs.to(device)) * len(pairs)
         total = total + part
-    mean: Tensor = total / batch.graph.n_crystals
-    return mean
+    return total
+
+
+def _side_loss(
+    output: SiteOutput,
+    loss: SiteLoss,
+    batch: MixedBatch,
+    graph: GraphBatch,
+    sets: list[GraphSet],
+    transferred: set[int],
+) -> Tensor:
+    """Losses of displacement tensors and sound velocities, where they are known and predicted."""
+    device = output.log_weights.device
+    total = output.log_weights.new_zeros(())
+    tensors = output.log_displacements
+    if tensors is not None:
+        tensors = tensors.index_select(0, graph.site_order)
+    ends = graph.first_site + graph.n_sites
+    for number, entries, span in batch.parts:
+        labelled = sets[number].labelled
+        if number in transferred:
+            continue
+        known = labelled.log_displacements
+        if known is not None and tensors is not None:
+            for k, i in enumerate(entries, start=span.start):
+                if (reference := known[i]) is not None:
+                    rows = tensors[int(graph.first_site[k]) : int(ends[k])]
+                    there = torch.from_numpy(reference).to(device)
+                    total = total + loss.displacements(rows, there).mean()
+        if output.log_sound is not None and labelled.sound_velocity is not None:
+            velocity = torch.from_numpy(labelled.sound_velocity[entries].astype(np.float32))
+            usable = (velocity > SLOWEST_SOUND).to(device)  # NaN is not
+            logs = velocity.to(device)[usable].log()
+            total = total + loss.sound(output.log_sound[span][usable], logs).sum()
+    return total
 
 
 def _pairs(names: list[str]) -> Tensor:
@@ -497,9 +573,7 @@ def predict_labels(
 
 
 def crystal_weights(network: SiteNetwork, batch: MixedBatch, device: torch.device) -> Tensor:
-    """Bin weights of each crystal, the mean over its sites, shape (n_crystals, n_bins)."""
+    """Bin weights of each crystal, mean over sites and heads, shape (n_crystals, n_bins)."""
     graph = batch.graph.to(device)
-    weights = network(graph, batch.source.to(device)).exp()
-    total = weights.new_zeros(graph.n_crystals, weights.shape[1])
-    mean: Tensor = total.index_add(0, graph.crystal_index, weights) / graph.n_sites.unsqueeze(1)
-    return mean
+    output: SiteOutput = network(graph, batch.source.to(device))
+    return mean_over_sites(output.log_weights.exp().mean(0), graph)

@@ -33,6 +33,8 @@ class LossWeights:
     site: float = 0.3
     strain: float = 0.05
     high_frequency: float = 0.3
+    displacement: float = 1.0
+    sound: float = 1.0
 
 
 class SiteLoss(nn.Module):
@@ -42,7 +44,8 @@ class SiteLoss(nn.Module):
     average frequency depend on), sum of absolute differences and mean squared difference of
     the max-normalised labels (what the published measures are), difference of the imaginary
     weight. Where site spectra are known, their Wasserstein distances too; where one crystal
-    is known at several strains, the change of the logarithm of its average frequency.
+    is known at several strains, the change of the logarithm of its average frequency. Where they
+    are known and the network gives them, logarithms of displacement tensors and sound velocities.
     """
 
     def __init__(self, weights: LossWeights) -> None:
@@ -125,3 +128,17 @@ class SiteLoss(nn.Module):
         change_p = mean_p[pairs[:, 0]] - mean_p[pairs[:, 1]]
         change_q = mean_q[pairs[:, 0]] - mean_q[pairs[:, 1]]
         return self.weights.strain * 100 * (change_p - change_q).abs().clamp_max(0.5).mean()
+
+    def displacements(self, p: Tensor, q: Tensor) -> Tensor:
+        """Loss of logarithms of displacement tensors: rows p, q (n_sites, 3, 6), shape (n_sites,).
+
+        Absolute differences, squared near zero; the five components of the shape count 0.6.
+        """
+        each = nn.functional.smooth_l1_loss(p, q, beta=0.1, reduction="none")
+        size, shape = each[..., 0].mean(1), each[..., 1:].sum(2).mean(1)
+        return self.weights.displacement * (size + 0.6 * shape)
+
+    def sound(self, p: Tensor, q: Tensor) -> Tensor:
+        """Loss of logarithms of sound velocities p, q (n,), shape (n,)."""
+        each = nn.functional.smooth_l1_loss(p, q, beta=0.1, reduction="none")
+        return self.weights.sound * each

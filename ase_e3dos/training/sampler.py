@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import LabelledSet
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch, build_graph, collate
 
@@ -33,6 +35,9 @@ class GraphSet:
         Index of the data source in the network's embedding.
     groups
         Entries that are drawn together (one crystal at several strains), as index lists.
+    parts
+        A number for each entry, the same for all of one composition, by which the heads of a
+        network divide the crystals among themselves, shape (n,).
     """
 
     labelled: LabelledSet
@@ -40,6 +45,7 @@ class GraphSet:
     features: list[NDArray[np.float32]]
     source: int
     groups: list[list[int]]
+    parts: NDArray[np.int64]
 
     @classmethod
     def build(
@@ -55,7 +61,8 @@ class GraphSet:
             groups = list(by_id.values())
         else:
             groups = [[i] for i in range(len(labelled))]
-        return cls(labelled, graphs, features, source, groups)
+        parts = [crc32(str(composition_key(c)).encode()) for c in labelled.crystals]
+        return cls(labelled, graphs, features, source, groups, np.array(parts, dtype=np.int64))
 
     def batch(
         self, index: Sequence[int], noise: float = 0.0, rng: np.random.Generator | None = None

@@ -20,6 +20,7 @@ from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
+from ase_e3dos.spectrum.displacement_tensors import tensors_from_logs
 from ase_e3dos.structures.crystal import Crystal
 
 BatchOf = Callable[..., GraphBatch]
@@ -43,7 +44,7 @@ def spectra(request: pytest.FixtureRequest, batch_of: BatchOf) -> Spectra:
     def site(*structures: Atoms) -> Tensor:
         batch = batch_of(*structures, self_edges=False)
         total = torch.zeros(batch.n_crystals, settings.n_bins)
-        total = total.index_add(0, batch.crystal_index, network(batch).exp())
+        total = total.index_add(0, batch.crystal_index, network(batch).log_weights[0].exp())
         return total / batch.n_sites.unsqueeze(1)
 
     return site
@@ -138,8 +139,64 @@ def test_every_site_of_the_site_network_has_weight_one(
     batch_of: BatchOf, low_symmetry: Atoms
 ) -> None:
     network = SiteNetwork(SiteSettings(n_bins=30))
-    weights = network(batch_of(low_symmetry, self_edges=False)).exp()
+    weights = network(batch_of(low_symmetry, self_edges=False)).log_weights[0].exp()
     torch.testing.assert_close(weights.sum(1), torch.ones(len(low_symmetry)))
+
+
+SEVERAL = SiteSettings(
+    n_bins=20, scalars=16, vectors=8, hidden=16, heads=3, displacements=6, sound=1
+)
+
+
+def test_displacement_tensors_turn_with_the_crystal(batch_of: BatchOf, low_symmetry: Atoms) -> None:
+    torch.manual_seed(5)
+    network = SiteNetwork(SEVERAL)
+    turn = Rotation.random(random_state=2).as_matrix()
+    turned = low_symmetry.copy()
+    turned.set_cell(low_symmetry.cell[:] @ turn.T, scale_atoms=True)
+    one, other = (network(batch_of(atoms, self_edges=False)) for atoms in (low_symmetry, turned))
+    assert one.log_displacements is not None
+    assert other.log_displacements is not None
+    assert (
+        float(one.log_displacements.detach()[..., 1:].abs().max()) > 1e-3
+    )  # there is a shape to turn
+    u, v = (tensors_from_logs(o.log_displacements.detach().numpy()) for o in (one, other))
+    np.testing.assert_allclose(v, turn @ u @ turn.T, rtol=1e-4, atol=1e-5 * float(u.max()))
+    assert one.log_sound is not None
+    torch.testing.assert_close(one.log_sound, other.log_sound, atol=1e-5, rtol=0)
+
+
+def test_sites_of_cubic_symmetry_move_alike_in_all_directions(batch_of: BatchOf) -> None:
+    torch.manual_seed(5)
+    network = SiteNetwork(SEVERAL)
+    crystals = (bulk("NaCl", "rocksalt", 5.6), bulk("Si"))
+    tensors = network(batch_of(*crystals, self_edges=False)).log_displacements
+    assert tensors is not None
+    assert float(tensors.detach()[..., 1:].abs().max()) < 1e-5
+
+
+def test_heads_are_the_members_of_one_network(batch_of: BatchOf, low_symmetry: Atoms) -> None:
+    torch.manual_seed(5)
+    network = SiteNetwork(SEVERAL)
+    header = WeightsHeader(
+        network="site",
+        settings={},
+        members=1,
+        grid=GridHeader(5.0, 10.0, 20),
+        encoder="mass_one_hot",
+        encoder_version=1,
+    )
+    model = Model(header, [network], torch.device("cpu"))
+    batch = batch_of(bulk("Cu"), low_symmetry, self_edges=False)
+    found = model.densities(batch, ["Cu", "other"])
+    alone = model.densities(batch, ["Cu", "other"], uncertainty=False)
+    assert found.members is not None
+    assert found.members.shape == (3, 2, 20)
+    assert float(np.ptp(found.members, axis=0).max()) > 1e-4
+    # Without error bars nothing but the error bars is missing.
+    assert alone.members is None
+    np.testing.assert_array_equal(alone.crystals, found.crystals)
+    np.testing.assert_array_equal(alone.log_displacements, found.log_displacements)
 
 
 def paper_header() -> WeightsHeader:
@@ -180,8 +237,8 @@ def test_cpu_and_gpu_agree(batch_of: BatchOf, low_symmetry: Atoms) -> None:
         pytest.skip("no CUDA device")
     network = SiteNetwork(SiteSettings(n_bins=40))
     batch = batch_of(low_symmetry, bulk("Cu"), self_edges=False)
-    on_cpu = network(batch).exp()
-    on_gpu = network.to("cuda")(batch.to("cuda")).exp().cpu()
+    on_cpu = network(batch).log_weights[0].exp()
+    on_gpu = network.to("cuda")(batch.to("cuda")).log_weights[0].exp().cpu()
     torch.testing.assert_close(on_gpu, on_cpu, atol=1e-4, rtol=1e-3)
 
 
@@ -239,7 +296,7 @@ def test_members_of_different_sizes_do_not_disturb_each_other(
     found = Model(header, list(networks), torch.device("cpu")).densities(batch, ["mixed"])
     assert found.members is not None
     for network, density in zip(networks, found.members, strict=True):
-        alone = network(batch).exp().mean(0)
+        alone = network(batch).log_weights[0].exp().mean(0)
         np.testing.assert_allclose(density[0], alone.numpy(), atol=1e-6)
 
 
