@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.alloy.comparison import AlloyComparison
 from ase_e3dos.alloy.sweep import CompositionSweep, property_row
+from ase_e3dos.analysis.neutron import unit_in_cm
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
 
@@ -44,6 +45,7 @@ def plot_sweep(
     temperature: float = 300.0,
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]] = (),
     paper_labels: bool = False,
+    units: str = "cm-1",
 ) -> Any:
     """Draw the spectra one above the other, and three properties over the composition.
 
@@ -62,6 +64,8 @@ def plot_sweep(
     paper_labels : bool
         Draw the spectra as the paper's labels are made (smoothed), to compare with such
         references; without error bands.
+    units : {"cm-1", "THz", "meV"}
+        Of the frequency axis.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def plot_sweep(
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(3, 2, width_ratios=[1.5, 1])
         ax = figure.add_subplot(grid[:, 0])
-        _waterfall(ax, sweep, comparisons, references, _label if paper_labels else _curve)
+        _waterfall(ax, sweep, comparisons, references, _label if paper_labels else _curve, units)
         axes = [figure.add_subplot(grid[i, 1]) for i in range(3)]
         _properties(axes, sweep, comparisons, temperature)
         if path is not None:
@@ -100,12 +104,14 @@ def _waterfall(
     comparisons: Sequence[AlloyComparison],
     references: Sequence[tuple[float, NDArray[np.float64], NDArray[np.float64], str]],
     curve: Callable[[PhononSpectrum], Curve],
+    units: str,
 ) -> None:
     import matplotlib as mpl
 
+    unit = unit_in_cm(units)
     positions, label = composition_axis(sweep)
     drawn = np.unique(np.linspace(0, len(sweep) - 1, min(len(sweep), _MAX_CURVES)).astype(int))
-    curves = [curve(sweep.spectra[i]) for i in drawn]
+    curves = [(x / unit, y, std) for x, y, std in (curve(sweep.spectra[i]) for i in drawn)]
     span = float(np.ptp(positions)) or 1.0
     # a peak reaches over about five curves, at most a third of the axis
     scale = span * min(5.0 / len(drawn), 0.35) / max(y.max() for _, y, _ in curves)
@@ -123,19 +129,19 @@ def _waterfall(
             at = _position(sweep, p)
             x, y, _ = curve(spectrum)
             style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.8, "zorder": 4}
-            ax.plot(x, at + y * scale, label=name, **style)
+            ax.plot(x / unit, at + y * scale, label=name, **style)
             name = None
     for at, points, values, name in references:
-        ax.plot(
-            points, at + np.asarray(values) * scale, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5
-        )
+        x, y = np.asarray(points) / unit, at + np.asarray(values) * scale
+        ax.plot(x, y, "^-", ms=2.5, lw=0.6, color="0.25", zorder=5)
         place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         text = ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom", zorder=6)
         text.set_bbox({"fc": "white", "ec": "none", "pad": 0.8, "alpha": 0.85})
     ranges = [_visible(*drawn_curve[:2]) for drawn_curve in curves]
     room = 1.35 if references else 1.0  # for their names
     ax.set_xlim(min(0.0, *(r[0] for r in ranges)), room * max(r[1] for r in ranges))
-    ax.set(xlabel="Wavenumber (cm$^{-1}$)", ylabel=f"DoS per atom, shifted by {label}")
+    axis = "Wavenumber (cm$^{-1}$)" if units == "cm-1" else f"Frequency ({units})"
+    ax.set(xlabel=axis, ylabel=f"DoS per atom, shifted by {label}")
     ax.set_title("(a)", loc="left", fontsize=8)
     if sweep.solution.n_members > 2:
         names = [sweep.spectra[i].crystal.formula for i in drawn]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,9 @@ from ase_e3dos.alloy.sweep import (
 from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 
-__all__ = ["AlloyReport", "ReportEntry"]
+__all__ = ["PREDICTION", "AlloyReport", "ReportEntry"]
 
+#: `ReportEntry.method` of what is not a comparison.
 PREDICTION = "prediction"
 UNITS = {
     "mean_wavenumber": "cm^-1",
@@ -39,7 +39,7 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportEntry:
-    """One spectrum of the study.
+    """One spectrum of the study at one temperature.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class ReportEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlloyReport:
-    """What `e3dos alloy` prints and writes.
+    """What `e3dos alloy` prints and writes: a row for each spectrum and temperature.
 
     Attributes
     ----------
@@ -79,19 +79,27 @@ class AlloyReport:
 
     @classmethod
     def of_sweep(
-        cls, sweep: CompositionSweep, comparisons: Sequence[AlloyComparison], temperature: float
+        cls,
+        sweep: CompositionSweep,
+        comparisons: Sequence[AlloyComparison],
+        temperatures: Sequence[float],
     ) -> AlloyReport:
-        """Report on a sweep and its comparisons."""
-        entries = [ReportEntry(PREDICTION, property_row(p, s, temperature), s) for p, s in sweep]
+        """Report on a sweep and its comparisons at some temperatures (K)."""
+        entries = [
+            ReportEntry(PREDICTION, property_row(p, s, t), s)
+            for p, s in sweep
+            for t in temperatures
+        ]
         calibrated = all(entry.row.calibrated for entry in entries)
         for other in comparisons:
             for p, s, distance in zip(
                 other.fractions, other.spectra, other.distances(), strict=True
             ):
-                row = property_row(p, s, temperature)
-                if calibrated and not row.calibrated:  # a bar of another meaning misleads
-                    row = replace(row, intervals={})
-                entries.append(ReportEntry(other.name, row, s, float(distance)))
+                for t in temperatures:
+                    row = property_row(p, s, t)
+                    if calibrated and not row.calibrated:  # a bar of another meaning misleads
+                        row = replace(row, intervals={})
+                    entries.append(ReportEntry(other.name, row, s, float(distance)))
         members = tuple(member.formula for member in sweep.solution.members)
         return cls(members, tuple(entries), sweep.warnings)
 
@@ -100,39 +108,20 @@ class AlloyReport:
         cls,
         spectrum: PhononSpectrum,
         others: Sequence[tuple[str, PhononSpectrum]],
-        temperature: float,
+        temperatures: Sequence[float],
     ) -> AlloyReport:
-        """Report on one structure and supercells for it."""
+        """Report on one structure and supercells for it at some temperatures (K)."""
         none = np.zeros(0)
-        entries = [ReportEntry(PREDICTION, property_row(none, spectrum, temperature), spectrum)]
+        entries = [
+            ReportEntry(PREDICTION, property_row(none, spectrum, t), spectrum) for t in temperatures
+        ]
         for name, other in others:
-            row = property_row(none, other, temperature)
             distance = spectral_distance(other, spectrum)
-            entries.append(ReportEntry(f"supercell {name}", row, other, distance))
+            for t in temperatures:
+                row = property_row(none, other, t)
+                entries.append(ReportEntry(f"supercell {name}", row, other, distance))
         found = grouped_warnings([spectrum, *(other for _, other in others)])
         return cls((), tuple(entries), found)
-
-    def show(self) -> None:
-        """Print tables of the predictions and of the comparisons, then warnings."""
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
-        predictions = [e for e in self.entries if e.method == PREDICTION]
-        others = [e for e in self.entries if e.method != PREDICTION]
-        console.print(self._table(predictions, with_method=False))
-        if others:
-            console.print(self._table(others, with_method=True))
-        notes = [f"model {predictions[0].spectrum.model}; C_V and S per mole of atoms"]
-        if any(e.row.intervals for e in predictions):
-            calibrated = all(e.row.calibrated for e in predictions)
-            meaning = "calibrated 90% interval" if calibrated else "one ensemble std"
-            notes.append(f"± or +/-: to the ends of the {meaning}")
-        if others:
-            notes.append("distance: Wasserstein, from the prediction at the same composition")
-        console.print(Text("; ".join(notes), style="dim"))
-        for warning in self.warnings:
-            console.print(Text(f"warning: {warning}", style="yellow"))
 
     def to_json(self) -> str:
         """JSON object with units, end members and a list of entries."""
@@ -153,47 +142,16 @@ class AlloyReport:
         (folder / "alloy.json").write_text(self.to_json() + "\n", encoding="utf-8")
         with (folder / "table.csv").open("w", encoding="utf-8", newline="") as stream:
             self._write_csv(stream)
+        first = self.entries[0].row.temperature  # spectra and cells are the same at all of them
         for entry in self.entries:
-            if entry.method == PREDICTION:
+            if entry.method == PREDICTION and entry.row.temperature == first:
                 parts = [f"{p:.4f}" for p in entry.row.fractions]
                 stem = "_".join([entry.row.formula, *parts[1:]])
                 entry.spectrum.write(folder / f"{stem}.json")
                 _write_cif(entry.spectrum, folder / f"{stem}.cif")
 
-    def _table(self, entries: Sequence[ReportEntry], *, with_method: bool) -> Any:
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        if with_method:
-            table.add_column("comparison", overflow="fold")
-        for member in self._fraction_names():
-            table.add_column(f"fraction\n{member}", justify="right", no_wrap=True)
-        table.add_column("crystal", overflow="fold")
-        temperature = f"{entries[0].row.temperature:g} K"
-        for heading in ("mean freq.\ncm^-1", f"C_V({temperature})\nJ/(K mol)"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column(f"S({temperature})\nJ/(K mol)", justify="right", no_wrap=True)
-        if with_method:
-            table.add_column("distance\ncm^-1", justify="right", no_wrap=True)
-        for entry in entries:
-            row = entry.row
-            cells = [entry.method] if with_method else []
-            skipped = len(row.fractions) - len(self._fraction_names())
-            cells += [f"{p:.4g}" for p in row.fractions[skipped:]]
-            cells.append(row.formula)
-            cells += [
-                _with_bar(getattr(row, name), row.intervals.get(name), digits)
-                for name, digits in zip(QUANTITIES, (1, 3, 2), strict=True)
-            ]
-            if with_method:
-                cells.append("" if entry.distance is None else f"{entry.distance:.2f}")
-            table.add_row(*(Text(cell) for cell in cells))
-        return table
-
-    def _fraction_names(self) -> tuple[str, ...]:
-        """Columns of fractions: that of the second end member where there are two."""
+    def fraction_names(self) -> tuple[str, ...]:
+        """End members whose fractions are shown: the second where there are two, else all."""
         return self.end_members[1:] if len(self.end_members) == 2 else self.end_members
 
     def _write_csv(self, stream: Any) -> None:
@@ -236,15 +194,6 @@ def _plain(entry: ReportEntry) -> dict[str, Any]:
         "density": atom.density.tolist(),
         "density_std": None if std is None else std.tolist(),
     }
-
-
-def _with_bar(value: float, interval: tuple[float, float] | None, digits: int) -> str:
-    """The value, and how far the ends of its interval are above and below."""
-    text = f"{value:.{digits}f}"
-    if interval is None:
-        return text
-    below, above = (f"{abs(end - value):.{digits}f}" for end in interval)
-    return f"{text} ±{above}" if above == below else f"{text} +{above}/-{below}"
 
 
 def _write_cif(spectrum: PhononSpectrum, path: Path) -> None:

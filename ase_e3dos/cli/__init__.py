@@ -7,6 +7,7 @@ that ``e3dos --help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from typing import TextIO
@@ -14,6 +15,7 @@ from typing import TextIO
 import typer
 
 from ase_e3dos.cli.command_group import CommandGroup
+from ase_e3dos.cli.output import drop_output, finish_output, prepare_streams
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
 from ase_e3dos.version import __version__
 
@@ -45,13 +47,27 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; errors and warnings of the package's own are printed as one line."""
     warnings.showwarning = _show_warning
+    prepare_streams()
+    code: int | str | None = 0
     try:
-        build_app()()
+        try:
+            build_app()()
+        except SystemExit as stop:  # as typer ends every command
+            code = stop.code
+        finish_output()
     except E3DOSError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(USER_ERROR)
-    except BrokenPipeError:
-        sys.exit(0)
+        code = USER_ERROR
+    except BrokenPipeError:  # `e3dos ... | head` has read enough
+        drop_output()
+        code = 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        drop_output()
+        typer.echo(f"error: what was to be written has no room ({error}). Make some.", err=True)
+        code = USER_ERROR
+    sys.exit(code)
 
 
 _show_others = warnings.showwarning

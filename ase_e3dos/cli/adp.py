@@ -1,13 +1,29 @@
-"""`e3dos adp CRYSTAL`: displacement parameters of the sites, printed or into a CIF."""
+"""`e3dos adp CRYSTAL`: displacement parameters of the sites, as a table or a CIF."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.options import (
+    DEFAULT_TEMPERATURES,
+    AsJson,
+    Device,
+    Model,
+    Temperatures,
+    kelvin,
+)
+from ase_e3dos.cli.output import (
+    TABLES,
+    check_file,
+    print_json,
+    print_notes,
+    print_table,
+    write_table,
+    writing,
+)
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
@@ -17,36 +33,40 @@ if TYPE_CHECKING:
 
 def adp_command(
     crystal: Annotated[Path, typer.Argument(metavar="CRYSTAL", help="CIF, POSCAR, ... file.")],
-    temperature: Annotated[
-        list[float] | None,
-        typer.Option("--temperature", "-T", help="In K; repeatable. [default: 300]"),
+    temperature: Temperatures = DEFAULT_TEMPERATURES,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write a .cif with U_iso at the first temperature, or the table with every site: "
+            ".csv, .json or .parquet.",
+        ),
     ] = None,
-    cif: Annotated[
-        Path | None, typer.Option(help="Write a CIF with U_iso at the first temperature.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
 ) -> None:
     """Predict U_iso and B_iso of the sites of a crystal."""
     from ase_e3dos.analysis.displacements import B_OVER_U, has_interval
     from ase_e3dos.export.cif import write_cif
     from ase_e3dos.prediction import predict
 
-    if cif is not None:
-        if cif.exists() and crystal.exists() and cif.samefile(crystal):
-            raise E3DOSError(f"--cif {cif}: that is the input, which would be lost. Name another.")
-        if not cif.parent.is_dir():
-            raise E3DOSError(f"--cif {cif}: there is no folder {cif.parent}. Make it first.")
+    temperatures = kelvin(temperature)
+    if output is not None and output.exists() and crystal.exists() and output.samefile(crystal):
+        raise E3DOSError(f"-o {output}: that is the input, which would be lost. Name another.")
+    check_file(output, (".cif", *TABLES))
     (spectrum,) = predict([str(crystal)], model=model, device=device)
-    temperatures = temperature or [300.0]
     values = spectrum.u_iso(temperatures)
     many = spectrum.members is not None and len(spectrum.members) > 1
     std = spectrum.u_iso_std(temperatures) if many else None
     ends = spectrum.u_iso_interval(temperatures) if has_interval(spectrum) else None
-    if cif is not None:
-        write_cif(spectrum, cif, temperatures[0])
     symbols = [_species(spectrum.crystal, i) for i in range(spectrum.crystal.n_sites)]
+    if output is not None and output.suffix.lower() == ".cif":
+        with writing(output):
+            write_cif(spectrum, output, temperatures[0])
+    elif output is not None:
+        write_table(output, _rows(symbols, temperatures, values, std, ends))
     if as_json:
         content = {
             "crystal": str(crystal),
@@ -61,31 +81,55 @@ def adp_command(
             "b_iso": (B_OVER_U * values).tolist(),
             "warnings": [str(w) for w in spectrum.warnings],
         }
-        typer.echo(json.dumps(content, indent=1))
+        print_json(content)
         return
-    typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; Å^2")
-    bar = "      90 % interval" if ends is not None else "     ±std" if many else ""
-    width = max(4, *map(len, symbols))
-    typer.echo(f"site  {'':{width}s}  n   T (K)    U_iso" + bar + "    B_iso")
-    for equal in _groups(symbols, values):
+    bar = ["90 % interval"] if ends is not None else ["±std"] if many else []
+    groups, rows = _groups(symbols, values), []
+    for equal in groups:
         i = equal[0]
         for k, t in enumerate(temperatures):
-            text = ""
+            text = []
             if ends is not None:
-                text = f"  {ends[0][i, k]:.5f}-{ends[1][i, k]:.5f}"
+                text = [f"{ends[0][i, k]:.5f}-{ends[1][i, k]:.5f}"]
             elif std is not None:
-                text = f"  {std[i, k]:.5f}"
+                text = [f"{std[i, k]:.5f}"]
             u = values[i, k]
-            typer.echo(
-                f"{i:4d}  {symbols[i]:{width}s} {len(equal):2d} {t:7g}  {u:.5f}{text}  "
-                f"{B_OVER_U * u:7.4f}"
-            )
-    if len(_groups(symbols, values)) < len(symbols):
-        typer.echo("n: sites of equal species and U_iso, of which the first is named")
-    if many and ends is None:
-        typer.echo("±std: spread of the ensemble, not calibrated and too narrow")
-    if cif is not None:
-        typer.echo(f"{cif}: U_iso at {temperatures[0]:g} K; all sites in P1")
+            b = f"{B_OVER_U * u:.4f}"
+            rows.append([i, symbols[i], len(equal), f"{t:g}", f"{u:.5f}", *text, b])
+    columns = ["site", "species", "n", "T\nK", "U_iso\nÅ^2", *bar, "B_iso\nÅ^2"]
+    print_table(columns, rows, left={"species"})
+    print_notes(
+        f"{spectrum.crystal.formula}, model {spectrum.model}",
+        "n: sites of equal species and U_iso, of which the first is named"
+        if len(groups) < len(symbols)
+        else "",
+        "±std: spread of the ensemble, not calibrated and too narrow"
+        if many and ends is None
+        else "",
+    )
+
+
+def _rows(
+    symbols: list[str],
+    temperatures: list[float],
+    values: Array,
+    std: Array | None,
+    ends: tuple[Array, Array] | None,
+) -> list[dict[str, Any]]:
+    """A row for each site and temperature; what there is of errors, in Å^2 like U_iso."""
+    from ase_e3dos.analysis.displacements import B_OVER_U
+
+    rows = []
+    for i, symbol in enumerate(symbols):
+        for k, t in enumerate(temperatures):
+            u = float(values[i, k])
+            row = {"site": i, "species": symbol, "temperature_K": t, "u_iso": u}
+            if std is not None:
+                row["u_iso_std"] = float(std[i, k])
+            if ends is not None:
+                row |= {"u_iso_low": float(ends[0][i, k]), "u_iso_high": float(ends[1][i, k])}
+            rows.append(row | {"b_iso": B_OVER_U * u})
+    return rows
 
 
 def _species(crystal: Crystal, site: int) -> str:

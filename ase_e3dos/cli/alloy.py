@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.output import figure_at
+from ase_e3dos.cli.options import (
+    DEFAULT_TEMPERATURES,
+    AsJson,
+    Device,
+    Model,
+    Temperatures,
+    Uncertainty,
+    Units,
+    kelvin,
+)
+from ase_e3dos.cli.output import (
+    check_figure,
+    check_folder,
+    print_notes,
+    print_table,
+    print_warnings,
+    write_figure,
+    writing,
+)
 from ase_e3dos.errors import AlloyError, DataError, E3DOSWarning
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy import AlloyComparison, CompositionSweep
-    from ase_e3dos.alloy.report import AlloyReport
-
-_FIGURES = {".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
+    from ase_e3dos.alloy.report import AlloyReport, ReportEntry
 
 
 def alloy(
@@ -35,9 +52,7 @@ def alloy(
             "members with commas (0.5,0.3,0.2); repeatable."
         ),
     ] = None,
-    temperature: Annotated[
-        float, typer.Option("--temperature", "-T", help="Temperature in K.")
-    ] = 300.0,
+    temperature: Temperatures = DEFAULT_TEMPERATURES,
     compare: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,26 +68,26 @@ def alloy(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Write the waterfall figure: png, pdf, svg.")
-    ] = None,
-    out: Annotated[
         Path | None,
-        typer.Option(help="Write table.csv, alloy.json, and each composition's CIF and spectrum."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of the table.")
-    ] = False,
-    model: Annotated[
-        str, typer.Option(help="A model's name (see `e3dos models`) or a weights file.")
-    ] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    uncertainty: Annotated[
-        bool,
         typer.Option(
-            help="Error bars. Without them one network that was distilled from the ensemble "
-            "answers, where the model has one: several times faster, with slightly other values."
+            help="Write the waterfall figure, with properties at the first temperature: png, pdf, "
+            "svg, ..."
         ),
-    ] = True,
+    ] = None,
+    units: Annotated[Units, typer.Option(help="Frequency axis of the figure.")] = Units.CM,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write table.csv, alloy.json, and each composition's CIF and spectrum into this "
+            "folder.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
+    uncertainty: Uncertainty = True,
 ) -> None:
     """Predict an alloy between end members of one structure type, at one pure cell a composition.
 
@@ -81,7 +96,10 @@ def alloy(
     import numpy as np
 
     wanted = tuple(dict.fromkeys(compare or []))
-    _check(files, wanted, temperature, calculator, plot)
+    temperatures = kelvin(temperature)
+    check_figure(plot)
+    check_folder(output)
+    _check(files, wanted, calculator, plot)
     if len(files) == 1 and fractions:
         raise AlloyError(
             f"{files[0]}: --fractions mixes end members, and there is one structure. Give the "
@@ -91,7 +109,7 @@ def alloy(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", E3DOSWarning)  # printed below, each kind once
         if len(files) == 1:
-            report = _single(files[0], wanted, temperature, options)
+            report = _single(files[0], wanted, temperatures, options)
         else:
             from ase_e3dos.alloy import SolidSolution, composition_sweep, plot_sweep
             from ase_e3dos.alloy.report import AlloyReport
@@ -100,28 +118,30 @@ def alloy(
             chosen = [np.array(_numbers(text)).squeeze() for text in fractions or []]
             sweep = composition_sweep(solution, chosen or n, **options)  # type: ignore[arg-type]
             comparisons = [_comparison(sweep, what, calculator) for what in wanted]
-            report = AlloyReport.of_sweep(sweep, comparisons, temperature)
+            report = AlloyReport.of_sweep(sweep, comparisons, temperatures)
             if plot is not None:
-                with figure_at(plot):
-                    plot_sweep(sweep, plot, comparisons=comparisons, temperature=temperature)
-    if out is not None:
-        _write_files(report, out)
+                figure = plot_sweep(
+                    sweep,
+                    comparisons=comparisons,
+                    temperature=temperatures[0],
+                    units=units.value,
+                )
+                write_figure(plot, figure)
+    if output is not None:
+        with writing(output):
+            report.write(output)
     if as_json:
         typer.echo(report.to_json())
     else:
-        report.show()
+        _show(report)
 
 
 def _check(
     files: list[Path],
     wanted: tuple[str, ...],
-    temperature: float,
     calculator: str | None,
     plot: Path | None,
 ) -> None:
-    from ase_e3dos.spectrum.thermal import checked_temperatures
-
-    checked_temperatures([temperature])
     for what in wanted:
         if what not in ("linear", "vca") and not Path(what).is_file():
             raise AlloyError(
@@ -141,12 +161,6 @@ def _check(
             "and Au, or an installed potential as package.module:function, such as "
             "chgnet.model.dynamics:CHGNetCalculator."
         )
-    if plot is not None and plot.suffix.lower() not in _FIGURES:
-        raise AlloyError(
-            f"--plot {plot}: a figure's name ends in one of {', '.join(sorted(_FIGURES))}."
-        )
-    if plot is not None and not plot.parent.is_dir():
-        raise AlloyError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
 
 
 def _numbers(text: str) -> list[float]:
@@ -154,13 +168,13 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise AlloyError(
-            f"--fractions {text}: these are no numbers. Write 0.25 (of the second end member) or "
+            f"--fractions {text}: these are not numbers. Write 0.25 (of the second end member) or "
             "one fraction for each end member, as in 0.5,0.3,0.2."
         ) from error
 
 
 def _single(
-    file: Path, wanted: tuple[str, ...], temperature: float, options: dict[str, object]
+    file: Path, wanted: tuple[str, ...], temperatures: list[float], options: dict[str, object]
 ) -> AlloyReport:
     """A disordered structure by itself, with supercells of the same composition."""
     from ase_e3dos.alloy.report import AlloyReport
@@ -168,7 +182,7 @@ def _single(
 
     spectrum = single_structure(file, **options)
     others = [(what, single_structure(what, **options)) for what in wanted]
-    return AlloyReport.of_structure(spectrum, others, temperature)
+    return AlloyReport.of_structure(spectrum, others, temperatures)
 
 
 def _comparison(sweep: CompositionSweep, what: str, calculator: str | None) -> AlloyComparison:
@@ -203,11 +217,57 @@ def _calculator(name: str) -> object:
         ) from error
 
 
-def _write_files(report: AlloyReport, folder: Path) -> None:
-    try:
-        report.write(folder)
-    except OSError as error:
-        raise AlloyError(
-            f"--out {folder}: the files cannot be written ({error.strerror or error}). Choose a "
-            "folder that can be written to and has room."
-        ) from error
+def _show(report: AlloyReport) -> None:
+    """Print tables of the predictions and of the comparisons, then warnings."""
+    from ase_e3dos.alloy.report import PREDICTION
+
+    predictions = [e for e in report.entries if e.method == PREDICTION]
+    others = [e for e in report.entries if e.method != PREDICTION]
+    _show_entries(report, predictions, with_method=False)
+    if others:
+        _show_entries(report, others, with_method=True)
+    bars = ""
+    if any(e.row.intervals for e in predictions):
+        calibrated = all(e.row.calibrated for e in predictions)
+        meaning = "calibrated 90% interval" if calibrated else "one ensemble std"
+        bars = f"± or +/-: to the ends of the {meaning}"
+    print_notes(
+        f"model {predictions[0].spectrum.model}; C_V and S per mole of atoms",
+        bars,
+        "distance: Wasserstein, from the prediction at the same composition" if others else "",
+    )
+    print_warnings(report.warnings)
+
+
+def _show_entries(
+    report: AlloyReport, entries: Sequence[ReportEntry], *, with_method: bool
+) -> None:
+    from ase_e3dos.alloy.sweep import QUANTITIES
+
+    members = report.fraction_names()
+    columns = [*(["comparison"] if with_method else []), *(f"fraction\n{m}" for m in members)]
+    columns += ["crystal", "T\nK", "mean freq.\ncm^-1", "C_V\nJ/(K mol)", "S\nJ/(K mol)"]
+    rows = []
+    for entry in entries:
+        row = entry.row
+        cells = [entry.method] if with_method else []
+        cells += [f"{p:.4g}" for p in row.fractions[len(row.fractions) - len(members) :]]
+        cells += [row.formula, f"{row.temperature:g}"]
+        cells += [
+            _with_bar(getattr(row, name), row.intervals.get(name), digits)
+            for name, digits in zip(QUANTITIES, (1, 3, 2), strict=True)
+        ]
+        if with_method:
+            cells.append("" if entry.distance is None else f"{entry.distance:.2f}")
+        rows.append(cells)
+    distance = ["distance\ncm^-1"] if with_method else []
+    print_table([*columns, *distance], rows, left={"comparison", "crystal"})
+
+
+def _with_bar(value: float, interval: tuple[float, float] | None, digits: int) -> str:
+    """The value, and how far the ends of its interval are above and below."""
+    text = f"{value:.{digits}f}"
+    if interval is None:
+        return text
+    below, above = (f"{abs(end - value):.{digits}f}" for end in interval)
+    return f"{text} ±{above}" if above == below else f"{text} +{above}/-{below}"

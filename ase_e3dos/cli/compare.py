@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ase_e3dos.cli.output import write_figure
+from ase_e3dos.cli.options import AsJson, Device, Model, Plot, Units
+from ase_e3dos.cli.output import (
+    check_figure,
+    print_json,
+    print_notes,
+    print_table,
+    write_panel,
+)
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
@@ -21,9 +27,8 @@ def compare_command(
         Path,
         typer.Argument(metavar="MEASURED", help="Columns of energy, intensity and maybe error."),
     ],
-    unit: Annotated[
-        str | None,
-        typer.Option(help="Of the energies: meV, THz or cm-1; from the header if not given."),
+    units: Annotated[
+        Units | None, typer.Option(help="Of the energies; from the file's header if not given.")
     ] = None,
     weighting: Annotated[
         str, typer.Option(help="neutron, xray, none, or an element whose sites alone are seen.")
@@ -36,23 +41,22 @@ def compare_command(
         float,
         typer.Option(help="Added to the resolution for each unit of energy: W(E) = W + slope E."),
     ] = 0.0,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    plot: Plot = None,
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
 ) -> None:
     """Compare a predicted spectrum with a measured one: peaks, gaps, widths, overlap."""
     from ase_e3dos.analysis.measurement import compare, read_measurement
     from ase_e3dos.export.plots import plot_comparison
     from ase_e3dos.prediction import predict
 
-    if plot is not None and not plot.parent.is_dir():
-        raise E3DOSError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
-    data = read_measurement(measured, unit)
-    (spectrum,) = predict([str(crystal)], model=model, device=device)
+    check_figure(plot)
     width = resolution or None
     if resolution_slope and width is None:
         raise E3DOSError("--resolution-slope needs --resolution, the width at zero energy.")
+    data = read_measurement(measured, units and units.value)
+    (spectrum,) = predict([str(crystal)], model=model, device=device)
     found = compare(
         spectrum,
         data,
@@ -62,20 +66,23 @@ def compare_command(
         weighting=weighting,
     )
     if plot is not None:
-        write_figure(plot, lambda ax: plot_comparison(found, ax))
+        write_panel(plot, lambda ax: plot_comparison(found, ax))
     if as_json:
-        about = {"crystal": str(crystal), "measured": str(measured), "model": spectrum.model}
-        about["warnings"] = [str(w) for w in spectrum.warnings]  # type: ignore[assignment]
-        typer.echo(json.dumps(about | found.to_dict(), indent=1))
+        about = {
+            "crystal": str(crystal),
+            "measured": str(measured),
+            "model": spectrum.model,
+            "warnings": [str(w) for w in spectrum.warnings],
+        }
+        print_json(about | found.to_dict())
         return
-    typer.echo(f"{spectrum.crystal.formula}, model {spectrum.model}; {data.name} in {data.unit}")
-    for line in _lines(found):
-        typer.echo(line)
+    _show(found)
+    print_notes(f"{spectrum.crystal.formula}, model {spectrum.model}; {data.name} in {data.unit}")
     if width is None:
-        typer.echo("no --resolution: peaks are those of the unbroadened prediction, bin by bin")
+        print_notes("no --resolution: peaks are those of the unbroadened prediction, bin by bin")
 
 
-def _lines(c: MeasurementComparison) -> list[str]:
+def _show(c: MeasurementComparison) -> None:
     from ase_e3dos.analysis.neutron import unit_in_cm
 
     unit = c.measurement.unit
@@ -96,19 +103,15 @@ def _lines(c: MeasurementComparison) -> list[str]:
         (f"width ({unit})", shown([c.width[0]]), shown([c.width[1]])),
         (f"cut-off ({unit})", shown([c.cutoff[0]]), shown([c.cutoff[1]])),
     ]
-    head = ("", "predicted", "measured")
-    sizes = [max(len(r[k]) for r in [head, *rows]) for k in range(3)]
-    lines = [
-        "  ".join(v.ljust(n) for v, n in zip(r, sizes, strict=True)).rstrip() for r in [head, *rows]
-    ]
-    lines.append(
+    columns = ("", "predicted", "measured")
+    print_table(columns, rows, left=set(columns))
+    print_notes(
         f"overlap {c.overlap:.3f}, cosine {c.cosine:.3f}, weight moves by "
         f"{c.wasserstein * scale:.{digits}f} {unit} on average; {c.covered:.1%} of the predicted "
         f"modes are in the measured range; weighting {c.predicted.weighting}"
     )
     if c.within_band is not None:
-        lines.append(
+        print_notes(
             f"{c.within_band:.0%} of the points with intensity within two standard deviations of "
             "the ensemble (not calibrated)"
         )
-    return lines

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ase_e3dos.cli.output import check_file
+
 SplitBy = Literal["random", "composition", "prototype", "paper"]
 
 
@@ -30,6 +32,7 @@ def import_command(
     """Turn other people's phonon data into a Parquet file, with an account of what was rejected."""
     from ase_e3dos.data.importers import import_data
 
+    check_file(output, (".parquet",))
     account = import_data(
         kind, paths, output, source=source, by=split, seed=seed,
         split_file=split_file, licence=licence, citation=citation,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ase_e3dos.errors import E3DOSError, ScreeningError
+from ase_e3dos.cli.options import AsJson, Device, Model
+from ase_e3dos.cli.output import check_file, print_json, print_notes, print_table, write_table
+from ase_e3dos.errors import ScreeningError
 
 
 def describe_command(
@@ -18,16 +19,18 @@ def describe_command(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Parquet file; needed for a screen."),
+        typer.Option(
+            "--output", "-o", help="Write a .csv, .json or .parquet; a screen needs a .parquet."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
 ) -> None:
     """Edges, gaps, last peak, moments, Debye and Einstein temperatures of spectra."""
-    if output is not None and not output.parent.is_dir():
-        raise E3DOSError(f"--output {output}: there is no folder {output.parent}. Make it first.")
-    if len(inputs) == 1 and inputs[0].is_dir():
+    screened = len(inputs) == 1 and inputs[0].is_dir()
+    check_file(output, (".parquet",) if screened else (".csv", ".json", ".parquet"))
+    if screened:
         if output is None:
             raise ScreeningError(f"{inputs[0]}: say where the columns go, with --output FILE.")
         from ase_e3dos.screening.descriptors import describe_screen
@@ -40,19 +43,12 @@ def describe_command(
     spectra = predict([str(f) for f in inputs], model=model, device=device)
     rows = [{"file": str(f), **s.describe()} for f, s in zip(inputs, spectra, strict=True)]
     if output is not None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            pq.write_table(pa.Table.from_pylist(rows), output)
-        except OSError as error:
-            raise E3DOSError(f"--output {output}: cannot be written ({error}).") from error
+        write_table(output, rows)
     if as_json:
-        plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
-        typer.echo(json.dumps(plain, indent=1))
+        print_json(rows)
         return
-    size = max(map(len, COLUMNS))
     for row, spectrum in zip(rows, spectra, strict=True):
-        typer.echo(f"{row['file']}: {spectrum.crystal.formula}, model {spectrum.model}")
-        for name, (unit, meaning) in COLUMNS.items():
-            typer.echo(f"  {name:{size}s} {row[name]:10.4g} {unit:5s} {meaning}")
+        cells = [[n, f"{row[n]:.4g}", unit, text] for n, (unit, text) in COLUMNS.items()]
+        columns = ("descriptor", "value", "unit", "meaning")
+        print_table(columns, cells, left={"descriptor", "unit", "meaning"})
+        print_notes(f"{row['file']}: {spectrum.crystal.formula}, model {spectrum.model}")

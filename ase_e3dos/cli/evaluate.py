@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ase_e3dos.cli.options import AsJson, Device
+from ase_e3dos.cli.output import check_file, check_folder, print_json, writing
 
 if TYPE_CHECKING:
     from ase_e3dos.evaluation.predictions import Evaluation
@@ -45,30 +47,33 @@ def evaluate_command(
         bool,
         typer.Option(help="Run the whole ensemble; otherwise the one network that stands for it."),
     ] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    machine: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Print the error measures of one or several models on one file."""
     from ase_e3dos.evaluation.predictions import evaluate
     from ase_e3dos.evaluation.sections import with_sections
 
+    check_folder(figures, "--figures")
+    check_file(page, (".html", ".htm"), "--page")
     results: list[Evaluation] = []
     for model in models or ["default"]:
         found = with_sections(evaluate(model, data, split, device, source, uncertainty))
         if any(found.model == r.model for r in results):
             found = _renamed(found, str(model))
         results.append(found)
-        if not machine:
+        if not as_json:
             _show(found)
         if figures is not None:
-            _draw(found, data, device, source, figures, model, machine)
+            _draw(found, data, device, source, figures, model, as_json)
     if page is not None:
         from ase_e3dos.evaluation.comparison import comparison_page
 
-        comparison_page(results, page)
-        typer.echo(f"page: {page}", err=machine)
-    if machine:
-        typer.echo(json.dumps([r.to_dict() for r in results], indent=1))
+        with writing(page, "--page"):
+            comparison_page(results, page)
+        typer.echo(f"page: {page}", err=as_json)
+    if as_json:
+        print_json([r.to_dict() for r in results])
     elif len(results) > 1:
         typer.echo(_table(results))
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.output import write_figure
+from ase_e3dos.cli.options import (
+    DEFAULT_TEMPERATURES,
+    AsJson,
+    Device,
+    Model,
+    Plot,
+    Temperatures,
+    Units,
+    kelvin,
+)
+from ase_e3dos.cli.output import (
+    check_figure,
+    print_json,
+    print_notes,
+    print_table,
+    write_panel,
+)
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
@@ -22,43 +37,59 @@ def isotopes_command(
         list[str],
         typer.Option(help="Element and mass in amu: H=2.014, Li=6.015, Si=27.977; repeatable."),
     ],
-    temperature: Annotated[float, typer.Option("--temperature", "-T", min=0, help="K.")] = 300.0,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    temperature: Temperatures = DEFAULT_TEMPERATURES,
+    plot: Plot = None,
+    units: Annotated[Units, typer.Option(help="Frequency axis of the figure.")] = Units.CM,
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
 ) -> None:
     """Compare the spectra of a crystal with standard masses and with other ones."""
     from ase_e3dos.prediction import predict
     from ase_e3dos.structures.crystal import Crystal
     from ase_e3dos.structures.masses import STANDARD_MASSES
 
-    if plot is not None and not plot.parent.is_dir():
-        raise E3DOSError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
+    temperatures = kelvin(temperature)
+    check_figure(plot)
     given = Crystal.from_any(str(crystal))
     before = _with_masses(given, STANDARD_MASSES[given.species_number])
     after = _with_masses(given, _masses(given, mass))
     spectra = predict([before, after], model=model, device=device)
-    values = [_values(s, temperature) for s in spectra]
+    values = [_values(s, temperatures) for s in spectra]
     if plot is not None:
-        write_figure(plot, lambda ax: _draw(spectra, ax))
+        write_panel(plot, lambda ax: _draw(spectra, ax, units.value))
     if as_json:
-        about = {"crystal": str(crystal), "formula": given.formula, "model": spectra[0].model}
-        about["warnings"] = [str(w) for w in spectra[1].warnings]  # type: ignore[assignment]
-        typer.echo(json.dumps(about | dict(zip(("standard", "changed"), values, strict=True))))
+        print_json(
+            {
+                "crystal": str(crystal),
+                "formula": given.formula,
+                "model": spectra[0].model,
+                "temperatures": temperatures,
+                "warnings": [str(w) for w in spectra[1].warnings],
+                "standard": values[0],
+                "changed": values[1],
+            }
+        )
         return
-    typer.echo(f"{given.formula}, model {spectra[0].model}, {temperature:g} K, per mole of cells")
-    size = max(map(len, values[0]))
-    typer.echo(f"{'':{size}s}   standard    changed     ratio")
-    for name, (old, new) in _pairs(*values):
-        ratio = f"{new / old:9.4f}" if old else ""
-        typer.echo(f"{name:{size}s} {old:10.4g} {new:10.4g} {ratio}")
-    if spectra[0].site_density is not None:
-        typer.echo("each site's <w^2> follows 1/mass, exactly; see docs/howto/isotopes.md")
+    rows = []
+    for name, old in values[0].items():
+        new = values[1][name]
+        if isinstance(old, list) and isinstance(new, list):
+            at = zip(old, new, (f"{t:g}" for t in temperatures), strict=True)
+            rows += [_row(name, t, x, y) for x, y, t in at]
+        elif isinstance(old, float) and isinstance(new, float):
+            rows.append(_row(name, "", old, new))
+    columns = ("quantity", "T\nK", "standard", "changed", "ratio")
+    print_table(columns, rows, left={"quantity"})
+    exact = spectra[0].site_density is not None
+    print_notes(
+        f"{given.formula}, model {spectra[0].model}; per mole of cells",
+        "each site's <w^2> follows 1/mass, exactly; see docs/howto/isotopes.md" if exact else "",
+    )
 
 
-def _pairs(old: dict[str, float], new: dict[str, float]) -> list[tuple[str, tuple[float, float]]]:
-    return [(name, (old[name], new[name])) for name in old]
+def _row(name: str, temperature: str, old: float, new: float) -> list[str]:
+    return [name, temperature, f"{old:.4g}", f"{new:.4g}", f"{new / old:.4f}" if old else ""]
 
 
 def _masses(crystal: Crystal, given: list[str]) -> Any:
@@ -99,36 +130,31 @@ def _with_masses(crystal: Crystal, masses: Any) -> Crystal:
     )
 
 
-def _values(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
-    """What is printed of one spectrum."""
+def _values(spectrum: PhononSpectrum, temperatures: list[float]) -> dict[str, float | list[float]]:
+    """What is printed of one spectrum; lists go with the temperatures."""
     from ase.data import chemical_symbols
 
-    found = spectrum.describe()
-    values = {
+    values: dict[str, float | list[float]] = {
         "average frequency (cm^-1)": spectrum.mean_wavenumber,
-        "upper edge (cm^-1)": found["upper_edge"],
-        "C_V (J/(K mol))": float(spectrum.heat_capacity(temperature)),
-        "entropy (J/(K mol))": float(spectrum.entropy(temperature)),
+        "upper edge (cm^-1)": float(spectrum.describe()["upper_edge"]),
         "zero-point energy (kJ/mol)": spectrum.zero_point_energy,
-        "free energy (kJ/mol)": float(spectrum.free_energy(temperature)),
+        "C_V (J/(K mol))": [float(spectrum.heat_capacity(t)) for t in temperatures],
+        "entropy (J/(K mol))": [float(spectrum.entropy(t)) for t in temperatures],
+        "free energy (kJ/mol)": [float(spectrum.free_energy(t)) for t in temperatures],
     }
     if spectrum.site_density is not None:
         numbers = spectrum.crystal.numbers
-        u = spectrum.u_iso(temperature)
+        u = spectrum.u_iso(temperatures)
         for number in dict.fromkeys(numbers.tolist()):
-            here = numbers == number
-            values[f"U_iso of {chemical_symbols[number]} (Å^2)"] = float(u[here].mean())
+            mean = u[numbers == number].mean(axis=0)
+            values[f"U_iso of {chemical_symbols[number]} (Å^2)"] = [float(x) for x in mean]
     return values
 
 
-def _draw(spectra: list[PhononSpectrum], ax: Any) -> None:
-    from ase_e3dos.export.plots import COLOURS
+def _draw(spectra: list[PhononSpectrum], ax: Any, units: str) -> None:
+    from ase_e3dos.export.plots import COLOURS, plot_spectrum
 
-    for spectrum, colour, name in zip(
-        spectra, COLOURS, ("standard masses", "changed"), strict=False
-    ):
-        ax.plot(spectrum.wavenumbers, spectrum.density, color=colour, lw=1, label=name)
-    top = max(s.describe()["upper_edge"] for s in spectra)
-    ax.set(xlim=(0, 1.15 * top), xlabel="Wavenumber (cm$^{-1}$)", ylabel="DoS (states/THz)")
-    ax.set_ylim(bottom=0)
+    names = ("standard masses", "changed")
+    for spectrum, colour, name in zip(spectra, COLOURS, names, strict=False):
+        plot_spectrum(spectrum, ax, units=units, label=name, color=colour)
     ax.legend()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ase_e3dos.cli.output import check_file
 from ase_e3dos.errors import DataError, E3DOSError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def label_command(
     from ase_e3dos.data.labelling import LabelSettings, calculator_factory, label_all
     from ase_e3dos.data.splits import empty_splits
 
+    check_file(output, (".parquet",))
     calculator_factory(calculator)
     try:
         values = tuple(float(s) for s in strains.split(","))

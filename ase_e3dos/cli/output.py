@@ -1,30 +1,161 @@
-"""Files that commands write, and what is said where they cannot be written."""
+"""What commands print and write: tables, figures and files, checked before any work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import codecs
+import csv
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
 
 from ase_e3dos.errors import E3DOSError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "FIGURES",
+    "TABLES",
+    "check_figure",
+    "check_file",
+    "check_folder",
+    "drop_output",
+    "finish_output",
+    "prepare_streams",
+    "print_json",
+    "print_notes",
+    "print_table",
+    "print_warnings",
+    "write_figure",
+    "write_panel",
+    "write_table",
+    "writing",
+]
+
+#: Endings that matplotlib writes without further packages.
+FIGURES = (".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+#: Endings of tables.
+TABLES = (".csv", ".json", ".parquet")
+
+#: Width of tables where no terminal says its own.
+_WIDTH = 130
+_ASCII = {
+    "±": "+-",
+    "Å": "A",
+    "²": "2",
+    "³": "3",
+    "⁻": "-",
+    "¹": "1",
+    "→": "->",
+    "×": "x",
+    "…": "...",
+}
+
+
+# Checks, before any work ---------------------------------------------------------------------
+
+
+def check_figure(path: Path | None, option: str = "--plot") -> None:
+    """Refuse a figure that cannot be written.
+
+    Raises
+    ------
+    E3DOSError
+        If the ending is unknown, or the place cannot be written to.
+    """
+    if path is not None and path.suffix.lower() not in FIGURES:
+        raise E3DOSError(f"{option} {path}: a figure's name ends in one of {', '.join(FIGURES)}.")
+    check_file(path, (), option)
+
+
+def check_file(path: Path | None, endings: Collection[str] = TABLES, option: str = "-o") -> None:
+    """Refuse a file that cannot be written, or has none of the endings (if any are given).
+
+    Raises
+    ------
+    E3DOSError
+        If the ending is unknown, or the place cannot be written to.
+    """
+    if path is None:
+        return
+    if endings and path.suffix.lower() not in endings:
+        raise E3DOSError(f"{option} {path}: the name of this file ends in {' or '.join(endings)}.")
+    if path.is_dir():
+        raise E3DOSError(f"{option} {path}: this is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise E3DOSError(f"{option} {path}: there is no folder {path.parent}. Make it first.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise E3DOSError(
+            f"{option} {path}: this file is there and cannot be written. Name another."
+        )
+    if not path.exists():
+        _try_to_write(path.parent, option, path)
+
+
+def check_folder(path: Path | None, option: str = "-o") -> None:
+    """Refuse a folder that cannot be made or written to.
+
+    Raises
+    ------
+    E3DOSError
+        If something else of this name is there, or the place cannot be written to.
+    """
+    if path is None:
+        return
+    there = next((p for p in (path, *path.absolute().parents) if p.exists()), Path("/"))
+    if not there.is_dir():
+        raise E3DOSError(
+            f"{option} {path}: the folder cannot be written, as {there} is not a folder. Name "
+            "another."
+        )
+    _try_to_write(there, option, path)
+
+
+def _try_to_write(folder: Path, option: str, path: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(option, path, error) from error
+
+
+def _unwritable(option: str, path: Path, error: Exception) -> E3DOSError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return E3DOSError(
+        f"{option} {path}: this cannot be written ({reason or error}). Choose a place that can be "
+        "written to and has room."
+    )
+
 
 @contextmanager
-def figure_at(path: Path) -> Iterator[None]:
-    """An E3DOSError in the place of what goes wrong when a figure is written."""
+def writing(path: Path, option: str = "-o") -> Iterator[None]:
+    """An E3DOSError in the place of what goes wrong when a file or folder is written."""
     try:
         yield
     except E3DOSError:
         raise
     except (OSError, ValueError, ImportError) as error:  # a missing library for webp, say
-        raise E3DOSError(
-            f"--plot {path}: the figure cannot be written ({error}). Choose another place or "
-            "ending."
-        ) from error
+        raise _unwritable(option, path, error) from error
 
 
-def write_figure(path: Path, draw: Callable[[Any], object]) -> None:
+# Files ---------------------------------------------------------------------------------------
+
+
+def write_figure(path: Path, figure: Any, option: str = "--plot") -> None:
+    """Write a matplotlib figure; the ending of the name is the format."""
+    with writing(path, option):
+        figure.savefig(path, dpi=300)
+
+
+def write_panel(path: Path, draw: Callable[[Any], object]) -> None:
     """Write a figure of one panel that `draw` fills, given its axes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,5 +167,138 @@ def write_figure(path: Path, draw: Callable[[Any], object]) -> None:
         figure = Figure(figsize=(3.4, 2.4), layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots())
-        with figure_at(path):
-            figure.savefig(path, dpi=300)
+        write_figure(path, figure)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, JSON (a list of objects) or Parquet, by the ending of the name."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with writing(path):
+        if path.suffix.lower() == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            full = [{name: row.get(name) for name in names} for row in rows]
+            pq.write_table(pa.Table.from_pylist(full), path)
+        elif path.suffix.lower() == ".json":
+            path.write_text(json.dumps(_plain(list(rows)), indent=1) + "\n", encoding="utf-8")
+        else:
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.DictWriter(stream, names, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+# Standard output -----------------------------------------------------------------------------
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], left: Collection[str] = ()
+) -> None:
+    """Print a table for people.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Headings; a second line of one is its unit.
+    rows : iterable of sequences
+        Cells, shown as `str` shows them.
+    left : collection of str
+        Columns of words, which are folded where they are long; numbers stand at the right.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in columns:
+        words = column in left
+        table.add_column(
+            column,
+            justify="left" if words else "right",
+            overflow="fold",
+            no_wrap=not words,
+        )
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    _console().print(table)
+
+
+def print_notes(*notes: str) -> None:
+    """Print what a table does not say by itself."""
+    from rich.text import Text
+
+    _console().print(Text("; ".join(note for note in notes if note), style="dim"))
+
+
+def print_warnings(warnings: Iterable[object]) -> None:
+    """Print warnings about results, each once."""
+    from rich.text import Text
+
+    for text in dict.fromkeys(map(str, warnings)):
+        _console().print(Text(f"warning: {text}", style="yellow"))
+
+
+def print_json(content: object) -> None:
+    """Print JSON, with null for numbers that are not finite."""
+    typer.echo(json.dumps(_plain(content), indent=1, allow_nan=False))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):
+        return None
+    return value
+
+
+def prepare_streams() -> None:
+    """Make the standard streams take every text, though they are closed or know only ASCII."""
+    codecs.register_error("e3dos", _in_ascii)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: >&-
+            setattr(sys, name, _nowhere())
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="e3dos")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_ASCII.get(c, "?") for c in text), error.end
+
+
+def finish_output() -> None:
+    """Write what is left in the buffer; a reader that has gone away, such as `head`, is no error.
+
+    Raises
+    ------
+    OSError
+        If there is no room for it.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Send what is left for standard output nowhere, so that Python does not try at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # not a file of the operating system
+        sys.stdout = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ase_e3dos.cli.options import Per
-from ase_e3dos.cli.output import write_figure
+from ase_e3dos.cli.options import AsJson, Device, Model, Per, Plot, Temperatures, kelvin
+from ase_e3dos.cli.output import (
+    check_figure,
+    print_json,
+    print_notes,
+    print_table,
+    write_panel,
+)
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 
     from ase_e3dos.analysis.phases import PhaseComparison
     from ase_e3dos.spectrum.grid import Array
+
+#: Transitions are looked for between these temperatures.
+_RANGE = ["0:2000:5"]
 
 
 def phases_command(
@@ -33,11 +41,11 @@ def phases_command(
         float,
         typer.Option(min=0, help="Half the 90 % interval of an energy difference, eV per atom."),
     ] = 0.0,
-    t_max: Annotated[float, typer.Option(min=10.0, help="Highest temperature, K.")] = 2000.0,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    model: Annotated[str, typer.Option(help="A model's name or a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    temperature: Temperatures = _RANGE,
+    plot: Plot = None,
+    as_json: AsJson = False,
+    model: Model = "default",
+    device: Device = "auto",
 ) -> None:
     """Compare the free energies of polymorphs, and find their transition temperatures."""
     import numpy as np
@@ -46,8 +54,13 @@ def phases_command(
     from ase_e3dos.export.plots import plot_phases
     from ase_e3dos.prediction import predict
 
-    if plot is not None and not plot.parent.is_dir():
-        raise E3DOSError(f"--plot {plot}: there is no folder {plot.parent}. Make it first.")
+    temperatures = sorted(kelvin(temperature))
+    if len(temperatures) < 2:
+        raise E3DOSError(
+            "--temperature: transitions are looked for between temperatures, and there is one. "
+            "Give a range, such as 0:2000:5."
+        )
+    check_figure(plot)
     values = None
     if energies is not None:
         try:
@@ -61,16 +74,16 @@ def phases_command(
         spectra,
         values,
         per=per.value,
-        temperatures=np.linspace(0.0, t_max, 401),
+        temperatures=np.array(temperatures),
         names=_names(files),
         energy_error=energy_error,
     )
     if plot is not None:
-        write_figure(plot, lambda ax: plot_phases(found, ax))
+        write_panel(plot, lambda ax: plot_phases(found, ax))
     if as_json:
-        typer.echo(json.dumps({"model": spectra[0].model} | found.to_dict(), indent=1))
+        print_json({"model": spectra[0].model} | found.to_dict())
         return
-    _print(found, spectra[0].model, energies is None)
+    _show(found, spectra[0].model, energies is None)
 
 
 def _names(files: list[Path]) -> list[str]:
@@ -82,33 +95,32 @@ def _names(files: list[Path]) -> list[str]:
     return [n if c == 1 else f"{n} ({c})" for n, c in zip(names, counts, strict=True)]
 
 
-def _print(found: PhaseComparison, model: str, without_energies: bool) -> None:
+def _show(found: PhaseComparison, model: str, without_energies: bool) -> None:
     import numpy as np
 
-    typer.echo(
-        f"{found.formula}, model {model}; free energy relative to {found.names[0]}, "
-        "kJ/mol of formula units"
-    )
     t, decided = found.temperatures, found.decided
-    shown = np.linspace(0, len(t) - 1, 9).round().astype(int)
-    width = max(15, *(len(n) + 2 for n in found.names))
-    typer.echo("T (K)".rjust(7) + "".join(n.rjust(width) for n in found.names) + "  stable")
-    for k in shown:
+    rows = []
+    for k in np.unique(np.linspace(0, len(t) - 1, 9).round().astype(int)):
         cells = []
         for i in range(len(found.names)):
             text = f"{found.free_energy[i, k]:.2f}"
             if i and found.half_width is not None:
                 text += f" ±{found.half_width[i, k]:.2f}"
-            cells.append(text.rjust(width))
+            cells.append(text)
         mark = "?" if decided is not None and not decided[k] else ""
-        typer.echo(f"{t[k]:7.0f}" + "".join(cells) + f"  {found.stable[k]}{mark}")
+        rows.append([f"{t[k]:g}", *cells, f"{found.stable[k]}{mark}"])
+    print_table(["T\nK", *found.names, "stable"], rows, left={"stable"})
+    print_notes(
+        f"{found.formula}, model {model}; free energy relative to {found.names[0]}, "
+        "kJ/mol of formula units"
+    )
     if found.half_width is not None:
-        typer.echo(
+        print_notes(
             "± about half a 90 % interval of the difference: widened spread of the ensemble, "
             "see docs/howto/phases.md"
         )
     if without_energies:
-        typer.echo("no energies were given: only the vibrations are compared")
+        print_notes("no energies were given: only the vibrations are compared")
     for transition in found.transitions:
         text = transition.interval_text
         typer.echo(

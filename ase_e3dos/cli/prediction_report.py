@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ase_e3dos.cli.options import Per
+from ase_e3dos.cli.output import print_json, print_notes, print_table, print_warnings
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
@@ -51,25 +48,14 @@ class Outcome:
     warnings: tuple[E3DOSWarning, ...]
 
 
-def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
+def show_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
     """Print a row for each structure and temperature, then warnings."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     good = [o for o in outcomes if not isinstance(o.result, E3DOSError)]
     if not good:
         return
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption_justify="left")
-    table.add_column("file", overflow="fold")
-    table.add_column("crystal", overflow="fold")
-    table.add_column("sites", justify="right", no_wrap=True)
-    table.add_column(_HEADINGS["mean_wavenumber"], justify="right", no_wrap=True)
-    table.add_column("T\nK", justify="right", no_wrap=True)
-    for name in ("heat_capacity", "entropy", "free_energy", "specific_heat"):
-        table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
-    with_bars, model = False, ""
+    columns = ["file", "crystal", "sites", _HEADINGS["mean_wavenumber"], "T\nK"]
+    thermal = ("heat_capacity", "entropy", "free_energy", "specific_heat")
+    rows, with_bars, model = [], False, ""
     for outcome in good:
         spectrum = _view(outcome.result, per)
         model = spectrum.model
@@ -78,32 +64,32 @@ def print_table(outcomes: list[Outcome], temperatures: list[float], per: Per) ->
             bars = _intervals(spectrum, temperature)
             with_bars = with_bars or bool(bars)
             cells = {name: _with_bar(row[name], bars.get(name)) for name in row}
-            about = (spectrum.crystal.name, spectrum.crystal.formula, str(spectrum.crystal.n_sites))
+            about = (spectrum.crystal.name, spectrum.crystal.formula, spectrum.crystal.n_sites)
             first = [*about, cells["mean_wavenumber"]] if i == 0 else [""] * 4
-            rest = ("heat_capacity", "entropy", "free_energy", "specific_heat")
-            values = [*first, f"{temperature:g}", *(cells[name] for name in rest)]
-            table.add_row(*(Text(v) for v in values))
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
-    console.print(table)
+            rows.append([*first, f"{temperature:g}", *(cells[name] for name in thermal)])
+    print_table([*columns, *(_HEADINGS[n] for n in thermal)], rows, left={"file", "crystal"})
     mole = {"cell": "cells", "formula": "formula units", "atom": "atoms"}[per.value]
-    notes = [f"model {model}; C_V, S and F per mole of {mole}"]
-    if with_bars:
-        notes.append(f"± half a calibrated {INTERVAL_LEVEL:.0%} interval")
-    console.print(Text("; ".join(notes), style="dim"))
+    bars_are = f"± half a calibrated {INTERVAL_LEVEL:.0%} interval" if with_bars else ""
+    print_notes(f"model {model}; C_V, S and F per mole of {mole}", bars_are)
     for outcome in good:
-        for warning in outcome.warnings:
-            console.print(Text(f"warning: {warning}", style="yellow"))
+        print_warnings(outcome.warnings)
 
 
-def print_json(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
+def show_json(outcomes: list[Outcome], temperatures: list[float], per: Per) -> None:
     """Print one JSON object with a list of structures, failed ones included."""
-    content = {
-        "units": {**_UNITS, "density": "states/THz", "wavenumbers": "cm^-1", "temperature": "K"},
-        "per": per.value,
-        "interval_level": INTERVAL_LEVEL,
-        "structures": [_plain(o, temperatures, per) for o in outcomes],
-    }
-    typer.echo(json.dumps(content, indent=1, allow_nan=False))
+    print_json(
+        {
+            "units": {
+                **_UNITS,
+                "density": "states/THz",
+                "wavenumbers": "cm^-1",
+                "temperature": "K",
+            },
+            "per": per.value,
+            "interval_level": INTERVAL_LEVEL,
+            "structures": [_plain(o, temperatures, per) for o in outcomes],
+        }
+    )
 
 
 def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, Any]:

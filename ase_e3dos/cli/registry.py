@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ase_e3dos.cli.options import AsJson
+from ase_e3dos.cli.output import print_json, print_table
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ase_e3dos.plugins import ModelSpec
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def models(as_json: AsJson = False) -> None:
@@ -34,19 +31,19 @@ def models(as_json: AsJson = False) -> None:
     }
     rows = [_model_row(spec, origins[name]) for name, spec in sorted(registry.models().items())]
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     if not rows:
         typer.echo("no model is installed: the weights are missing from this copy of the package.")
         return
     columns = ("members", "encoder", "licence", "description")
     headings = ("model", "from", "status", "grid (cm^-1)", "networks", *columns[1:])
-    table = _table(*headings)
+    lines = []
     for row in rows:
         grid = "" if row["grid"] is None else "{start:g}..{stop:g} / {step:g}".format(**row["grid"])
         cells = (row["name"], row["distribution"], row["status"], grid, *(row[c] for c in columns))
-        table.add_row(*("" if c is None else str(c) for c in cells))
-    _show(table)
+        lines.append(["" if c is None else c for c in cells])
+    print_table(headings, lines, left=set(headings))
     for row in rows:
         if row["error"] is not None:
             typer.echo(f"{row['name']} is unusable: {row['error']}")
@@ -74,26 +71,26 @@ def plugins(as_json: AsJson = False) -> None:
         for _, spec in sorted(registry.encoders().items())
     ]
     if as_json:
-        typer.echo(json.dumps({"plugins": rows, "encoders": encoders}, indent=1))
+        print_json({"plugins": rows, "encoders": encoders})
         return
     kinds = ("encoders", "models", "commands")
-    table = _table("plug-in", "distribution", "status", *kinds)
+    columns = ("plug-in", "distribution", "status", *kinds)
+    lines = []
     for row in rows:
         distribution = f"{row['distribution']} {row['version']}".strip()
         names = (", ".join(row[kind]) for kind in kinds)
-        table.add_row(row["name"], distribution, row["status"], *names)
-    _show(table)
+        lines.append([row["name"], distribution, row["status"], *names])
+    print_table(columns, lines, left=set(columns))
     for row in rows:
         if row["error"]:
             typer.echo(f"{row['name']} is {row['status']}: {row['error']}")
-    table = _table("encoder", "version", "mixed sites", "serves", "description")
+    about = ("encoder", "version", "mixed sites", "serves", "description")
+    lines = []
     for encoder in encoders:
         mixed = "yes" if encoder["accepts_mixed"] else "no"
         serves = ", ".join(encoder["serves"])
-        table.add_row(
-            encoder["name"], str(encoder["version"]), mixed, serves, encoder["description"]
-        )
-    _show(table)
+        lines.append([encoder["name"], encoder["version"], mixed, serves, encoder["description"]])
+    print_table(about, lines, left=set(about))
 
 
 def _model_row(spec: ModelSpec, distribution: str) -> dict[str, Any]:
@@ -137,21 +134,3 @@ def _model_row(spec: ModelSpec, distribution: str) -> dict[str, Any]:
             "n": grid.n,
         },
     }
-
-
-def _table(*headings: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _show(table: Table) -> None:
-    import sys
-
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 130, highlight=False, markup=False).print(table)

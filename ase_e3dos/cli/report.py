@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ase_e3dos.cli.output import check_file, check_folder
+from ase_e3dos.errors import E3DOSError
+
 
 def report_command(
     directory: Annotated[
@@ -28,7 +31,7 @@ def report_command(
     temperature: Annotated[
         float | None,
         typer.Option(
-            "--temperature", "-t", help="Which, where there are several; the first by default."
+            "--temperature", "-T", help="Which, where there are several; the first by default."
         ),
     ] = None,
     title: Annotated[str, typer.Option(help="Of the page.")] = "Phonon screening",
@@ -36,6 +39,10 @@ def report_command(
     """Make one self-contained page of a screening, readable offline."""
     from ase_e3dos.screening.report import read_screen
 
+    check_file(output, (".html", ".htm"))
+    check_folder(plot, "--plot")
+    if plot_format not in ("png", "pdf", "svg"):
+        raise E3DOSError(f"--plot-format {plot_format}: choose png, pdf or svg.")
     screened = read_screen(directory, model, temperature)
     if output is None and plot is None:
         output = Path("report.html")

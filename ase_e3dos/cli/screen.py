@@ -8,6 +8,16 @@ from typing import Annotated
 
 import typer
 
+from ase_e3dos.cli.options import (
+    DEFAULT_TEMPERATURES,
+    EncoderName,
+    Model,
+    Temperatures,
+    Uncertainty,
+    kelvin,
+)
+from ase_e3dos.cli.output import check_folder
+
 
 def screen_command(
     inputs: Annotated[
@@ -21,23 +31,14 @@ def screen_command(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Directory for the Parquet shards.")
     ],
-    model: Annotated[str, typer.Option(help="Model, or path of a weights file.")] = "default",
+    model: Model = "default",
     device: Annotated[
         str,
         typer.Option(help="auto takes every GPU, or the CPU; cpu, cuda:1, cuda:0,cuda:1."),
     ] = "auto",
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder; the model's own by default.")
-    ] = None,
-    temperature: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--temperature", "-t", help="In K (293.15); given several times: list columns."
-        ),
-    ] = None,
-    uncertainty: Annotated[
-        bool, typer.Option(help="Run the whole ensemble, for error bars.")
-    ] = True,
+    encoder: EncoderName = None,
+    temperature: Temperatures = DEFAULT_TEMPERATURES,
+    uncertainty: Uncertainty = True,
     processes: Annotated[
         int | None,
         typer.Option(help="Worker processes for each device; with --dask, workers or jobs."),
@@ -55,11 +56,13 @@ def screen_command(
 ) -> None:
     """Screen crystals: one row each in a Parquet dataset.
 
+    With several temperatures the thermal columns hold lists.
     Run the same command again after any interruption: it goes on where it stopped.
     """
-    from ase_e3dos.screening import PAPER_TEMPERATURE, screen
+    from ase_e3dos.screening import screen
 
-    temperatures = temperature or [PAPER_TEMPERATURE]
+    temperatures = kelvin(temperature)
+    check_folder(output)
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         summary = screen(

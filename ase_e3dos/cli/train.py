@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.output import check_figure, check_folder, writing
 from ase_e3dos.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def train_command(
         _train_control(data_dir, values, data or [], output or Path("runs") / "cnn", device)
         return
     run, folder = _configuration(config, values, output, data)
+    check_folder(folder)
     members = _n_members(members, folder, Path(config))
     if export_plugin is not None:
         _check_export(export_plugin, run, folder)
@@ -176,8 +178,10 @@ def curves_command(
 
     if against not in ("epoch", "seconds"):
         raise TrainingError(f"--against {against}: choose epoch or seconds.")
+    check_figure(output, "-o")
     histories = find_histories(runs)
-    learning_curves(histories, output, against=against)
+    with writing(output):
+        learning_curves(histories, output, against=against)
     typer.echo(f"{output}: {', '.join(histories)}")
 
 

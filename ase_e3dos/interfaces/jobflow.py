@@ -8,7 +8,7 @@ from typing import Any
 
 from ase_e3dos.errors import MissingExtraError
 from ase_e3dos.screening.run import screen
-from ase_e3dos.screening.settings import PAPER_TEMPERATURE
+from ase_e3dos.screening.settings import DEFAULT_TEMPERATURE
 
 try:
     from jobflow import Maker, job
@@ -44,7 +44,7 @@ class ScreenMaker(Maker):
     model: str = "default"
     device: str = "auto"
     uncertainty: bool = True
-    temperature: float = PAPER_TEMPERATURE
+    temperature: float = DEFAULT_TEMPERATURE
     output: str = "e3dos_screen"
 
     @job  # type: ignore[misc, untyped-decorator]

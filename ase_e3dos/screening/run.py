@@ -17,7 +17,7 @@ from ase_e3dos.errors import ScreeningError, ScreeningWarning
 from ase_e3dos.screening.entries import Entry, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
 from ase_e3dos.screening.progress import Progress, Report, progress_report
-from ase_e3dos.screening.settings import PAPER_TEMPERATURE, ScreenSettings
+from ase_e3dos.screening.settings import DEFAULT_TEMPERATURE, ScreenSettings
 from ase_e3dos.screening.shards import SHARD_SIZE, ShardStore
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def screen(
     device: str = "auto",
     encoder: str | None = None,
     uncertainty: bool = True,
-    temperature: float | list[float] | tuple[float, ...] = PAPER_TEMPERATURE,
+    temperature: float | list[float] | tuple[float, ...] = DEFAULT_TEMPERATURE,
     processes: int | None = None,
     dask: str | None = None,
     progress: bool | Report = False,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Room temperature of the paper's figure 5 and table S2, in K.
 PAPER_TEMPERATURE = 293.15
+#: Of screens that ask for no other, in K: the same as of every command.
+DEFAULT_TEMPERATURE = 300.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ScreenSettings:
     model: str = "default"
     encoder: str | None = None
     uncertainty: bool = True
-    temperatures: tuple[float, ...] = field(default=(PAPER_TEMPERATURE,))
+    temperatures: tuple[float, ...] = field(default=(DEFAULT_TEMPERATURE,))
     single_temperature: bool = True
 
     @classmethod

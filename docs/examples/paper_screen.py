@@ -20,6 +20,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ase_e3dos import screen
+from ase_e3dos.screening import PAPER_TEMPERATURE
 from ase_e3dos.screening.report import read_screen
 from ase_e3dos.screening.report.page import write_page
 
@@ -53,6 +54,7 @@ def main() -> None:
     summary = screen(
         table, options.output, model=options.model, device=options.device,
         processes=options.processes, uncertainty=not options.single,
+        temperature=PAPER_TEMPERATURE,
     )  # fmt: skip
     wall = time.perf_counter() - started
     screened = read_screen(options.output)

@@ -225,7 +225,7 @@ def test_command(default_model, run_cli, tmp_path):
     given, written = tmp_path / "salt.cif", tmp_path / "adp.cif"
     bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(given)
     arguments = ["adp", given, "--model", default_model, "-T", 300, "-T", 100]
-    code, out, err = run_cli(*arguments, "--cif", written)
+    code, out, err = run_cli(*arguments, "-o", written)
     assert code == 0, err
     rows = [line.split() for line in out.splitlines() if " Na " in line or " Cl " in line]
     assert [r[1:4] for r in rows] == [[e, "4", t] for e in ("Na", "Cl") for t in ("300", "100")]
@@ -237,7 +237,7 @@ def test_command(default_model, run_cli, tmp_path):
     assert float(rows[0][4]) == pytest.approx(spectrum.u_iso(300.0)[0], abs=1e-5)
     assert len(read(written)) == 8
     before = given.read_text()
-    code, _, err = run_cli(*arguments, "--cif", given)
+    code, _, err = run_cli(*arguments, "-o", given)
     assert code == 2
     assert "input" in err
     assert given.read_text() == before

@@ -151,7 +151,7 @@ def test_command(default_model, run_cli, tmp_path):
     assert code == 0, err
     assert "relative to alpha" in out
     assert figure.stat().st_size > 1000
-    code, out, _ = run_cli(*arguments, "--json", "--per", "cell", "--t-max", 800)
+    code, out, _ = run_cli(*arguments, "--json", "--per", "cell", "-T", "0:800:20")
     assert json.loads(out)["names"] == ["alpha", "beta"]
     code, out, _ = run_cli("phases", alpha, alpha, "--model", default_model)
     assert f"{alpha} (2)" in out

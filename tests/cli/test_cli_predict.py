@@ -73,13 +73,14 @@ def test_one_bad_file_among_several(run_cli: Run, salt: Path, broken: Path, tmp_
     copper = tmp_path / "POSCAR"
     write(copper, bulk("Cu"), format="vasp")
     missing = tmp_path / "missing.cif"
-    code, out, err = run_cli("predict", salt, broken, missing, tmp_path, copper)
+    (tmp_path / "empty").mkdir()
+    code, out, err = run_cli("predict", salt, broken, missing, tmp_path / "empty", copper)
     assert code == 2
     assert "NaCl" in out
     assert "Cu" in out
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 3
-    for line, name in zip(lines, ("broken.cif", "missing.cif", "is a directory"), strict=True):
+    for line, name in zip(lines, ("broken.cif", "missing.cif", "no structure file"), strict=True):
         assert name in line
     assert "Traceback" not in out + err
     code, out, _ = run_cli("predict", salt, broken, "--json")
@@ -93,7 +94,7 @@ def test_one_bad_file_among_several(run_cli: Run, salt: Path, broken: Path, tmp_
 def test_several_structures_of_one_file(run_cli: Run, tmp_path: Path) -> None:
     path = tmp_path / "both.extxyz"
     write(path, [bulk("Cu"), bulk("Si")])
-    code, out, _ = run_cli("predict", path, "--json", "--out", tmp_path / "out")
+    code, out, _ = run_cli("predict", path, "--json", "-o", tmp_path / "out")
     assert code == 0
     names = [s["name"] for s in json.loads(out)["structures"]]
     assert names == [f"{path}[0]", f"{path}[1]"]
@@ -102,7 +103,7 @@ def test_several_structures_of_one_file(run_cli: Run, tmp_path: Path) -> None:
 
 def test_files_are_read_back_by_their_owners(run_cli: Run, salt: Path, tmp_path: Path) -> None:
     out = tmp_path / "results" / "deep"
-    assert run_cli("predict", salt, salt, "--out", out)[0] == 0
+    assert run_cli("predict", salt, salt, "-o", out)[0] == 0
     assert sorted(p.name for p in out.iterdir()) == ["salt", "salt-2"]
     (s,) = predict([salt])
     with (out / "salt" / "spectrum.json").open() as stream:
@@ -128,7 +129,7 @@ def test_names_of_files_stay_inside_the_folder(run_cli: Run, tmp_path: Path, nam
     path = tmp_path / "in" / name
     path.parent.mkdir(parents=True)
     write(path, bulk("Cu"), format="cif")
-    code, _, err = run_cli("predict", "--out", tmp_path / "out", "--", path)
+    code, _, err = run_cli("predict", "-o", tmp_path / "out", "--", path)
     assert code == 0, err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
     (folder,) = (tmp_path / "out").iterdir()
@@ -150,12 +151,14 @@ def test_plot(run_cli: Run, salt: Path, tmp_path: Path, units: str) -> None:
     [
         (["-T", "-5"], "kelvin"),
         (["-T", "nan"], "kelvin"),
+        (["-T", "0:100"], "a range START:STOP:STEP"),
+        (["-T", "100:0:10"], "a range START:STOP:STEP"),
         (["--model", "papre"], "no installed plug-in offers the model 'papre'"),
         (["--device", "abacus"], "abacus"),
         (["--plot", "x.docx"], "a figure's name ends in"),
         (["--plot", "no/such/folder/x.png"], "no folder"),
         (["--encoder", "nothing"], "nothing"),
-        (["--out", "/dev/null/results"], "cannot be written"),
+        (["-o", "/dev/null/results"], "cannot be written"),
     ],
 )
 def test_wrong_options_are_errors_without_a_traceback(

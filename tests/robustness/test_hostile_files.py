@@ -110,7 +110,7 @@ def test_names_in_files_do_not_escape_the_output(
     source = tmp_path / "salt.extxyz"
     write(source, [salt, salt])
     before = {p for p in tmp_path.rglob("*") if inside not in p.parents}
-    code, _, errors = run_cli("predict", source, "--out", inside)
+    code, _, errors = run_cli("predict", source, "-o", inside)
     assert code == 0, errors
     assert {p for p in tmp_path.rglob("*") if inside not in p.parents} == before
     assert len(list(inside.iterdir())) == 2

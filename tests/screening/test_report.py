@@ -127,7 +127,7 @@ def test_the_command_says_which_temperature(weights: Path, tmp_path: Path) -> No
     arguments = ["report", str(tmp_path / "out"), "-o", str(tmp_path / "report.html")]
     done = CliRunner().invoke(build_app(), arguments)
     assert "3 structures at 100 K; there are also 300 K" in done.output
-    assert "at 300 K" in CliRunner().invoke(build_app(), [*arguments, "-t", "300"]).output
+    assert "at 300 K" in CliRunner().invoke(build_app(), [*arguments, "-T", "300"]).output
 
 
 def test_principal_components_are_those_of_the_whole_matrix(screened: Path) -> None:
