@@ -129,6 +129,10 @@ class SymmetryWarning(E3DOSWarning):
     """A file leaves the symmetry of its structure open: what was taken stands in the message."""
 
 
+class PassedOverWarning(E3DOSWarning):
+    """A step of a script for phonopy was passed over, because it is not needed."""
+
+
 class PluginWarning(E3DOSWarning):
     """A plug-in was skipped."""
 

@@ -322,23 +322,10 @@ def thermal_properties(
         raise SpectrumError(
             f"cutoff_frequency={cutoff!r} is no frequency. Give one in THz, or None for all modes."
         )
-    if temperatures is not None:
-        wanted = _phonopy_temperatures(temperatures)
-    else:
-        _phonopy_temperatures([t_min, t_max])
-        if not (_is_number(t_step) and t_step > 0 and (t_max - t_min) / t_step < MOST_POINTS):
-            raise SpectrumError(
-                f"t_step={t_step!r} K from t_min={t_min!r} to t_max={t_max!r} gives no list of "
-                "temperatures. Give a positive step that leaves at most a million of them."
-            )
-
+    asked = phonopy_temperatures(t_min, t_max, t_step, temperatures)
     mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
     result = ThermalProperties(mesh, **_known(ThermalProperties, options))
-    if temperatures is None:
-        result.set_temperature_range(t_min=t_min, t_max=t_max, t_step=t_step)
-    else:
-        result.temperatures = wanted
-    asked = np.asarray(result.temperatures, dtype=np.float64)
+    result.temperatures = asked
     warn_of_low_temperatures(spectrum.grid, asked, spectrum.crystal.name, 3)
     result.run()
     _count_modes(result, mesh, **options)
@@ -373,15 +360,37 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
-def _phonopy_temperatures(temperatures: Any) -> Array:
-    """Temperatures that phonopy's formulas stand: its exponentials overflow far above."""
-    checked = checked_temperatures(temperatures)
+def phonopy_temperatures(
+    t_min: float, t_max: float, t_step: float, temperatures: ArrayLike | None = None
+) -> Array:
+    """Temperatures (K) of phonopy's arguments, where its formulas stand: far above they overflow.
+
+    Parameters
+    ----------
+    t_min, t_max, t_step : float
+        A range with both ends.
+    temperatures : array_like, optional
+        Instead of it.
+
+    Raises
+    ------
+    SpectrumError
+        If there are none, or one is negative, not finite or beyond any crystal.
+    """
+    checked = checked_temperatures([t_min, t_max] if temperatures is None else temperatures)
     if (checked > HIGHEST_TEMPERATURE).any():
         raise SpectrumError(
             f"{checked.max():g} K is beyond any crystal. Give temperatures up to "
             f"{HIGHEST_TEMPERATURE:g} K."
         )
-    return checked
+    if temperatures is not None:
+        return checked
+    if not (_is_number(t_step) and t_step > 0 and (t_max - t_min) / t_step < MOST_POINTS):
+        raise SpectrumError(
+            f"t_step={t_step!r} K from t_min={t_min!r} to t_max={t_max!r} gives no list of "
+            "temperatures. Give a positive step that leaves at most a million of them."
+        )
+    return np.arange(t_min, max(t_max, t_min) + t_step / 2.0, t_step, dtype=np.float64)
 
 
 def _check_smearing(sigma: float | None, function: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,19 @@ from ase_e3dos.export.phonopy import (
     thermal_properties,
     write_dos,
 )
+from ase_e3dos.interfaces import phonopy_displacements as displacements
 from ase_e3dos.interfaces import phonopy_plots as plots
 from ase_e3dos.interfaces.phonopy_cells import phonopy_cells, primitive_crystal
+from ase_e3dos.interfaces.phonopy_refusals import (
+    HINTS,
+    NO_FORCE_CONSTANTS,
+    PASSED_OVER,
+    not_predicted,
+    pass_over,
+    ran,
+)
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.structures.crystal import Crystal
-
-_HINTS = {
-    "generate_displacements": "Delete this step: no displacements are needed.",
-    "produce_force_constants": "Delete this step: no forces or force constants are needed.",
-    "symmetrize_force_constants": "Delete this step: there are no force constants.",
-    "plot_band_structure_and_dos": "Draw the density alone with plot_total_dos.",
-    "get_mesh_dict": "The density is in total_dos.",
-    "run_thermal_displacements": "Isotropic ones are in phonon.spectrum.u_iso(temperature).",
-    "run_thermal_displacement_matrices": "Isotropic ones: phonon.spectrum.u_iso(temperature).",
-    "save": "Save the spectrum: phonon.spectrum.write('spectrum.json').",
-}
 
 
 class E3DOSPhonopy:
@@ -53,6 +52,11 @@ class E3DOSPhonopy:
         Name of the model.
     device : str
         "auto", "cpu", "cuda", ...
+    strict : bool
+        False passes over, with a warning, what a script with displaced supercells does and sets
+        (`generate_displacements`, `dataset`, `forces`, `produce_force_constants`, `nac_params`,
+        ...), so that it runs with one line changed; there are no displaced supercells. True
+        refuses these steps.
     **options
         Further arguments of the installed `phonopy.Phonopy`: primitive_matrix,
         symprec, is_symmetry, calculator, ...
@@ -79,6 +83,7 @@ class E3DOSPhonopy:
         *args: Any,
         model: str = "default",
         device: str = "auto",
+        strict: bool = True,
         _predict: Callable[[Crystal], PhononSpectrum] | None = None,
         **options: Any,
     ) -> None:
@@ -86,6 +91,7 @@ class E3DOSPhonopy:
             unitcell, supercell_matrix, *args, **options
         )
         self._model, self._device, self._predict = model, device, _predict
+        self._strict = strict
         self._reset()
 
     def _reset(self) -> None:
@@ -94,6 +100,8 @@ class E3DOSPhonopy:
         self._total_dos: Any = None
         self._projected_dos: Any = None
         self._thermal_properties: Any = None
+        self._thermal_displacements: Any = None
+        self._moment: Any = None
 
     def __repr__(self) -> str:
         formula = self._unitcell_crystal.formula
@@ -144,31 +152,64 @@ class E3DOSPhonopy:
     @property
     def force_constants(self) -> Any:
         """An object that is not None, as `run_qha` asks, and raises where numbers are wanted."""
-        return _NO_FORCE_CONSTANTS
+        return NO_FORCE_CONSTANTS
 
     @force_constants.setter
     def force_constants(self, force_constants: Any) -> None:
-        raise _not_predicted(
+        if not self._strict:
+            pass_over("setting force_constants", stacklevel=5)  # two frames are of __setattr__
+            return
+        raise not_predicted(
             "setting Phonopy.force_constants",
             "Delete this step: they are not needed. To use force constants that you have, take "
             "phonopy.Phonopy.",
         )
+
+    def save(
+        self,
+        filename: str | Path = "phonopy_params.yaml",
+        settings: dict[str, Any] | None = None,
+        hdf5_settings: dict[str, Any] | None = None,
+        compression: str | bool = False,
+    ) -> Any:
+        """Write the cells as phonopy does: there are no displacements, forces or force constants.
+
+        Parameters and the value returned are those of `Phonopy.save`. The spectrum itself is
+        saved by ``phonon.spectrum.write("spectrum.json")``.
+        """
+        with writing(filename):
+            return self._cells.save(filename, settings, hdf5_settings, compression)
+
+    def replicate(self, log_level: int | None = None) -> E3DOSPhonopy:
+        """A new one of the same cells, model and device, without results."""
+        new = copy.deepcopy(self)
+        new._reset()
+        return new
+
+    def copy(self, log_level: int | None = None) -> E3DOSPhonopy:
+        """As `replicate`."""
+        return self.replicate(log_level)
 
     def __getattr__(self, name: str) -> Any:
         from phonopy import Phonopy
 
         if name.startswith("_") or not hasattr(Phonopy, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if not self._strict:
+            if name == "supercells_with_displacements":
+                return []
+            if name in PASSED_OVER:
+                return lambda *_args, **_options: pass_over(name)
         if isinstance(getattr(Phonopy, name), property):
             try:  # the cells, and None where phonopy ran nothing
                 return getattr(self._cells, name)
             except RuntimeError as error:
-                raise _not_predicted(f"Phonopy.{name}", _HINTS.get(name, "")) from error
+                raise not_predicted(f"Phonopy.{name}", HINTS.get(name, "")) from error
 
-        def not_predicted(*_args: Any, **_options: Any) -> Any:
-            raise _not_predicted(f"Phonopy.{name}", _HINTS.get(name, ""))
+        def refuse(*_args: Any, **_options: Any) -> Any:
+            raise not_predicted(f"Phonopy.{name}", HINTS.get(name, ""))
 
-        return not_predicted
+        return refuse
 
     def __setattr__(self, name: str, value: Any) -> None:
         from phonopy import Phonopy
@@ -180,8 +221,10 @@ class E3DOSPhonopy:
         ours = name.startswith("_") or hasattr(type(self), name)
         if ours or not hasattr(Phonopy, name):  # ours, or a note that a script pins on
             object.__setattr__(self, name, value)
+        elif not self._strict:
+            pass_over(f"setting {name}")
         else:
-            raise _not_predicted(f"setting Phonopy.{name}", "Delete this step: it is not needed.")
+            raise not_predicted(f"setting Phonopy.{name}", "Delete this step: it is not needed.")
 
     # -- mesh ---------------------------------------------------------------------------
 
@@ -198,6 +241,21 @@ class E3DOSPhonopy:
         """Predict the spectrum; phonopy's arguments are accepted and have no effect."""
         self._mesh = SpectrumMesh(self.spectrum)
         return self._mesh
+
+    def get_mesh_dict(self) -> dict[str, Any]:
+        """`frequencies` (THz) and `weights` of the quantiles, as on a mesh.
+
+        A spectrum has no q-points: `qpoints`, shape (n, 3), are not a number; `eigenvectors` and
+        `group_velocities` are None, as where phonopy did not compute them.
+        """
+        mesh = ran(self._mesh, "run_mesh")
+        return {
+            "qpoints": np.full((len(mesh.weights), 3), np.nan),
+            "weights": mesh.weights,
+            "frequencies": mesh.frequencies,
+            "eigenvectors": None,
+            "group_velocities": None,
+        }
 
     # -- densities of states --------------------------------------------------------------
 
@@ -272,7 +330,7 @@ class E3DOSPhonopy:
 
     def get_total_dos_dict(self) -> dict[str, Any]:
         """`frequency_points` (THz) and `total_dos` (states/THz)."""
-        dos = _ran(self._total_dos, "run_total_dos")
+        dos = ran(self._total_dos, "run_total_dos")
         return {"frequency_points": dos.frequency_points, "total_dos": dos.dos}
 
     def plot_total_dos(
@@ -282,20 +340,20 @@ class E3DOSPhonopy:
         with_tight_frequency_range: bool = False,
     ) -> Any:
         """Draw the total density of states; returns matplotlib.pyplot."""
-        dos = _ran(self._total_dos, "run_total_dos")
+        dos = ran(self._total_dos, "run_total_dos")
         return plots.plot_dos(
             dos, dos.dos, with_tight_frequency_range, xlabel=xlabel, ylabel=ylabel
         )
 
     def write_total_dos(self, filename: str | Path = "total_dos.dat") -> None:
         """Write total_dos.dat."""
-        dos = _ran(self._total_dos, "run_total_dos")
+        dos = ran(self._total_dos, "run_total_dos")
         with writing(filename):
             write_dos(dos, filename)
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
         """Fit phonopy's Debye frequency to the total density of states."""
-        dos = _ran(self._total_dos, "run_total_dos")
+        dos = ran(self._total_dos, "run_total_dos")
         if hasattr(dos, "run_debye_frequency"):
             dos.run_debye_frequency(freq_max_fit=freq_max_fit)
         else:  # phonopy 3
@@ -303,7 +361,7 @@ class E3DOSPhonopy:
 
     def get_Debye_frequency(self) -> Any:  # noqa: N802
         """Debye frequency in THz, after `set_Debye_frequency`."""
-        dos = _ran(self._total_dos, "run_total_dos")
+        dos = ran(self._total_dos, "run_total_dos")
         return dos.debye_frequency if hasattr(dos, "debye_frequency") else dos.get_Debye_frequency()
 
     def run_projected_dos(
@@ -325,7 +383,7 @@ class E3DOSPhonopy:
             If a direction is asked for, or the model has no site densities.
         """
         if direction is not None or xyz_projection:
-            raise _not_predicted(
+            raise not_predicted(
                 "a direction in Phonopy.run_projected_dos", "Leave out direction or xyz_projection."
             )
         points = resampled_total_dos(
@@ -376,7 +434,7 @@ class E3DOSPhonopy:
 
     def get_projected_dos_dict(self) -> dict[str, Any]:
         """`frequency_points` (THz) and `projected_dos` (n_atoms, n) (states/THz)."""
-        dos = _ran(self._projected_dos, "run_projected_dos")
+        dos = ran(self._projected_dos, "run_projected_dos")
         return {"frequency_points": dos.frequency_points, "projected_dos": dos.projected_dos}
 
     def plot_projected_dos(
@@ -390,7 +448,7 @@ class E3DOSPhonopy:
         with_tight_frequency_range: bool = False,
     ) -> Any:
         """Draw the projected densities of states; returns matplotlib.pyplot."""
-        dos = _ran(self._projected_dos, "run_projected_dos")
+        dos = ran(self._projected_dos, "run_projected_dos")
         return plots.plot_dos(
             dos,
             dos.projected_dos.sum(axis=0),
@@ -405,7 +463,7 @@ class E3DOSPhonopy:
 
     def write_projected_dos(self, filename: str | Path = "projected_dos.dat") -> None:
         """Write projected_dos.dat."""
-        dos = _ran(self._projected_dos, "run_projected_dos")
+        dos = ran(self._projected_dos, "run_projected_dos")
         with writing(filename):
             write_dos(dos, filename)
 
@@ -444,9 +502,7 @@ class E3DOSPhonopy:
             If `band_indices` are given: a spectrum has no bands.
         """
         if band_indices is not None:
-            raise _not_predicted(
-                "band_indices in Phonopy.run_thermal_properties", "Leave them out."
-            )
+            raise not_predicted("band_indices in Phonopy.run_thermal_properties", "Leave them out.")
         self._thermal_properties = thermal_properties(
             self.spectrum,
             t_min=t_min,
@@ -463,7 +519,7 @@ class E3DOSPhonopy:
 
     def get_thermal_properties_dict(self) -> dict[str, Any]:
         """`temperatures` (K), `free_energy` (kJ/mol), `entropy`, `heat_capacity` (J/(K mol))."""
-        result = _ran(self._thermal_properties, "run_thermal_properties")
+        result = ran(self._thermal_properties, "run_thermal_properties")
         names = ("temperatures", "free_energy", "entropy", "heat_capacity")
         return dict(zip(names, result.thermal_properties, strict=True))
 
@@ -477,7 +533,7 @@ class E3DOSPhonopy:
     ) -> Any:
         """Draw the thermal properties; returns matplotlib.pyplot."""
         return plots.plot_thermal(
-            _ran(self._thermal_properties, "run_thermal_properties"),
+            ran(self._thermal_properties, "run_thermal_properties"),
             xlabel=xlabel,
             ylabel=ylabel,
             with_grid=with_grid,
@@ -489,58 +545,92 @@ class E3DOSPhonopy:
         self, filename: str | Path = "thermal_properties.yaml"
     ) -> None:
         """Write thermal_properties.yaml."""
-        result = _ran(self._thermal_properties, "run_thermal_properties")
+        result = ran(self._thermal_properties, "run_thermal_properties")
         with writing(filename):
             result.write_yaml(filename=filename)
 
+    # -- thermal displacements and moments ------------------------------------------------
 
-class _NoForceConstants:
-    """Stands for force constants that there are not."""
+    @property
+    def thermal_displacements(self) -> Any:
+        """Phonopy's ThermalDisplacements after `run_thermal_displacements`, else None."""
+        return self._thermal_displacements
 
-    def __repr__(self) -> str:
-        return "<no force constants: the spectrum is predicted directly>"
+    def run_thermal_displacements(
+        self,
+        t_min: float = 0,
+        t_max: float = 1000,
+        t_step: float = 10,
+        temperatures: ArrayLike | None = None,
+        direction: ArrayLike | None = None,
+        freq_min: float | None = None,
+        freq_max: float | None = None,
+        exclude_gamma_acoustic: bool = False,
+    ) -> Any:
+        """Mean-square displacements of the atoms in Å^2; those of a spectrum are isotropic.
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise _not_predicted("using Phonopy.force_constants as numbers")
+        Parameters are those of `Phonopy.run_thermal_displacements`; no mesh has to be run. Modes
+        near zero frequency are those of `PhononSpectrum.u_iso`, which needs no smallest frequency.
 
-    def _refuse(self, *_args: Any, **_options: Any) -> Any:
-        raise _not_predicted("using Phonopy.force_constants as numbers")
+        Raises
+        ------
+        NotPredictedError
+            If a range of frequencies is given.
+        """
+        if freq_min is not None or freq_max is not None:
+            raise not_predicted(
+                "a range of frequencies in Phonopy.run_thermal_displacements",
+                "Leave out freq_min and freq_max: the acoustic modes are integrated to zero.",
+            )
+        self._thermal_displacements = displacements.thermal_displacements(
+            self.spectrum,
+            self._cells.primitive,
+            t_min=t_min,
+            t_max=t_max,
+            t_step=t_step,
+            temperatures=temperatures,
+            direction=direction,
+        )
+        return self._thermal_displacements
 
-    # Python looks these up on the class, past `__getattr__`; in-place ones fall back on them.
-    __add__ = __radd__ = _refuse
-    __sub__ = __rsub__ = _refuse
-    __mul__ = __rmul__ = _refuse
-    __matmul__ = __rmatmul__ = _refuse
-    __truediv__ = __rtruediv__ = _refuse
-    __floordiv__ = __rfloordiv__ = _refuse
-    __mod__ = __rmod__ = _refuse
-    __divmod__ = __rdivmod__ = _refuse
-    __pow__ = __rpow__ = _refuse
-    __and__ = __rand__ = _refuse
-    __or__ = __ror__ = _refuse
-    __xor__ = __rxor__ = _refuse
-    __lshift__ = __rlshift__ = _refuse
-    __rshift__ = __rrshift__ = _refuse
-    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __hash__ = object.__hash__
-    __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = _refuse
-    __array__ = __float__ = __int__ = __complex__ = __index__ = _refuse
+    def get_thermal_displacements_dict(self) -> dict[str, Any]:
+        """`temperatures` (K) and `thermal_displacements` (Å^2)."""
+        result = ran(self._thermal_displacements, "run_thermal_displacements")
+        return {
+            "temperatures": result.temperatures,
+            "thermal_displacements": result.thermal_displacements,
+        }
 
+    def plot_thermal_displacements(self, is_legend: bool = False) -> Any:
+        """Draw the displacements against temperature; returns matplotlib.pyplot."""
+        result = ran(self._thermal_displacements, "run_thermal_displacements")
+        return plots.plot_displacements(result, is_legend)
 
-_NO_FORCE_CONSTANTS = _NoForceConstants()
+    def write_yaml_thermal_displacements(self) -> None:
+        """Write thermal_displacements.yaml."""
+        result = ran(self._thermal_displacements, "run_thermal_displacements")
+        with writing("thermal_displacements.yaml"):
+            result.write_yaml()
 
+    @property
+    def moment(self) -> Any:
+        """Phonopy's PhononMoment after `run_moment`, else None."""
+        return self._moment
 
-def _ran(result: Any, method: str) -> Any:
-    if result is None:
-        raise RuntimeError(f"{method} has to be done before its result is used.")
-    return result
+    def run_moment(
+        self,
+        order: int = 1,
+        is_projection: bool = False,
+        freq_min: float | None = None,
+        freq_max: float | None = None,
+    ) -> Any:
+        """Moment of the spectrum in THz^order, or those of the atoms, as phonopy's object."""
+        mesh = ran(self._mesh, "run_mesh")
+        self._moment = displacements.moment(
+            self.spectrum, mesh, order, is_projection, freq_min, freq_max
+        )
+        return self._moment
 
-
-def _not_predicted(what: str, hint: str = "") -> NotPredictedError:
-    return NotPredictedError(
-        f"{what}: a predicted density of states has no bands, eigenvectors or force constants. "
-        + (hint or "Use phonopy.Phonopy with finite displacements and a potential for these.")
-    )
+    def get_moment(self) -> Any:
+        """Moment in THz^order after `run_moment`."""
+        return ran(self._moment, "run_moment").moment

@@ -63,17 +63,19 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
         )
     if not crystal.is_ordered and not args and _contents_share_elements(crystal):
         options["primitive_matrix"] = "P"
-    with warnings.catch_warnings():
-        # phonopy 4.9 and later warn where its default chose a smaller cell; the class says so
-        warnings.filterwarnings("ignore", message=".*primitive_matrix.*")
-        try:
-            return crystal, Phonopy(cell, supercell_matrix, *args, **options)
-        except TypeError as error:
-            if "unexpected keyword" in str(error) or "positional argument" in str(error):
-                raise  # a misspelt option
-            raise _no_cells(crystal.name, error) from error
-        except Exception as error:  # phonopy and spglib have no class of errors in common
-            raise _no_cells(crystal.name, error) from error
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            cells = Phonopy(cell, supercell_matrix, *args, **options)
+    except TypeError as error:
+        if "unexpected keyword" in str(error) or "positional argument" in str(error):
+            raise  # a misspelt option
+        raise _no_cells(crystal.name, error) from error
+    except Exception as error:  # phonopy and spglib have no class of errors in common
+        raise _no_cells(crystal.name, error) from error
+    for warning in said:  # phonopy's, such as that its default chose a smaller cell: at the caller
+        warnings.warn(warning.message, stacklevel=3)
+    return crystal, cells
 
 
 def _no_cells(name: str, error: Exception) -> CrystalError:

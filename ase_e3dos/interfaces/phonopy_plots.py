@@ -53,3 +53,20 @@ def plot_thermal(thermal_properties: Any, **options: Any) -> Any:
         axis.set_tick_params(which="both", direction="in")
     thermal_properties.plot(ax, **options)
     return plt
+
+
+def plot_displacements(thermal_displacements: Any, is_legend: bool = False) -> Any:
+    """Draw phonopy's ThermalDisplacements on a new figure.
+
+    Returns
+    -------
+    matplotlib.pyplot
+        Call `.show()` or `.savefig(...)` on it.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1]
+    thermal_displacements.plot(ax, is_legend=is_legend)
+    ax.set_xlabel("Temperature (K)")
+    ax.set_ylabel(r"Displacement ($\mathrm{\AA}^2$)")
+    return plt

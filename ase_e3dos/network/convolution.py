@@ -185,8 +185,7 @@ class Convolution(nn.Module):
             self.weights[irrep] = nn.Parameter(torch.empty(fan_in, channels))
             nn.init.normal_(self.weights[irrep], std=1 / math.sqrt(fan_in))
         for p in self.paths:
-            with torch.device("cpu"):  # real numbers, even where a meta device is set
-                tensor = p.coupling()
+            tensor = p.coupling()  # on the CPU: real numbers, even where a meta device is set
             if tensor is not None:
                 self.register_buffer(self._name(p.degrees), tensor, persistent=False)
 

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from ase_e3dos.errors import DeviceError, WeightsError
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
+from ase_e3dos.network.precision import float32_on, without_autocast
 from ase_e3dos.network.site import SiteNetwork, SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 
@@ -190,10 +191,10 @@ class Model:
         networks = []
         for number, state in enumerate(states):
             try:
-                with torch.device("meta"), _NoRandomNumbers():  # sizes first, no memory
+                with float32_on("meta"), _NoRandomNumbers():  # sizes first, no memory
                     sketch = build_network(header, number)
                 check_shapes(sketch, state)
-                with _NoRandomNumbers():
+                with float32_on("cpu"), _NoRandomNumbers():
                     network = build_network(header, number)
                 network.load_state_dict(state)
             except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -259,7 +260,7 @@ class Model:
         networks = self.members if uncertainty else self._networks[-1:]
         if not uncertainty and not self.header.distilled:
             networks = self._networks[:1]
-        with torch.inference_mode():
+        with torch.inference_mode(), without_autocast(self.device):
             graph = batch.to(self.device)
             if self.members[0].per_site:
                 spectra, rest = self._site_spectra(graph, networks)
@@ -362,5 +363,5 @@ def _to_host(values: Tensor) -> Tensor:
     """Copy to pinned host memory without waiting; the same tensor on a CPU."""
     if values.device.type == "cpu":
         return values
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host = torch.empty(values.shape, dtype=values.dtype, device="cpu", pin_memory=True)
     return host.copy_(values, non_blocking=True)

@@ -56,12 +56,12 @@ def spherical_harmonics(vectors: Tensor, lengths: Tensor, l_max: int) -> Tensor:
 def _quadrupoles() -> Tensor:
     """Orthonormal traceless symmetric 3x3 matrices in the order of the l = 2 harmonics."""
     s, t = 1 / math.sqrt(2), 1 / math.sqrt(6)
-    q = torch.zeros(5, 3, 3, dtype=torch.float64)
+    q = torch.zeros(5, 3, 3, dtype=torch.float64, device="cpu")
     q[0, 0, 2] = q[0, 2, 0] = s
     q[1, 0, 1] = q[1, 1, 0] = s
-    q[2] = torch.diag(torch.tensor([-t, 2 * t, -t], dtype=torch.float64))
+    q[2] = torch.diag(torch.tensor([-t, 2 * t, -t], dtype=torch.float64, device="cpu"))
     q[3, 1, 2] = q[3, 2, 1] = s
-    q[4] = torch.diag(torch.tensor([-s, 0, s], dtype=torch.float64))
+    q[4] = torch.diag(torch.tensor([-s, 0, s], dtype=torch.float64, device="cpu"))
     return q
 
 
@@ -85,9 +85,9 @@ def coupling(l_1: int, l_2: int, l_out: int) -> Tensor:
     if 0 in degrees:
         # One factor is a scalar: what remains is the identity.
         size = 2 * max(degrees) + 1
-        tensor = torch.eye(size, dtype=torch.float64).unsqueeze(degrees.index(0))
+        tensor = torch.eye(size, dtype=torch.float64, device="cpu").unsqueeze(degrees.index(0))
     elif degrees == (1, 1, 1):
-        tensor = torch.zeros(3, 3, 3, dtype=torch.float64)
+        tensor = torch.zeros(3, 3, 3, dtype=torch.float64, device="cpu")
         tensor[0, 1, 2] = tensor[1, 2, 0] = tensor[2, 0, 1] = 1
         tensor[0, 2, 1] = tensor[2, 1, 0] = tensor[1, 0, 2] = -1
     elif degrees.count(1) == 2:

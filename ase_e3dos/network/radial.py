@@ -17,7 +17,7 @@ class GaussianBasis(nn.Module):
 
     def __init__(self, cutoff: float, n_functions: int) -> None:
         super().__init__()
-        centers = torch.linspace(0, cutoff, n_functions, device="cpu")
+        centers = torch.linspace(0, cutoff, n_functions, dtype=torch.float32, device="cpu")
         self.register_buffer("centers", centers, persistent=False)
         self.width = cutoff / (n_functions - 1)
         self.n_functions = n_functions
@@ -53,7 +53,8 @@ class BesselBasis(nn.Module):
     def __init__(self, cutoff: float, n_functions: int) -> None:
         super().__init__()
         self.cutoff = cutoff
-        orders = torch.arange(1, n_functions + 1, device="cpu") * (math.pi / cutoff)
+        orders = torch.arange(1, n_functions + 1, dtype=torch.float32, device="cpu")
+        orders = orders * (math.pi / cutoff)
         self.register_buffer("orders", orders, persistent=False)
 
     def forward(self, lengths: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from ase_e3dos.data.labels import PAPER_GRID
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
 from ase_e3dos.network.ensemble import resolve_device
+from ase_e3dos.network.precision import float32_on
 from ase_e3dos.training.cnn_network import GRID, DensityCNN, densities, translated
 from ase_e3dos.training.config import DataConfig
 from ase_e3dos.training.fit import History
@@ -94,7 +95,8 @@ def train_cnn(
     (grids, label, _), (valid_grids, _, valid) = parts
     scale = grids.std(dim=(0, 2, 3, 4), keepdim=True)
     torch.manual_seed(settings.seed)
-    network = DensityCNN(label.shape[1]).to(where)
+    with float32_on("cpu"):
+        network = DensityCNN(label.shape[1]).to(where)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate)
     rng = np.random.default_rng(settings.seed)
     steps = rng.integers(0, GRID, (settings.translations + 1, len(grids), 3))

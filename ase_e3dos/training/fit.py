@@ -21,6 +21,7 @@ from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAP
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings, mean_over_sites
+from ase_e3dos.network.precision import float32_on, without_autocast
 from ase_e3dos.network.site import SiteNetwork, SiteOutput, SiteSettings
 from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.training.config import TrainingConfig, differences
@@ -59,14 +60,15 @@ def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
     """
     settings = {"n_features": encoder.n_features, **config.settings}
     try:
-        if config.network == "paper":
-            return PaperNetwork(PaperSettings(**settings))
-        masses = (
-            torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
-            if encoder.name in ("mass_one_hot", "alloy_multi_hot")
-            else None
-        )
-        return SiteNetwork(SiteSettings(**settings), masses)
+        with float32_on("cpu"):
+            if config.network == "paper":
+                return PaperNetwork(PaperSettings(**settings))
+            masses = (
+                torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
+                if encoder.name in ("mass_one_hot", "alloy_multi_hot")
+                else None
+            )
+            return SiteNetwork(SiteSettings(**settings), masses)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(
             f"no {config.network} network can be made with the settings {settings}. Start from "
@@ -185,9 +187,10 @@ class Trainer:
             self.directory.mkdir(parents=True, exist_ok=True)
         while self.epoch < self.config.epochs and not self._stalled():
             start = time.perf_counter()
-            with reproducible(self.device):
-                loss = self._train_epoch()
-            row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
+            with without_autocast(self.device):
+                with reproducible(self.device):
+                    loss = self._train_epoch()
+                row = {"epoch": float(self.epoch), "loss": loss, **self._validate()}
             row["seconds"] = time.perf_counter() - start
             criterion = row.get("valid_criterion", loss)
             if criterion < self.best:

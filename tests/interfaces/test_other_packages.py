@@ -6,6 +6,7 @@ import inspect
 import warnings
 
 import numpy as np
+import phonopy
 import pytest
 from ase.build import bulk
 from monty.serialization import dumpfn
@@ -13,9 +14,15 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.phonopy import get_ph_dos
 
 from ase_e3dos import E3DOSPhonopy, predict
-from ase_e3dos.errors import CrystalError, NotPredictedError
+from ase_e3dos.errors import (
+    CrystalError,
+    E3DOSError,
+    ImaginaryModesError,
+    ImaginaryWeightWarning,
+    NotPredictedError,
+)
 from ase_e3dos.export.files import emmet_dict, euphonic_spectrum
-from ase_e3dos.interfaces.matcalc import E3DOSPhononCalc
+from ase_e3dos.interfaces.matcalc import E3DOSPhononCalc, E3DOSQHACalc
 
 pytestmark = pytest.mark.usefixtures("default_model")
 
@@ -83,26 +90,115 @@ def test_pymatviz_figures(salt):
 # matcalc ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def potential():
+    """EMT, a potential with phonons that are cheap."""
+    from ase.calculators.emt import EMT
+
+    return EMT()
+
+
 def test_adapter_gives_the_dictionary_of_matcalc(magnesia):
     calc = E3DOSPhononCalc(t_max=1000)
     result = calc.calc(magnesia)
     thermal = result["thermal_properties"]
     assert set(thermal) == {"temperatures", "free_energy", "entropy", "heat_capacity"}
     assert thermal["temperatures"][30] == 300  # the place that matcalc's benchmark reads
-    (spectrum,) = predict(magnesia.get_primitive_structure())
-    expected = spectrum.heat_capacity(300.0) * len(result["phonon"].primitive) / 2
-    assert thermal["heat_capacity"][30] == pytest.approx(expected, rel=5e-3)
-    chained = calc.calc({"final_structure": magnesia, "energy": -1.0})
-    assert chained["energy"] == -1.0
+    (spectrum,) = predict(magnesia)
+    assert thermal["heat_capacity"][30] == pytest.approx(spectrum.heat_capacity(300.0), rel=5e-3)
+    assert result["final_structure"] is magnesia
+    assert all(isinstance(unit, str) for unit in result["_units"].values())
+    chained = calc.calc({"final_structure": magnesia, "energy": -1.0, "_units": {"energy": "eV"}})
+    assert (chained["energy"], chained["_units"]["energy"]) == (-1.0, "eV")
     np.testing.assert_allclose(chained["thermal_properties"]["entropy"], thermal["entropy"])
+    with pytest.raises(CrystalError, match="final_structure"):
+        calc.calc({"energy": -1.0})
 
 
-def test_adapter_takes_the_arguments_of_matcalc_and_no_others():
+@pytest.mark.parametrize("relax", [False, True])
+@pytest.mark.parametrize("cubic", [False, True])
+def test_adapter_against_phonon_calc(potential, cubic, relax):
+    """The same keys, cell and units as `PhononCalc` with a potential, relaxed or not."""
+    matcalc = pytest.importorskip("matcalc", reason="matcalc is not installed")
+    copper = bulk("Cu", a=3.7, cubic=cubic)
+    options = {"relax_structure": relax, "fmax": 1e-3, "write_phonon": False}
+    theirs = matcalc.PhononCalc(potential, min_length=7.0, **options).calc(copper)
+    ours = E3DOSPhononCalc(potential, **options).calc(copper)
+    assert set(ours) == {*theirs, "spectrum"}
+    units = {k: v for k, v in theirs["_units"].items() if isinstance(v, str)}
+    assert {k: ours["_units"][k] for k in units} == units
+    assert isinstance(ours["final_structure"], type(theirs["final_structure"]))
+    cells = [r["phonon"].primitive for r in (ours, theirs)]
+    assert len(cells[0]) == len(cells[1]) == len(copper)
+    assert cells[0].volume == pytest.approx(cells[1].volume, rel=1e-3)
+    assert ours["frequencies"].shape[1] == theirs["frequencies"].shape[1] == 3 * len(copper)
+    for name, value in theirs["thermal_properties"].items():
+        assert np.shape(ours["thermal_properties"][name]) == np.shape(value)
+    capacity = [r["thermal_properties"]["heat_capacity"][30] for r in (ours, theirs)]
+    assert capacity[0] == pytest.approx(capacity[1], rel=0.02)  # 23.5 J/(K mol) an atom
+    if relax:
+        assert ours["energy"] == pytest.approx(theirs["energy"], abs=1e-6)
+        assert ours["volume"] == pytest.approx(theirs["volume"], rel=1e-6)
+
+
+def test_adapter_in_a_chain_after_a_relaxation(potential):
+    matcalc = pytest.importorskip("matcalc", reason="matcalc is not installed")
+    relax = matcalc.RelaxCalc(potential, fmax=1e-3)
+    chain = matcalc.ChainedCalc([relax, E3DOSPhononCalc()])
+    copper = bulk("Cu", a=3.7, cubic=True)
+    result = chain.calc(copper)
+    assert result["spectrum"].crystal.volume == pytest.approx(result["volume"])
+    assert result["volume"] < 3.65**3
+    many = list(chain.calc_many([copper, copper]))
+    assert [r["volume"] for r in many] == pytest.approx([result["volume"]] * 2)
+
+
+def test_quasi_harmonic_calculator(potential):
+    """matcalc's QHACalc on predicted spectra: the expansion of copper, and the keys that it has."""
+    matcalc = pytest.importorskip("matcalc", reason="matcalc is not installed")
+    options = {"t_max": 400, "fmax": 1e-3, "scale_factors": (0.98, 0.99, 1.0, 1.01, 1.02)}
+    cells = {"phonon_calc_kwargs": {"min_length": 7.0}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = matcalc.QHACalc(potential, **options, **cells).calc(bulk("Cu", cubic=True))
+        ours = E3DOSQHACalc(potential, **options, **cells).calc(bulk("Cu", cubic=True))
+    assert set(ours) == set(theirs)
+    np.testing.assert_allclose(ours["volumes"], theirs["volumes"], rtol=1e-5)
+    np.testing.assert_allclose(ours["electronic_energies"], theirs["electronic_energies"])
+    assert ours["heat_capacity_P"][30] == pytest.approx(theirs["heat_capacity_P"][30], rel=0.05)
+    assert 1e-5 < ours["thermal_expansion_coefficients"][30] < 1e-4  # 5.0e-5 by experiment
+
+
+def test_adapter_on_imaginary_modes():
+    """A crystal far from its volume, of which the model says that it is unstable."""
+    wide = bulk("NaCl", "cesiumchloride", a=4.2)
+    (spectrum,) = predict(wide)
+    assert spectrum.imaginary_fraction > 0.02
+    with pytest.warns(ImaginaryWeightWarning, match="imaginary"):
+        E3DOSPhononCalc().calc(wide)
+    with pytest.raises(ImaginaryModesError, match="imaginary"):
+        E3DOSPhononCalc(on_imaginary_modes="error").calc(wide)
+    assert E3DOSPhononCalc(on_imaginary_modes="error", imaginary_freq_tol=-90.0).calc(wide)
+    E3DOSPhononCalc(on_imaginary_modes="error").calc(bulk("NaCl", "rocksalt", a=5.64))
+
+
+def test_adapter_takes_the_arguments_of_matcalc_and_no_others(magnesia, tmp_path):
     with pytest.raises(TypeError, match="t_maximum"):
         E3DOSPhononCalc(t_maximum=500)
+    for wrong in ({"relax_structure": True}, {"on_imaginary_modes": "stop"}):
+        with pytest.raises(E3DOSError, match=next(iter(wrong))):
+            E3DOSPhononCalc(**wrong)
+    for refused in ("write_band_structure", "write_force_constants", "fix_imaginary_attempts"):
+        with pytest.raises(NotPredictedError, match=refused):
+            E3DOSPhononCalc(**{refused: True})
+    files = {k: tmp_path / k for k in ("write_total_dos", "write_phonon")}
+    E3DOSPhononCalc(**files).calc(magnesia)
+    assert get_ph_dos(files["write_total_dos"]).cv(300.0) > 100
+    assert len(phonopy.load(files["write_phonon"], produce_fc=False).unitcell) == 8
     matcalc = pytest.importorskip("matcalc", reason="matcalc is not installed")
     theirs = inspect.signature(matcalc.PhononCalc).parameters
-    E3DOSPhononCalc(**{name: p.default for name, p in theirs.items() if name != "calculator"})
+    defaults = {name: p.default for name, p in theirs.items() if name != "calculator"}
+    E3DOSPhononCalc(object(), **defaults)
 
 
 def test_adapter_keeps_errors_in_their_places(magnesia):
@@ -118,7 +214,7 @@ def test_matcalc_benchmark(magnesia, tmp_path):
     matcalc = pytest.importorskip("matcalc", reason="matcalc is not installed")
     assert isinstance(E3DOSPhononCalc(), matcalc.PropCalc)
     benchmark = pytest.importorskip("matcalc.benchmark")
-    reference = predict(magnesia.get_primitive_structure())[0].heat_capacity(300.0)
+    reference = predict(magnesia)[0].heat_capacity(300.0)
     rows = [
         {"mp_id": f"mp-{i}", "formula": "MgO", "structure": magnesia, "heat_capacity": reference}
         for i in range(3)
@@ -130,7 +226,7 @@ def test_matcalc_benchmark(magnesia, tmp_path):
         """matcalc's phonon benchmark with our calculator of the property."""
 
         def get_prop_calc(self, calculator, **options):
-            return E3DOSPhononCalc(calculator, **options)
+            return E3DOSPhononCalc(calculator, relax_structure=False, **options)
 
     table = Spectra(benchmark_name=tmp_path / "rows.json").run("none", "e3dos", n_jobs=1)
     column = "CV_e3dos"
@@ -161,12 +257,12 @@ def test_janus_phonons(tmp_path):
 
 
 def test_quacc_summary_is_refused_by_name(tmp_path):
-    """quacc's schema stores modes on a mesh and force constants, which a spectrum has not."""
+    """quacc's schema stores force constants, which a spectrum has not."""
     schemas = pytest.importorskip("quacc.schemas.phonons", reason="quacc is not installed")
     atoms = bulk("Cu")
     phonon = E3DOSPhonopy(atoms)
     phonon.run_mesh()
     phonon.run_total_dos()
     phonon.run_thermal_properties()
-    with pytest.raises(NotPredictedError, match="get_mesh_dict"):
+    with pytest.raises(NotPredictedError, match="force_constants"):
         schemas.summarize_phonopy(phonon, atoms, tmp_path)

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import phonopy
 import pytest
+import yaml
 from ase.build import bulk
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
@@ -22,7 +23,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.phonopy import get_ph_dos
 
 import ase_e3dos
-from ase_e3dos.errors import CrystalError, NotPredictedError, SpectrumError
+from ase_e3dos.errors import CrystalError, NotPredictedError, PassedOverWarning, SpectrumError
 from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum import named_grid
@@ -185,6 +186,117 @@ def test_thermal_properties(phonon, tmp_path):
     assert len(phonon.plot_thermal_properties().gca().lines) == 3
     with pytest.raises(NotPredictedError, match="band_indices"):
         phonon.run_thermal_properties(band_indices=[[0]])
+
+
+def test_what_phonopy_says_of_its_cells_is_passed_on():
+    """Phonopy 4 warns where its default took a smaller cell than the one given."""
+    salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Phonopy(PhonopyAtoms(symbols=salt.symbols, cell=salt.cell[:], positions=salt.positions))
+    theirs = [w.category for w in said]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        E3DOSPhonopy(salt, _predict=made_up)
+    assert [w.category for w in said] == theirs
+    assert all(w.filename == __file__ for w in said)
+
+
+def test_thermal_displacements_are_those_of_phonopy(salt_model, tmp_path, monkeypatch):
+    """A crystal of springs, cubic, so that displacements are isotropic: phonopy's own numbers."""
+    theirs = salt_model.phonon
+    theirs.run_mesh([16, 16, 16], with_eigenvectors=True, is_mesh_symmetry=False)
+    theirs.run_thermal_displacements(temperatures=[0, 300, 900], freq_min=0.01)
+    expected = theirs.thermal_displacements.thermal_displacements
+    ours = E3DOSPhonopy(
+        theirs.unitcell, primitive_matrix="P", _predict=lambda c: salt_model.spectrum(16)
+    )
+    assert ours.thermal_displacements is None
+    found = ours.run_thermal_displacements(temperatures=[0, 300, 900])
+    assert np.allclose(found.thermal_displacements, expected, rtol=0.03)
+    along = ours.run_thermal_displacements(temperatures=[300], direction=[1, 1, 0])
+    assert np.allclose(along.thermal_displacements, expected[1:2, ::3], rtol=0.03)
+    data = ours.get_thermal_displacements_dict()
+    assert np.array_equal(data["temperatures"], [300])
+    monkeypatch.chdir(tmp_path)
+    ours.run_thermal_displacements(t_max=20)
+    ours.write_yaml_thermal_displacements()
+    rows = yaml.safe_load(Path("thermal_displacements.yaml").read_text())["thermal_displacements"]
+    assert [r["temperature"] for r in rows] == [0, 10, 20]
+    assert np.shape(rows[0]["displacements"]) == (2, 3)
+    assert len(ours.plot_thermal_displacements(is_legend=True).gca().lines) == 6
+    with pytest.raises(NotPredictedError, match="freq_min"):
+        ours.run_thermal_displacements(freq_min=0.1)
+
+
+def test_moments_are_those_of_phonopy(salt_model):
+    theirs = salt_model.phonon
+    theirs.run_mesh([12, 12, 12], with_eigenvectors=True, is_mesh_symmetry=False)
+    ours = E3DOSPhonopy(
+        theirs.unitcell, primitive_matrix="P", _predict=lambda c: salt_model.spectrum(16)
+    )
+    with pytest.raises(RuntimeError, match="run_mesh has to be done"):
+        ours.run_moment()
+    ours.run_mesh()
+    for options in ({"order": 1}, {"order": 2}, {"order": 2, "is_projection": True},
+                    {"freq_min": 2.0, "freq_max": 4.0}):  # fmt: skip
+        theirs.run_moment(**options)
+        found = ours.run_moment(**options)
+        assert np.allclose(found.moment, theirs.moment.moment, rtol=0.02), options
+    assert ours.get_moment() is ours.moment.moment
+
+
+def test_mesh_dict_copies_and_saved_cells(phonon, tmp_path):
+    phonon.run_mesh()
+    mesh = phonon.get_mesh_dict()
+    assert mesh["frequencies"].shape == (len(mesh["weights"]), 6)
+    for q, weight, frequencies in zip(
+        mesh["qpoints"], mesh["weights"], mesh["frequencies"], strict=True
+    ):
+        assert q.shape == (3,)
+        assert weight > 0
+        assert frequencies.shape == (6,)
+    for again in (phonon.copy(), phonon.replicate()):
+        assert again.mesh is None
+        assert np.allclose(again.primitive.cell, phonon.primitive.cell)
+        assert np.allclose(again.spectrum.density, phonon.spectrum.density)
+    phonon.save(tmp_path / "phonopy_params.yaml")
+    loaded = phonopy.load(tmp_path / "phonopy_params.yaml", produce_fc=False)
+    assert np.allclose(loaded.primitive.cell, phonon.primitive.cell)
+    assert np.array_equal(loaded.supercell_matrix, phonon.supercell_matrix)
+    again = E3DOSPhonopy(tmp_path / "phonopy_params.yaml", primitive_matrix="auto")
+    assert len(again.primitive) == 2
+
+
+def test_script_with_displaced_supercells_changes_one_line(phonon):
+    """What such a script does and sets is passed over with a warning; only asked for."""
+
+    def script(phonon):
+        phonon.generate_displacements(distance=0.01)
+        phonon.forces = [np.zeros((64, 3)) for _ in phonon.supercells_with_displacements]
+        phonon.dataset = {"natom": 64, "first_atoms": []}
+        phonon.nac_params = {"born": np.zeros((2, 3, 3)), "dielectric": np.eye(3), "factor": 14.4}
+        phonon.produce_force_constants()
+        phonon.symmetrize_force_constants()
+        phonon.force_constants = np.zeros((2, 64, 3, 3))
+        phonon.run_mesh([4, 4, 4])
+        return phonon.run_total_dos()
+
+    with pytest.raises(NotPredictedError, match="generate_displacements"):
+        script(phonon)
+    salt = phonon.unitcell
+    lenient = E3DOSPhonopy(salt, np.eye(3) * 2, primitive_matrix="auto", strict=False,
+                           _predict=made_up)  # fmt: skip
+    with pytest.warns(PassedOverWarning) as said:
+        dos = script(lenient)
+    assert all(w.filename == __file__ for w in said)
+    steps = [str(w.message).split(":")[0] for w in said]
+    assert steps == ["generate_displacements", "setting forces", "setting dataset",
+                     "setting nac_params", "produce_force_constants", "symmetrize_force_constants",
+                     "setting force_constants"]  # fmt: skip
+    assert np.allclose(dos.dos, phonon.run_total_dos().dos)
+    with pytest.raises(NotPredictedError, match="run_band_structure"):
+        lenient.run_band_structure([])
 
 
 def test_files_say_how_they_were_made_and_errors_why_not(phonon, tmp_path):
