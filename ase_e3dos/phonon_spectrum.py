@@ -40,6 +40,10 @@ class PhononSpectrum(DensityOfStates):
     label_like : bool, optional
         Whether the values are already paper labels (smoothed), so that
         `as_paper_label` only interpolates.
+    weights : str, optional
+        SHA-256 of the weights of the model.
+    version : str, optional
+        Version of the package that made the spectrum; this one by default.
 
     Raises
     ------
@@ -152,15 +156,29 @@ class PhononSpectrum(DensityOfStates):
 
         return cls.from_dict(read_json(path))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary for JSON, in the cell's normalisation."""
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON, in the cell's normalisation, with monty's @module and @class.
+
+        jobflow, `monty.serialization` and pymatgen's tools make a spectrum of it again.
+        """
         from ase_e3dos.spectrum.serialization import spectrum_to_dict
 
-        return spectrum_to_dict(self)
+        kind = {"@module": type(self).__module__, "@class": type(self).__name__}
+        return {**kind, "@version": self.version, **spectrum_to_dict(self)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `as_dict`, which is monty's name for it."""
+        return self.as_dict()
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Spectrum from `to_dict`'s dictionary."""
+        """Spectrum from `as_dict`'s dictionary."""
         from ase_e3dos.spectrum.serialization import spectrum_from_dict
 
         return spectrum_from_dict(data, cls)
+
+    def to_dataframe(self) -> Any:
+        """`pandas.DataFrame` with a row for each point of the grid; see `export.tables`."""
+        from ase_e3dos.export.tables import dataframe
+
+        return dataframe(self)

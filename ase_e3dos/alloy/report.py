@@ -184,6 +184,7 @@ def _plain(entry: ReportEntry) -> dict[str, Any]:
         "n_sites": entry.spectrum.crystal.n_sites,
         "cell": entry.spectrum.crystal.cell.tolist(),
         "model": entry.spectrum.model,
+        "provenance": entry.spectrum.provenance,
         "temperature": row.temperature,
         **{quantity: getattr(row, quantity) for quantity in QUANTITIES},
         "intervals": {name: list(ends) for name, ends in row.intervals.items()},

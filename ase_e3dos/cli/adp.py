@@ -72,6 +72,7 @@ def adp_command(
             "crystal": str(crystal),
             "formula": spectrum.crystal.formula,
             "model": spectrum.model,
+            "provenance": spectrum.provenance,
             "unit": "Å^2",
             "sites": symbols,
             "temperatures": temperatures,

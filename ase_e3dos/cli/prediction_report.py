@@ -114,6 +114,7 @@ def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, A
         "formula": spectrum.crystal.formula,
         "n_sites": spectrum.crystal.n_sites,
         "model": spectrum.model,
+        "provenance": spectrum.provenance,
         "mean_wavenumber": mean,
         "mean_wavenumber_interval": mean_interval,
         "imaginary_fraction": spectrum.imaginary_fraction,

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileError
+from ase_e3dos.export.pymatgen import structure_of
 from ase_e3dos.export.samples import samples
+from ase_e3dos.export.tables import columns
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.serialization import spectrum_to_dict
@@ -107,11 +109,11 @@ def write_projected_dos(spectrum: DensityOfStates, path: str | Path) -> None:
 
 def write_thermal_properties(spectrum: DensityOfStates, path: str | Path, **options: Any) -> None:
     """Phonopy's thermal_properties.yaml; options as in `ase_e3dos.export.phonopy`."""
-    from ase_e3dos.export.phonopy import thermal_properties
+    from ase_e3dos.export.phonopy import thermal_properties, write_yaml
 
-    thermal_properties(spectrum, **options).write_yaml(
-        filename=path, volume=spectrum.crystal.volume if spectrum.normalization == "cell" else None
-    )
+    result = thermal_properties(spectrum, **options)
+    volume = spectrum.crystal.volume if spectrum.normalization == "cell" else None
+    write_yaml(result, path, spectrum, volume=volume)
 
 
 def write_json(spectrum: DensityOfStates, path: str | Path) -> None:
@@ -121,29 +123,34 @@ def write_json(spectrum: DensityOfStates, path: str | Path) -> None:
 
 def write_csv(spectrum: DensityOfStates, path: str | Path) -> None:
     """One row for each point of the grid, with a header that states units."""
-    columns = {
-        "wavenumber_cm-1": spectrum.wavenumbers,
-        "frequency_THz": spectrum.frequencies,
-        "density_states_per_THz": spectrum.density,
-    }
-    if spectrum.density_std is not None:
-        columns["density_std_states_per_THz"] = spectrum.density_std
-    for i, row in enumerate(() if spectrum.site_density is None else spectrum.site_density):
-        columns[f"site_{i}_states_per_THz"] = row
+    table = columns(spectrum)
     np.savetxt(
         path,
-        np.column_stack(list(columns.values())),
+        np.column_stack(list(table.values())),
         fmt="%.8g",
         delimiter=",",
-        header=",".join(columns),
+        header=",".join(table),
         comments="",
     )
 
 
-def emmet_dict(spectrum: DensityOfStates) -> dict[str, list[float]]:
-    """Fields of emmet's `PhononDOS` document: frequencies (THz) and densities (states/THz)."""
+def emmet_dict(spectrum: DensityOfStates) -> dict[str, Any]:
+    """Fields of emmet's `PhononDOS` document.
+
+    Returns
+    -------
+    dict
+        `structure` (pymatgen's), `frequencies` (THz), `densities` (states/THz) and
+        `projected_densities` (the same for each site; None without site densities).
+    """
     points = samples(spectrum)
-    return {"frequencies": points.frequencies.tolist(), "densities": points.density.tolist()}
+    sites = points.site_density
+    return {
+        "structure": structure_of(spectrum),
+        "frequencies": points.frequencies.tolist(),
+        "densities": points.density.tolist(),
+        "projected_densities": None if sites is None else sites.tolist(),
+    }
 
 
 def euphonic_spectrum(spectrum: DensityOfStates) -> Any:
@@ -180,8 +187,7 @@ def _write_columns(
 ) -> None:
     header = (
         f"# {what} phonon DoS of {spectrum.crystal.formula}: THz, states/THz per "
-        f"{spectrum.normalization} ({spectrum.n_modes:g} modes), predicted by model "
-        f"{spectrum.model or 'unnamed'}\n"
+        f"{spectrum.normalization} ({spectrum.n_modes:g} modes), by {spectrum.provenance}\n"
     )
     rows = np.column_stack(columns)
     body = "".join("".join(f"{value:20.10f}" for value in row) + "\n" for row in rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -254,7 +255,28 @@ def projected_dos(
     return dos
 
 
-def write_dos(dos: Any, filename: Any) -> None:
+def write_yaml(result: Any, filename: Any, spectrum: DensityOfStates, **options: Any) -> None:
+    """Write a result of phonopy's as its YAML file, below lines that say what it is of.
+
+    Parameters
+    ----------
+    result : phonopy.phonon.thermal_properties.ThermalProperties and others
+    filename : str or Path
+    spectrum : DensityOfStates
+        What the result was made of.
+    **options
+        Of its `write_yaml`.
+    """
+    result.write_yaml(filename=filename, **options)
+    path = Path(filename)
+    body = path.read_text(encoding="utf-8").split("\n", 1)[1]  # phonopy's line says: a unit cell
+    what = type(result).__name__
+    title = "".join(f" {c.lower()}" if c.isupper() else c for c in what).strip().capitalize()
+    head = f"# {title} of {spectrum.crystal.formula} per {spectrum.normalization}, predicted\n"
+    path.write_text(f"{head}# {spectrum.provenance}\n{body}", encoding="utf-8")
+
+
+def write_dos(dos: Any, filename: Any, spectrum: DensityOfStates) -> None:
     """Phonopy's total_dos.dat or projected_dos.dat, whose first line says how it was made.
 
     phonopy's own `write` knows tetrahedra and smearing only, and calls a density that was averaged
@@ -265,14 +287,17 @@ def write_dos(dos: Any, filename: Any) -> None:
     dos : phonopy.phonon.dos.TotalDos or ProjectedDos
         Of `resampled_total_dos` or `projected_dos`.
     filename : str or Path
+    spectrum : DensityOfStates
+        What it was made of.
     """
     from phonopy.phonon import dos as phonopy_dos
 
     points = dos.frequency_points
     if getattr(dos, "averaged", False):
-        comment = f"Averages over intervals of {points[-1] - points[-2]:f}, predicted"
+        comment = f"Averages over intervals of {points[-1] - points[-2]:f} THz"
     else:
-        comment = f"Sigma = {dos._sigma:f}, predicted"
+        comment = f"Sigma = {dos._sigma:f} THz"
+    comment += f", predicted per {spectrum.normalization} by {spectrum.provenance}"
     if hasattr(dos, "projected_dos"):
         phonopy_dos.write_projected_dos(points, dos.projected_dos, comment, filename)
     else:

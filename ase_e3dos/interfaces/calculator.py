@@ -225,6 +225,7 @@ class E3DOSPredictor(Calculator):
         scalars = {f"e3dos_{name}": results[name] for name in _SCALARS}
         scalars |= _bounds(spectrum, temperature)
         scalars |= {"e3dos_temperature": temperature, "e3dos_model": spectrum.model}
+        scalars |= {"e3dos_version": spectrum.version, "e3dos_weights": spectrum.weights}
         arrays = {f"e3dos_{name}": results[name] for name in _ARRAYS}
         if spectrum.density_std is not None:
             arrays["e3dos_phonon_dos_std"] = spectrum.density_std

@@ -18,6 +18,7 @@ from ase_e3dos.export.phonopy import (
     resampled_total_dos,
     thermal_properties,
     write_dos,
+    write_yaml,
 )
 from ase_e3dos.interfaces import phonopy_displacements as displacements
 from ase_e3dos.interfaces import phonopy_plots as plots
@@ -349,7 +350,7 @@ class E3DOSPhonopy:
         """Write total_dos.dat."""
         dos = ran(self._total_dos, "run_total_dos")
         with writing(filename):
-            write_dos(dos, filename)
+            write_dos(dos, filename, self.spectrum)
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
         """Fit phonopy's Debye frequency to the total density of states."""
@@ -465,7 +466,7 @@ class E3DOSPhonopy:
         """Write projected_dos.dat."""
         dos = ran(self._projected_dos, "run_projected_dos")
         with writing(filename):
-            write_dos(dos, filename)
+            write_dos(dos, filename, self.spectrum)
 
     # -- thermal properties ---------------------------------------------------------------
 
@@ -547,7 +548,7 @@ class E3DOSPhonopy:
         """Write thermal_properties.yaml."""
         result = ran(self._thermal_properties, "run_thermal_properties")
         with writing(filename):
-            result.write_yaml(filename=filename)
+            write_yaml(result, filename, self.spectrum)
 
     # -- thermal displacements and moments ------------------------------------------------
 
@@ -610,7 +611,7 @@ class E3DOSPhonopy:
         """Write thermal_displacements.yaml."""
         result = ran(self._thermal_displacements, "run_thermal_displacements")
         with writing("thermal_displacements.yaml"):
-            result.write_yaml()
+            write_yaml(result, "thermal_displacements.yaml", self.spectrum)
 
     @property
     def moment(self) -> Any:

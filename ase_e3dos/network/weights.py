@@ -233,6 +233,25 @@ def read_header(path: str | Path) -> WeightsHeader:
         raise WeightsError(f"{file}: not a readable safetensors file ({error}).") from error
 
 
+def weights_digest(path: str | Path) -> str:
+    """SHA-256 that a weights file carries of its own content (checked when it is loaded).
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    try:
+        with safe_open(file, framework="numpy") as handle:
+            digest = (handle.metadata() or {}).get("sha256")
+        return digest or hashlib.sha256(file.read_bytes()).hexdigest()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{file}: not a readable weights file ({error}).") from error
+
+
 def _header(file: Path, metadata: dict[str, str]) -> tuple[WeightsHeader, dict[str, Any]]:
     try:
         content = json.loads(metadata["ase_e3dos"])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ase_e3dos.encoders import Encoder, encode_batch
 from ase_e3dos.errors import DisorderError, E3DOSError, EncoderError, WeightsError
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch, build_graph, collate
+from ase_e3dos.network.weights import weights_digest
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.plugins import encoder_for
 from ase_e3dos.prediction.background import ahead
@@ -80,6 +81,7 @@ class Predictor:
         registry = get_registry()
         spec = registry.resolve_model(model)
         self.name = spec.name
+        self.weights = weights_digest(spec.weights_path())
         self.model: Model = Model.load(spec.weights_path(), device, spec.source)
         header = self.model.header
         if spec.encoder not in (None, header.encoder):
@@ -312,6 +314,7 @@ class Predictor:
                 model=self.name,
                 calibration=self._calibration,
                 label_like=header.label_like,
+                weights=self.weights,
                 warnings=warned[k],
             )
             found.append(spectrum)
@@ -352,6 +355,7 @@ class Predictor:
                 model=self.name,
                 calibration=self._calibration,
                 label_like=header.label_like,
+                weights=self.weights,
             )
         except E3DOSError as error:
             return error

@@ -93,6 +93,7 @@ def metadata(settings: ScreenSettings) -> dict[bytes, bytes]:
         "format": FORMAT,
         "version": __version__,
         "model": settings.model_name,
+        "weights": settings.weights_digest,
         "model_hash": settings.model_hash,
         "uncertainty": settings.uncertainty,
         "encoder": settings.encoder,

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ase_e3dos.errors import ScreeningError, WeightsError
+from ase_e3dos.errors import ScreeningError
 from ase_e3dos.spectrum.thermal import checked_temperatures
 
 if TYPE_CHECKING:
@@ -70,9 +70,16 @@ class ScreenSettings:
 
         Rows that carry it need not be computed again.
         """
-        _, path, source = self._spec
-        parts = [_weights_digest(path), source or "", self.encoder or "", str(self.uncertainty)]
+        source = self._spec[2]
+        parts = [self.weights_digest, source or "", self.encoder or "", str(self.uncertainty)]
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 that the weights file carries of its content."""
+        from ase_e3dos.network.weights import weights_digest
+
+        return weights_digest(self._spec[1])
 
     @cached_property
     def grid(self) -> tuple[float, float, int]:
@@ -94,15 +101,3 @@ class ScreenSettings:
         from ase_e3dos.prediction.pipeline import load_predictor
 
         return load_predictor(self.model, device, self.encoder)
-
-
-def _weights_digest(path: Path) -> str:
-    """The digest that a weights file carries of itself (checked when it is loaded)."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as handle:
-            digest = (handle.metadata() or {}).get("sha256")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable weights file ({error}).") from error
-    return digest or sha256(path.read_bytes()).hexdigest()

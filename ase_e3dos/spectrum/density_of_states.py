@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from ase_e3dos.spectrum.density import normalised_density, normalised_rows
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, SOUND, Calibration, error_covariates
+from ase_e3dos.version import __version__
 
 if TYPE_CHECKING:
     from ase_e3dos.structures.crystal import Crystal
@@ -56,6 +58,10 @@ class DensityOfStates:
         `ase_e3dos.spectrum.displacement_tensors` has them.
     sound_velocity : float, optional
         Debye mean of the sound velocities over directions and branches, km/s.
+    weights : str, optional
+        SHA-256 of the weights of the model.
+    version : str, optional
+        Version of the package that made the spectrum; this one by default.
 
     Raises
     ------
@@ -87,7 +93,9 @@ class DensityOfStates:
         "label_like",
         "model",
         "normalization",
+        "version",
         "warnings",
+        "weights",
     )
 
     def __init__(
@@ -104,6 +112,8 @@ class DensityOfStates:
         label_like: bool = False,
         log_displacements: ArrayLike | None = None,
         sound_velocity: float | None = None,
+        weights: str = "",
+        version: str = __version__,
     ) -> None:
         grid = FrequencyGrid.of(wavenumbers)
         total, sites, factor = normalised_density(
@@ -144,6 +154,8 @@ class DensityOfStates:
             label_like=label_like,
             log_displacements=log_displacements,
             sound_velocity=sound_velocity,
+            weights=weights,
+            version=version,
         )
 
     # -- the spectrum ---------------------------------------------------------------
@@ -492,6 +504,8 @@ class DensityOfStates:
             model=self.model,
             calibration=self.calibration,
             label_like=self.label_like,
+            weights=self.weights,
+            version=self.version,
             warnings=self.warnings,
             log_displacements=self._log_displacements,
             sound_velocity=self._sound_velocity,
@@ -512,6 +526,8 @@ class DensityOfStates:
         model: str = "",
         calibration: Calibration | None = None,
         label_like: bool = False,
+        weights: str = "",
+        version: str = __version__,
         warnings: tuple[E3DOSWarning, ...] = (),
         log_displacements: Array | None = None,
         sound_velocity: float | None = None,
@@ -524,8 +540,52 @@ class DensityOfStates:
         self._log_displacements, self._sound_velocity = log_displacements, sound_velocity
         self.normalization = normalization
         self.model, self.calibration, self.label_like = model, calibration, label_like
+        self.weights, self.version = weights, version
         #: What is unusual about the prediction, as `ase_e3dos.prediction.trust.assess` found it.
         self.warnings = warnings
+
+    def restore_digits(self, stored: Mapping[str, Any]) -> None:
+        """Take back values that were stored, where scaling changed no more than their last digits.
+
+        Parameters
+        ----------
+        stored : mapping
+            "density", "site_density", "density_std" and "members", each array_like or None.
+        """
+        for name, values in stored.items():
+            ours = getattr(self, f"_{name}")
+            if values is None or ours is None:
+                continue
+            given = np.array(values, dtype=np.float64)
+            if given.shape == ours.shape and np.allclose(given, ours, rtol=1e-9, atol=1e-300):
+                given.flags.writeable = False
+                setattr(self, f"_{name}", given)
+
+    @property
+    def provenance(self) -> str:
+        """Package with version, model, and the beginning of the hash of its weights."""
+        said = f"ase-e3dos {self.version}"
+        if self.model:
+            said += f", model {self.model}"
+        return said + (f", weights {self.weights[:12]}" if self.weights else "")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether crystal, grid, all densities, model and its calibration are the same."""
+        if type(other) is not type(self):
+            return NotImplemented
+        names = ("_density", "_site_density", "_members", "density_std", "_log_displacements")
+        about = ("normalization", "model", "weights", "label_like", "calibration",
+                 "_sound_velocity")  # fmt: skip
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in about)
+            and np.array_equal(self.wavenumbers, other.wavenumbers)
+            and all(_same(getattr(self, name), getattr(other, name)) for name in names)
+            and _same_crystal(self._crystal, other._crystal)
+        )
+
+    def __hash__(self) -> int:
+        about = (self._crystal.formula, self.model, self.normalization)
+        return hash((*about, self._density.tobytes()))
 
     def __repr__(self) -> str:
         x = self.wavenumbers
@@ -564,3 +624,18 @@ class DensityOfStates:
             return thermal.thermal_property(self._grid, densities, quantity, temperature)[:, 0]
         known = ", ".join((*thermal.QUANTITIES, "mean_wavenumber", "density"))
         raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")
+
+
+def _same(ours: Array | None, theirs: Array | None) -> bool:
+    if ours is None or theirs is None:
+        return ours is theirs
+    return np.array_equal(ours, theirs)
+
+
+def _same_crystal(ours: Crystal, theirs: Crystal) -> bool:
+    """Cells, sites and species are the same; names are not compared."""
+    names = ("cell", "scaled_positions", "species_site", "species_number", "species_fraction",
+             "species_mass")  # fmt: skip
+    return ours is theirs or all(
+        np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in names
+    )

@@ -52,6 +52,8 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
         "crystal": {**crystal, "name": cell.crystal.name},
         "wavenumbers": cell.wavenumbers.tolist(),
         "model": cell.model,
+        "weights": cell.weights,
+        "version": cell.version,
         "label_like": cell.label_like,
         "sound_velocity": cell.sound_velocity,
         "calibration": cell.calibration.to_dict() if cell.calibration else None,
@@ -78,19 +80,23 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             name=data["crystal"]["name"],
         )
         calibration = data["calibration"]
-        return kind(
+        spectrum = kind(
             data["wavenumbers"],
             data["density"],
             data["site_density"],
             crystal=crystal,
             density_std=data["density_std"],
             members=data["members"],
-            model=data["model"],
+            model=str(data["model"]),
             calibration=Calibration.from_dict(calibration) if calibration else None,
-            label_like=data["label_like"],
             log_displacements=data.get("log_displacements"),
             sound_velocity=data.get("sound_velocity"),
+            label_like=bool(data["label_like"]),
+            weights=str(data.get("weights", "")),
+            version=str(data.get("version", "")) or "of unknown version",
         )
+        spectrum.restore_digits({name: data.get(name) for name in _ARRAYS})
+        return spectrum
     except E3DOSError:
         raise
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
