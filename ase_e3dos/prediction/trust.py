@@ -1,8 +1,14 @@
-"""When not to trust a prediction: what is unusual about a crystal or its spectrum."""
+"""When not to trust a prediction: what is unusual about a crystal or its spectrum.
+
+Every check is written once, for all crystals of a batch together; what it finds is put into words
+for the few that it concerns. Checks speak of the crystal and not of the cell that it is written
+in: a supercell, a skewed cell or another origin gets the same warnings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +25,7 @@ from ase_e3dos.errors import (
     TruncatedWeightWarning,
     UnseenElementWarning,
 )
-from ase_e3dos.network.graph import cell_heights
+from ase_e3dos.prediction.layers import widest_gaps
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 
@@ -38,23 +44,26 @@ MAGNETIC = frozenset(chemical_symbols.index(s) for s in ("Cr", "Mn", "Fe", "Co",
 #: Elements whose compounds are seldom metals: H, B to F, Si to Cl, Ge to Br, Te, I, noble gases.
 NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 53, 54, 85, 86))
 
+#: What lies beyond a limit by less than this part of it is at the limit: two cells of a crystal
+#: differ by rounding, and round lattice constants meet round limits.
+_ROUNDING = 1e-5
+
 #: Covalent radius (Å) by atomic number; those that ASE does not have are its last one.
 _RADII = np.append(
     covalent_radii, np.full(max(0, 119 - len(covalent_radii)), covalent_radii[-1])
 ).astype(np.float64)
-#: Crystals below which a batch is looked at one by one.
-_SMALLEST_SIEVE = 4
-#: Factor of the limits in the fast look at a batch, against rounding.
-_STRICTER = 1.0 - 1e-5
+
+Bools = NDArray[np.bool_]
+Shares = NDArray[np.float64] | NDArray[np.float32]
 
 
 def assess(
     graph: CrystalGraph,
     header: WeightsHeader,
-    weights: NDArray[np.float64] | NDArray[np.float32],
+    weights: Shares,
     members: NDArray[np.float32] | None,
 ) -> tuple[E3DOSWarning, ...]:
-    """Warnings about one prediction, most serious first.
+    """Warnings about one prediction, most serious first: `assess_batch` for a batch of one.
 
     Parameters
     ----------
@@ -72,30 +81,17 @@ def assess(
     tuple of E3DOSWarning
         Empty where nothing is unusual. First of all what was said when the crystal was read.
     """
-    reading = graph.crystal.warnings
-    found = [
-        *(w for w in reading if not isinstance(w, MagnetismWarning)),
-        _unseen(graph, header),
-        _crowded(graph),
-        _geometry(graph, header),
-        _disagreement(graph, header, members),
-        _imaginary(graph, header, weights),
-        _edge(graph, header, weights),
-        _magnetism(graph),
-        _isotopes(graph),
-    ]
-    if not any(isinstance(w, MagnetismWarning) for w in found):
-        found += [w for w in reading if isinstance(w, MagnetismWarning)]
-    return tuple(w for w in found if w is not None)
+    several = None if members is None else members[:, None]
+    return assess_batch([graph], header, weights[None], several)[0]
 
 
 def assess_batch(
     graphs: Sequence[CrystalGraph],
     header: WeightsHeader,
-    weights: NDArray[np.float64] | NDArray[np.float32],
+    weights: Shares,
     members: NDArray[np.float32] | None,
 ) -> list[tuple[E3DOSWarning, ...]]:
-    """`assess` for the crystals of a batch, several times faster.
+    """Warnings about the predictions of a batch, for each the most serious first.
 
     Parameters
     ----------
@@ -113,99 +109,78 @@ def assess_batch(
     list of tuple of E3DOSWarning
         For each crystal, as `assess` gives them.
     """
-    suspect = np.ones(len(graphs), dtype=np.bool_)
-    if len(graphs) >= _SMALLEST_SIEVE:
-        suspect = _suspects(graphs, header, weights, members)
-    return [
-        assess(graph, header, weights[k], None if members is None else members[:, k])
-        if suspect[k]
-        else ()
-        for k, graph in enumerate(graphs)
-    ]
+    batch = _Batch(graphs, header, weights, members)
+    found: dict[int, list[E3DOSWarning]] = {}
+    for check in _CHECKS:
+        for k, warning in check(batch):
+            found.setdefault(k, []).append(warning)
+    for k, crystal in enumerate(batch.crystals):
+        if crystal.remarks:
+            found[k] = _with_reading(crystal.warnings, found.get(k, []))
+    return [tuple(found.get(k, ())) for k in range(len(graphs))]
 
 
-def _suspects(
-    graphs: Sequence[CrystalGraph],
-    header: WeightsHeader,
-    weights: NDArray[np.float64] | NDArray[np.float32],
-    members: NDArray[np.float32] | None,
-) -> NDArray[np.bool_]:
-    """Which crystals `assess` may have a warning for, shape (n_crystals,).
-
-    The same tests as there, for all crystals at once, with limits that are stricter by more than
-    rounding: no warning is missed, and what is marked without need costs only time.
-    """
-    crystals = [g.crystal for g in graphs]
-    x = header.grid.wavenumbers
-    tail = max(1, round(0.02 * header.grid.n))
-    quiet = (weights[:, x < 0].sum(axis=1) <= _STRICTER * IMAGINARY_LIMIT) & (
-        weights[:, -tail:].sum(axis=1) <= _STRICTER * EDGE_LIMIT
-    )
-    if members is not None:
-        means = members @ x
-        spread = means.std(axis=0, ddof=min(len(means) - 1, 1))
-        limit = header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]
-        quiet &= spread <= _STRICTER * limit * np.maximum(np.abs(means.mean(axis=0)), 1.0)
-    quiet &= [not c.remarks for c in crystals]
-    quiet &= ~(_strange_species(crystals, header) | has_isotopes(crystals))
-    quiet &= _ordinary_geometry(graphs, header)
-    return np.asarray(~quiet, dtype=np.bool_)
+def _with_reading(
+    reading: Sequence[E3DOSWarning], found: Sequence[E3DOSWarning]
+) -> list[E3DOSWarning]:
+    """What was said when a crystal was read before the rest; of magnetism once, and last."""
+    magnetic = [w for w in reading if isinstance(w, MagnetismWarning)]
+    if any(isinstance(w, MagnetismWarning) for w in found):
+        magnetic = []
+    return [*(w for w in reading if not isinstance(w, MagnetismWarning)), *found, *magnetic]
 
 
-def _strange_species(crystals: Sequence[Crystal], header: WeightsHeader) -> NDArray[np.bool_]:
-    """Crystals with an unseen element, or of metals with a magnetic one among them."""
-    seen = header.elements
-    kinds = np.array(
-        [
-            (seen and not seen.get(str(z)), z in MAGNETIC, z in NONMETALS)
-            for z in range(len(chemical_symbols))
-        ],
-        dtype=np.bool_,
-    )
-    number = np.concatenate([c.species_number for c in crystals])
-    first = _first([len(c.species_number) for c in crystals])
-    unseen, magnetic, nonmetal = np.logical_or.reduceat(kinds[number], first, axis=0).T
-    return np.asarray(unseen | (magnetic & ~nonmetal))
-
-
-def has_isotopes(crystals: Sequence[Crystal]) -> NDArray[np.bool_]:
+def has_isotopes(crystals: Sequence[Crystal]) -> Bools:
     """`Crystal.has_isotopes` of several crystals (at least one), shape (n_crystals,)."""
     standard = STANDARD_MASSES[np.concatenate([c.species_number for c in crystals])]
     mass = np.concatenate([c.species_mass for c in crystals])
     other = np.abs(mass - standard) > ISOTOPE_TOLERANCE * standard
-    first = _first([len(c.species_number) for c in crystals])
-    return np.asarray(np.logical_or.reduceat(other, first))
-
-
-def _ordinary_geometry(graphs: Sequence[CrystalGraph], header: WeightsHeader) -> NDArray[np.bool_]:
-    """Crystals without crowded or lonely atoms, empty layers or an unusual filling."""
-    n_sites = [g.n_nodes for g in graphs]
-    first = _first(n_sites)
-    radii = _RADII[np.concatenate([g.crystal.numbers for g in graphs])]
-    lengths = np.concatenate([g.lengths for g in graphs])
-    bond = lengths > 0
-    shift = np.repeat(first, [g.n_edges for g in graphs])
-    center = (np.concatenate([g.center for g in graphs]) + shift)[bond]
-    neighbor = (np.concatenate([g.neighbor for g in graphs]) + shift)[bond]
-    crowded = lengths[bond] * _STRICTER < 0.5 * (radii[center] + radii[neighbor])
-    wrong = np.bincount(center, minlength=len(radii)) == 0
-    wrong[center[crowded]] = True
-
-    cells = np.stack([g.crystal.cell for g in graphs])
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(cells), axis=1)
-    number = np.repeat(np.arange(len(graphs)), n_sites)[:, None]
-    ordered = np.sort(np.concatenate([g.crystal.scaled_positions for g in graphs]) + 2 * number, 0)
-    following = np.roll(ordered, -1, axis=0)
-    following[first + n_sites - 1] = ordered[first] + 1.0
-    gaps = np.maximum.reduceat(following - ordered, first, axis=0) * heights
-    low, high = header.trust.get("filling", (0.0, np.inf))
-    filling = 4 / 3 * np.pi * np.add.reduceat(radii**3, first) / np.abs(np.linalg.det(cells))
     return np.asarray(
-        ~np.logical_or.reduceat(wrong, first)
-        & (gaps.max(axis=1) <= _STRICTER * graphs[0].cutoff)
-        & (low <= _STRICTER * filling)
-        & (filling <= _STRICTER * high)
+        np.logical_or.reduceat(other, _first([len(c.species_mass) for c in crystals]))
     )
+
+
+class _Batch:
+    """What the checks look at, laid end to end for all crystals."""
+
+    def __init__(
+        self,
+        graphs: Sequence[CrystalGraph],
+        header: WeightsHeader,
+        weights: Shares,
+        members: NDArray[np.float32] | None,
+    ) -> None:
+        self.graphs, self.header, self.weights, self.members = graphs, header, weights, members
+        self.crystals = [g.crystal for g in graphs]
+        self.n_sites = np.array([c.n_sites for c in self.crystals])
+        self.first_site = np.cumsum(self.n_sites) - self.n_sites
+        self.cutoff = graphs[0].cutoff
+
+    def name(self, k: int) -> str:
+        return self.crystals[k].name
+
+    @cached_property
+    def radii(self) -> NDArray[np.float64]:
+        """Covalent radius of each site in Å."""
+        return np.asarray(_RADII[np.concatenate([c.numbers for c in self.crystals])])
+
+    @cached_property
+    def bonds(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Both sites of each edge but the self-edges, counted through the batch, and its length."""
+        lengths = np.concatenate([g.lengths for g in self.graphs])
+        shift = np.repeat(self.first_site, [g.n_edges for g in self.graphs])
+        center = np.concatenate([g.center for g in self.graphs]) + shift
+        neighbor = np.concatenate([g.neighbor for g in self.graphs]) + shift
+        if (lengths == 0).any():
+            bond = lengths > 0
+            return center[bond], neighbor[bond], lengths[bond]
+        return center, neighbor, lengths
+
+    def crystals_with(self, species: Bools) -> Bools:
+        """Crystals that hold one of some elements; `species` by atomic number, shape (119,)."""
+        numbers = np.concatenate([c.species_number for c in self.crystals])
+        first = _first([len(c.species_number) for c in self.crystals])
+        return np.asarray(np.logical_or.reduceat(species[numbers], first))
 
 
 def _first(sizes: Sequence[int]) -> NDArray[np.int64]:
@@ -213,142 +188,166 @@ def _first(sizes: Sequence[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *sizes[:-1]])
 
 
-def _unseen(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None:
-    if not header.elements:
-        return None
-    present = sorted(set(graph.crystal.species_number.tolist()))
-    unseen = [chemical_symbols[z] for z in present if not header.elements.get(str(z))]
-    if not unseen:
-        return None
-    return UnseenElementWarning(
-        f"{graph.crystal.name}: the weights never saw {', '.join(unseen)}. The spectrum is an "
-        "extrapolation; check it with a calculation, or train with examples of the element."
-    )
+def _elements(several: frozenset[int]) -> Bools:
+    return np.isin(np.arange(119), list(several))
 
 
-def _crowded(graph: CrystalGraph) -> E3DOSWarning | None:
-    bonds = graph.lengths > 0
-    if not bonds.any():
-        return None
-    radii = covalent_radii[np.minimum(graph.crystal.numbers, len(covalent_radii) - 1)]
-    length = graph.lengths[bonds]
-    usual = radii[graph.center[bonds]] + radii[graph.neighbor[bonds]]
-    worst = int(np.argmin(length / usual))
-    if length[worst] >= 0.5 * usual[worst]:
-        return None
-    return CrowdedAtomsWarning(
-        f"{graph.crystal.name}: two atoms are {length[worst]:.2f} Å apart, less than half a bond "
-        f"({usual[worst]:.2f} Å). Check the structure for duplicate or misplaced atoms."
-    )
+_IS_MAGNETIC, _IS_NONMETAL = _elements(MAGNETIC), _elements(NONMETALS)
 
 
-def _geometry(graph: CrystalGraph, header: WeightsHeader) -> E3DOSWarning | None:
-    crystal = graph.crystal
-    lonely = int((np.bincount(graph.center, minlength=graph.n_nodes) <= graph_self(graph)).sum())
-    if lonely:
-        return OutOfDistributionWarning(
-            f"{crystal.name}: {lonely} of {crystal.n_sites} sites have no neighbour within "
-            f"{graph.cutoff:g} Å, and the model was trained on dense crystals. Do not use the "
-            "spectrum of an isolated atom or molecule."
+def _unseen(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    elements = batch.header.elements
+    if not elements:
+        return
+    unseen = ~_elements(frozenset(int(z) for z, count in elements.items() if count))
+    for k in np.flatnonzero(batch.crystals_with(unseen)).tolist():
+        present = sorted(set(batch.crystals[k].species_number.tolist()))
+        names = ", ".join(chemical_symbols[z] for z in present if unseen[z])
+        yield (
+            k,
+            UnseenElementWarning(
+                f"{batch.name(k)}: the weights never saw {names}. The spectrum is an "
+                "extrapolation; check it with a calculation, or train with examples of the element."
+            ),
         )
-    gap = _widest_gap(crystal)
-    if gap > graph.cutoff:
-        return OutOfDistributionWarning(
-            f"{crystal.name}: an empty layer of {gap:.1f} Å parts the cell, across which the "
-            f"networks see nothing (their cut-off is {graph.cutoff:g} Å). This is a slab or a "
-            "single sheet, and nearly all training data are bulk crystals: do not rely on surface "
-            "and bending modes. For the bulk, predict its own cell."
+
+
+def _crowded(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    center, neighbor, length = batch.bonds
+    usual = batch.radii[center] + batch.radii[neighbor]
+    close = np.flatnonzero(length < 0.5 * (1 - _ROUNDING) * usual)
+    if not len(close):
+        return
+    crystal = np.searchsorted(batch.first_site, center[close], side="right") - 1
+    for k in np.unique(crystal).tolist():
+        mine = close[crystal == k]
+        worst = mine[np.argmin(length[mine] / usual[mine])]
+        yield (
+            k,
+            CrowdedAtomsWarning(
+                f"{batch.name(k)}: two atoms are {length[worst]:.2f} Å apart, less than half a "
+                f"bond ({usual[worst]:.2f} Å). Check the structure for duplicate or misplaced "
+                "atoms."
+            ),
         )
-    radii = covalent_radii[np.minimum(crystal.numbers, len(covalent_radii) - 1)]
-    filling = 4 / 3 * np.pi * float((radii**3).sum()) / crystal.volume
-    low, high = header.trust.get("filling", (0.0, np.inf))
-    if low <= filling <= high:
-        return None
-    what = "compressed" if filling > high else "open"
-    return OutOfDistributionWarning(
-        f"{crystal.name}: atoms of covalent radius fill {filling:.2f} of the cell; in the training "
-        f"data it is {low:.2f} to {high:.2f}. The crystal is more {what} than what the model "
-        "learned from (a slab, a molecule in a box, a strained cell?); do not rely on the result."
-    )
 
 
-def _widest_gap(crystal: Crystal) -> float:
-    """Widest layer (Å) without a site that is parallel to two lattice vectors."""
-    ordered = np.sort(crystal.scaled_positions, axis=0)
-    gaps = np.diff(ordered, axis=0, append=ordered[:1] + 1.0).max(axis=0)
-    return float((gaps * cell_heights(crystal.cell)).max())
+def _geometry(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    """Lonely atoms, empty layers, an unusual filling: the first of these that a crystal has."""
+    neighbors = np.bincount(batch.bonds[0], minlength=len(batch.radii))
+    lonely = np.add.reduceat(neighbors == 0, batch.first_site, dtype=np.int64)
+    gaps = widest_gaps(batch.crystals, batch.cutoff * (1 + _ROUNDING))
+    volumes = np.abs(np.linalg.det(np.stack([c.cell for c in batch.crystals])))
+    filling = 4 / 3 * np.pi * np.add.reduceat(batch.radii**3, batch.first_site) / volumes
+    low, high = batch.header.trust.get("filling", (0.0, np.inf))
+    unusual = (filling < (1 - _ROUNDING) * low) | (filling > (1 + _ROUNDING) * high)
+    for k in np.flatnonzero((lonely > 0) | (gaps > 0) | unusual).tolist():
+        if lonely[k]:
+            text = (
+                f"{lonely[k]} of {batch.n_sites[k]} sites have no neighbour within "
+                f"{batch.cutoff:g} Å, and the model was trained on dense crystals. Do not use the "
+                "spectrum of an isolated atom or molecule."
+            )
+        elif gaps[k]:
+            text = (
+                f"an empty layer of {gaps[k]:.1f} Å parts the cell, across which the networks see "
+                f"nothing (their cut-off is {batch.cutoff:g} Å). This is a slab or a single sheet, "
+                "and nearly all training data are bulk crystals: do not rely on surface and "
+                "bending modes. For the bulk, predict its own cell."
+            )
+        else:
+            what = "compressed" if filling[k] > high else "open"
+            text = (
+                f"atoms of covalent radius fill {filling[k]:.2f} of the cell; in the training data "
+                f"it is {low:.2f} to {high:.2f}. The crystal is more {what} than what the model "
+                "learned from (a slab, a molecule in a box, a strained cell?); do not rely on the "
+                "result."
+            )
+        yield k, OutOfDistributionWarning(f"{batch.name(k)}: {text}")
 
 
-def graph_self(graph: CrystalGraph) -> int:
-    """Number of self-edges of each site, 0 or 1."""
-    return int(bool(len(graph.lengths)) and bool((graph.lengths == 0).any()))
+def _disagreement(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    if batch.members is None:
+        return
+    means = batch.members @ batch.header.grid.wavenumbers.astype(batch.members.dtype)
+    spread = means.std(axis=0, ddof=min(len(means) - 1, 1))
+    relative = spread / np.maximum(np.abs(means.mean(axis=0)), 1.0)
+    limit = batch.header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]
+    for k in np.flatnonzero(relative > (1 + _ROUNDING) * limit).tolist():
+        yield (
+            k,
+            OutOfDistributionWarning(
+                f"{batch.name(k)}: the networks of the ensemble disagree on the average frequency "
+                f"by {100 * relative[k]:.0f} %, more than on nearly all crystals like the training "
+                "data. Use the intervals, and check with a calculation."
+            ),
+        )
 
 
-def _disagreement(
-    graph: CrystalGraph, header: WeightsHeader, members: NDArray[np.float32] | None
-) -> E3DOSWarning | None:
-    if members is None:
-        return None
-    means = (members @ header.grid.wavenumbers).tolist()  # a few numbers: faster than arrays
-    mean = sum(means) / len(means)
-    variance = sum((m - mean) ** 2 for m in means) / max(len(means) - 1, 1)
-    relative = variance**0.5 / max(abs(mean), 1.0)
-    if relative <= header.trust.get("disagreement", (DISAGREEMENT_LIMIT,))[0]:
-        return None
-    return OutOfDistributionWarning(
-        f"{graph.crystal.name}: the networks of the ensemble disagree on the average frequency by "
-        f"{100 * relative:.0f} %, more than on nearly all crystals like the training data. Use "
-        "the intervals, and check with a calculation."
-    )
+def _imaginary(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    share = batch.weights[:, batch.header.grid.wavenumbers < 0].sum(axis=1)
+    for k in np.flatnonzero(share > (1 + _ROUNDING) * IMAGINARY_LIMIT).tolist():
+        yield (
+            k,
+            ImaginaryWeightWarning(
+                f"{batch.name(k)}: {100 * share[k]:.1f} % of the modes are imaginary: the "
+                "structure is probably not stable as given. Thermal properties leave these modes "
+                "out; relax the structure, or choose imaginary='pretend_real' or 'refuse'."
+            ),
+        )
 
 
-def _imaginary(
-    graph: CrystalGraph, header: WeightsHeader, weights: NDArray[np.floating]
-) -> E3DOSWarning | None:
-    share = float(weights[header.grid.wavenumbers < 0].sum())
-    if share <= IMAGINARY_LIMIT:
-        return None
-    return ImaginaryWeightWarning(
-        f"{graph.crystal.name}: {100 * share:.1f} % of the modes are imaginary: the structure is "
-        "probably not stable as given. Thermal properties leave these modes out; relax the "
-        "structure, or choose imaginary='pretend_real' or 'refuse'."
-    )
-
-
-def _edge(
-    graph: CrystalGraph, header: WeightsHeader, weights: NDArray[np.floating]
-) -> E3DOSWarning | None:
-    grid = header.grid
+def _edge(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    grid = batch.header.grid
     tail = max(1, round(0.02 * grid.n))
-    share = float(weights[-tail:].sum())
-    if share <= EDGE_LIMIT:
-        return None
-    return TruncatedWeightWarning(
-        f"{graph.crystal.name}: {100 * share:.1f} % of the modes lie at the upper end of the "
-        f"model's grid ({grid.wavenumbers[-1]:g} cm^-1), so the true spectrum may reach beyond it. "
-        "Use a model with a wider grid (model='default')."
-    )
+    share = batch.weights[:, -tail:].sum(axis=1)
+    for k in np.flatnonzero(share > (1 + _ROUNDING) * EDGE_LIMIT).tolist():
+        yield (
+            k,
+            TruncatedWeightWarning(
+                f"{batch.name(k)}: {100 * share[k]:.1f} % of the modes lie at the upper end of the "
+                f"model's grid ({grid.wavenumbers[-1]:g} cm^-1), so the true spectrum may reach "
+                "beyond it. Use a model with a wider grid (model='default')."
+            ),
+        )
 
 
-def _magnetism(graph: CrystalGraph) -> E3DOSWarning | None:
-    present = set(graph.crystal.species_number.tolist())
-    magnetic = sorted(present & MAGNETIC)
-    if not magnetic or present & NONMETALS:
-        return None
-    names = ", ".join(chemical_symbols[z] for z in magnetic)
-    return MagnetismWarning(
-        f"{graph.crystal.name}: {names} in a metal, whose phonons may depend on magnetic order. "
-        "That is no input of the model: the spectrum is that of the state which the training "
-        "calculations happened to find. Check it with a calculation in the state that you mean."
-    )
+def _magnetism(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    metals = ~batch.crystals_with(_IS_NONMETAL)
+    for k in np.flatnonzero(metals & batch.crystals_with(_IS_MAGNETIC)).tolist():
+        present = set(batch.crystals[k].species_number.tolist())
+        names = ", ".join(chemical_symbols[z] for z in sorted(present & MAGNETIC))
+        yield (
+            k,
+            MagnetismWarning(
+                f"{batch.name(k)}: {names} in a metal, whose phonons may depend on magnetic order. "
+                "That is no input of the model: the spectrum is that of the state which the "
+                "training calculations happened to find. Check it with a calculation in the state "
+                "that you mean."
+            ),
+        )
 
 
-def _isotopes(graph: CrystalGraph) -> E3DOSWarning | None:
-    if not graph.crystal.has_isotopes:
-        return None
-    return IsotopeWarning(
-        f"{graph.crystal.name}: masses differ from the standard ones. With site spectra "
-        "each site's second moment follows 1/mass, which is exact, and where in the spectrum the "
-        "mass shifts it is an approximation; a model without them moves all frequencies by one "
-        "factor (docs/howto/isotopes.md)."
-    )
+def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    for k in np.flatnonzero(has_isotopes(batch.crystals)).tolist():
+        yield (
+            k,
+            IsotopeWarning(
+                f"{batch.name(k)}: masses differ from the standard ones. With site spectra "
+                "each site's second moment follows 1/mass, which is exact, and where in the "
+                "spectrum the mass shifts it is an approximation; a model without them moves all "
+                "frequencies by one factor (docs/howto/isotopes.md)."
+            ),
+        )
+
+
+_CHECKS: tuple[Callable[[_Batch], Iterator[tuple[int, E3DOSWarning]]], ...] = (
+    _unseen,
+    _crowded,
+    _geometry,
+    _disagreement,
+    _imaginary,
+    _edge,
+    _magnetism,
+    _isotopes,
+)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakKeyDictionary
 
 from ase_e3dos.errors import PartialOccupationWarning, PredictionError, ScreeningError
 from ase_e3dos.screening.entries import Entry
@@ -26,9 +25,6 @@ from ase_e3dos.screening.settings import ScreenSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from ase_e3dos.prediction.pipeline import Predictor
-    from ase_e3dos.screening.record_batches import EdgeBudget
 
 #: Entries that a worker gets at once: few at first, so that short inputs reach all workers ...
 FIRST_CHUNK_SIZE = 32
@@ -208,19 +204,13 @@ class ChunkSizes:
         self._seconds = seconds
 
 
-#: Of the predictors of this process: what did not fit once is not tried with each chunk.
-_budgets: WeakKeyDictionary[Predictor, EdgeBudget] = WeakKeyDictionary()
-
-
 def compute_chunk(
     entries: list[Entry], settings: ScreenSettings, device: str = "auto"
 ) -> list[pa.RecordBatch]:
     """Predict entries in this process; what a worker runs."""
-    from ase_e3dos.screening.record_batches import EdgeBudget, record_batches
+    from ase_e3dos.screening.record_batches import record_batches
 
-    predictor = settings.predictor(device)
-    budget = _budgets.setdefault(predictor, EdgeBudget(predictor))
-    return list(record_batches(entries, predictor, settings, budget))
+    return list(record_batches(entries, settings.predictor(device), settings))
 
 
 def ignore_structure_warnings() -> None:

@@ -12,7 +12,7 @@ import torch
 from ase.build import bulk
 from clock import best
 
-from ase_e3dos.prediction import pipeline as predictor_module
+from ase_e3dos.prediction import batcher
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.structures.crystal import Crystal
 
@@ -108,15 +108,15 @@ def cell_sizes(model: str) -> list[dict[str, float]]:
 def batch_sizes(model: str, crystals: Sequence[Crystal]) -> list[dict[str, float]]:
     """Microseconds a crystal against the edges that a batch may have."""
     predictor = Predictor(model, "cpu")
-    usual = predictor_module.EDGE_BUDGET["cpu"]
+    usual = batcher.EDGE_BUDGET["cpu"]
     rows = []
     for budget in (1, 1_000, 4_000, 16_000, 64_000):
-        predictor_module.EDGE_BUDGET["cpu"] = budget
+        batcher.EDGE_BUDGET["cpu"] = budget
         try:
             task = {"run": lambda: list(predictor.stream(crystals, False))}
             seconds = best(task, rounds=2)["run"]
         finally:
-            predictor_module.EDGE_BUDGET["cpu"] = usual
+            batcher.EDGE_BUDGET["cpu"] = usual
         rows.append({"edges": budget, **{k: 1e6 * s / len(crystals) for k, s in seconds.items()}})
     return rows
 

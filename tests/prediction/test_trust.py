@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111
+from ase.build import bulk, fcc111, make_supercell
+from ase.data import covalent_radii
 
 from ase_e3dos import E3DOSPredictor, PhononSpectrum, predict
 from ase_e3dos.errors import (
@@ -155,34 +156,107 @@ def test_a_warning_can_be_made_an_error(default_model: str):
             predict(salt(2.3), model=default_model)
 
 
-def test_a_batch_finds_what_one_by_one_finds() -> None:
-    """The fast look at a batch misses no warning, whatever the reason for it."""
+HEADER = WeightsHeader(
+    network="site",
+    settings={},
+    members=2,
+    grid=GRID,
+    encoder="mass_one_hot",
+    encoder_version=1,
+    elements={str(z): 9 for z in range(1, 84) if z != 43},
+    trust={"filling": [0.1, 2.0], "disagreement": [0.15]},
+)
+
+
+def test_in_a_batch_each_crystal_gets_its_own_warnings() -> None:
     sheet = Atoms("C2", cell=[2.46, 2.46, 20.0, 90, 90, 120], pbc=True)
     sheet.set_scaled_positions([[0, 0, 0.5], [1 / 3, 2 / 3, 0.5]])
-    heavy = salt()
-    heavy.set_masses([22.99, 37.0])
-    structures = [salt(), bulk("Fe"), sheet, heavy, salt(3.0), bulk("Po", "sc", a=3.4), salt(10.2)]
-    structures += [salt(), salt(), salt(), Atoms("Ar", cell=[9] * 3, pbc=True)]
+    structures = [salt(), bulk("Fe"), sheet, heavy_salt(), salt(3.0), bulk("Po", "sc", a=3.4)]
+    structures += [salt(10.2), salt(), salt(), salt(), Atoms("Ar", cell=[9] * 3, pbc=True)]
     crystals = [Crystal.from_any(a) for a in structures]
     weights = np.stack([bump(200.0)] * 7 + [bump(-50.0), bump(4390.0), bump(200.0), bump(200.0)])
     others = weights.copy()
     others[9] = bump(600.0)
-    header = WeightsHeader(
-        network="site",
-        settings={},
-        members=2,
-        grid=GRID,
-        encoder="mass_one_hot",
-        encoder_version=1,
-        elements={str(z): 9 for z in range(1, 84) if z != 43},
-        trust={"filling": [0.1, 2.0], "disagreement": [0.15]},
-    )
     members = np.stack([weights, others])
     for self_edges in (False, True):
         graphs = [build_graph(c, 5.0, self_edges=self_edges) for c in crystals]
-        together = assess_batch(graphs, header, weights, members)
-        alone = [assess(g, header, weights[k], members[:, k]) for k, g in enumerate(graphs)]
+        together = assess_batch(graphs, HEADER, weights, members)
+        alone = [assess(g, HEADER, weights[k], members[:, k]) for k, g in enumerate(graphs)]
         texts = [[str(w) for w in several] for several in alone]
         assert [[str(w) for w in several] for several in together] == texts
         assert not texts[0]
         assert all(texts[1:])
+
+
+# The cell that a crystal is written in --------------------------------------------------------
+
+
+def skewed(atoms: Atoms, matrix: Any) -> Atoms:
+    """The same crystal with other lattice vectors."""
+    other = make_supercell(atoms, matrix)
+    assert len(other) == round(abs(np.linalg.det(matrix))) * len(atoms)
+    return other
+
+
+def wide_slab() -> Atoms:
+    """A slab of which no face of a reduced cell is the surface: its vectors are all of a length."""
+    cell = [[20.0, 0, 0], [0, 20.0, 0], [10.0, 10.0, 8.0]]
+    grid = [[(i + 0.5) / 6, (j + 0.5) / 6, 0.0] for i in range(6) for j in range(6)]
+    return Atoms("Al36", cell=cell, positions=np.array(grid) * [20, 20, 1], pbc=True)
+
+
+@pytest.mark.parametrize("atoms", [slab(), wide_slab()], ids=["slab", "wide"])
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.eye(3),
+        [[1, 0, 0], [0, 1, 0], [2, -1, 1]],  # the long vector leans over
+        [[1, 0, 1], [0, 1, 0], [0, 0, 1]],  # no face of the cell is the surface
+        [[2, 1, 1], [1, 1, 0], [3, 2, 2]],
+        [[1, 1, 0], [-1, 1, 0], [5, 7, 2]],  # and a supercell
+    ],
+    ids=str,
+)
+def test_a_slab_is_one_in_every_cell(atoms: Atoms, matrix: Any) -> None:
+    def text(structure: Atoms) -> str:
+        graph = build_graph(Crystal.from_any(structure, "slab"), 5.0)
+        (warning,) = assess(graph, HEADER, bump(200.0), None)
+        assert isinstance(warning, OutOfDistributionWarning)
+        return str(warning)
+
+    assert "an empty layer of" in text(atoms)
+    assert text(skewed(atoms, matrix)) == text(atoms)
+
+
+def test_limits_are_the_same_on_both_sides_of_rounding() -> None:
+    """A gap, a bond and a filling exactly at their limits, in cells that round differently."""
+    layers = Atoms("Al2", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[4, 4, 10], pbc=True)
+    pair = sum(covalent_radii[[11, 17]])
+    touching = bulk("NaCl", "rocksalt", a=pair)  # Na and Cl are half their radii's sum apart
+    radius = covalent_radii[13]
+    side = (4 / 3 * np.pi * radius**3 / 0.1) ** (1 / 3)
+    thin = Atoms("Al", cell=[side] * 3, pbc=True)
+    random = np.random.default_rng(1)
+    for atoms, kind in ((layers, "empty"), (touching, "apart"), (thin, "fill")):
+        for _ in range(12):
+            turned = skewed(
+                atoms, np.triu(random.integers(-2, 3, (3, 3)), 1) + np.eye(3, dtype=int)
+            )
+            turned.rotate(random.uniform(0, 180), random.normal(size=3), rotate_cell=True)
+            turned.positions += random.normal(size=3)
+            graph = build_graph(Crystal.from_any(turned), 5.0)
+            assert not [w for w in assess(graph, HEADER, bump(200.0), None) if kind in str(w)]
+
+
+@pytest.mark.parametrize("name", ["Si", "Fe", "NaCl at 2.3 Å"])
+def test_a_supercell_gets_the_warnings_of_its_primitive_cell(default_model: str, name: str) -> None:
+    cells = {"Si": bulk("Si", a=5.431), "Fe": bulk("Fe"), "NaCl at 2.3 Å": salt(2.3)}
+    atoms = cells[name]
+    large = atoms.repeat(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small, other = predict(
+            [Crystal.from_any(a, "it") for a in (atoms, large)], model=default_model
+        )
+    assert [str(w) for w in other.warnings] == [str(w) for w in small.warnings]
+    assert bool(small.warnings) == (name != "Si")

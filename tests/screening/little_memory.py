@@ -15,8 +15,7 @@ from ase.build import bulk
 from small_screen import crystals
 
 from ase_e3dos import screen
-from ase_e3dos.prediction import pipeline as predictor_module
-from ase_e3dos.screening import record_batches
+from ase_e3dos.prediction import batcher
 
 
 def main(weights: str, output: str, spare: str) -> None:
@@ -25,14 +24,14 @@ def main(weights: str, output: str, spare: str) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + int(spare) * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    predictor_module.EDGE_BUDGET["cpu"] = 10**9
-    lower = record_batches.EdgeBudget.lower
+    batcher.EDGE_BUDGET["cpu"] = 10**9
+    lower = batcher.EdgeBudget.lower
 
-    def said(self: record_batches.EdgeBudget, failed: int) -> None:
+    def said(self: batcher.EdgeBudget, failed: int) -> None:
         lower(self, failed)
         sys.stdout.write(f"{failed} {self.edges}\n")
 
-    record_batches.EdgeBudget.lower = said  # type: ignore[method-assign]
+    batcher.EdgeBudget.lower = said  # type: ignore[method-assign]
     large = bulk("NaCl", "rocksalt", a=4.2, cubic=True).repeat(8)
     pairs = [*crystals(60), ("large", large), ("last", bulk("Si"))]
     screen(pairs, output, model=weights, device="cpu")

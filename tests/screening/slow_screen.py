@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_screen import crystals
 
-from ase_e3dos.prediction.pipeline import EDGE_BUDGET
+from ase_e3dos.prediction.batcher import EDGE_BUDGET
 from ase_e3dos.screening import record_batches, screen
 
 

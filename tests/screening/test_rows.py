@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, fcc111
 from small_screen import (
     assert_same_rows,
     crystals,
@@ -19,13 +19,13 @@ from small_screen import (
     table_of,
 )
 
-from ase_e3dos import screen
+from ase_e3dos import predict, screen
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.inputs import iter_entries
-from ase_e3dos.screening.record_batches import EdgeBudget, record_batches
+from ase_e3dos.screening.record_batches import record_batches
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import compute_chunk
-from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 
 def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
         tried.append(len(graph.lengths))
         return tried[-1] > 1200
 
-    budget = EdgeBudget(predictor)
+    budget = predictor.batcher.budget
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     with raising_when(predictor, too_much, error):
-        batches = list(record_batches(iter_entries(pairs), predictor, settings, budget))
+        batches = list(record_batches(iter_entries(pairs), predictor, settings))
         rows = [row for batch in batches for row in batch.to_pylist()]
         failed = [row for row in rows if row["error"]]
         assert [row["id"] for row in failed] == ["large"]
@@ -199,7 +199,7 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
         # Lower once and for all, but not for the sake of a crystal that is too large alone.
         assert 1000 <= budget.edges <= max(tried) // 2
         tried.clear()
-        list(record_batches(iter_entries(crystals(60)), predictor, settings, budget))
+        list(record_batches(iter_entries(crystals(60)), predictor, settings))
         assert max(tried) <= 1200
     # The chunks of a worker process share the budget.
     chunk = list(iter_entries(crystals(60)))
@@ -257,3 +257,35 @@ def test_a_lost_device_stops_the_run_but_keeps_what_is_done(weights: Path, tmp_p
     ):
         screen(crystals(3), tmp_path, model=weights, device="cpu")
     assert list(tmp_path.glob("part-*")) == []
+
+
+def test_predict_and_screen_are_one_pipeline(default_model: str, tmp_path: Path) -> None:
+    """Equal numbers and the very same warnings, for whatever is unusual about a crystal."""
+    repository = Path(__file__).parents[2]
+    sys.path.insert(0, str(repository / "docs" / "benchmarks"))
+    try:
+        from predict_and_screen import differences
+    finally:
+        sys.path.pop(0)
+    heavy = bulk("LiF", "rocksalt", a=4.03)
+    heavy.set_masses([7.5, 18.998])
+    slab = fcc111("Al", (1, 1, 4), vacuum=4.0, periodic=True)
+    unusual = [heavy, slab, bulk("Fe"), bulk("NaCl", "rocksalt", a=2.4), bulk("Tc", "hcp", a=2.7)]
+    vacant = Crystal(4.2 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [0, 1], [55, 17], [0.9, 1.0])
+    shipped = sorted((repository / "docs" / "crystals").glob("*.cif"))
+    crystals_ = [next(read_crystals(path)) for path in shipped]
+    crystals_ += [Crystal.from_any(a, f"unusual {k}") for k, a in enumerate(unusual)]
+    crystals_ += [vacant]
+    pairs = [(c.name, c) for c in crystals_]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        screen(pairs, tmp_path, model=default_model, device="cpu")
+        spectra = predict(crystals_, default_model, "cpu")
+    rows = rows_by_id(tmp_path)
+    largest, warned = differences([rows[name] for name, _ in pairs], spectra)
+    assert not warned
+    assert max(largest.values()) < 2e-5
+    assert {w.split(":")[0] for row in rows.values() for w in row["warnings"]} >= {
+        "IsotopeWarning", "OutOfDistributionWarning", "MagnetismWarning", "CrowdedAtomsWarning",
+        "PartialOccupationWarning",
+    }  # fmt: skip

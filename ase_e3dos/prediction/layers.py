@@ -1,0 +1,106 @@
+"""Empty layers of crystals: the same whatever cell a crystal is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.structures.crystal import Crystal
+
+__all__ = ["widest_gaps"]
+
+#: Largest Miller index that is looked at in the cell as it is given; beyond it, in a reduced one.
+_LARGEST_INDEX = 4
+#: Numbers in memory at once, for cells with thousands of sites and planes.
+_BLOCK = 2**22
+
+
+def widest_gaps(crystals: Sequence[Crystal], at_least: float) -> NDArray[np.float64]:
+    """Widest layer without a site in each crystal, along any of its lattice planes.
+
+    Parameters
+    ----------
+    crystals
+        At least one.
+    at_least
+        Gaps up to this width in Å are of no interest and come out as zero, which spares most
+        crystals the search: a layer wider than this is parallel to lattice planes that are
+        further apart than it, and there are few of these, none at all in a small cell.
+
+    Returns
+    -------
+    ndarray, shape (n_crystals,)
+        Widths in Å. They are properties of the crystal: a skewed cell, a supercell or another
+        choice of lattice vectors gives the same.
+    """
+    widest = np.zeros(len(crystals))
+    cells = np.stack([c.cell for c in crystals])
+    # An index h of planes at a distance d obeys |h| <= |a| / d for its lattice vector a.
+    largest = (np.linalg.norm(cells, axis=2).max(axis=1) / at_least).astype(np.int64)
+    for index in np.unique(largest[largest > 0]).tolist():
+        several = np.flatnonzero(largest == index).tolist()
+        if index > _LARGEST_INDEX:
+            for k in several:
+                cell, scaled = _reduced(crystals[k])
+                longest = float(np.linalg.norm(cell, axis=1).max())
+                widest[k] = _gaps(cell[None], [scaled], int(longest / at_least), at_least)[0]
+        else:
+            positions = [crystals[k].scaled_positions for k in several]
+            widest[several] = _gaps(cells[several], positions, index, at_least)
+    return widest
+
+
+def _gaps(
+    cells: NDArray[np.float64],
+    positions: Sequence[NDArray[np.float64]],
+    index: int,
+    at_least: float,
+) -> NDArray[np.float64]:
+    """Widest gaps along planes whose Miller indices do not exceed `index`."""
+    widest = np.zeros(len(cells))
+    planes = _planes(index)
+    reciprocal = np.linalg.inv(cells).transpose(0, 2, 1)
+    distances = 1.0 / np.linalg.norm(planes @ reciprocal, axis=2)
+    crystal, plane = np.nonzero(distances > at_least)
+    if not len(crystal):
+        return widest
+    sizes = np.array([len(p) for p in positions])
+    first = np.cumsum(sizes) - sizes
+    every = np.concatenate(positions)
+    block = max(1, _BLOCK // int(sizes[crystal].max()))
+    for start in range(0, len(crystal), block):
+        k, p = crystal[start : start + block], plane[start : start + block]
+        number = np.repeat(np.arange(len(k)), sizes[k])
+        begin = np.cumsum(sizes[k]) - sizes[k]
+        site = np.arange(len(number)) - begin[number] + first[k][number]
+        height = np.einsum("ij,ij->i", every[site], planes[p][number])
+        height -= np.floor(height)
+        # Sorted within each pair of crystal and plane: heights are below one (or round to it).
+        height = np.sort(height + 2.0 * number)
+        following = np.roll(height, -1)
+        following[begin + sizes[k] - 1] = height[begin] + 1.0
+        gap = np.maximum.reduceat(following - height, begin) * distances[k, p]
+        np.maximum.at(widest, k, gap)
+    widest[widest <= at_least] = 0.0
+    return widest
+
+
+@cache
+def _planes(index: int) -> NDArray[np.float64]:
+    """Miller indices up to `index` without a common divisor, one of each pair of opposites."""
+    numbers = range(-index, index + 1)
+    found = [hkl for hkl in product(numbers, numbers, numbers) if hkl > (0, 0, 0)]
+    return np.array([hkl for hkl in found if gcd(*hkl) == 1], dtype=np.float64)
+
+
+def _reduced(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A compact cell of the same lattice, and the scaled positions in it."""
+    from ase.geometry import minkowski_reduce
+
+    cell = np.asarray(minkowski_reduce(crystal.cell)[0], dtype=np.float64)
+    return cell, crystal.positions @ np.linalg.inv(cell)

@@ -1,0 +1,91 @@
+"""Spectra for the masses that crystals have, where these are not the standard ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.prediction.trust import has_isotopes
+from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.masses import STANDARD_MASSES
+
+if TYPE_CHECKING:
+    from ase_e3dos.network.ensemble import Densities
+
+__all__ = ["with_own_masses"]
+
+
+def with_own_masses(
+    crystals: Sequence[Crystal], wavenumbers: NDArray[np.float64], densities: Densities
+) -> Densities:
+    """What the networks say of a batch, scaled for the crystals with isotopes.
+
+    Parameters
+    ----------
+    crystals
+        Of the batch.
+    wavenumbers
+        Grid in cm^-1, shape (n_bins,).
+    densities
+        For standard masses, as networks give them.
+
+    Returns
+    -------
+    Densities
+        The very same where all masses are standard ones.
+    """
+    others = np.flatnonzero(has_isotopes(crystals)).tolist()
+    if not others:
+        return densities
+    total = densities.crystals.copy()
+    members = None if densities.members is None else densities.members.copy()
+    sites = None if densities.sites is None else densities.sites.copy()
+    first = np.cumsum([0, *(c.n_sites for c in crystals)])
+    for k in others:
+        mine = slice(first[k], first[k + 1])
+        total[k], several, per_site = _scaled(
+            crystals[k],
+            wavenumbers,
+            total[k],
+            None if members is None else members[:, k],
+            None if sites is None else sites[mine],
+        )
+        if members is not None:
+            members[:, k] = several
+        if sites is not None:
+            sites[mine] = per_site
+    return replace(densities, crystals=total, members=members, sites=sites)
+
+
+def _scaled(
+    crystal: Crystal,
+    wavenumbers: NDArray[np.float64],
+    total: NDArray[np.float32],
+    members: NDArray[np.float32] | None,
+    per_site: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Spectra of one crystal for its own masses."""
+    standard = np.bincount(
+        crystal.species_site,
+        crystal.species_fraction * STANDARD_MASSES[crystal.species_number],
+        crystal.n_sites,
+    )
+    scaled = None
+    if per_site is not None:
+        moved, moves = with_masses(per_site, wavenumbers, standard, crystal.masses)
+        scaled = moved.astype(np.float32)
+        new_total = scaled.mean(axis=0)
+    else:
+        factor = total_factor(standard, crystal.masses)
+        moves = moves_of(wavenumbers, np.full(len(wavenumbers), factor))
+        new_total = (moves @ total).astype(np.float32)
+    if members is not None:
+        # Members keep their differences from the mean, carried over to the new spectrum.
+        moved = members @ moves.T
+        members = np.maximum(moved + new_total - moved.mean(axis=0), 0.0).astype(np.float32)
+    return new_total, members, scaled
