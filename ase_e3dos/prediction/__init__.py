@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import Any, Literal, overload
+from typing import Any
 
-from ase_e3dos.errors import E3DOSError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
@@ -42,8 +41,7 @@ def predict(
     Returns
     -------
     list of PhononSpectrum
-        In the order given. For more of them than memory holds (some 30 kB each), `predict_iter`
-        gives one after the other.
+        In the order given.
 
     Raises
     ------
@@ -59,103 +57,11 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    found = []
-    crystals = _read(_with_progress(_listed(structures), progress))
-    for spectrum in predictor.stream(crystals, uncertainty):
-        if isinstance(spectrum, E3DOSError):
-            raise spectrum
-        found.append(spectrum)
-    for spectrum in found:
+    crystals = [Crystal.quietly(s, _name(s, i)) for i, s in enumerate(_listed(structures))]
+    spectra = predictor.spectra(_with_progress(crystals, progress), uncertainty)
+    for spectrum in spectra:
         warn_about(spectrum)
-    return found
-
-
-@overload
-def predict_iter(
-    structures: Any,
-    model: str = ...,
-    device: str = ...,
-    uncertainty: bool = ...,
-    encoder: str | None = ...,
-    *,
-    errors: Literal["raise"] = ...,
-) -> Iterator[PhononSpectrum]: ...
-
-
-@overload
-def predict_iter(
-    structures: Any,
-    model: str = ...,
-    device: str = ...,
-    uncertainty: bool = ...,
-    encoder: str | None = ...,
-    *,
-    errors: Literal["yield"],
-) -> Iterator[PhononSpectrum | E3DOSError]: ...
-
-
-def predict_iter(
-    structures: Any,
-    model: str = "default",
-    device: str = "auto",
-    uncertainty: bool = True,
-    encoder: str | None = None,
-    *,
-    errors: Literal["raise", "yield"] = "raise",
-) -> Iterator[PhononSpectrum | E3DOSError]:
-    """`predict` for streams: one spectrum after the other, in memory that does not grow.
-
-    Parameters
-    ----------
-    structures
-        As for `predict`; an iterable, which may be endless, is read a batch ahead of the results.
-    model, device, uncertainty, encoder
-        As for `predict`.
-    errors
-        "raise" ends at the first structure that cannot be predicted; "yield" gives its error in
-        its place and goes on.
-
-    Yields
-    ------
-    PhononSpectrum
-        In the order given, each equal to what `predict` returns. With ``errors="yield"`` also
-        E3DOSError.
-
-    Raises
-    ------
-    E3DOSError
-        At once: the model or device is not available. Later: a structure cannot be predicted,
-        unless `errors` is "yield".
-
-    Examples
-    --------
-    >>> from ase.build import bulk
-    >>> salts = (bulk("NaCl", "rocksalt", a=5.6 + k / 1000) for k in range(3))
-    >>> [round(s.n_modes) for s in predict_iter(salts)]
-    [6, 6, 6]
-    """
-    predictor = load_predictor(model, device, encoder)
-    return _warned(predictor.stream(_read(_listed(structures)), uncertainty), errors)
-
-
-def _warned(
-    predicted: Iterator[PhononSpectrum | E3DOSError], errors: str
-) -> Iterator[PhononSpectrum | E3DOSError]:
-    """Issue the warnings of a spectrum when its turn comes."""
-    for spectrum in predicted:
-        if not isinstance(spectrum, E3DOSError):
-            warn_about(spectrum)
-        elif errors == "raise":
-            raise spectrum
-        yield spectrum
-
-
-def _read(structures: Iterable[Any]) -> Iterator[Crystal | E3DOSError]:
-    for i, structure in enumerate(structures):
-        try:
-            yield Crystal.quietly(structure, _name(structure, i))
-        except E3DOSError as error:
-            yield error
+    return spectra
 
 
 def _listed(structures: Any) -> Iterable[Any]:
@@ -175,10 +81,9 @@ def _name(structure: Any, index: int) -> str | None:
     return f"structure {index}" + (f" ({formula()})" if formula is not None else "")
 
 
-def _with_progress(structures: Iterable[Any], progress: bool) -> Iterable[Any]:
+def _with_progress(crystals: list[Crystal], progress: bool) -> Any:
     if not progress:
-        return structures
+        return crystals
     from rich.progress import track
 
-    total = len(structures) if isinstance(structures, Sized) else None
-    return track(structures, description="Predicting", total=total)
+    return track(crystals, description="Predicting")

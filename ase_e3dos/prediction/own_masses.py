@@ -59,7 +59,13 @@ def with_own_masses(
             members[:, k] = several
         if sites is not None:
             sites[mine] = per_site
-    return replace(densities, crystals=total, members=members, sites=sites)
+    sound = densities.log_sound
+    if sound is not None:
+        sound = sound.copy()
+        for k in others:
+            # Sound moves all atoms together: with the same force constants v^2 goes as 1 / mass.
+            sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / _standard(crystals[k]).sum())
+    return replace(densities, crystals=total, members=members, sites=sites, log_sound=sound)
 
 
 def _scaled(
@@ -70,11 +76,7 @@ def _scaled(
     per_site: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """Spectra of one crystal for its own masses."""
-    standard = np.bincount(
-        crystal.species_site,
-        crystal.species_fraction * STANDARD_MASSES[crystal.species_number],
-        crystal.n_sites,
-    )
+    standard = _standard(crystal)
     scaled = None
     if per_site is not None:
         moved, moves = with_masses(per_site, wavenumbers, standard, crystal.masses)
@@ -89,3 +91,10 @@ def _scaled(
         moved = members @ moves.T
         members = np.maximum(moved + new_total - moved.mean(axis=0), 0.0).astype(np.float32)
     return new_total, members, scaled
+
+
+def _standard(crystal: Crystal) -> NDArray[np.float64]:
+    """Standard mass of each site in amu, shape (n_sites,)."""
+    weights = crystal.species_fraction * STANDARD_MASSES[crystal.species_number]
+    found = np.bincount(crystal.species_site, weights, crystal.n_sites)
+    return np.asarray(found, dtype=np.float64)

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ase_e3dos.encoders import Encoder
 from ase_e3dos.errors import E3DOSError, WeightsError
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch
@@ -112,6 +114,8 @@ class Predictor:
         parts = normalised_batch(
             grid, n_sites, densities.crystals, densities.sites, densities.members
         )
+        first = np.cumsum([0, *n_sites])
+        tensors, sound = densities.log_displacements, densities.log_sound
         return [
             PhononSpectrum.of_normalised(
                 grid,
@@ -120,9 +124,11 @@ class Predictor:
                 model=self.name,
                 calibration=self._calibration,
                 label_like=header.label_like,
-                warnings=warned,
+                warnings=batch.warnings[k],
+                log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
+                sound_velocity=None if sound is None else float(np.exp(sound[k])),
             )
-            for part, graph, warned in zip(parts, batch.graphs, batch.warnings, strict=True)
+            for k, (part, graph) in enumerate(zip(parts, batch.graphs, strict=True))
         ]
 
     # ---- the steps by themselves -------------------------------------------------------------

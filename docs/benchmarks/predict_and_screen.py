@@ -21,14 +21,16 @@ from ase_e3dos import PhononSpectrum, predict, screen
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.screening.inputs import iter_entries
 
+#: K.
+TEMPERATURE = 300.0
 #: Column -> what a spectrum says.
 COLUMNS = {
     "density": lambda s: s.density,
     "mean_wavenumber": lambda s: s.mean_wavenumber,
     "imaginary_fraction": lambda s: s.imaginary_fraction,
-    "heat_capacity_per_cell": lambda s: s.heat_capacity(293.15),
-    "entropy_per_cell": lambda s: s.entropy(293.15),
-    "free_energy_per_cell": lambda s: s.free_energy(293.15),
+    "heat_capacity_per_cell": lambda s: s.heat_capacity(TEMPERATURE),
+    "entropy_per_cell": lambda s: s.entropy(TEMPERATURE),
+    "free_energy_per_cell": lambda s: s.free_energy(TEMPERATURE),
     "zero_point_energy_per_cell": lambda s: s.zero_point_energy,
 }
 
@@ -66,7 +68,7 @@ def main() -> None:
     entries = list(iter_entries(table))
     crystals = {e.id: e.crystal for e in entries if not isinstance(e.crystal, E3DOSError)}
     with tempfile.TemporaryDirectory() as folder:
-        screen(table, folder, model=options.model, device="cpu")
+        screen(table, folder, model=options.model, device="cpu", temperature=TEMPERATURE)
         rows = pq.read_table(folder).to_pylist()
     good = [row for row in rows if row["error"] is None]
     found = predict([crystals[row["id"]] for row in good], options.model, "cpu")

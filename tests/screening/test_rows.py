@@ -279,7 +279,7 @@ def test_predict_and_screen_are_one_pipeline(default_model: str, tmp_path: Path)
     pairs = [(c.name, c) for c in crystals_]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        screen(pairs, tmp_path, model=default_model, device="cpu")
+        screen(pairs, tmp_path, model=default_model, device="cpu", temperature=300.0)
         spectra = predict(crystals_, default_model, "cpu")
     rows = rows_by_id(tmp_path)
     largest, warned = differences([rows[name] for name, _ in pairs], spectra)
