@@ -12,6 +12,7 @@ import numpy as np
 from ase_e3dos.encoders import Encoder
 from ase_e3dos.errors import E3DOSError, WeightsError
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch
+from ase_e3dos.network.weights import weights_digest
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.batcher import Batcher, PredictedBatch
 from ase_e3dos.prediction.graph_maker import GraphMaker
@@ -51,6 +52,7 @@ class Predictor:
         registry = get_registry()
         spec = registry.resolve_model(model)
         self.name = spec.name
+        self.weights = weights_digest(spec.weights_path())
         self.model: Model = Model.load(spec.weights_path(), device, spec.source)
         header = self.model.header
         if spec.encoder not in (None, header.encoder):
@@ -124,6 +126,7 @@ class Predictor:
                 model=self.name,
                 calibration=self._calibration,
                 label_like=header.label_like,
+                weights=self.weights,
                 warnings=batch.warnings[k],
                 log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
                 sound_velocity=None if sound is None else float(np.exp(sound[k])),
