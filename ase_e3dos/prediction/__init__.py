@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from os import PathLike
 from typing import Any
 
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.reading import read
 
 
 def predict(
@@ -25,8 +24,9 @@ def predict(
     Parameters
     ----------
     structures
-        One structure or an iterable of them, in any mixture: ASE Atoms, pymatgen Structure
-        (ordered or not), PhonopyAtoms, Crystal, or the path of a file.
+        One structure or many, in any mixture: whatever `ase_e3dos.structures.read` takes, such as
+        ASE Atoms, pymatgen structures (ordered or not), PhonopyAtoms, Crystals, tables, and paths
+        of files of one or many structures, of folders, or patterns.
     model
         Name of a registered model (`e3dos models` lists them) or path of a weights file.
     device
@@ -57,28 +57,11 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    crystals = [Crystal.quietly(s, _name(s, i)) for i, s in enumerate(_listed(structures))]
+    crystals = read(structures)
     spectra = predictor.spectra(_with_progress(crystals, progress), uncertainty)
     for spectrum in spectra:
         warn_about(spectrum)
     return spectra
-
-
-def _listed(structures: Any) -> Iterable[Any]:
-    """A single structure counts as a list of one (several of the classes are iterable)."""
-    single = isinstance(structures, (str, Mapping)) or not isinstance(structures, Iterable)
-    if single or hasattr(structures, "cell") or hasattr(structures, "lattice"):
-        return [structures]
-    several: Iterable[Any] = structures
-    return several
-
-
-def _name(structure: Any, index: int) -> str | None:
-    """Files and crystals have names; others are called by their place in the list."""
-    if isinstance(structure, (str, PathLike, Crystal)):
-        return None
-    formula = getattr(structure, "get_chemical_formula", None)
-    return f"structure {index}" + (f" ({formula()})" if formula is not None else "")
 
 
 def _with_progress(crystals: list[Crystal], progress: bool) -> Any:

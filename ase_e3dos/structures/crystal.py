@@ -7,10 +7,12 @@ checks are in `ase_e3dos.structures.checks`.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import gcd
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -19,9 +21,9 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.errors import E3DOSWarning
+from ase_e3dos.errors import CrystalError, E3DOSError, E3DOSWarning
 from ase_e3dos.structures.checks import checked_fractions, checked_geometry, checked_species
-from ase_e3dos.structures.files import converted, only_one
+from ase_e3dos.structures.files import structures_in_file
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 from ase_e3dos.structures.objects import (
     atoms_from_sites,
@@ -29,6 +31,8 @@ from ase_e3dos.structures.objects import (
     sites_of_atoms,
     sites_of_object,
 )
+from ase_e3dos.structures.paths import path_of
+from ase_e3dos.structures.records import structure_of_record
 from ase_e3dos.structures.sites import Remark, Sites
 
 if TYPE_CHECKING:
@@ -171,11 +175,13 @@ class Crystal:
 
         Parameters
         ----------
-        obj : Crystal, ase.Atoms, pymatgen Structure, PhonopyAtoms, str or path
+        obj : Crystal, ase.Atoms, pymatgen Structure, PhonopyAtoms, str or path, ...
             Structures may have mixed sites: `info["occupancy"]` as ASE's CIF reader writes it,
             disordered pymatgen structures, phonopy's mixtures. Lengths are in Å (those of
             PhonopyAtoms in memory too, whatever the calculator). A path is a file with one
-            structure in any format that ASE or pymatgen reads, or a phonopy YAML file.
+            structure. Dictionaries of these objects, entries and documents that hold a structure,
+            a Phonopy object (its unit cell) and spglib's (cell, positions, numbers) are taken too;
+            for several structures there is `ase_e3dos.structures.read`.
         name : str, optional
             What messages call it; the file or the formula if not given.
 
@@ -211,11 +217,28 @@ class Crystal:
         if isinstance(obj, Crystal):
             return obj if name is None or name == obj.name else obj._renamed(name)
         if isinstance(obj, (str, PathLike)):
-            return only_one(obj, cls.quietly, name)
+            return cls._of_file(obj, name)
         if isinstance(obj, Sites):
             return cls._of_sites(obj, name or "")
+        if isinstance(obj, Mapping):
+            return cls.quietly(structure_of_record(obj, name or "the dictionary"), name)
         label = name or name_of(obj)
         return cls._of_sites(sites_of_object(obj, label), label)
+
+    @classmethod
+    def _of_file(cls, given: str | PathLike[str], name: str | None) -> Crystal:
+        label = name or os.fsdecode(given)
+        several = list(islice(structures_in_file(path_of(given), label), 2))
+        if len(several) > 1:
+            raise CrystalError(
+                f"{label}: the file holds several structures and one is needed. Use "
+                "ase_e3dos.structures.read(path) for all of them, or write the one you mean to a "
+                "file of its own."
+            )
+        structure = several[0].structure
+        if isinstance(structure, E3DOSError):
+            raise structure
+        return cls.quietly(structure, label)
 
     @classmethod
     def _of_sites(cls, sites: Sites, name: str) -> Crystal:
@@ -333,7 +356,7 @@ def read_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:
     Parameters
     ----------
     path : str or path
-        A file in any format that ASE or pymatgen reads; several structures are fine.
+        A file of one or several structures; see `ase_e3dos.structures.read` for anything else.
 
     Yields
     ------
@@ -347,7 +370,10 @@ def read_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:
     CrystalError
         If one of its structures is no crystal; raised when its turn comes.
     """
-    return converted(path, Crystal.from_any)
+    for found in structures_in_file(path_of(path), os.fsdecode(path)):
+        if isinstance(found.structure, E3DOSError):
+            raise found.structure
+        yield Crystal.from_any(found.structure, found.id)
 
 
 class _Composition:

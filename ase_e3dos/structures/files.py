@@ -1,213 +1,286 @@
-"""The structures of a file, by the reader that keeps occupations.
+"""The structures of a file, by the reader of its format.
 
-ASE reads first, because it is quick and streams. CIF files with mixed or partly occupied sites go
-to pymatgen (ASE's reader keeps only one of two labels with the same element on a site), and so
-does whatever ASE cannot read; what pymatgen refuses of them is put together here, label by label.
-Pymatgen's JSON and phonopy's YAML files are recognised.
+CIF, POSCAR, phonopy's YAML, extended XYZ, JSON, JSON lines and Parquet are read by this package;
+for what ASE and pymatgen read, and what not, see `ase_e3dos.structures.other_formats`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import chain, islice
-from os import PathLike, fspath
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
-from ase_e3dos.errors import CrystalError, UnreadableFileError
-from ase_e3dos.structures.cif import cif_sites
-from ase_e3dos.structures.cif.text import decoded
+from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError
 from ase_e3dos.structures.json_text import parse_json
-from ase_e3dos.structures.phonopy_yaml import phonopy_sites
-from ase_e3dos.structures.poscar import poscar_sites
-from ase_e3dos.structures.uncompressed import content_of
+from ase_e3dos.structures.paths import PREFIXES, checked_file, suffix_of
+from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
+from ase_e3dos.structures.uncompressed import (
+    COMPRESSIONS,
+    LINE_BYTES,
+    content_of,
+    lines_of,
+    opened,
+)
 
-__all__ = ["Convert", "converted", "only_one"]
+__all__ = ["Found", "count_in_file", "structures_in_file"]
 
-Reader = Callable[[Path], Iterator[Any]]
-T = TypeVar("T")
-#: What makes a crystal of a structure as a reader gives it and of a name, or raises CrystalError;
-#: one that it made itself is only named.
-Convert = Callable[[Any, str], T]
+_CIF_START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:#[^\n]*\n\s*)*data_\S*\s", re.IGNORECASE)
 
 
-def only_one(path: str | PathLike[str], convert: Convert[T], name: str | None = None) -> T:
-    """Return the one structure of a file, converted; see `Crystal.from_any`.
+class Found(NamedTuple):
+    """A structure where it was found.
 
-    Raises
-    ------
-    CrystalError
-        If the file holds several structures, or no crystal.
-    UnreadableFileError
-        If the file cannot be read.
+    Attributes
+    ----------
+    id : str
+        Of the record, or the path with its number where the file holds several.
+    structure
+        `Sites`, or an object of ASE, pymatgen or phonopy; or the `E3DOSError` in its place.
     """
-    crystals = list(islice(_named(Path(fspath(path)), name or str(path), convert), 2))
-    if len(crystals) > 1:
-        raise CrystalError(
-            f"{path}: the file holds several structures and one is needed. Use "
-            "ase_e3dos.structures.crystal.read_crystals(path) for all of them, or write the one "
-            "you mean to a file of its own."
-        )
-    return crystals[0]
+
+    id: str
+    structure: Any
 
 
-def converted(path: str | PathLike[str], convert: Convert[T]) -> Iterator[T]:
-    """All structures of a file; see `ase_e3dos.structures.crystal.read_crystals`."""
-    return _named(Path(fspath(path)), str(path), convert)
+Reader = Callable[[Path, str], Iterator[Found]]
 
 
-def _named(path: Path, label: str, convert: Convert[T]) -> Iterator[T]:
-    _check_file(path, label)
-    structures = _opened(path, label, convert)
-    first = next(structures)
-    second = next(structures, None)
-    if second is None:
-        yield convert(first, label)
-        return
-    for i, structure in enumerate(chain([first, second], structures)):
-        yield convert(structure, f"{label}[{i}]")
+def structures_in_file(path: Path, label: str | None = None) -> Iterator[Found]:
+    """Structures of a file in its order; one that cannot be read is an error in its place.
 
+    Parameters
+    ----------
+    path : Path
+    label : str, optional
+        What ids and messages call the file; its path if not given.
 
-def _check_file(path: Path, label: str) -> None:
-    if path.is_dir():
-        raise UnreadableFileError(
-            f"{label}: this is a directory, not a structure file. Give a file in it, such as its "
-            "POSCAR or CIF."
-        )
-    if path.exists() and not path.is_file():  # readers open a file several times
-        raise UnreadableFileError(
-            f"{label}: this is a pipe, socket or device, not a file. Write the structure to a file "
-            "first."
-        )
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(1)
-    except OSError as error:
-        raise UnreadableFileError(
-            f"{label}: the file cannot be opened ({error.strerror}). Check the path and the "
-            "permissions."
-        ) from error
-    if not start:
-        raise UnreadableFileError(f"{label}: the file is empty. Write the structure again.")
-
-
-def _opened(path: Path, label: str, convert: Convert[Any]) -> Iterator[Any]:
-    """Structures by the first reader that reads the file; the later ones raise by name."""
-    complaints = []
-    refused: CrystalError | None = None
-    for who, reader in _readers(path, label):
-        try:
-            structures = reader(path)
-            first = next(structures, None)
-            if first is None:
-                complaints.append(f"{who}: no structure found")
-                continue
-            first = convert(first, label)
-        except UnreadableFileError:
-            raise
-        except CrystalError as error:
-            refused = refused or error
-        except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
-            complaints.append(f"{who}: {_said(error)}")
-        else:
-            return _guarded(chain([first], structures), label)
-    if refused is not None:
-        raise refused
-    raise UnreadableFileError(
-        f"{label}: no structure could be read ({'; '.join(complaints)}). Check that the file is "
-        "complete and that its name or extension is usual for its format (POSCAR, .cif, .extxyz, "
-        ".json, ...)."
-    )
-
-
-def _said(error: Exception) -> str:
-    """What a reader says; that of arrays and indices inside it tells nothing about the file."""
-    text = str(error).strip()[:200]
-    inside = isinstance(error, (LookupError, TypeError, AttributeError, NameError))
-    if inside or not text or re.search(r"broadcast|unpack|reshape|inhomogeneous|array", text):
-        return "a line is missing, too short or not as the format wants it"
-    return f"{type(error).__name__}: {text}"
-
-
-def _guarded(structures: Iterator[Any], label: str) -> Iterator[Any]:
+    Yields
+    ------
+    Found
+        An error that ends the file (it is cut off, say) is the last.
+    """
+    label = label or str(path)
     count = 0
     try:
-        for structure in structures:
-            yield structure
+        checked_file(path, label)
+        for found in _reader(path)(path, label):
+            yield found
             count += 1
-    except (CrystalError, GeneratorExit):
+    except GeneratorExit:
         raise
-    except Exception as error:
+    except E3DOSError as error:
+        yield Found(f"{label}[{count}]" if count else label, error)
+    except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
+        text = (
+            f"{label}: reading failed after {count} structures ({type(error).__name__}: {error})."
+        )
+        yield Found(f"{label}[{count}]" if count else label, UnreadableFileError(text))
+
+
+def count_in_file(path: Path) -> int | None:
+    """Structures in a file where that is quick to tell (a file of one kind of many is one)."""
+    suffix = suffix_of(path)
+    try:
+        if suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return int(pq.read_metadata(path).num_rows)
+        if suffix == ".db":
+            from ase.db import connect
+
+            return int(connect(str(path.absolute()), type="db").count())
+        if suffix == ".traj":
+            from ase.io.trajectory import Trajectory
+
+            with Trajectory(str(path)) as frames:
+                return len(frames)
+        if suffix in (".jsonl", ".ndjson"):
+            return sum(1 for line in lines_of(path, str(path)) if line.strip())
+        if suffix in (".xyz", ".extxyz"):
+            from ase_e3dos.structures.extxyz import count_frames
+
+            return None if path.suffix.lower() in COMPRESSIONS else count_frames(path)
+    except Exception:  # noqa: BLE001 - what is wrong with the file is said when it is read
+        return None
+    return 1
+
+
+def _reader(path: Path) -> Reader:
+    suffix = suffix_of(path)
+    known: dict[str, Reader] = {
+        ".cif": _cif,
+        ".mcif": _cif,
+        ".mmcif": _cif,
+        ".vasp": _poscar,
+        ".poscar": _poscar,
+        ".contcar": _poscar,
+        ".yaml": _phonopy,
+        ".yml": _phonopy,
+        ".json": _json,
+        ".mson": _json,
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+        ".xyz": _extxyz,
+        ".extxyz": _extxyz,
+        ".parquet": _parquet,
+        ".traj": _trajectory,
+        ".db": _database,
+    }
+    if suffix in known:
+        return known[suffix]
+    if path.name.startswith(PREFIXES):
+        return _poscar
+    with opened(path, str(path)) as stream:
+        return _cif if _CIF_START.match(stream.read(4096)) else _others
+
+
+def _numbered(structures: Iterator[Any], label: str) -> Iterator[Found]:
+    """Structures with the label as id, and their numbers where there are several."""
+    first = next(structures, None)
+    if first is None:
         raise UnreadableFileError(
-            f"{label}: reading failed after {count} structures ({type(error).__name__}: {error}). "
-            "The file may be cut off; repair it from that structure on."
-        ) from error
+            f"{label}: no structure is in this file. Check whether it is one."
+        )
+    second = next(structures, None)
+    if second is None:
+        yield Found(label, first)
+        return
+    yield Found(f"{label}[0]", first)
+    yield Found(f"{label}[1]", second)
+    for k, structure in enumerate(structures, 2):
+        yield Found(f"{label}[{k}]", structure)
 
 
-def _readers(path: Path, label: str) -> list[tuple[str, Reader]]:
-    suffixes = {s.lower() for s in path.suffixes[-2:]}
-    if suffixes & {".cif", ".mcif", ".mmcif"}:
-        return [("", lambda p: cif_sites(content_of(p, label), label))]
-    if suffixes & {".vasp", ".poscar", ".contcar"} or path.name.startswith(("POSCAR", "CONTCAR")):
-        return [("", lambda p: iter([poscar_sites(decoded(content_of(p, label)), label)]))]
-    if suffixes & {".yaml", ".yml"}:
-        return [("", lambda p: iter([phonopy_sites(decoded(content_of(p, label)), label)]))]
-    if suffixes & {".json"}:
-        return [("pymatgen", _read_pymatgen_json), ("ASE", _read_ase)]
-    return [("ASE", _read_ase), ("pymatgen", _read_pymatgen)]
+def _cif(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.cif import cif_sites
+
+    return _numbered(cif_sites(content_of(path, label), label), label)
 
 
-def check_columns(path: Path) -> None:
-    """Refuse an extended XYZ file that announces columns without end, for which ASE makes room.
+def _poscar(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.poscar import poscar_sites
+    from ase_e3dos.structures.uncompressed import decoded
 
-    Raises
-    ------
-    UnreadableFileError
-        If a column is said to have ten thousand numbers or more.
-    """
-    from ase.io.formats import open_with_compression
-
-    with open_with_compression(str(path), "rb") as stream:
-        for line in stream:
-            if b"Properties=" in line and re.search(rb":\d{5,}", line):
-                raise UnreadableFileError(
-                    f"{path}: a column of its Properties has ten thousand numbers or more. Check "
-                    "whether the file is damaged."
-                )
+    yield Found(label, poscar_sites(decoded(content_of(path, label), label), label))
 
 
-def _read_ase(path: Path) -> Iterator[Any]:
-    from ase.io import iread
+def _phonopy(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.phonopy_yaml import phonopy_sites
+    from ase_e3dos.structures.uncompressed import decoded
 
-    if {s.lower() for s in path.suffixes[-2:]} & {".xyz", ".extxyz"}:
-        check_columns(path)
-
-    # an absolute path is never taken for a database address or an option
-    yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)
+    yield Found(label, phonopy_sites(decoded(content_of(path, label), label), label))
 
 
-def _read_pymatgen(path: Path) -> Iterator[Any]:
-    from pymatgen.core.structure import Structure
+def _extxyz(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.extxyz import frames_of
 
-    yield Structure.from_file(path)
+    frames = frames_of(path, label)
+    first = next(frames, None)
+    if first is None:
+        raise UnreadableFileError(f"{label}: there is no frame in this file. Write it again.")
+    second = next(frames, None)
+    yield Found(id_in(first.info) or (f"{label}[0]" if second else label), first.structure)
+    if second is not None:
+        yield Found(id_in(second.info) or f"{label}[1]", second.structure)
+    for k, frame in enumerate(frames, 2):
+        yield Found(id_in(frame.info) or f"{label}[{k}]", frame.structure)
 
 
-def _read_pymatgen_json(path: Path) -> Iterator[Any]:
-    from ase.io.formats import open_with_compression
+def _json(path: Path, label: str) -> Iterator[Found]:
+    """Structures of a JSON file: records in any nesting of lists, or by their ids; or ASE's."""
+    from ase_e3dos.structures.other_formats import structures_by_others
 
-    with open_with_compression(str(path)) as stream:
-        yield from _structures_in(parse_json(stream.read()))
+    try:
+        content = parse_json(content_of(path, label))
+    except ValueError as error:
+        raise UnreadableFileError(
+            f"{label}: no structure could be read (it is not valid JSON: {error}). Check that the "
+            "file is complete."
+        ) from None
+    records = list(_records(content))
+    if not records:
+        yield from _numbered(structures_by_others(path, label), label)
+        return
+    for k, (own, record) in enumerate(records):
+        name = own or (label if len(records) == 1 else f"{label}[{k}]")
+        yield Found(name, _held(record, name))
 
 
-def _structures_in(data: Any) -> Iterator[Any]:
-    """Pymatgen structures in a dict (a structure, or an entry that has one) or a list of them."""
-    if isinstance(data, list):
-        for item in data:
-            yield from _structures_in(item)
-    elif isinstance(data, dict) and "lattice" in data and "sites" in data:
-        from pymatgen.core.structure import Structure
+def _records(content: Any, own: str | None = None) -> Iterator[tuple[str | None, Any]]:
+    """Records of structures in the content of a JSON file, with the ids they are under."""
+    if isinstance(content, list):
+        for item in content:
+            yield from _records(item)
+    elif isinstance(content, Mapping):
+        if is_structure_record(content):
+            yield own if "sites" in content else own or id_in(content), content
+        elif all(isinstance(v, Mapping) and "sites" in v for v in content.values()):
+            for key, value in content.items():
+                yield from _records(value, str(key))
 
-        yield Structure.from_dict(data)
-    elif isinstance(data, dict) and "structure" in data:
-        yield from _structures_in(data["structure"])
+
+def _json_lines(path: Path, label: str) -> Iterator[Found]:
+    """One record in each line."""
+    for number, line in enumerate(lines_of(path, label, LINE_BYTES)):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
+        if not text.strip():
+            continue
+        name = f"{label}[{number}]"
+        try:
+            content = parse_json(text)
+        except ValueError as error:
+            yield Found(
+                name,
+                UnreadableFileError(
+                    f"{name}: line {number + 1} is not JSON ({error}). The file may be cut off."
+                ),
+            )
+            continue
+        bare = not isinstance(content, Mapping) or "sites" in content
+        name = name if bare else id_in(content) or name
+        yield Found(name, _held(content, name))
+
+
+def _held(record: Any, name: str) -> Any:
+    """What a record holds, or the error that says why it holds nothing."""
+    try:
+        structure = structure_of_record(record, name)
+    except E3DOSError as error:
+        return error
+    if isinstance(structure, (list, int, float, type(None))):
+        return CrystalError(f"{name}: JSON without a structure. Write it with Structure.to_json().")
+    return structure
+
+
+def _parquet(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.tables import parquet_rows
+
+    for name, structure in parquet_rows(path, label):
+        yield Found(name, structure)
+
+
+def _trajectory(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.other_formats import trajectory_frames
+
+    for k, found in enumerate(_numbered(trajectory_frames(path, label), label)):
+        info = getattr(found.structure, "info", None)
+        own = id_in(info) if isinstance(info, Mapping) else None
+        yield Found(own or (found.id if k or found.id != label else label), found.structure)
+
+
+def _database(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.other_formats import database_rows
+
+    for row in database_rows(path, label):
+        name = f"{label}[id={row.id}]"
+        try:
+            yield Found(name, row.toatoms())
+        except Exception as error:  # noqa: BLE001 - one bad row stops nothing
+            yield Found(name, CrystalError(f"{name}: the row cannot be read ({error!r:.300})."))
+
+
+def _others(path: Path, label: str) -> Iterator[Found]:
+    from ase_e3dos.structures.other_formats import structures_by_others
+
+    return _numbered(structures_by_others(path, label), label)

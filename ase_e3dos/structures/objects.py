@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.data import chemical_symbols
+from ase.units import Bohr
 
 from ase_e3dos.errors import CrystalError
+from ase_e3dos.structures.calculators import IN_BOHR
 from ase_e3dos.structures.checks import close_pairs
 from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol, isotope_masses
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "atoms_from_sites",
+    "is_single",
     "merged_sites",
     "name_of",
     "sites_of_atoms",
@@ -169,16 +172,65 @@ def sites_of_object(obj: Any, name: str = "") -> Sites:
         return _sites_of_phonopy(obj, name)
     if ("ase", "AtomsRow") in kinds:
         return sites_of_atoms(obj.toatoms(), name)
-    hint = "Give ASE Atoms, a pymatgen Structure, PhonopyAtoms, a Crystal or the path of a file."
     if ("phonopy", "Phonopy") in kinds:
-        hint = "Give its .primitive or its .unitcell."
-    elif ("pymatgen", "IMolecule") in kinds:
+        return _sites_of_phonopy(_unitcell(obj), name)
+    inner = getattr(obj, "structure", None)  # computed entries, documents of databases
+    if inner is not None and ("pymatgen", "IStructure") in _kinds(inner):
+        return _sites_of_pymatgen(inner, name)
+    if _is_spglib_cell(obj):
+        return _sites_of_spglib(obj, name)
+    hint = "Give ASE Atoms, a pymatgen Structure, PhonopyAtoms, a Crystal or the path of a file."
+    if ("pymatgen", "IMolecule") in kinds:
         hint = "Give a periodic Structure; molecules have no phonon density of states."
     elif isinstance(obj, (list, tuple)):
-        hint = "Give one structure; predict() takes lists."
+        hint = "Give one structure; predict() takes lists, and ase_e3dos.structures.read() too."
     raise CrystalError(
         f"{name or 'the structure'}: an object of type {type(obj).__name__} is no crystal. {hint}"
     )
+
+
+def _unitcell(phonon: Any) -> Any:
+    """The unit cell of a Phonopy object, in Å."""
+    cell = phonon.unitcell.copy()
+    calculator = str(getattr(phonon, "calculator", None)).lower()
+    cell.cell = cell.cell * (Bohr if calculator in IN_BOHR else 1.0)
+    return cell
+
+
+def is_single(obj: Any) -> bool:
+    """Whether an object is one structure (several of their classes are iterable)."""
+    return (
+        isinstance(obj, (Sites, str))
+        or hasattr(obj, "cell")
+        or hasattr(obj, "lattice")
+        or hasattr(obj, "unitcell")
+        or ("pymatgen", "IStructure") in _kinds(getattr(obj, "structure", None))
+        or _is_spglib_cell(obj)
+    )
+
+
+def _is_spglib_cell(obj: Any) -> bool:
+    """Whether it is (lattice, positions, numbers), with or without magnetic moments."""
+    if not isinstance(obj, (tuple, list)) or len(obj) not in (3, 4):
+        return False
+    if not all(isinstance(part, (list, tuple, np.ndarray)) for part in obj[:3]):
+        return False
+    try:
+        cell, positions, numbers = (np.asarray(part, dtype=np.float64) for part in obj[:3])
+    except (TypeError, ValueError):
+        return False
+    return cell.shape == (3, 3) and positions.ndim == 2 and numbers.shape == positions.shape[:1]
+
+
+def _sites_of_spglib(cell: Any, name: str) -> Sites:
+    lattice, positions, numbers = (np.asarray(part) for part in cell[:3])
+    if (numbers != np.rint(numbers)).any() or numbers.min(initial=1) < 1:
+        raise CrystalError(
+            f"{name or 'the cell'}: the third part of spglib's cell must be atomic numbers. Give "
+            "those instead of types."
+        )
+    remarks = (MOMENTS,) if len(cell) == 4 and np.any(np.asarray(cell[3])) else ()
+    return Sites(lattice, positions, np.arange(len(numbers)), numbers, remarks=remarks)
 
 
 def _sites_of_pymatgen(structure: Any, name: str) -> Sites:

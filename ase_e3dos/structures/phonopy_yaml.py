@@ -10,6 +10,7 @@ import numpy as np
 from ase.units import Bohr
 
 from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structures.calculators import IN_BOHR
 from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol, isotope_masses
 from ase_e3dos.structures.json_text import shallow_recursion
 from ase_e3dos.structures.moments import MOMENTS
@@ -23,10 +24,6 @@ _CELLS = ("unit_cell", "primitive_cell", "supercell")
 _HEADERS = ("phonopy", "phono3py")
 _ANGSTROM = frozenset(("angstrom", "angstroms", "ang", "ang.", "a", "å"))
 _BOHR = frozenset(("au", "a.u.", "a.u", "bohr", "bohrs", "atomic", "atomic_units", "a0"))
-#: Calculators whose phonopy files are in Bohr, where the file does not state its unit.
-_IN_BOHR = frozenset(
-    ("abinit", "qe", "qlm", "wien2k", "elk", "siesta", "abacus", "turbomole", "dftbp", "fleur")
-)
 _KEY = re.compile(r"^([A-Za-z_]\w*)\s*:", re.MULTILINE)
 
 
@@ -113,7 +110,7 @@ def _angstrom(data: Mapping[str, Any]) -> float:
         (h["calculator"] for h in headers if isinstance(h, Mapping) and "calculator" in h),
         data.get("calculator"),
     )
-    return float(Bohr) if str(calculator).lower() in _IN_BOHR else 1.0
+    return float(Bohr) if str(calculator).lower() in IN_BOHR else 1.0
 
 
 def _sites(part: Mapping[str, Any], factor: float) -> Sites:

@@ -1,4 +1,4 @@
-"""The bytes of a file, uncompressed, within limits of size."""
+"""The bytes and the text of a file, uncompressed, within limits of size."""
 
 from __future__ import annotations
 
@@ -13,16 +13,31 @@ from typing import IO, Any
 
 from ase_e3dos.errors import UnreadableFileError
 
-__all__ = ["COMPRESSIONS", "FILE_BYTES", "LINE_BYTES", "content_of", "lines_of", "opened"]
+__all__ = [
+    "COMPRESSIONS",
+    "FILE_BYTES",
+    "LINE_BYTES",
+    "content_of",
+    "decoded",
+    "lines_of",
+    "opened",
+]
 
 FILE_BYTES = 256 * 2**20
 """Largest file that is read at once: 256 MiB, uncompressed."""
 LINE_BYTES = 64 * 2**20
 """Longest line of a file that is read line by line: 64 MiB."""
-COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSIONS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 """Endings of compressed files, and what opens them."""
 
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
 @contextmanager
@@ -40,7 +55,7 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
             yield stream
     except UnreadableFileError:
         raise
-    except DAMAGED as error:
+    except _DAMAGED as error:
         compressed = path.suffix.lower() in COMPRESSIONS
         what = "cannot be uncompressed" if compressed else "cannot be read"
         raise UnreadableFileError(
@@ -85,3 +100,29 @@ def lines_of(path: Path, label: str, limit: int = LINE_BYTES) -> Iterator[bytes]
                     "the file is damaged."
                 )
             yield line
+
+
+def decoded(data: bytes, label: str) -> str:
+    """Text of a file in UTF-8, UTF-16, UTF-32 or a code of Windows, with or without its mark.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is no text.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    if b"\x00" in data[:4096]:
+        even, odd = data[:4096:2].count(0), data[1:4096:2].count(0)
+        if min(even, odd) * 8 < max(even, odd) and len(data) < 16 * max(even, odd) + 4096:
+            return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
+    if b"\x00" in data:
+        raise UnreadableFileError(
+            f"{label}: there are zero bytes in this file, so it is no text. Check whether it is "
+            "damaged, or give it the ending of its format."
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

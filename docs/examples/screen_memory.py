@@ -20,10 +20,10 @@ from typing import Any
 
 def repeated(path: Path) -> Iterator[tuple[str, Any]]:
     """Crystals of the file again and again, under other ids."""
-    from ase_e3dos.screening.tables import parquet_pairs
+    from ase_e3dos.structures import read_each
 
     for turn in count():
-        for name, crystal in parquet_pairs(path):
+        for name, crystal in read_each(path):
             yield f"{name}/{turn}", crystal
 
 

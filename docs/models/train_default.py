@@ -47,7 +47,7 @@ from ase_e3dos.network.weights import load_weights, save_weights
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
-from ase_e3dos.screening.tables import parquet_pairs
+from ase_e3dos.structures import read_each
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.training.calibration import CalibratedModel, calibrate, transferred
 from ase_e3dos.training.config import DataConfig, TrainingConfig, read_config
@@ -227,7 +227,7 @@ def training_sets(data_dir: Path) -> list[LabelledSet]:
 
 def unlabelled(data_dir: Path) -> list[Crystal]:
     """Small crystals without labels in random order, none of a validation set's composition."""
-    pairs = parquet_pairs(data_dir / "structures_mp.parquet")
+    pairs = read_each(data_dir / "structures_mp.parquet")
     crystals = [c for _, c in pairs if isinstance(c, Crystal) and c.n_sites <= LARGEST_TAUGHT]
     parts = read_config("default").validation
     judges = [select(read_labelled(data_dir / part.path), part) for part in parts]

@@ -203,7 +203,7 @@ def test_wrong_paths_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ScreeningError, match="no structure file"):
         screen(str(tmp_path / "*.cif"), tmp_path / "out")
     for wrong in (b"path", 3, None):
-        with pytest.raises(ScreeningError, match="cannot be screened"):
+        with pytest.raises(ScreeningError, match="holds no structures"):
             list(iter_entries(wrong))
     with pytest.raises(ScreeningError, match="no such file"):
         list(iter_entries("x" * 5000))

@@ -15,7 +15,13 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
-from ase_e3dos.errors import CompositionWarning, CrystalError, SymmetryWarning, UnreadableFileError
+from ase_e3dos.errors import (
+    CompositionWarning,
+    CrystalError,
+    E3DOSError,
+    SymmetryWarning,
+    UnreadableFileError,
+)
 from ase_e3dos.structures.cif.contents import Contents, filled, follows
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError, has_sites, sites_of
 from ase_e3dos.structures.cif.symmetry import (
@@ -24,12 +30,13 @@ from ase_e3dos.structures.cif.symmetry import (
     UnknownSymmetryError,
     symmetry_of,
 )
-from ase_e3dos.structures.cif.text import Block, CifSyntaxError, blocks_of, decoded
+from ase_e3dos.structures.cif.text import Block, CifSyntaxError, blocks_of
 from ase_e3dos.structures.composition import Stated, disagreements, formula_amounts
 from ase_e3dos.structures.moments import MOMENTS
 from ase_e3dos.structures.numerals import number_in
 from ase_e3dos.structures.sites import Remark, Sites
 from ase_e3dos.structures.symmetry.operations import metric_deviation
+from ase_e3dos.structures.uncompressed import decoded
 
 __all__ = ["cif_sites"]
 
@@ -39,7 +46,7 @@ _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
 _USUAL = (0.87, 1.5)
 
 
-def cif_sites(content: bytes | str, label: str) -> Iterator[Sites]:
+def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
     """Sites of every block of a CIF file that holds a structure.
 
     Parameters
@@ -52,17 +59,16 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites]:
     Yields
     ------
     Sites
-        With what is to be said about the file as remarks.
+        With what is to be said about the file as remarks; or the `E3DOSError` of a block that
+        describes no crystal, or not clearly.
 
     Raises
     ------
     UnreadableFileError
         It is no CIF file, or holds no structure.
-    CrystalError
-        A block describes no crystal, or not clearly; raised when its turn comes.
     """
     try:
-        text = decoded(content) if isinstance(content, bytes) else content
+        text = decoded(content, label) if isinstance(content, bytes) else content
         blocks = [block for block in blocks_of(text) if has_sites(block)]
     except CifSyntaxError as error:
         raise UnreadableFileError(
@@ -78,9 +84,11 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites]:
         try:
             yield _sites(block)
         except CifSyntaxError as error:
-            raise UnreadableFileError(f"{name}: {error}. Correct the file.") from None
+            yield UnreadableFileError(f"{name}: {error}. Correct the file.")
         except (SiteError, UnknownSymmetryError) as error:
-            raise CrystalError(f"{name}: {error}.") from None
+            yield CrystalError(f"{name}: {error}.")
+        except CrystalError as error:
+            yield CrystalError(f"{name}: {error}")
 
 
 def _sites(block: Block) -> Sites:

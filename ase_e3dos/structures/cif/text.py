@@ -1,4 +1,4 @@
-"""The text of a CIF file, whatever its encoding, as blocks whose items are found by their names."""
+"""The text of a CIF file as blocks whose items are found by their names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ from typing import Any
 
 from gemmi import cif
 
-__all__ = ["Block", "CifSyntaxError", "blocks_of", "decoded"]
+__all__ = ["Block", "CifSyntaxError", "blocks_of"]
 
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe\x00\x00", "utf-32-le"),
-    (b"\x00\x00\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
 #: Signs outside ASCII that numbers and symbols are written with; others become "~".
 _ASCII = {
     "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HYPHEN}": "-", "\N{NON-BREAKING HYPHEN}": "-",
@@ -142,29 +135,6 @@ def _plain(value: str) -> str | None:
     if first in ("'", '"') or (first == ";" and "\n" in value):
         return str(cif.as_string(value)).strip() or None
     return None if value in ("?", ".", "") else value
-
-
-def decoded(data: bytes) -> str:
-    """Text of a file in UTF-8, UTF-16, UTF-32 or a code of Windows, with or without its mark.
-
-    Raises
-    ------
-    CifSyntaxError
-        It is no text.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    if b"\x00" in data[:4096]:
-        even, odd = data[:4096:2].count(0), data[1:4096:2].count(0)
-        if min(even, odd) * 8 < max(even, odd) and len(data) < 16 * max(even, odd) + 4096:
-            return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
-    if b"\x00" in data:
-        raise CifSyntaxError("it holds zero bytes, so it is no text")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
 
 
 def blocks_of(text: str) -> Iterator[Block]:

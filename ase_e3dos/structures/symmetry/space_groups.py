@@ -9,7 +9,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 import gemmi
-import spglib
 
 from ase_e3dos.structures.symmetry.operations import Operations
 
@@ -29,8 +28,7 @@ class Setting:
     extension : str
         "1" or "2" (origin), "H" or "R" (axes), or "".
     choice : str
-        As spglib and the CIF dictionary write it (`IT_coordinate_system_code`): "b1", "2cab"; ""
-        for the settings that only gemmi has.
+        As spglib and the CIF dictionary write it (`IT_coordinate_system_code`): "b1", "2cab".
     hall : str
         Hall symbol.
     """
@@ -90,20 +88,15 @@ def number_of(hall: str) -> int | None:
 @cache
 def _table() -> tuple[Setting, ...]:
     """All settings: the 530 of the International Tables in spglib's order, then gemmi's others."""
-    listed = list(gemmi.spacegroup_table_itb())
-    found = [_setting(group, str(_known_type(k).choice)) for k, group in enumerate(listed, 1)]
+    found = [_setting(group) for group in gemmi.spacegroup_table_itb()]
     known = {setting.symbol for setting in found}
-    others = (_setting(group, "") for group in gemmi.spacegroup_table())
+    others = (_setting(group) for group in gemmi.spacegroup_table())
     return (*found, *(setting for setting in others if setting.symbol not in known))
 
 
-def _known_type(hall_number: int) -> Any:
-    """What spglib knows of a setting."""
-    return spglib.get_spacegroup_type(hall_number)
-
-
-def _setting(group: gemmi.SpaceGroup, choice: str) -> Setting:
+def _setting(group: gemmi.SpaceGroup) -> Setting:
     extension = "" if group.ext == "\x00" else str(group.ext)
+    choice = f"{extension}{group.qualifier}"
     return Setting(int(group.number), str(group.xhm()), extension, choice, str(group.hall))
 
 
@@ -132,21 +125,37 @@ def settings_numbered(number: int, every: bool = False) -> tuple[Setting, ...]:
 def _index() -> dict[str, tuple[Setting, ...]]:
     """Settings by every way in which their symbols are written, without blanks, small."""
     found: dict[str, list[Setting]] = {}
-    table = _table()
-    full = {k: str(_known_type(k).international_full) for k in range(1, 531)}
     # Exact symbols of all settings first, so that a short form never stands before one.
-    for setting in table:
+    for setting in _table():
         _enter(found, setting, _spellings(setting.symbol.partition(":")[0]))
-    for k, setting in enumerate(table[:530], 1):
-        _enter(found, setting, _spellings(full[k]))
     exact = set(found)
-    for setting in table:
+    for setting in _table():
         for short in _short(setting):
             if _key(short) not in exact:
                 _enter(found, setting, [short])
             elif setting.number >= 143:  # "P 3 2" is not P 32
                 found.setdefault(short.lower(), []).append(setting)
     return {key: tuple(settings) for key, settings in found.items()}
+
+
+@cache
+def _full_symbols() -> dict[str, tuple[Setting, ...]]:
+    """Settings by their full symbols, such as "F 4/m -3 2/m"."""
+    import spglib
+
+    found: dict[str, list[Setting]] = {}
+    for k, setting in enumerate(_table()[:530], 1):
+        known: Any = spglib.get_spacegroup_type(k)
+        _enter(found, setting, _spellings(str(known.international_full)))
+    return {key: tuple(settings) for key, settings in found.items()}
+
+
+def _listed(symbol: str) -> tuple[Setting, ...]:
+    """Settings of a symbol without an extension."""
+    for key in (" ".join(symbol.lower().split()), _key(symbol)):
+        if found := _index().get(key, ()):
+            return found
+    return _full_symbols().get(_key(symbol), ())
 
 
 def _enter(found: dict[str, list[Setting]], setting: Setting, spellings: Iterable[str]) -> None:
@@ -220,11 +229,10 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
     text = _NUMBERED.sub("", symbol.strip().strip("*").strip())
     text = re.sub(r"(\d)\s*\((\d)\)", r"\1\2", text)  # 2(1)
     text = re.sub(r"\\?bar\s*\{?(\d)\}?|\\overline\{(\d)\}|(\d)\s*bar", _barred, text)
-    for key in (" ".join(text.lower().split()), _key(text)):
-        if plain := _index().get(key, ()):
-            return plain
+    if plain := _listed(text):
+        return plain
     for name, extension in _divided(text):
-        settings = _index().get(_key(name), ())
+        settings = _listed(name)
         numbers = {s.number for s in settings}
         others = (s for s in _table() if s.number in numbers and s not in settings)
         for several in (settings, others):  # "P n m a:cab" is "P b n m"

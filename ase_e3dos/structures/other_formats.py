@@ -1,0 +1,164 @@
+"""Files that ASE reads for us, or pymatgen where ASE cannot, and what they are not trusted with.
+
+These readers take the atoms that a file lists. Formats whose files may list an asymmetric unit
+only, or fractions that ASE drops, are looked through first and refused where they do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structures.json_text import shallow_recursion
+from ase_e3dos.structures.uncompressed import COMPRESSIONS, FILE_BYTES, content_of, opened
+
+__all__ = ["ase_structures", "database_rows", "structures_by_others", "trajectory_frames"]
+
+_HEAD = 2**20
+
+_SHELX_LATTICE = re.compile(rb"^\s*LATT\s+(-?\d+)", re.MULTILINE | re.IGNORECASE)
+_SHELX_SYMMETRY = re.compile(rb"^\s*SYMM\s+(\S.*)$", re.MULTILINE | re.IGNORECASE)
+_SHELX_ATOM = re.compile(
+    rb"^[A-Za-z]{1,2}\S{0,6}\s+-?\d+\s+\S+\s+\S+\s+\S+\s+(\d+\.\d+)", re.MULTILINE
+)
+_PDB_GROUP = re.compile(rb"^CRYST1.{49}(.{1,11})", re.MULTILINE)
+_QE_GROUP = re.compile(rb"^\s*space_group\s*=\s*(\d+)", re.MULTILINE | re.IGNORECASE)
+_ABINIT_GROUP = re.compile(rb"^\s*(?:spgroup\s+[2-9]|spgroup\s+1\d|natrd)", re.MULTILINE | re.I)
+_CASTEP_MIXTURE = re.compile(rb"\bMIXTURE\b", re.IGNORECASE)
+
+
+def structures_by_others(path: Path, label: str) -> Iterator[Any]:
+    """Structures of a file by ASE, else by pymatgen, as objects of theirs.
+
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+
+    Raises
+    ------
+    UnreadableFileError
+        Neither can read it, or a structure in the middle.
+    CrystalError
+        It relies on symmetry or fractions that these readers leave out.
+    """
+    _look_through(path, label)
+    return _first_that_reads(path, label, [("ASE", ase_structures), ("pymatgen", _pymatgen)])
+
+
+def ase_structures(path: Path) -> Iterator[Any]:
+    """Atoms of all images of a file, in the format that ASE makes out."""
+    from ase.io import iread
+
+    # an absolute path is never taken for a database address or an option
+    yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)
+
+
+def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
+    """Frames of an ASE trajectory."""
+    from ase.io import iread
+
+    return _guarded(iread(str(path.absolute()), index=":", format="traj"), label)
+
+
+def database_rows(path: Path, label: str) -> Iterator[Any]:
+    """Rows of an ase.db file."""
+    from ase.db import connect
+
+    return _guarded(connect(str(path.absolute()), type="db").select(), label)
+
+
+def _pymatgen(path: Path) -> Iterator[Any]:
+    from pymatgen.core.structure import Structure
+
+    yield Structure.from_file(path)
+
+
+def _look_through(path: Path, label: str) -> None:
+    """Refuse what ASE and pymatgen would read without its symmetry or its fractions."""
+    if path.suffix.lower() in COMPRESSIONS:
+        content_of(path, label, FILE_BYTES)  # its size
+    with opened(path, label) as stream:
+        head = stream.read(_HEAD)
+    suffixes = {s.lower() for s in path.suffixes[-2:]}
+    reason = ""
+    if ".res" in suffixes or ".ins" in suffixes:
+        lattice = _SHELX_LATTICE.search(head)
+        operations = [s for s in _SHELX_SYMMETRY.findall(head) if s.strip()]
+        if operations or (lattice and int(lattice[1]) != -1):
+            reason = "lists an asymmetric unit with symmetry (LATT, SYMM)"
+        elif any(float(p) not in (1.0, 11.0) for p in _SHELX_ATOM.findall(head)):
+            reason = "has sites that are occupied in part"
+    elif suffixes & {".pdb", ".ent"}:
+        group = _PDB_GROUP.search(head)
+        if group is not None and group[1].split() not in ([], [b"P", b"1"], [b"P1"]):
+            name = b" ".join(group[1].split()).decode("ascii", "replace")
+            reason = f"lists an asymmetric unit of the space group {name}"
+    elif _QE_GROUP.search(head) and b"&" in head:
+        reason = "lists an asymmetric unit (space_group)"
+    elif suffixes & {".in", ".abi"} and _ABINIT_GROUP.search(head):
+        reason = "lists an asymmetric unit (spgroup)"
+    elif ".cell" in suffixes and _CASTEP_MIXTURE.search(head):
+        reason = "has mixed sites (MIXTURE)"
+    if reason:
+        raise CrystalError(
+            f"{label}: this file {reason}, which the reader of its format leaves out. Convert it "
+            "to CIF with a program that knows the format."
+        )
+
+
+def _first_that_reads(
+    path: Path, label: str, readers: list[tuple[str, Callable[[Path], Iterator[Any]]]]
+) -> Iterator[Any]:
+    complaints = []
+    for who, reader in readers:
+        try:
+            with shallow_recursion():
+                structures = reader(path)
+                first = next(structures, None)
+        except Exception as error:  # noqa: BLE001 - readers of foreign formats raise anything
+            complaints.append(f"{who}: {_said(error)}")
+            continue
+        if first is not None:
+            return _guarded(chain([first], structures), label)
+        complaints.append(f"{who}: no structure found")
+    raise UnreadableFileError(
+        f"{label}: no structure could be read ({'; '.join(complaints)}). Check that the file is "
+        "complete and that its name or extension is usual for its format (POSCAR, .cif, .extxyz, "
+        ".json, ...)."
+    )
+
+
+def _said(error: Exception) -> str:
+    """What a reader says; that of arrays and indices inside it tells nothing about the file."""
+    text = str(error).strip()[:200]
+    inside = isinstance(error, (LookupError, TypeError, AttributeError, NameError))
+    if inside or not text or re.search(r"broadcast|unpack|reshape|inhomogeneous|array", text):
+        return "a line is missing, too short or not as the format wants it"
+    return f"{type(error).__name__}: {text}"
+
+
+def _guarded(structures: Iterator[Any], label: str) -> Iterator[Any]:
+    """The structures, with errors of the reader in words of ours."""
+    count = 0
+    while True:
+        try:
+            with shallow_recursion():
+                structure = next(structures, None)
+        except (CrystalError, UnreadableFileError):
+            raise
+        except Exception as error:
+            raise UnreadableFileError(
+                f"{label}: reading failed after {count} structures "
+                f"({type(error).__name__}: {error}). The file may be cut off; repair it from that "
+                "structure on."
+            ) from error
+        if structure is None:
+            return
+        yield structure
+        count += 1

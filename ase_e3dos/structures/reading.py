@@ -1,0 +1,252 @@
+"""The one way from anything to crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from os import PathLike
+from typing import Any, NamedTuple
+
+from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.files import Found, count_in_file, structures_in_file
+from ase_e3dos.structures.objects import is_single
+from ase_e3dos.structures.paths import SUFFIXES, files_of
+from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
+from ase_e3dos.structures.tables import is_table, table_length, table_rows
+
+__all__ = ["Reading", "check_source", "count", "read", "read_each"]
+
+
+class Reading(NamedTuple):
+    """One structure of a source.
+
+    Attributes
+    ----------
+    id : str
+        Of the record or the row, or the path (with the number of the structure where a file has
+        several), or the place in the list.
+    crystal : Crystal or E3DOSError
+        The crystal, with what there is to say about it in `Crystal.warnings`; or why there is none.
+    """
+
+    id: str
+    crystal: Crystal | E3DOSError
+
+
+def read(source: Any) -> list[Crystal]:
+    """All crystals of a source.
+
+    Parameters
+    ----------
+    source
+        One structure or many, in any mixture: objects of ASE (Atoms, rows, databases,
+        trajectories), pymatgen (structures, their dictionaries, computed entries), phonopy,
+        spglib's (cell, positions, numbers), `Crystal`; the path of a file of one or many
+        structures (CIF, POSCAR, extended XYZ, phonopy YAML, JSON, JSON lines, Parquet, ase.db,
+        trajectories, and what ASE reads), of a directory, or a pattern such as "runs/*.cif";
+        a table of pandas, polars or pyarrow; a dictionary from names to structures; any list,
+        array, series or iterator of these.
+
+    Returns
+    -------
+    list of Crystal
+        In the order of the source.
+
+    Raises
+    ------
+    E3DOSError
+        The first structure that cannot be read, by its name.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> read([bulk("Cu"), bulk("NaCl", "rocksalt", a=5.64)])  # doctest: +ELLIPSIS
+    [Crystal(structure 0 (Cu): Cu, 1 sites, 11.8 Å^3), Crystal(structure 1 (ClNa): NaCl, ...)]
+    """
+    crystals = []
+    for reading in read_each(source):
+        if isinstance(reading.crystal, E3DOSError):
+            raise reading.crystal
+        crystals.append(reading.crystal)
+    return crystals
+
+
+def read_each(source: Any) -> Iterator[Reading]:
+    """Crystals of a source, one by one; what cannot be read is an error in its place.
+
+    Nothing is read before its turn, so that a source may have no end. No warnings are issued:
+    what there is to say about a crystal is in its `warnings`.
+
+    Parameters
+    ----------
+    source
+        As for `read`.
+
+    Yields
+    ------
+    Reading
+
+    Raises
+    ------
+    UnreadableFileError
+        A path does not exist.
+    CrystalError
+        The source is of a kind that holds no structures.
+    """
+    for name, found in _found(source):
+        yield Reading(found.id, _crystal(found.structure, name))
+
+
+def count(source: Any) -> int | None:
+    """How many structures a source has, where that can be told without reading them all."""
+    if isinstance(source, (str, PathLike)):
+        source = [source]
+    if is_table(source):
+        return table_length(source)
+    if _is_one(source):
+        return 1
+    if isinstance(source, (list, tuple)):
+        total = 0
+        for item in source:
+            if not isinstance(item, (str, PathLike)):
+                total += 1
+                continue
+            for path in files_of(item):
+                found = count_in_file(path)
+                if found is None:
+                    return None
+                total += found
+        return total
+    return len(source) if isinstance(source, Sized) else None
+
+
+def check_source(source: Any) -> None:
+    """Raise where a path is wrong before anything starts.
+
+    Raises
+    ------
+    UnreadableFileError
+        A path does not exist, or a directory or pattern holds no structure file.
+    """
+    items = [source] if isinstance(source, (str, PathLike)) else source
+    if isinstance(items, (list, tuple)):
+        for item in items:
+            if isinstance(item, (str, PathLike)) and next(files_of(item), None) is None:
+                raise UnreadableFileError(_nothing_in(item))
+
+
+def _nothing_in(item: str | PathLike[str]) -> str:
+    return (
+        f"{item}: there is no structure file in it. Give files by name if their endings are "
+        f"unusual; known are {', '.join(sorted(SUFFIXES))}."
+    )
+
+
+Named = tuple[str, Found]
+"""What messages call it, and the structure."""
+
+
+def _found(source: Any) -> Iterator[Named]:
+    if isinstance(source, (str, PathLike)):
+        yield from _in_path(source)
+    elif _is_series(source):
+        for key, item in source.items():
+            yield from _item(item, str(key))
+    elif is_table(source):
+        for name, structure in table_rows(source):
+            yield name, Found(name, structure)
+    elif _is_one(source):
+        yield _one(source, "0", None)
+    elif isinstance(source, Mapping):
+        for key, item in source.items():
+            yield str(key), Found(str(key), item)
+    elif hasattr(source, "select") and hasattr(source, "count"):  # a database of ASE
+        for row in source.select():
+            yield f"row {row.id}", Found(f"row {row.id}", row)
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
+        items: Any = source
+        if _is_object_array(source):
+            items = items.ravel()
+        for number, item in enumerate(items):
+            yield from _item(item, str(number))
+    else:
+        raise CrystalError(
+            f"an object of type {type(source).__name__} holds no structures. Give structures, "
+            "paths, a table, a mapping from names to structures, or an iterable of these."
+        )
+
+
+def _in_path(path: str | PathLike[str]) -> Iterator[Named]:
+    nothing = True
+    for file in files_of(path):
+        nothing = False
+        for found in structures_in_file(file):
+            yield found.id, found
+    if nothing:
+        raise UnreadableFileError(_nothing_in(path))
+
+
+def _item(item: Any, number: str) -> Iterator[Named]:
+    """What an item of a list stands for: a file may hold many structures."""
+    if isinstance(item, (str, PathLike)):
+        yield from _in_path(item)
+    elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, int)):
+        yield str(item[0]), Found(str(item[0]), item[1])
+    else:
+        yield _one(item, number, f"structure {number}")
+
+
+def _one(item: Any, number: str, called: str | None) -> Named:
+    """One structure under its own name, or under the one of its place."""
+    if isinstance(item, Crystal):
+        return item.name, Found(number, item)
+    info = item if isinstance(item, Mapping) else _info(item)
+    own = id_in(info) if isinstance(info, Mapping) and "sites" not in info else None
+    if own is not None:
+        return own, Found(own, item)
+    formula = getattr(item, "get_chemical_formula", None)
+    if called is not None and formula is not None:
+        called = f"{called} ({formula()})"
+    return called or "", Found(number, item)
+
+
+def _info(item: Any) -> Any:
+    found = getattr(item, "info", None) or getattr(item, "properties", None)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _crystal(structure: Any, name: str) -> Crystal | E3DOSError:
+    """The crystal of a structure, or the error that says why not."""
+    if isinstance(structure, E3DOSError):
+        return structure
+    try:
+        if isinstance(structure, bytes) or (isinstance(structure, str) and _is_text(structure)):
+            structure = structure_of_record(structure, name)
+        return Crystal.quietly(structure, name or None)
+    except E3DOSError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - damaged objects raise anything
+        return CrystalError(
+            f"{name or 'the structure'}: no crystal could be made of it ({error!r:.300})."
+        )
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value of a mapping is the text of a structure, not the path of a file."""
+    return "\n" in value or value.lstrip().startswith(("{", "[", "data_"))
+
+
+def _is_one(source: Any) -> bool:
+    """Whether it is one structure (several of their classes are iterable)."""
+    if isinstance(source, Mapping):
+        return is_structure_record(source)
+    return isinstance(source, Crystal) or is_single(source)
+
+
+def _is_series(source: Any) -> bool:
+    kinds = {(c.__module__.partition(".")[0], c.__name__) for c in type(source).__mro__}
+    return ("pandas", "Series") in kinds
+
+
+def _is_object_array(source: Any) -> bool:
+    return getattr(getattr(source, "dtype", None), "kind", "") == "O" and hasattr(source, "ravel")

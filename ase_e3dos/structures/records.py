@@ -1,0 +1,166 @@
+"""Structures inside records: dictionaries and texts of pymatgen, ASE, JARVIS and of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ase_e3dos.errors import CrystalError, E3DOSError
+from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.sites import Sites
+
+__all__ = [
+    "ARRAY_COLUMNS",
+    "ID_COLUMNS",
+    "OBJECT_COLUMNS",
+    "id_in",
+    "is_structure_record",
+    "sites_of_arrays",
+    "structure_of_record",
+]
+
+#: Columns of the package's own form: atomic numbers, 9 numbers (rows of the cell in Å),
+#: 3 fractional coordinates for each site.
+ARRAY_COLUMNS = ("numbers", "cell", "positions_frac")
+#: Columns that may hold whole structures (objects, dictionaries, JSON or CIF texts).
+OBJECT_COLUMNS = ("structure", "atoms", "cif")
+#: Columns that may hold the id, the first one found is taken.
+ID_COLUMNS = ("id", "material_id", "mp_id", "jid", "name")
+
+
+def id_in(record: Mapping[Any, Any]) -> str | None:
+    """The id that a record or the info of a structure gives."""
+    return next((str(record[c]) for c in ID_COLUMNS if record.get(c) is not None), None)
+
+
+def is_structure_record(record: Mapping[Any, Any]) -> bool:
+    """Whether a dictionary is one structure (else it may be several by their ids)."""
+    return (
+        ("lattice" in record and "sites" in record)
+        or "lattice_mat" in record
+        or all(c in record for c in ARRAY_COLUMNS)
+        or ("numbers" in record and "positions" in record)
+        or any(c in record for c in OBJECT_COLUMNS)
+    )
+
+
+def structure_of_record(value: Any, name: str) -> Any:
+    """What a record holds: sites or an object that `Crystal` knows; other objects as they are.
+
+    Parameters
+    ----------
+    value
+        A dictionary of pymatgen (`Structure.as_dict()`, a computed entry), of ASE
+        (`Atoms.todict()`), of JARVIS (`lattice_mat`, `coords`, `elements`), of our own
+        (`ARRAY_COLUMNS`), or one with any of these in "structure" or "atoms"; the same as JSON;
+        the text of a CIF file.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    E3DOSError
+        It holds no structure; the message says why.
+    """
+    try:
+        return _structure(value, name)
+    except E3DOSError:
+        raise
+    except Exception as error:
+        raise CrystalError(f"{name}: no structure could be made of it ({error!r:.300}).") from error
+
+
+def _structure(value: Any, name: str) -> Any:
+    if isinstance(value, (str, bytes, bytearray)):
+        return _structure_of_text(value, name)
+    if not isinstance(value, Mapping):
+        return value
+    if "lattice" in value and "sites" in value:
+        from pymatgen.core import Structure
+
+        return Structure.from_dict(dict(value))
+    if "lattice_mat" in value:
+        return _sites_of_jarvis(value, name)
+    if all(c in value for c in ARRAY_COLUMNS):
+        numbers, cell, positions = (value[c] for c in ARRAY_COLUMNS)
+        return sites_of_arrays(numbers, cell, positions, name)
+    if "numbers" in value and "positions" in value:
+        from ase import Atoms
+
+        known = ("numbers", "positions", "cell", "pbc", "masses", "initial_magmoms")
+        made = {key: value[key] for key in known if key in value}
+        return Atoms(magmoms=made.pop("initial_magmoms", None), **made)
+    for column in OBJECT_COLUMNS:
+        if value.get(column) is not None:
+            return _structure(value[column], name)
+    raise CrystalError(
+        f"{name}: a dictionary without 'lattice' and 'sites', so no pymatgen structure. Write "
+        "structures with Structure.as_dict()."
+    )
+
+
+def _structure_of_text(text: str | bytes | bytearray, name: str) -> Any:
+    start = bytes(text[:200], "utf-8") if isinstance(text, str) else bytes(text[:200])
+    if start.lstrip().startswith((b"data_", b"#")) or b"\n_cell" in start:
+        from ase_e3dos.structures.cif import cif_sites
+
+        found = list(cif_sites(bytes(text) if not isinstance(text, str) else text, name))
+        if len(found) > 1:
+            raise CrystalError(f"{name}: there are {len(found)} structures in one text. Divide it.")
+        if isinstance(found[0], E3DOSError):
+            raise found[0]
+        return found[0]
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise CrystalError(
+            f"{name}: a text that is neither JSON nor a CIF file ({error}). Write structures with "
+            "Structure.to_json()."
+        ) from None
+    if not isinstance(value, Mapping):
+        raise CrystalError(f"{name}: JSON without a structure. Write it with Structure.to_json().")
+    return _structure(value, name)
+
+
+def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites:
+    """Sites of the arrays of a table of our own form, nested or flat.
+
+    Raises
+    ------
+    CrystalError
+        They are no numbers, or not as many as they should be.
+    """
+    z, h, x = (_flat(values, name) for values in (numbers, cell, positions))
+    if h.size != 9 or x.size != 3 * z.size:
+        raise CrystalError(
+            f"{name}: {z.size} atomic numbers, {h.size} cell entries and {x.size} coordinates do "
+            "not make a crystal; 9 cell entries and 3 coordinates for each atom are needed."
+        )
+    if z.dtype.kind == "f" and (z != np.rint(z)).any():
+        raise CrystalError(f"{name}: the atomic numbers are not whole. Check the columns.")
+    return Sites(h.reshape(3, 3), x.reshape(-1, 3), np.arange(z.size), z)
+
+
+def _flat(values: Any, name: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:
+            array = np.asarray([np.asarray(v, dtype=np.float64).ravel() for v in array])
+        return array.ravel()
+    except (TypeError, ValueError) as error:
+        raise CrystalError(f"{name}: the columns do not hold numbers ({error}).") from None
+
+
+def _sites_of_jarvis(value: Mapping[Any, Any], name: str) -> Any:
+    """Sites of JARVIS's atoms."""
+    from ase import Atoms
+
+    from ase_e3dos.structures.objects import sites_of_atoms
+
+    symbols = [str(e).strip() for e in value["elements"]]
+    place = "positions" if value.get("cartesian") else "scaled_positions"
+    atoms = Atoms(symbols, cell=value["lattice_mat"], pbc=True, **{place: value["coords"]})
+    return sites_of_atoms(atoms, name)
