@@ -1,7 +1,7 @@
 """Errors of displacement parameters, and the error model behind their intervals.
 
-References are the U_iso of site spectra that are known: crystals of site-labelled data whose
-formulas were left out of training. The errors are those of ln U_iso, which are alike for stiff
+References are the displacement tensors that a data file gives, or else the U_iso of its site
+spectra: crystals of site-labelled data whose formulas were left out of training. The errors are those of ln U_iso, which are alike for stiff
 and soft crystals. Sites of one formula are not independent, so formulas stay together wherever
 data are divided.
 """
@@ -19,6 +19,7 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.coverage import REPORTED_LEVELS
 from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.displacement_tensors import DISPLACEMENT_TEMPERATURES, tensors_from_logs
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import IMAGINARY_TOLERANCE
 from ase_e3dos.spectrum.uncertainty import Spread, fit_spread
@@ -109,14 +110,18 @@ def displacement_errors(
             "displacement or no error bar. Use an ensemble of the network 'site'."
         )
     t = np.asarray(temperatures, dtype=float)
+    tensors = found.labelled.log_displacements
+    if tensors is not None:
+        t = t[np.isin(t, DISPLACEMENT_TEMPERATURES)]
     residuals, stds, formulas = [], [], []
-    rows = zip(found.spectra, found.labelled.bins, found.labelled.formulas, strict=True)
-    for spectrum, bins, formula in rows:
-        reference = PhononSpectrum(DEFAULT_GRID, site_density=bins, crystal=spectrum.crystal)
-        if reference.imaginary_fraction > IMAGINARY_TOLERANCE:
+    for k, (spectrum, formula) in enumerate(
+        zip(found.spectra, found.labelled.formulas, strict=True)
+    ):
+        reference = _reference(found, k, t)
+        if reference is None:
             continue
         value = spectrum.u_iso(t)
-        residuals.append(np.log(value / reference.u_iso(t)))
+        residuals.append(np.log(value / reference))
         stds.append(spectrum.u_iso_std(t) / value)
         formulas += [formula] * len(value)
     if not formulas:
@@ -124,6 +129,22 @@ def displacement_errors(
     return DisplacementErrors(
         tuple(map(float, t)), np.concatenate(residuals), np.concatenate(stds), np.array(formulas)
     )
+
+
+def _reference(found: Predictions, k: int, temperatures: Array) -> Array | None:
+    """U_iso of the sites of crystal k, (n_sites, n_temperatures); None if unstable or unknown."""
+    tensors = found.labelled.log_displacements
+    if tensors is not None:
+        logs = tensors[k]
+        if logs is None:
+            return None
+        chosen = np.searchsorted(DISPLACEMENT_TEMPERATURES, temperatures)
+        return np.trace(tensors_from_logs(logs[:, chosen]), axis1=-2, axis2=-1) / 3
+    bins, crystal = found.labelled.bins[k], found.spectra[k].crystal
+    reference = PhononSpectrum(DEFAULT_GRID, site_density=bins, crystal=crystal)
+    if reference.imaginary_fraction > IMAGINARY_TOLERANCE:
+        return None
+    return np.asarray(reference.u_iso(temperatures))
 
 
 def displacement_section(errors: DisplacementErrors, temperature: float) -> Section:

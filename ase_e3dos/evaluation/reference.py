@@ -1,10 +1,11 @@
-"""Reference spectra: raw labels as PhononSpectrum objects, to be compared with predictions."""
+"""Reference spectra: raw and site labels as PhononSpectrum objects, to be compared."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ase_e3dos.data.labelled_set import LabelledSet
+from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.errors import DataError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 
@@ -21,17 +22,23 @@ def reference_spectra(labelled: LabelledSet) -> list[PhononSpectrum]:
     Parameters
     ----------
     labelled
-        With raw labels.
+        With raw or site labels.
 
     Raises
     ------
     DataError
         The labels are of another kind.
     """
+    if labelled.kind == "site":
+        return [
+            PhononSpectrum(DEFAULT_GRID, site_density=bins, crystal=crystal, model="reference")
+            for crystal, bins in zip(labelled.crystals, labelled.bins, strict=True)
+        ]
     if labelled.raw is None:
         raise DataError(
-            f"thermal properties and band edges need raw spectra, but the {labelled.kind} labels "
-            f"of {labelled.source!r} have none. Use a file with the column dos_per_cm1."
+            f"thermal properties and band edges need whole spectra, but the {labelled.kind} "
+            f"labels of {labelled.source!r} are sampled. Use a file with the column dos_per_cm1 "
+            "or site_dos."
         )
     spectra = []
     for crystal, (start, step, values) in zip(labelled.crystals, labelled.raw, strict=True):
@@ -46,5 +53,8 @@ def reference_spectra(labelled: LabelledSet) -> list[PhononSpectrum]:
 
 
 def imaginary_shares(labelled: LabelledSet) -> np.ndarray:
-    """Share of the modes below -5 cm^-1 in each raw spectrum, shape (n,)."""
+    """Share of the modes below -5 cm^-1 in each raw or site-resolved spectrum, shape (n,)."""
+    stated = labelled.reference.get("imaginary_fraction")
+    if stated is not None:
+        return np.asarray(stated, dtype=float)
     return np.array([s.imaginary_fraction for s in reference_spectra(labelled)])

@@ -14,6 +14,7 @@ from ase_e3dos.evaluation.displacement_errors import (
 from ase_e3dos.evaluation.predictions import Evaluation, Predictions, Section
 from ase_e3dos.evaluation.site_response import site_errors, strain_response
 from ase_e3dos.evaluation.stability import stability_errors
+from ase_e3dos.evaluation.stable_errors import stable_sections
 from ase_e3dos.evaluation.thermal_errors import thermal_errors
 
 #: Stable formulas for the error bars of displacements: ten in each half that they are tried on.
@@ -23,26 +24,28 @@ FEWEST_FORMULAS = 20
 def with_sections(evaluation: Evaluation) -> Evaluation:
     """The evaluation with the further sections that its data allow.
 
-    Raw labels: thermal properties at 300 K, band edges, stability, interval coverage. 66-point
-    labels: stability. Site labels: sites, strain and displacements.
+    Raw labels: thermal properties at 300 K and band edges. Raw and site labels: stable crystals,
+    coverage of the intervals. Site labels: sites, strain and displacements. All: stability.
     """
     found = evaluation.predictions
     if found is None:
         return evaluation
     sections: dict[str, Section] = {}
-    if found.labelled.kind == "raw":
+    kind = found.labelled.kind
+    if kind == "raw":
         sections["300 K"] = thermal_errors(found)
         sections["edges"] = band_edge_errors(found)
+    if kind != "sampled":
+        sections |= stable_sections(found)
         for row in coverage(found):
             at = f" {row.temperature:g} K" if row.temperature else ""
             sections[f"interval {row.quantity}{at}"] = row.row()
-    if found.labelled.kind == "site":
+    if kind == "site":
         sections["sites"] = site_errors(found)
         strain = strain_response(found).summary()
         sections["strain"] = strain if strain["n_pairs"] else {}
         sections |= _displacements(found)
-    else:
-        sections["stability"] = stability_errors(found)
+    sections["stability"] = stability_errors(found)
     return replace(evaluation, sections={k: v for k, v in sections.items() if v})
 
 

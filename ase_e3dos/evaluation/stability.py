@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.data.labels import IMAGINARY_GRID
 from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.evaluation.reference import imaginary_shares
 from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
@@ -98,14 +97,13 @@ def stability(found: Predictions) -> Stability | None:
     Parameters
     ----------
     found
-        Predictions for raw or 66-point labels.
+        Predictions for any labels.
     """
-    if found.labelled.kind == "site" or found.spectra[0].wavenumbers[0] >= 0:
+    if found.spectra[0].wavenumbers[0] >= 0:
         return None
     grid, predicted, reference = found.on_label_grid(imaginary=True)
-    if found.labelled.kind == "raw":
+    if found.labelled.kind in ("raw", "site"):
         true_share = imaginary_shares(found.labelled)
-        assert len(grid) == len(IMAGINARY_GRID)
     else:
         true_share = reference[:, grid < 0].sum(axis=1) / reference.sum(axis=1)
     return Stability(
@@ -127,7 +125,7 @@ def stability_errors(found: Predictions) -> Section:
     Parameters
     ----------
     found
-        Predictions of a model whose grid reaches below zero, for raw or 66-point labels.
+        Predictions of a model whose grid reaches below zero.
 
     Returns
     -------
