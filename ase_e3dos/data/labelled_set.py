@@ -38,6 +38,8 @@ _KIND_OF_COLUMN: dict[str, LabelKind] = {
 _SOURCE_OF_KIND = {"raw": "dfpt", "sampled": "jarvis", "site": "mlip"}
 #: Columns of scalars that evaluation and selection may need.
 _SCALARS = ("in_petretto_valid", "imaginary_fraction")
+#: km/s; slower is not the sound of a stable crystal but rounding.
+SLOWEST_SOUND = 0.2
 #: Share of imaginary modes up to which displacements are taken as those of a stable crystal.
 _STABLE = 0.002
 #: Site labels: bins of 10 cm^-1 from -400 to 1600 cm^-1, or 480 where modes lie above.

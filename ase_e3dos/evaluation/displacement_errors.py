@@ -1,9 +1,9 @@
 """Errors of displacement parameters, and the error model behind their intervals.
 
 References are the displacement tensors that a data file gives, or else the U_iso of its site
-spectra: crystals of site-labelled data whose formulas were left out of training. The errors are those of ln U_iso, which are alike for stiff
-and soft crystals. Sites of one formula are not independent, so formulas stay together wherever
-data are divided.
+spectra: crystals of site-labelled data whose formulas were left out of training. The errors are
+those of ln U_iso, which are alike for stiff and soft crystals. Sites of one formula are not
+independent, so formulas stay together wherever data are divided.
 """
 
 from __future__ import annotations

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ase_e3dos.analysis.displacements import QUANTITY
+from ase_e3dos.data.labelled_set import SLOWEST_SOUND
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.evaluation.displacement_errors import displacement_errors
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.quantities import member_spread, quantity_values
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.uncertainty import THERMAL, Calibration, Spread, fit_spread
+from ase_e3dos.spectrum.uncertainty import SOUND, THERMAL, Calibration, Spread, fit_spread
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
@@ -85,6 +88,30 @@ def fit_calibration(
     relative = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in predicted]
     limit = float(np.quantile(relative, AGREEING_SHARE))
     return CalibratedModel(Calibration(spreads, source), limit)
+
+
+def with_displacements_and_sound(model: CalibratedModel, found: Predictions) -> CalibratedModel:
+    """The error model with those of displacements and of sound velocities beside the others.
+
+    Parameters
+    ----------
+    model
+        What `fit_calibration` gave.
+    found
+        Predictions for crystals with site labels that the network never saw.
+    """
+    spreads = {**model.calibration.spreads, QUANTITY: displacement_errors(found).spreads()}
+    known = found.labelled.sound_velocity
+    if known is not None:
+        rows = [
+            (np.log(s.sound_velocity / v), s.relative_spread, s.error_covariates)
+            for s, v in zip(found.spectra, known.tolist(), strict=True)
+            if v > SLOWEST_SOUND and s.sound_velocity is not None
+        ]
+        if rows:
+            residuals, stds, covariates = (np.array(column) for column in zip(*rows, strict=True))
+            spreads[SOUND] = {0.0: fit_spread(residuals, stds, covariates)}
+    return replace(model, calibration=replace(model.calibration, spreads=spreads))
 
 
 def _fit(

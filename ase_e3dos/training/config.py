@@ -25,6 +25,10 @@ class DataConfig(BaseModel):
         None, description="JSON file of one more crystal with a sampled spectrum, for training"
     )
     split: str | None = Field("train", description="entries to use; null for all of the file")
+    source: str | None = Field(
+        None, description="data source that its spectra speak for; null for what the file says"
+    )
+    largest: int | None = Field(None, ge=1, description="skip crystals of more sites than this")
     per_batch: int = Field(16, ge=1, description="crystals of this file in each batch")
     positions_noise: float | None = Field(
         None, ge=0, description="random displacement in Å of these; null for that of the run"

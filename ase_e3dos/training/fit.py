@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ase_e3dos.data.labelled_set import SLOWEST_SOUND
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ase_e3dos.network.graph import GraphBatch
 
 Network = PaperNetwork | SiteNetwork
-#: km/s; slower is no sound of a stable crystal but rounding.
-SLOWEST_SOUND = 0.2
 
 
 @dataclass

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,8 @@ def data_directory(given: str | Path | None = None, config: TrainingConfig | Non
 def load_part(part: DataConfig, directory: Path) -> LabelledSet:
     """The whole file of a part; read once a process."""
     whole = _read(str(directory / part.path))
+    if part.source is not None:
+        whole = replace(whole, source=part.source)
     return whole if part.append is None else append_sampled(whole, directory / part.append)
 
 

@@ -22,7 +22,7 @@ def select(labelled: LabelledSet, part: DataConfig) -> LabelledSet:
     """The entries of a file that a configuration asks for.
 
     Filters act in this order: split, formulas of the DFPT validation set, formulas kept out,
-    folds, elements, limit.
+    folds, elements, size, limit.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ def select(labelled: LabelledSet, part: DataConfig) -> LabelledSet:
         chosen = chosen.subset(contains(chosen.crystals, part.with_elements))
     if part.without_elements:
         chosen = chosen.subset(~contains(chosen.crystals, part.without_elements))
+    if part.largest is not None:
+        chosen = chosen.subset(chosen.n_sites <= part.largest)
     if part.limit is not None:
         order = np.random.default_rng(_LIMIT_SEED).permutation(len(chosen))
         chosen = chosen.subset(np.sort(order[: part.limit]))

@@ -70,7 +70,7 @@ def against_unseen_crystals(ax: plt.Axes) -> None:
     from ase_e3dos.evaluation.reference import reference_spectra
     from ase_e3dos.phonon_spectrum import PhononSpectrum
 
-    found = evaluate(MODEL, DATA / "mlip_site_phonons.parquet", source="mlip").predictions
+    found = evaluate(MODEL, DATA / "mlip_nequix.parquet", source="nequix").predictions
     assert found is not None
     print("\nPredicted against known site spectra, formulas kept out of training; errors of ln U")
     errors = displacement_errors(found, REPORTED)
@@ -147,7 +147,7 @@ for ax in axes[[0, 2]]:
     ax.set(xlabel="Temperature (K)", ylabel=r"$U_\mathrm{iso}$ (Å$^2$)")
     ax.set_ylim(bottom=0)
     ax.legend(fontsize=5.5, frameon=False)
-if (DATA / "mlip_site_phonons.parquet").is_file():
+if (DATA / "mlip_nequix.parquet").is_file():
     against_unseen_crystals(axes[1])
 else:
     axes[1].set_axis_off()

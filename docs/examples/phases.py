@@ -85,7 +85,7 @@ def unseen_pairs() -> None:
     from ase_e3dos.data.labels import DEFAULT_GRID
     from ase_e3dos.evaluation.predictions import evaluate
 
-    data = evaluate("default", DATA / "mlip_site_phonons.parquet", source="mlip").predictions
+    data = evaluate("default", DATA / "mlip_nequix.parquet", source="nequix").predictions
     assert data is not None
     stable = defaultdict(list)
     for spectrum, bins, formula in zip(
@@ -119,7 +119,7 @@ def unseen_pairs() -> None:
         )
 
 
-if (DATA / "mlip_site_phonons.parquet").is_file():
+if (DATA / "mlip_nequix.parquet").is_file():
     unseen_pairs()
 
 figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.5), layout="constrained")

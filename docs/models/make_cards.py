@@ -21,7 +21,7 @@ from ase_e3dos.network.weights import WeightsHeader, read_header
 
 DOCS = Path(__file__).parents[1]
 MODELS = DOCS.parent / "ase_e3dos" / "models"
-DFPT, JARVIS, SITES = "dfpt_petretto.parquet", "dft_jarvis.parquet", "mlip_site_phonons.parquet"
+DFPT, JARVIS, SITES = "dfpt_petretto.parquet", "dft_jarvis.parquet", "mlip_nequix.parquet"
 
 LIMITS = """\
 Crystals with few atoms in the cell, mostly insulators and semiconductors: others are
@@ -105,7 +105,7 @@ DATA`.""",
             f"--model default --data {DFPT} --split valid",
             f"--model default --data {DFPT} --split valid --no-uncertainty",
             f"--model jarvis --data {JARVIS} --split valid",
-            f"--model default --source mlip --data {SITES}",
+            f"--model default --source nequix --data {SITES}",
         ),
     ),
 }

@@ -67,6 +67,8 @@ def test_every_preset_trains(preset, data_dir, tmp_path, request):
         "dfpt_petretto.parquet": "raw.parquet",
         "dft_jarvis.parquet": "sampled.parquet",
         "mlip_site_phonons.parquet": "sites.parquet",
+        "mlip_nequix.parquet": "sites.parquet",
+        "dft_phonondb.parquet": "sites.parquet",
         "mg3bi2.json": str(appended(tmp_path)),
     }
     own = own_data([data_dir / "raw.parquet"]) if preset == "fine-tune" else {}
