@@ -139,7 +139,7 @@ def _reference(found: Predictions, k: int, temperatures: Array) -> Array | None:
         if logs is None:
             return None
         chosen = np.searchsorted(DISPLACEMENT_TEMPERATURES, temperatures)
-        return np.trace(tensors_from_logs(logs[:, chosen]), axis1=-2, axis2=-1) / 3
+        return np.asarray(np.trace(tensors_from_logs(logs[:, chosen]), axis1=-2, axis2=-1) / 3)
     bins, crystal = found.labelled.bins[k], found.spectra[k].crystal
     reference = PhononSpectrum(DEFAULT_GRID, site_density=bins, crystal=crystal)
     if reference.imaginary_fraction > IMAGINARY_TOLERANCE:

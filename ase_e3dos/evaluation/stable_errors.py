@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ase_e3dos.analysis.displacements import principal_axes
 from ase_e3dos.data.labels import PAPER_GRID
 from ase_e3dos.evaluation.metrics import spectrum_errors
 from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.evaluation.reference import imaginary_shares, reference_spectra
+from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.displacement_tensors import DISPLACEMENT_TEMPERATURES, tensors_from_logs
 from ase_e3dos.spectrum.grid import Array
 
+Indices = NDArray[np.int64]
+#: Predicted and reference spectra.
+Pairs = list[tuple[PhononSpectrum, PhononSpectrum]]
 #: Share of imaginary modes below which a reference counts as stable.
 STABLE = 1e-3
 #: K; those of the tables of standard entropies, and the lowest that bins resolve.
 STANDARD, LOW = 298.15, (10.0, 20.0)
 
 
-def stable_crystals(found: Predictions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def stable_crystals(found: Predictions) -> Indices:
     """Indices of the crystals whose reference has no imaginary modes."""
     return np.flatnonzero(imaginary_shares(found.labelled) < STABLE)
 
@@ -61,7 +66,7 @@ def stable_sections(found: Predictions) -> dict[str, Section]:
     return sections | _sound(found, chosen) | _tensors(found, chosen)
 
 
-def _relative(pairs: list, quantity: str, temperature: float) -> Array:
+def _relative(pairs: Pairs, quantity: str, temperature: float) -> Array:
     """Relative errors, shape (n,)."""
     import warnings
 
@@ -71,14 +76,14 @@ def _relative(pairs: list, quantity: str, temperature: float) -> Array:
     return np.asarray(np.abs(values[:, 0] / values[:, 1] - 1))
 
 
-def _sound(found: Predictions, chosen: Array) -> dict[str, Section]:
+def _sound(found: Predictions, chosen: Indices) -> dict[str, Section]:
     known = found.labelled.sound_velocity
     if known is None:
         return {}
     rows = [i for i in chosen if known[i] > 0.2 and found.spectra[i].sound_velocity is not None]
     if not rows:
         return {}
-    ratio = [found.spectra[i].sound_velocity / known[i] for i in rows]  # type: ignore[operator]
+    ratio = [(found.spectra[i].sound_velocity or np.nan) / known[i] for i in rows]
     error = np.abs(np.array(ratio) - 1)
     return {
         "sound": {
@@ -89,7 +94,7 @@ def _sound(found: Predictions, chosen: Array) -> dict[str, Section]:
     }
 
 
-def _tensors(found: Predictions, chosen: Array) -> dict[str, Section]:
+def _tensors(found: Predictions, chosen: Indices) -> dict[str, Section]:
     from scipy.stats import spearmanr
 
     known = found.labelled.log_displacements

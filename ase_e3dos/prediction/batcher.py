@@ -20,6 +20,7 @@ from ase_e3dos.network.graph import CrystalGraph, GraphBatch
 from ase_e3dos.prediction.background import ahead
 from ase_e3dos.prediction.graph_maker import GraphMaker
 from ase_e3dos.prediction.own_masses import with_own_masses
+from ase_e3dos.prediction.sound import with_sound
 from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.structures.crystal import Crystal
 
@@ -286,7 +287,9 @@ class Batcher:
                 "frequency. Use another model, and tell who made this one."
             )
         crystals = [g.crystal for g in graphs]
-        return with_own_masses(crystals, self._model.wavenumbers, densities)
+        wavenumbers = self._model.wavenumbers
+        joined = with_sound(crystals, wavenumbers, densities)
+        return with_own_masses(crystals, wavenumbers, joined)
 
     def _free_memory(self) -> None:
         if self._model.device.type == "cuda":

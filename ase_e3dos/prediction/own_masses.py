@@ -17,7 +17,7 @@ from ase_e3dos.structures.masses import STANDARD_MASSES
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities
 
-__all__ = ["with_own_masses"]
+__all__ = ["standard_masses", "with_own_masses"]
 
 
 def with_own_masses(
@@ -64,8 +64,20 @@ def with_own_masses(
         sound = sound.copy()
         for k in others:
             # Sound moves all atoms together: with the same force constants v^2 goes as 1 / mass.
-            sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / _standard(crystals[k]).sum())
-    return replace(densities, crystals=total, members=members, sites=sites, log_sound=sound)
+            sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / standard_masses(crystals[k]).sum())
+    tensors = densities.log_displacements
+    if tensors is not None:
+        tensors = tensors.copy()
+        for k in others:
+            tensors[first[k] : first[k + 1], :, 0] = np.nan  # sizes follow the spectra
+    return replace(
+        densities,
+        crystals=total,
+        members=members,
+        sites=sites,
+        log_sound=sound,
+        log_displacements=tensors,
+    )
 
 
 def _scaled(
@@ -76,7 +88,7 @@ def _scaled(
     per_site: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """Spectra of one crystal for its own masses."""
-    standard = _standard(crystal)
+    standard = standard_masses(crystal)
     scaled = None
     if per_site is not None:
         moved, moves = with_masses(per_site, wavenumbers, standard, crystal.masses)
@@ -93,7 +105,7 @@ def _scaled(
     return new_total, members, scaled
 
 
-def _standard(crystal: Crystal) -> NDArray[np.float64]:
+def standard_masses(crystal: Crystal) -> NDArray[np.float64]:
     """Standard mass of each site in amu, shape (n_sites,)."""
     weights = crystal.species_fraction * STANDARD_MASSES[crystal.species_number]
     found = np.bincount(crystal.species_site, weights, crystal.n_sites)

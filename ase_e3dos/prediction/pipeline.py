@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ase_e3dos.encoders import Encoder
 from ase_e3dos.errors import E3DOSError, WeightsError
@@ -129,7 +130,7 @@ class Predictor:
                 weights=self.weights,
                 warnings=batch.warnings[k],
                 log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
-                sound_velocity=None if sound is None else float(np.exp(sound[k])),
+                sound_velocity=_velocity(sound, k),
             )
             for k, (part, graph) in enumerate(zip(parts, batch.graphs, strict=True))
         ]
@@ -159,6 +160,13 @@ class Predictor:
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
         """Graphs (at least one) with their encoder features as one batch, on the CPU."""
         return self._maker.collated(graphs)
+
+
+def _velocity(log_sound: NDArray[np.float32] | None, k: int) -> float | None:
+    """Sound velocity of crystal k in km/s, if it has one."""
+    if log_sound is None or np.isnan(log_sound[k]):
+        return None
+    return float(np.exp(log_sound[k]))
 
 
 def load_predictor(

@@ -50,44 +50,36 @@ def acoustic_shares(
 
 
 def with_acoustic_limit(
-    grid: FrequencyGrid,
-    sites: NDArray[np.float32],
-    masses: Array,
-    volumes: Array,
-    n_sites: NDArray[np.int64],
-    velocities: Array,
+    grid: FrequencyGrid, shares: NDArray[np.float32], law: Array, known: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Site spectra whose lowest bins follow the acoustic law.
+    """Spectra whose lowest bins follow the acoustic law.
 
     Parameters
     ----------
     grid : FrequencyGrid
         Bins, none of which crosses zero.
-    sites : ndarray, shape (n_sites in all, n)
-        Share of each site's modes in each bin, crystal after crystal; rows sum to one.
-    masses : ndarray, shape (n_sites in all,)
-        amu, those that the spectra are for.
-    volumes : ndarray, shape (n_crystals,)
-        Å^3.
-    n_sites : ndarray of int, shape (n_crystals,)
-    velocities : ndarray, shape (n_crystals,)
-        km/s; NaN leaves a crystal's spectra as they are.
+    shares : ndarray, shape (..., m, n)
+        Share of the modes in each bin; rows sum to one.
+    law : ndarray, shape (m, n_low)
+        Shares by the acoustic law in the bins of `low_bins`.
+    known : ndarray of bool, shape (m,)
+        Where there is a law; other rows stay as they are.
 
     Returns
     -------
-    ndarray, shape (n_sites in all, n)
-        Rows sum to one.
+    ndarray
+        As `shares`; rows sum to one.
     """
+    low, _ = low_bins(grid)
+    say = np.where(known[:, None], np.exp(-((grid.wavenumbers[low] / JOIN) ** 2)), 0.0)
+    joined = shares.copy()
+    joined[..., low] = say * np.where(known[:, None], law, 0.0) + (1 - say) * shares[..., low]
+    joined /= joined.sum(axis=-1, keepdims=True)
+    return joined
+
+
+def low_bins(grid: FrequencyGrid) -> tuple[NDArray[np.int64], Array]:
+    """Bins that the law reaches, shape (n_low,), and their ends in cm^-1, shape (n_low + 1,)."""
     x = grid.wavenumbers
     low = np.flatnonzero((x > 0) & (x < 3 * JOIN))
-    edges = np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)
-    index = np.repeat(np.arange(len(n_sites)), n_sites)
-    total = np.bincount(index, masses, len(n_sites))
-    # All atoms move alike: a site of N has N m_i / M times the average share.
-    heaviness = masses * n_sites[index] / total[index]
-    law = acoustic_shares(edges, volumes, n_sites, velocities)[index] * heaviness[:, None]
-    say = np.where(np.isfinite(velocities)[index, None], np.exp(-((x[low] / JOIN) ** 2)), 0.0)
-    joined = sites.copy()
-    joined[:, low] = say * np.nan_to_num(law) + (1 - say) * sites[:, low]
-    joined /= joined.sum(axis=1, keepdims=True)
-    return joined
+    return low, np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)

@@ -236,7 +236,9 @@ def _loss(loss: SiteLoss, sets: Any, chosen: Any, weights: Tensor, n: Tensor) ->
             total = total + loss.raw(crystals[span], bins, label).sum()
             continue
         sites = [torch.from_numpy(labelled.bins[i]) for i in index]
-        total = total + loss.raw(crystals[span], torch.stack([s.mean(0) for s in sites]), None).sum()
+        total = (
+            total + loss.raw(crystals[span], torch.stack([s.mean(0) for s in sites]), None).sum()
+        )
         for p, q in zip(per_site[span], sites, strict=True):
             total = total + loss.sites(p, q).mean()
     return total / len(n)

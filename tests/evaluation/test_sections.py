@@ -56,8 +56,8 @@ def test_reference_reproduces_the_columns_of_the_file(real_data):
     assert errors["U_atom"] < 0.005
 
 
-def test_reference_needs_raw_spectra(data_dir):
-    with pytest.raises(DataError, match="raw spectra"):
+def test_reference_needs_whole_spectra(data_dir):
+    with pytest.raises(DataError, match="need whole spectra"):
         reference_spectra(read_labelled(data_dir / "sampled.parquet"))
 
 
