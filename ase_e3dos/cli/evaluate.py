@@ -35,8 +35,8 @@ def evaluate_command(
     figures: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for figures: figure 2 and the element tables of the paper, imaginary "
-            "modes (S7 to S10), coverage, strain."
+            help="Folder for figures: coverage of the intervals, or how spectra follow strain. "
+            "(Those of the paper: `e3dos paper figures` of plugins/e3dos-paper.)"
         ),
     ] = None,
     page: Annotated[
@@ -65,7 +65,12 @@ def evaluate_command(
         if not as_json:
             _show(found)
         if figures is not None:
-            _draw(found, data, device, source, figures, model, as_json)
+            from ase_e3dos.evaluation.figures import write_figures
+
+            assert found.predictions is not None
+            with writing(figures, "--figures"):
+                for path in write_figures(found.predictions, figures):
+                    typer.echo(f"figure: {path}", err=as_json)
     if page is not None:
         from ase_e3dos.evaluation.comparison import comparison_page
 
@@ -104,27 +109,3 @@ def _table(results: list[Evaluation]) -> str:
         cells = [f"{found.errors[name]:.4g}" for name in names]
         lines.append(f"| {found.model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _draw(
-    found: Evaluation,
-    data: Path,
-    device: str,
-    source: str | None,
-    folder: Path,
-    model: str,
-    machine: bool,
-) -> None:
-    from ase_e3dos.data.labelled_set import read_labelled
-    from ase_e3dos.evaluation.figures import write_figures
-    from ase_e3dos.evaluation.predictions import evaluate
-    from ase_e3dos.evaluation.stability_figures import write_stability_figures
-
-    assert found.predictions is not None
-    parts = {found.split: found.predictions}
-    if "train" in read_labelled(data).splits and found.split == "valid":
-        trained = evaluate(model, data, "train", device, source, uncertainty=False).predictions
-        assert trained is not None
-        parts = {"train": trained, **parts}
-    for path in (*write_figures(parts, folder), *write_stability_figures(parts, folder)):
-        typer.echo(f"figure: {path}", err=machine)

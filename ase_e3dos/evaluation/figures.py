@@ -11,8 +11,6 @@ import numpy as np
 
 from ase_e3dos.errors import DataError
 from ase_e3dos.evaluation.coverage import Coverage, coverage
-from ase_e3dos.evaluation.elements import figure_s12, figure_s13
-from ase_e3dos.evaluation.figure_2 import figure_2
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.site_response import StrainResponse, strain_response
 
@@ -61,8 +59,8 @@ def find_histories(folders: Sequence[str | Path]) -> dict[str, list[dict[str, fl
     return {name: read_history(f) for name, f in zip(names, found, strict=True)}
 
 
-#: What learning curves show of each validation set.
-_SHOWN = {
+#: Measures of validation sets, as axes name them.
+MEASURES = {
     "R2": "R$^2$",
     "MAE": "mean absolute error",
     "WD": "Wasserstein distance (cm$^{-1}$)",
@@ -93,7 +91,7 @@ def learning_curves(
     Raises
     ------
     DataError
-        The ending of the image is no format that can be written.
+        The ending of the image is not a format that can be written.
     """
     from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.figure import Figure
@@ -101,7 +99,9 @@ def learning_curves(
 
     formats = FigureCanvasBase.get_supported_filetypes()
     if path is not None and Path(path).suffix.removeprefix(".").lower() not in formats:
-        raise DataError(f"{path}: no image format; end the name in .{', .'.join(sorted(formats))}.")
+        raise DataError(
+            f"{path}: not an image format; end the name in .{', .'.join(sorted(formats))}."
+        )
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
     ends = tuple(f"_{m}" for m in measures)
     sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
@@ -131,12 +131,12 @@ def learning_curves(
                     )
             ax.set(xlabel="epoch" if against == "epoch" else "hours of training")
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=against == "epoch"))
-            ax.set_ylabel(_SHOWN.get(measure, "training loss"))
+            ax.set_ylabel(MEASURES.get(measure, "training loss"))
             title = "validation" if name == "valid" else f"validation, {name}"
             ax.set_title(title if name else "training", loc="left", fontsize=9)
             ax.grid(alpha=0.25)
             if measure != "R2":
-                _plain_log(ax.yaxis)
+                plain_log(ax.yaxis)
     figure.legend(
         handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False
     )
@@ -146,8 +146,8 @@ def learning_curves(
     return figure
 
 
-def _plain_log(axis: Axis) -> None:
-    """A logarithmic y axis with plain numbers, also where it spans less than a decade."""
+def plain_log(axis: Axis) -> None:
+    """Make a y axis logarithmic, with plain numbers, also where it spans less than a decade."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axis.get_data_interval()
@@ -169,45 +169,6 @@ def _time(rows: Sequence[Mapping[str, float]], number: int, against: str) -> flo
     if against == "epoch":
         return rows[number]["epoch"] + 1
     return sum(r.get("seconds", 0.0) for r in rows[: number + 1]) / 3600
-
-
-def experiment_figure(
-    series: Mapping[str, Sequence[Mapping[str, float]]], path: str | Path | None = None
-) -> Figure:
-    """Errors against the number of training crystals, one line a series.
-
-    Parameters
-    ----------
-    series
-        Rows with `n_train` and measures, by the name of the network or of the procedure. A row
-        of no training crystals (a model before it is fine-tuned) is drawn as a dashed level.
-    path
-        Image to write.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator
-
-    measures = ("MAE", "WD", "Cv_atom")
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    axes = figure.subplots(1, len(measures))
-    for ax, measure in zip(axes, measures, strict=True):
-        for number, (name, rows) in enumerate(series.items()):
-            known = [(r["n_train"], r[measure]) for r in rows if r["n_train"] > 0]
-            if known:
-                ax.plot(*np.transpose(known), "o-", color=f"C{number}", label=name)
-            for row in rows:
-                if not row["n_train"]:
-                    ax.axhline(row[measure], color=f"C{number}", linestyle="--", linewidth=1)
-        sizes = sorted({r["n_train"] for rows in series.values() for r in rows if r["n_train"]})
-        ax.set(xscale="log", xlabel="crystals trained on", ylabel=_SHOWN[measure])
-        ax.set_xticks(sizes, [f"{n:.0f}" for n in sizes])
-        ax.xaxis.set_minor_locator(NullLocator())
-        _plain_log(ax.yaxis)
-        ax.grid(alpha=0.25)
-    axes[0].legend(frameon=False)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
 
 
 def coverage_figure(rows: Sequence[Coverage], path: str | Path | None = None) -> Figure:
@@ -256,39 +217,29 @@ def strain_figure(response: StrainResponse, path: str | Path | None = None) -> F
     return figure
 
 
-def write_figures(parts: Mapping[str, Predictions], directory: str | Path) -> list[Path]:
+def write_figures(found: Predictions, directory: str | Path) -> list[Path]:
     """All figures that the predictions allow, as PNG files.
 
     Parameters
     ----------
-    parts
-        Predictions by split, training first, the one that counts last.
-    directory
+    found : Predictions
+        Of one model for one part of a file.
+    directory : str or Path
         Folder, made where it is missing.
 
     Returns
     -------
     list of Path
-        The files written.
+        The files written: how the spectra follow strain for site spectra; coverage of the
+        intervals where the model is calibrated and the labels are raw spectra.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    last = list(parts.values())[-1]
     written: list[Path] = []
-
-    def file(name: str) -> Path:
-        written.append(folder / f"{last.model}-{name}.png")
-        return written[-1]
-
-    if last.labelled.kind == "site":
-        strain_figure(strain_response(last), file("strain"))
-        return written
-    figure_2(parts, file("figure-2"))
-    figure_s12({k: v.labelled.crystals for k, v in parts.items()}, file("figure-s12"))
-    if len(parts) > 1:
-        first = next(iter(parts.values()))
-        figure_s13(first.labelled.crystals, last, file("figure-s13"))
-    rows = coverage(last) if last.labelled.kind == "raw" else []
-    if rows:
-        coverage_figure(rows, file("coverage"))
+    if found.labelled.kind == "site":
+        written.append(folder / f"{found.model}-strain.png")
+        strain_figure(strain_response(found), written[-1])
+    elif found.labelled.kind == "raw" and (rows := coverage(found)):
+        written.append(folder / f"{found.model}-coverage.png")
+        coverage_figure(rows, written[-1])
     return written

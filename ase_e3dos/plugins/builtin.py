@@ -46,7 +46,6 @@ _COMMANDS = (
     ("report", "report", "report_command", "A screening as one page to read offline."),
     ("train", "train", "train_command", "Train or fine-tune a model."),
     ("curves", "train", "curves_command", "Learning curves of trainings in one figure."),
-    ("experiment", "train", "experiment_command", "Validation error against training set size."),
     ("evaluate", "evaluate", "evaluate_command", "Error measures of models on labelled crystals."),
     ("label", "label", "label_command", "Spectra by finite displacements with an ASE calculator."),
     ("data", "data", "data", "Import phonon data, and look at files of it."),

@@ -1,7 +1,8 @@
 """Imaginary modes: errors below and above zero, and how well stable crystals are told apart.
 
 Run: python docs/examples/imaginary_modes.py
-Needs the DFPT spectra (the folder named by E3DOS_DATA, or ../shared/data beside the repository).
+Needs the plug-in plugins/e3dos-paper and the DFPT spectra (the folder named by E3DOS_DATA, or
+../shared/data beside the repository).
 Writes docs/figures/imaginary_errors.png (the paper's figure S7), imaginary_examples.png (S9) and
 imaginary_verdicts.png.
 """
@@ -12,10 +13,11 @@ import os
 import sys
 from pathlib import Path
 
+from e3dos_paper.stability_figures import figure_s7, figure_s8, verdict_figure
+
 from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.evaluation.predictions import evaluate
 from ase_e3dos.evaluation.stability import Stability, stability
-from ase_e3dos.evaluation.stability_figures import figure_s7, figure_s8, verdict_figure
 
 DOCS = Path(__file__).parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parents[1] / "shared" / "data"))

@@ -12,7 +12,6 @@ from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.evaluation.band_edges import band_edges
 from ase_e3dos.evaluation.coverage import coverage
-from ase_e3dos.evaluation.elements import table_places
 from ase_e3dos.evaluation.figures import learning_curves, read_history, write_figures
 from ase_e3dos.evaluation.predictions import Predictions, evaluate, predictions
 from ase_e3dos.evaluation.reference import reference_spectra
@@ -229,26 +228,18 @@ def test_cross_validated_calibration_reaches_the_weights(data_dir, tiny_site, tm
     assert "interval heat_capacity 300 K" in result.sections
     low, high = result.predictions.spectra[0].interval("entropy", 0.5)
     assert low < high
-    written = write_figures({"all": result.predictions}, tmp_path / "figures")
-    assert {p.name.split("-", 1)[1] for p in written} == {
-        "figure-2.png", "figure-s12.png", "coverage.png",
-    }  # fmt: skip
+    (written,) = write_figures(result.predictions, tmp_path / "figures")
+    assert written.name.endswith("-coverage.png")
+    assert written.stat().st_size > 5000
     history = {"a": read_history(tmp_path / "0" / "member-0")}
     learning_curves(history, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
-    with pytest.raises(DataError, match=r"curves\.xyz: no image format.*\.png"):
+    with pytest.raises(DataError, match=r"curves\.xyz: not an image format.*\.png"):
         learning_curves(history, tmp_path / "curves.xyz")
     with (tmp_path / "0" / "member-0" / "history.jsonl").open("a") as file:
         file.write("{]\n")
     with pytest.raises(DataError, match="damaged"):
         read_history(tmp_path / "0" / "member-0")
-
-
-def test_periodic_table_has_every_element():
-    places = table_places()
-    assert len(set(places.values())) == len(places) >= 103
-    assert places["He"] == (0, 17)
-    assert places["Hf"] == (5, 3)
 
 
 def test_command_on_site_labels_with_figures(data_dir, tiny_site, tmp_path):

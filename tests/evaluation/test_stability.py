@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.data.labels import IMAGINARY_GRID
-from ase_e3dos.evaluation.predictions import Predictions
-from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.evaluation.stability import Stability, roc_area, roc_interval, verdict_curves
-from ase_e3dos.evaluation.stability_figures import write_stability_figures
 
 BELOW = IMAGINARY_GRID < 0
 
@@ -75,31 +69,3 @@ def test_interval_of_the_area():
     assert low < 0.7602 < high
     assert 0.1 < high - low < 0.4
     assert roc_interval([1, 1, 0, 0], [True, True, False, False]) == (1.0, 1.0)
-
-
-def test_figures_of_each_split(data_dir, tmp_path):
-    data = read_labelled(data_dir / "raw.parquet").subset([0, 1, 2])
-    raw = []
-    for k, (start, step, values) in enumerate(data.raw):
-        longer = np.concatenate([np.zeros(100), values])
-        longer[40:60] = 0.02 * k
-        raw.append((start - 100, step, longer))
-    data = replace(data, raw=raw)
-    found = Predictions("m", data, reference_spectra(data))
-    written = write_stability_figures({"train": found, "valid": found}, tmp_path)
-    assert [path.name for path in written] == [
-        f"m-{name}.png" for name in ("figure-s7", "figure-s8", "figure-s9", "stability")
-    ]
-    assert all(path.stat().st_size > 5000 for path in written)
-    positive = [replace_grid(s) for s in found.spectra]
-    assert write_stability_figures({"valid": Predictions("p", data, positive)}, tmp_path) == []
-
-
-def replace_grid(spectrum):
-    """The same spectrum on a grid that begins at zero."""
-    from ase_e3dos.phonon_spectrum import PhononSpectrum
-
-    keep = spectrum.wavenumbers >= 0
-    return PhononSpectrum(
-        spectrum.wavenumbers[keep], spectrum.density[keep], crystal=spectrum.crystal
-    )

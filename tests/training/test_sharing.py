@@ -1,8 +1,7 @@
-"""Plug-in export, the control network, experiments on data, the command line of training."""
+"""Plug-in export, and the command line of training."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 import yaml
 from ase.build import bulk
 from typer.testing import CliRunner
@@ -24,17 +22,12 @@ from typer.testing import CliRunner
 import ase_e3dos
 from ase_e3dos import predict
 from ase_e3dos.cli import build_app
-from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.errors import DataError, E3DOSError, TrainingError
 from ase_e3dos.evaluation.figures import find_histories, learning_curves
 from ase_e3dos.network.weights import load_weights, read_header, save_weights
 from ase_e3dos.plugins import PluginStatus, get_registry
-from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.training.cnn_baseline import CNNSettings, train_cnn
-from ase_e3dos.training.cnn_network import GRID, DensityCNN, densities, translated
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.ensemble import train_ensemble
-from ase_e3dos.training.experiments import held_out_chemistry
 from ase_e3dos.training.plugin_export import export_plugin
 from ase_e3dos.training.run import train
 
@@ -225,98 +218,6 @@ def test_a_refused_training_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_refused_control_network_leaves_nothing_behind(data_dir, tmp_path):
-    command = ["train", "cnn", "--data", str(data_dir / "sampled.parquet"), "-o"]
-    result = CliRunner().invoke(build_app(), [*command, str(tmp_path / "run")])
-    assert isinstance(result.exception, TrainingError), result.output
-    assert not any(tmp_path.iterdir())
-
-
-def test_densities_are_sums_of_gaussians():
-    """Against the sum over images on the grid points."""
-    crystal = Crystal.from_any(bulk("NaCl", "rocksalt", a=5.64))
-    ours = densities(crystal)
-    f = np.stack(np.meshgrid(*[np.arange(GRID) / GRID] * 3, indexing="ij"), -1)
-    images = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    expected = np.zeros((GRID, GRID, GRID))
-    for z, position in zip(crystal.numbers, crystal.scaled_positions, strict=True):
-        for image in images:
-            r = (f - position - image) @ crystal.cell
-            expected += z * np.exp(-(r**2).sum(-1))
-    np.testing.assert_allclose(ours[0], expected, rtol=1e-3, atol=1e-3)
-    assert ours[1].sum() / ours[0].sum() == pytest.approx(
-        crystal.masses.sum() / crystal.numbers.sum(), rel=1e-3
-    )
-
-
-def test_translation_is_a_roll():
-    crystal = Crystal.from_any(bulk("NaCl", "rocksalt", a=5.64))
-    moved = Crystal(
-        crystal.cell, crystal.scaled_positions + np.array([3, 0, 5]) / GRID, [0, 1], crystal.numbers
-    )
-    rolled = translated(torch.from_numpy(densities(crystal)), (3, 0, 5))
-    np.testing.assert_allclose(rolled.numpy(), densities(moved), atol=1e-3)
-
-
-def test_layers_have_the_shapes_of_table_s3():
-    shapes = []
-    x = torch.zeros(1, 2, 32, 32, 32)
-    for layer in DensityCNN().layers:
-        x = layer(x)
-        shapes.append(tuple(x.shape[1:]))
-    for shape in [(1, 16, 16, 16), (2, 8, 8, 8), (4, 4, 4, 4), (8, 2, 2, 2), (64,), (51,)]:
-        assert shape in shapes
-
-
-def test_control_network_learns(data_dir, tmp_path):
-    """The training loss falls well below that of the mean spectrum, the best without structure."""
-    settings = CNNSettings(epochs=60, batch=4, translations=2)
-    _, errors = train_cnn(data_dir, settings, "raw.parquet", directory=tmp_path, device="cpu")
-    rows = find_histories([tmp_path])[tmp_path.name]
-    label = read_labelled(data_dir / "raw.parquet").split("train").label
-    assert rows[-1]["loss"] < 0.5 * float(((label - label.mean(axis=0)) ** 2).mean())
-    # What comes back is the network of the best epoch.
-    assert errors["MSE"] == min(row["valid_MSE"] for row in rows)
-    assert errors["n"] == 3
-
-
-def test_control_network_takes_the_options(data_dir, tmp_path):
-    def losses(*options: str) -> list[float]:
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        command = ["train", "cnn", "-o", str(folder), "--data", str(data_dir / "raw.parquet"),
-                   "--epochs", "1", "--set", "translations=0", *options]  # fmt: skip
-        result = CliRunner().invoke(build_app(), command)
-        assert result.exit_code == 0, result.output
-        known = json.loads((folder / "results.json").read_text())
-        assert known["settings"]["translations"] == 0
-        assert known["data"] == str(data_dir / "raw.parquet")
-        return [row["loss"] for row in find_histories([folder])[folder.name]]
-
-    first = losses()
-    assert losses() == first
-    assert losses("--seed", "1") != first
-    assert losses("--set", "learning_rate=0.5", "--set", "batch=2") != first
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--members", "2"], "takes no --members"),
-        (["--from", "paper"], "takes no --from"),
-        (["--export-plugin", "mine"], "takes no --export-plugin"),
-        (["--data", "a.parquet", "--data", "b.parquet"], "a second --data"),
-        (["--set", "patience=3"], "no field patience (there are epochs, batch"),
-        (["--set", "batch=0"], "batch should be greater than or equal to 1, but is 0"),
-    ],
-)
-def test_control_network_refuses_what_it_has_not(options, message, tmp_path):
-    command = ["train", "cnn", "-o", str(tmp_path / "run"), *options]
-    result = CliRunner().invoke(build_app(), command)
-    assert isinstance(result.exception, TrainingError), result.output
-    assert message in str(result.exception)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_run_goes_on_with_all_its_members(data_dir, tiny_paper, tmp_path):
     file, run = tmp_path / "c.yaml", tmp_path / "run"
     file.write_text(yaml.safe_dump(tiny_paper | {"epochs": 1}))
@@ -340,49 +241,6 @@ def test_a_run_goes_on_with_all_its_members(data_dir, tiny_paper, tmp_path):
     assert "no folder can be made here" in str(in_the_way.exception)
     empty = invoke(str(tmp_path))
     assert "nor the folder of a run" in str(empty.exception)
-
-
-def test_data_efficiency(data_dir, tiny_paper, tmp_path):
-    file = tmp_path / "tiny.yaml"
-    file.write_text(yaml.safe_dump(tiny_paper | {"epochs": 1}))
-    command = [
-        "experiment", str(file), "--sizes", "3,600", "-o", str(tmp_path / "out"),
-        "--data-dir", str(data_dir), "--set", "weight_decay=0.0",
-    ]  # fmt: skip
-    result = CliRunner().invoke(build_app(), command)
-    assert result.exit_code == 0, result.output
-    rows = json.loads((tmp_path / "out" / "results.json").read_text())["tiny"]
-    assert [r["n_train"] for r in rows] == [3, 9]  # the file has no more
-    assert all(r["n"] == 3 for r in rows)
-    assert (tmp_path / "out" / "errors.png").stat().st_size > 1000
-    again = CliRunner().invoke(build_app(), command)
-    assert "resuming after epoch 0 of 1" in again.output
-    both = CliRunner().invoke(build_app(), [*command, "--hold-out", "O"])
-    assert isinstance(both.exception, TrainingError)
-    blind = CliRunner().invoke(build_app(), [*command, "--set", "validation=[]"])
-    assert isinstance(blind.exception, TrainingError)
-    assert "validation data to judge by" in str(blind.exception)
-
-
-def test_held_out_chemistry(data_dir, tiny_site, tmp_path):
-    """The base never sees the elements and says so; a few examples end that."""
-    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1})
-    config.validation[0] = config.validation[0].model_copy(update={"split": None})
-    found = held_out_chemistry(config, ["O"], [1], data_dir, tmp_path, members=2, epochs=2)
-    base, tuned = found["fine-tuned"]
-    (alone,) = found["from scratch"]
-    assert [base["n_train"], tuned["n_train"], alone["n_train"]] == [0, 1, 1]
-    assert base["n"] == tuned["n"] == 2  # MgO and CaO
-    assert base["elsewhere_n"] == 10
-    assert base["unseen"] == 1
-    assert base["elsewhere_unseen"] == 0
-    assert base["spread"] > 0
-    assert tuned["elsewhere_unseen"] == 0  # what the start has seen is not forgotten
-    header = read_header(tmp_path / "tuned-1" / "weights.safetensors")
-    start = read_header(tmp_path / "base" / "weights.safetensors")
-    assert "8" not in start.elements
-    assert set(start.elements) < set(header.elements)
-    assert "8" in header.elements
 
 
 def test_learning_curves_of_two_runs(data_dir, tiny_site, tmp_path):

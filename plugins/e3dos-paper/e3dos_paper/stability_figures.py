@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.evaluation.figure_2 import COLORS
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.stability import Stability, roc_area, stability, verdict_curves
 from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
+from e3dos_paper.figure_2 import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.evaluation.elements import draw_table, element_errors
 from ase_e3dos.evaluation.predictions import Predictions
+from e3dos_paper.elements import draw_table, element_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

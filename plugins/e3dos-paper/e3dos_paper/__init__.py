@@ -1,0 +1,1 @@
+"""What reproduces the paper beside its models: figures, the control network, experiments."""
