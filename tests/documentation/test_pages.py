@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import os
 import re
 import shutil
@@ -81,3 +82,21 @@ def test_every_figure_and_output_is_there() -> None:
             if not path.is_file() or not path.stat().st_size:
                 missing.append(f"{page.relative_to(DOCS)}: {target}")
     assert not missing
+
+
+@pytest.mark.parametrize("page", ["architecture", "extend"])
+def test_modules_named_for_developers_are_there(page: str) -> None:
+    text = (DOCS / "develop" / f"{page}.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:ase_e3dos|plugins|tests)/[\w/.-]+)`", text):
+        assert (DOCS.parent / path).exists() or "NAME" in path, path
+    names = set(re.findall(r"`(ase_e3dos(?:\.\w+)+)", text))
+    assert len(names) > 5
+    for name in names:
+        module, found = name, None
+        while found is None:  # what is left over are attributes
+            try:
+                found = importlib.import_module(module)
+            except ModuleNotFoundError:
+                module = module.rpartition(".")[0]
+        for part in name.removeprefix(module).split(".")[1:]:
+            found = getattr(found, part)
