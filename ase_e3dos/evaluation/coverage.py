@@ -8,8 +8,9 @@ import numpy as np
 
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.quantities import member_spread, quantity_values
-from ase_e3dos.evaluation.reference import reference_spectra
+from ase_e3dos.evaluation.reference import imaginary_shares, reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import THERMAL
 
@@ -60,7 +61,10 @@ class Coverage:
 
 
 def coverage(found: Predictions) -> list[Coverage]:
-    """Coverage of the calibrated intervals of an ensemble, against raw spectra.
+    """Coverage of the calibrated intervals of an ensemble, against whole spectra.
+
+    Intervals speak for crystals that are stable: references with more than 1 % of their modes
+    imaginary are left out, whose thermal properties lack those modes.
 
     Returns
     -------
@@ -70,6 +74,11 @@ def coverage(found: Predictions) -> list[Coverage]:
     """
     if not found.spectra or any(s.members is None or s.calibration is None for s in found.spectra):
         return []
+    stable = np.flatnonzero(imaginary_shares(found.labelled) <= IMAGINARY_LIMIT)
+    if not len(stable):
+        return []
+    spectra = [found.spectra[i] for i in stable]
+    found = Predictions(found.model, found.labelled.subset(stable), spectra)
     reference = reference_spectra(found.labelled)
     asked = [(quantity, t) for quantity in THERMAL for t in TEMPERATURES]
     return [_coverage(found, reference, q, t) for q, t in [*asked, ("mean_wavenumber", 0.0)]]
