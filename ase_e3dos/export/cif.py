@@ -1,4 +1,4 @@
-"""CIF files with the predicted displacement parameters of the sites."""
+"""CIF files with the predicted displacement parameters of the sites, anisotropic where known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ import numpy as np
 from ase.cell import Cell
 from ase.data import chemical_symbols
 
-from ase_e3dos.analysis.displacements import has_interval, u_iso, u_iso_interval, u_iso_std
+from ase_e3dos.analysis.displacements import (
+    has_interval,
+    u_iso,
+    u_iso_interval,
+    u_iso_std,
+    u_tensor,
+)
 from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.displacement_tensors import COMPONENTS, cif_tensors
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.density_of_states import DensityOfStates
@@ -20,9 +27,10 @@ _ONE_SIGMA = 0.68
 
 
 def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 300.0) -> None:
-    """Write the crystal with U_iso of each site at a temperature.
+    """Write the crystal with the displacement parameters of each site at a temperature.
 
-    In the space group P1 with all sites; species of a mixed site share a position and a U_iso.
+    U_iso and, where the model gives tensors, the anisotropic loop with U_ij as CIF defines them. In
+    the space group P1 with all sites; species of a mixed site share a position and a U_iso.
     Standard uncertainties, in brackets, are half the calibrated 68 % interval, or the standard
     deviations over the ensemble where the model has no calibration of displacements; a comment
     in the file says which.
@@ -74,12 +82,20 @@ def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 
             )
         ),
     ]  # fmt: skip
+    kind_of = "Uiso" if spectrum.log_displacements is None else "Uani"
     columns = (crystal.species_site, crystal.species_number, crystal.species_fraction)
     for k, (site, number, fraction) in enumerate(zip(*columns, strict=True)):
         symbol = chemical_symbols[number]
         position = " ".join(f"{x:.8f}" for x in crystal.scaled_positions[site])
         u = _with_uncertainty(float(values[site]), None if std is None else float(std[site]))
-        lines.append(f" {symbol}{k + 1} {symbol} {position} {fraction:.6g} Uiso {u}")
+        lines.append(f" {symbol}{k + 1} {symbol} {position} {fraction:.6g} {kind_of} {u}")
+    if spectrum.log_displacements is not None:
+        lines += ["loop_", " _atom_site_aniso_label"]
+        lines += [f" _atom_site_aniso_U_{i + 1}{j + 1}" for i, j in COMPONENTS]
+        tensors = cif_tensors(u_tensor(spectrum, float(temperature)), crystal.cell)
+        for k, (site, number) in enumerate(zip(*columns[:2], strict=True)):
+            row = " ".join(f"{tensors[site][c]:.5f}" for c in COMPONENTS)
+            lines.append(f" {chemical_symbols[number]}{k + 1} {row}")
     try:
         Path(path).write_text("\n".join(lines) + "\n", encoding="ascii")
     except OSError as error:

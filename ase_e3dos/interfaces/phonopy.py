@@ -102,6 +102,7 @@ class E3DOSPhonopy:
         self._projected_dos: Any = None
         self._thermal_properties: Any = None
         self._thermal_displacements: Any = None
+        self._thermal_displacement_matrices: Any = None
         self._moment: Any = None
 
     def __repr__(self) -> str:
@@ -568,7 +569,7 @@ class E3DOSPhonopy:
         freq_max: float | None = None,
         exclude_gamma_acoustic: bool = False,
     ) -> Any:
-        """Mean-square displacements of the atoms in Å^2; those of a spectrum are isotropic.
+        """Mean-square displacements of the atoms in Å^2; isotropic for a model without tensors.
 
         Parameters are those of `Phonopy.run_thermal_displacements`; no mesh has to be run. Modes
         near zero frequency are those of `PhononSpectrum.u_iso`, which needs no smallest frequency.
@@ -593,6 +594,68 @@ class E3DOSPhonopy:
             direction=direction,
         )
         return self._thermal_displacements
+
+    @property
+    def thermal_displacement_matrices(self) -> Any:
+        """Phonopy's ThermalDisplacementMatrices after `run_thermal_displacement_matrices`."""
+        return self._thermal_displacement_matrices
+
+    def run_thermal_displacement_matrices(
+        self,
+        t_min: float = 0,
+        t_max: float = 1000,
+        t_step: float = 10,
+        temperatures: ArrayLike | None = None,
+        freq_min: float | None = None,
+        freq_max: float | None = None,
+        exclude_gamma_acoustic: bool = False,
+    ) -> Any:
+        """Mean-square displacement matrices of the atoms in Å^2.
+
+        Parameters are those of `Phonopy.run_thermal_displacement_matrices`; no mesh has to be run.
+
+        Raises
+        ------
+        NotPredictedError
+            If a range of frequencies is given.
+        SpectrumError
+            If the model gives no displacement tensors.
+        """
+        if freq_min is not None or freq_max is not None:
+            raise not_predicted(
+                "a range of frequencies in Phonopy.run_thermal_displacement_matrices",
+                "Leave out freq_min and freq_max: the acoustic modes are integrated to zero.",
+            )
+        self._thermal_displacement_matrices = displacements.thermal_displacement_matrices(
+            self.spectrum,
+            self._cells.primitive,
+            t_min=t_min,
+            t_max=t_max,
+            t_step=t_step,
+            temperatures=temperatures,
+        )
+        return self._thermal_displacement_matrices
+
+    def get_thermal_displacement_matrices_dict(self) -> dict[str, Any]:
+        """`temperatures` (K) and the matrices (Å^2), Cartesian and as CIF defines them."""
+        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        return {
+            "temperatures": result.temperatures,
+            "thermal_displacement_matrices": result.thermal_displacement_matrices,
+            "thermal_displacement_matrices_cif": result.thermal_displacement_matrices_cif,
+        }
+
+    def write_yaml_thermal_displacement_matrices(self) -> None:
+        """Write thermal_displacement_matrices.yaml."""
+        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        with writing("thermal_displacement_matrices.yaml"):
+            result.write_yaml()
+
+    def write_thermal_displacement_matrix_to_cif(self, temperature_index: int) -> None:
+        """Write tdispmat.cif with the matrices at one of the temperatures."""
+        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        with writing("tdispmat.cif"):
+            result.write_cif(self._cells.primitive, temperature_index)
 
     def get_thermal_displacements_dict(self) -> dict[str, Any]:
         """`temperatures` (K) and `thermal_displacements` (Å^2)."""

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.analysis.displacements import u_iso
+from ase_e3dos.analysis.displacements import u_iso, u_tensor
 from ase_e3dos.errors import NotPredictedError
 from ase_e3dos.export.phonopy import SpectrumMesh, phonopy_temperatures
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.displacement_tensors import cif_tensors
 from ase_e3dos.spectrum.grid import Array
 
 
@@ -36,7 +37,7 @@ def thermal_displacements(
     t_min, t_max, t_step, temperatures
         K.
     direction : array_like, shape (3,), optional
-        In reduced coordinates. Displacements are isotropic, so that any direction gives the same.
+        In reduced coordinates. Where the model gives no tensors, displacements are isotropic.
 
     Returns
     -------
@@ -56,8 +57,59 @@ def thermal_displacements(
     along = None if direction is None else np.dot(direction, primitive.cell)
     result = ThermalDisplacements(mesh, projection_direction=along)
     result.temperatures = asked
-    values = u_iso(spectrum, asked).T
-    result._displacements = values if direction is not None else np.repeat(values, 3, axis=1)
+    if spectrum.log_displacements is None:
+        values = u_iso(spectrum, asked).T
+        result._displacements = values if along is not None else np.repeat(values, 3, axis=1)
+        return result
+    tensors = u_tensor(spectrum, asked).swapaxes(0, 1)
+    if along is None:
+        result._displacements = np.diagonal(tensors, axis1=2, axis2=3).reshape(len(asked), -1)
+    else:
+        unit = along / np.linalg.norm(along)
+        result._displacements = np.einsum("i,tnij,j->tn", unit, tensors, unit)
+    return result
+
+
+def thermal_displacement_matrices(
+    spectrum: DensityOfStates,
+    primitive: Any,
+    *,
+    t_min: float = 0.0,
+    t_max: float = 1000.0,
+    t_step: float = 10.0,
+    temperatures: ArrayLike | None = None,
+) -> Any:
+    """`phonopy.phonon.thermal_displacement.ThermalDisplacementMatrices` of a spectrum, run.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        Of a model that gives displacement tensors.
+    primitive : phonopy cell
+        Its masses and lattice.
+    t_min, t_max, t_step, temperatures
+        K.
+
+    Returns
+    -------
+    ThermalDisplacementMatrices
+        `thermal_displacement_matrices` in Å^2, Cartesian, shape (n_temperatures, n_atoms, 3, 3);
+        the same `_cif` in the definition of CIF; `write_yaml` and `write_cif` work.
+
+    Raises
+    ------
+    SpectrumError
+        The model gives no tensors, or a temperature is none.
+    """
+    from phonopy.phonon.thermal_displacement import ThermalDisplacementMatrices
+
+    asked = phonopy_temperatures(t_min, t_max, t_step, temperatures)
+    mesh: Any = _CellOf(primitive)
+    result = ThermalDisplacementMatrices(mesh, lattice=primitive.cell.T)
+    result.temperatures = asked
+    tensors = u_tensor(spectrum, asked).swapaxes(0, 1)
+    result._disp_matrices = tensors
+    result._disp_matrices_cif = cif_tensors(tensors, primitive.cell)
     return result
 
 

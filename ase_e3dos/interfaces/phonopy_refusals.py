@@ -12,7 +12,6 @@ HINTS = {
     "produce_force_constants": "Delete this step: no forces or force constants are needed.",
     "symmetrize_force_constants": "Delete this step: there are no force constants.",
     "plot_band_structure_and_dos": "Draw the density alone with plot_total_dos.",
-    "run_thermal_displacement_matrices": "Isotropic ones: run_thermal_displacements.",
 }
 #: Steps of a script with displaced supercells that give nothing which anything else needs.
 PASSED_OVER = frozenset(

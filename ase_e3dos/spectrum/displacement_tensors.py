@@ -81,3 +81,28 @@ def tensors_from_logs(components: ArrayLike) -> Array:
     scaled = axes * np.exp(values + c[..., :1])[..., None, :]
     tensors = scaled @ np.swapaxes(axes, -1, -2)
     return np.asarray((tensors + np.swapaxes(tensors, -1, -2)) / 2)
+
+
+def cif_tensors(tensors: ArrayLike, cell: ArrayLike) -> Array:
+    """Tensors in the definition of CIF files, for the axes of the reciprocal lattice.
+
+    U_cart = A N U_cif N^T A^T with the lattice vectors in the columns of A and the lengths of the
+    reciprocal ones on the diagonal of N (Grosse-Kunstleve and Adams, *J. Appl. Cryst.* 35, 477
+    (2002)).
+
+    Parameters
+    ----------
+    tensors : array_like, shape (..., 3, 3)
+        Å^2, Cartesian.
+    cell : array_like, shape (3, 3)
+        Lattice vectors in rows, Å.
+
+    Returns
+    -------
+    ndarray, shape (..., 3, 3)
+        Å^2.
+    """
+    columns = np.asarray(cell, dtype=np.float64).T
+    lengths = np.linalg.norm(np.linalg.inv(columns), axis=1)
+    inverse = np.linalg.inv(columns * lengths)
+    return np.asarray(inverse @ np.asarray(tensors, dtype=np.float64) @ inverse.T)
