@@ -1,4 +1,4 @@
-"""A jobflow Maker, so that workflows of atomate2 and others can chain a screening."""
+"""jobflow Makers, so that workflows of atomate2 and others can chain predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,71 @@ try:
     from jobflow import Maker, job
 except ImportError as error:
     raise MissingExtraError(
-        "ScreenMaker needs jobflow. Install it with `pip install ase-e3dos[jobflow]`."
+        "The Makers need jobflow. Install it with `pip install ase-e3dos[jobflow]`."
     ) from error
 
 #: Columns that stay in the Parquet files: too long for a document of a job store.
 _LONG = ("density",)
+
+
+@dataclass
+class PredictMaker(Maker):
+    """Make jobs that predict one structure each.
+
+    Parameters
+    ----------
+    name
+        Of the jobs.
+    model, device, uncertainty
+        As for `ase_e3dos.predict`.
+    temperatures
+        K, of the thermal properties.
+
+    Examples
+    --------
+    >>> job = PredictMaker().make(relax.output.structure)  # doctest: +SKIP
+    """
+
+    name: str = "e3dos predict"
+    model: str = "default"
+    device: str = "auto"
+    uncertainty: bool = True
+    temperatures: tuple[float, ...] = (300.0,)
+
+    @job  # type: ignore[misc, untyped-decorator]
+    def make(self, structure: Any) -> dict[str, Any]:
+        """Predict a structure.
+
+        Parameters
+        ----------
+        structure
+            Of pymatgen or ASE, or the output of another job that is such.
+
+        Returns
+        -------
+        dict
+            "spectrum" (PhononSpectrum, as which a job store gives it back), "temperatures" (K),
+            "heat_capacity" and "entropy" (J/(K mol of cells)), "free_energy" (kJ/mol of cells),
+            "mean_wavenumber" (cm^-1), "warnings" (text) and "provenance".
+        """
+        from ase_e3dos.prediction import predict
+
+        (spectrum,) = predict(
+            structure, model=self.model, device=self.device, uncertainty=self.uncertainty
+        )
+        temperatures = list(self.temperatures)
+        thermal = {
+            name: [float(getattr(spectrum, name)(t)) for t in temperatures]
+            for name in ("heat_capacity", "entropy", "free_energy")
+        }
+        return {
+            "spectrum": spectrum,
+            "temperatures": temperatures,
+            **thermal,
+            "mean_wavenumber": spectrum.mean_wavenumber,
+            "warnings": [f"{type(w).__name__}: {w}" for w in spectrum.warnings],
+            "provenance": spectrum.provenance,
+        }
 
 
 @dataclass

@@ -9,7 +9,8 @@ import numpy as np
 import phonopy
 import pytest
 from ase.build import bulk
-from monty.serialization import dumpfn
+from monty.json import MontyDecoder, MontyEncoder
+from monty.serialization import dumpfn, loadfn
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.phonopy import get_ph_dos
 
@@ -51,11 +52,16 @@ def test_pymatgen_reads_total_dos(salt, tmp_path):
 
 
 def test_emmet_document(salt):
+    """Structure and projected densities go along, so that pymatgen's object comes back whole."""
+    fields = emmet_dict(salt)
+    assert fields["structure"].composition.reduced_formula == "NaCl"
+    assert np.allclose(np.sum(fields["projected_densities"], axis=0), fields["densities"])
     phonon = pytest.importorskip("emmet.core.phonon", reason="emmet-core is not installed")
-    document = phonon.PhononDOS(**emmet_dict(salt))
+    document = phonon.PhononDOS(**fields)
     assert integral(document.to_pmg) == pytest.approx(6, rel=1e-6)
+    assert len(document.to_pmg.pdos) == 2
     from_pmg = phonon.PhononDOS.from_pmg(salt.to_pymatgen())
-    assert len(from_pmg.projected_densities) == 2
+    np.testing.assert_allclose(from_pmg.projected_densities, document.projected_densities)
     again = phonon.PhononDOS(**document.model_dump())
     np.testing.assert_allclose(again.densities, document.densities)
 
@@ -85,6 +91,38 @@ def test_pymatviz_figures(salt):
         assert np.max(figure.data[0].y) > 0
     both = phonons.phonon_dos({"a": salt.to_pymatgen(), "b": salt.to_phonopy()}, stack=False)
     assert len(both.data) >= 2
+
+
+# monty and jobflow
+
+
+def test_monty_takes_a_spectrum_apart_and_puts_it_together(salt, tmp_path):
+    data = salt.as_dict()
+    assert (data["@module"], data["@class"]) == ("ase_e3dos.phonon_spectrum", "PhononSpectrum")
+    assert MontyDecoder().decode(MontyEncoder().encode(salt)) == salt
+    dumpfn({"spectra": [salt]}, tmp_path / "spectra.json.gz")
+    assert loadfn(tmp_path / "spectra.json.gz")["spectra"] == [salt]
+
+
+def test_jobs_return_spectra(magnesia, salt):
+    """A job of anybody's may return a spectrum, and a Maker predicts a structure of another job."""
+    jobflow = pytest.importorskip("jobflow", reason="jobflow is not installed")
+    from ase_e3dos.interfaces.jobflow import PredictMaker
+
+    theirs = jobflow.job(lambda: salt)()
+    given = jobflow.job(lambda: magnesia)()
+    ours = PredictMaker(temperatures=(77.0, 300.0)).make(given.output)
+    store = jobflow.JobStore(pytest.importorskip("maggma.stores").MemoryStore())
+    found = jobflow.run_locally(jobflow.Flow([theirs, given, ours]), store=store, log=False)
+    assert found[theirs.uuid][1].output == salt
+    assert store.get_output(theirs.uuid, load=True) is not None
+    document = found[ours.uuid][1].output
+    (expected,) = predict(magnesia)
+    assert document["spectrum"] == expected
+    assert document["heat_capacity"] == [expected.heat_capacity(t) for t in (77.0, 300.0)]
+    stored = MontyDecoder().process_decoded(store.get_output(ours.uuid))
+    assert stored["spectrum"] == expected
+    assert "weights" in stored["provenance"]
 
 
 # matcalc ------------------------------------------------------------------------------------------

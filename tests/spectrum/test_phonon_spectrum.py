@@ -187,3 +187,39 @@ def test_nothing_heavy_is_imported_before_an_export():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_spectra_are_values(salt, tmp_path):
+    """Equal when read back, to the last digit; different where anything differs."""
+    salt.weights, salt.version = "ab" * 32, "0.0.9"
+    salt.write(tmp_path / "s.json")
+    again = PhononSpectrum.read(tmp_path / "s.json")
+    assert again == salt
+    assert hash(again) == hash(salt)
+    assert np.array_equal(again.members, salt.members)
+    assert again.provenance == "ase-e3dos 0.0.9, model made up, weights abababababab"
+    assert salt.per_atom() != salt
+    assert salt != "salt"
+    for name, value in (("model", "other"), ("weights", "cd" * 32), ("label_like", True)):
+        other = PhononSpectrum.read(tmp_path / "s.json")
+        setattr(other, name, value)
+        assert other != salt, name
+
+
+def test_dataframe(salt):
+    table = salt.to_dataframe()
+    assert np.array_equal(table["wavenumber_cm-1"], salt.wavenumbers)
+    assert np.array_equal(table["site_1_states_per_THz"], salt.site_density[1])
+    assert table.attrs["provenance"] == salt.provenance
+    assert table.attrs["normalization"] == "cell"
+
+
+def test_files_say_what_they_are_of_and_where_from(salt, tmp_path):
+    salt.weights = "ab" * 32
+    for name in ("total_dos.dat", "projected_dos.dat", "thermal_properties.yaml"):
+        for spectrum, per in ((salt, "per cell"), (salt.per_atom(), "per atom")):
+            spectrum.write(tmp_path / name)
+            head = "".join((tmp_path / name).read_text().splitlines()[:2])
+            assert per in head
+            assert salt.provenance in head
+            assert "unit cell" not in head
