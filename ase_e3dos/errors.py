@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
+
 from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplementedError
+
+
+def shortly(value: object) -> str:
+    """A value as a message shows it: not longer than a line, whatever it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # of a whole number with more digits than Python writes
+        return f"<a {type(value).__name__} that is too long to write>"
 
 
 class E3DOSError(Exception):
@@ -127,6 +137,10 @@ class CompositionWarning(E3DOSWarning):
 
 class SymmetryWarning(E3DOSWarning):
     """A file leaves the symmetry of its structure open: what was taken stands in the message."""
+
+
+class MeasurementWarning(E3DOSWarning):
+    """Points of a measured file were left out, because they are no measured values."""
 
 
 class PassedOverWarning(E3DOSWarning):

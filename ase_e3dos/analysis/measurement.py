@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.analysis.descriptors import peak_positions
 from ase_e3dos.analysis.neutron import Resolution, WeightedSpectrum, neutron_weighted, unit_in_cm
-from ase_e3dos.errors import SpectrumError, UnreadableFileError
+from ase_e3dos.errors import MeasurementWarning, SpectrumError, UnreadableFileError
 from ase_e3dos.spectrum.grid import Array
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _PER_UNIT = (
 )
 #: Numbers with their unit, such as Ei = 60 meV, which say nothing of a column.
 _SETTING = r"[-+]?\d[\d.]*\s*(mev|thz|cm\^?\{?-1\}?)(?![a-z])"
+#: cm^-1 above which no crystal has phonons: the stretching mode of H2 lies at 4161.
+HIGHEST_WAVENUMBER = 10_000.0
 #: Share of the largest density that a point needs on either side to be counted in the band.
 BAND_LEAST = 0.05
 #: Columns of numbers, whole or with a decimal comma, that something else than a comma separates.
@@ -72,6 +75,9 @@ class Measurement:
     ) -> Measurement:
         """Measurement from columns; points at or below zero energy are left out.
 
+        With a `MeasurementWarning` also those that are no numbers, lie above any phonon
+        (`HIGHEST_WAVENUMBER`), or stand for missing values (-999 and its like).
+
         Raises
         ------
         SpectrumError
@@ -84,8 +90,9 @@ class Measurement:
         label = name or "the measurement"
         if len(x) != len(y) or (e is not None and len(e) != len(x)):
             raise SpectrumError(f"The columns of {label} differ in length: {len(x)}, {len(y)}.")
+        usable = _usable(x, y, label)
         order = np.argsort(x, kind="stable")
-        keep = order[(x > 0)[order] & np.isfinite(x)[order] & np.isfinite(y)[order]]
+        keep = order[usable[order]]
         if len(keep) < 5 or len(np.unique(x[keep])) < 5 or y[keep].max(initial=0.0) <= 0:
             raise SpectrumError(
                 f"{label} has {len(keep)} finite points above zero energy; a comparison needs at "
@@ -97,6 +104,42 @@ class Measurement:
             y = np.bincount(inverse, y) / counts
             e = None if e is None else np.sqrt(np.bincount(inverse, e**2)) / counts
         return cls(unique, y, e, unit, name)
+
+
+def _usable(x: Array, y: Array, label: str) -> NDArray[np.bool_]:
+    """Points of a measurement that are such; a warning says how many others there are, and why."""
+    numbers = np.isfinite(x) & np.isfinite(y)
+    above = numbers & (x > HIGHEST_WAVENUMBER)
+    missing = numbers & _stands_for_missing(y)
+    found = {
+        "no finite numbers": int((~numbers).sum()),
+        f"at energies above {HIGHEST_WAVENUMBER:g} cm^-1, where no crystal has phonons (check the "
+        "unit)": int(above.sum()),
+        "values such as -999 that stand for missing ones": int(missing.sum()),
+    }
+    said = [f"{n} points that are {what}" for what, n in found.items() if n]
+    if said:
+        warnings.warn(
+            f"{label}: {' and '.join(said)} are left out. Take them out of the file.",
+            MeasurementWarning,
+            stacklevel=4,
+        )
+    return numbers & (x > 0) & ~above & ~missing
+
+
+def _stands_for_missing(y: Array) -> NDArray[np.bool_]:
+    """Where an intensity is -99, -999, ... or beyond 1e30, and far from all the others.
+
+    A difference of counts may be -99 by itself: it is taken for a measured one where it is alone
+    and smaller than a tenth of the largest intensity.
+    """
+    nines = np.array([-(10.0**k - 1) for k in range(2, 9)])
+    coded = np.isin(y, nines) | (np.abs(y) >= 1e30)
+    others = np.abs(y[~coded & np.isfinite(y)])
+    top = float(others.max(initial=0.0))
+    several = np.array([(y == value).sum() > 1 for value in y])
+    few = 2 * coded.sum() < len(y)  # else it is their unit
+    return np.asarray(coded & few & ((np.abs(y) > 0.1 * top) | several))
 
 
 def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Measurement:
@@ -300,7 +343,8 @@ def compare(
         unit=unit or measurement.unit,  # type: ignore[arg-type]
         weighting=weighting,
     )
-    x, raw = measurement.wavenumbers, measurement.intensity
+    x, top = measurement.wavenumbers, float(measurement.intensity.max())
+    raw = measurement.intensity / top  # of order one, so that no square overflows
     model = np.interp(x, seen.wavenumbers, seen.weighted, left=0.0, right=0.0)
     w = np.gradient(x)
     area, measured_area = float(model @ w), float(np.maximum(raw, 0.0) @ w)
@@ -323,7 +367,7 @@ def compare(
     return MeasurementComparison(
         measurement=measurement,
         predicted=seen,
-        scale=scale,
+        scale=scale / top,
         overlap=float(np.minimum(p, q).sum()),
         cosine=float((model * raw) @ w / np.sqrt((model**2 @ w) * (raw**2 @ w))),
         wasserstein=float(np.abs(np.cumsum(p - q)[:-1]) @ np.diff(x)),

@@ -34,9 +34,6 @@ N_MODES = 12000
 #: Frequency points or temperatures in one table.
 MOST_POINTS = 1_000_000
 
-#: K; beyond, differences of phonopy's exponentials lose their digits.
-HIGHEST_TEMPERATURE = 1e6
-
 #: Sum of the weights: finer than the share of any mode that a few kelvin can see.
 _WEIGHT = 2**24
 
@@ -388,7 +385,7 @@ def _is_number(value: Any) -> bool:
 def phonopy_temperatures(
     t_min: float, t_max: float, t_step: float, temperatures: ArrayLike | None = None
 ) -> Array:
-    """Temperatures (K) of phonopy's arguments, where its formulas stand: far above they overflow.
+    """Temperatures (K) of phonopy's arguments.
 
     Parameters
     ----------
@@ -403,11 +400,6 @@ def phonopy_temperatures(
         If there are none, or one is negative, not finite or beyond any crystal.
     """
     checked = checked_temperatures([t_min, t_max] if temperatures is None else temperatures)
-    if (checked > HIGHEST_TEMPERATURE).any():
-        raise SpectrumError(
-            f"{checked.max():g} K is beyond any crystal. Give temperatures up to "
-            f"{HIGHEST_TEMPERATURE:g} K."
-        )
     if temperatures is not None:
         return checked
     if not (_is_number(t_step) and t_step > 0 and (t_max - t_min) / t_step < MOST_POINTS):

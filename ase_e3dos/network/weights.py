@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.errors import WeightsError
 from ase_e3dos.network.header_checks import header_fault
+from ase_e3dos.structures.json_text import parse_json
 
 FORMAT = "ase-e3dos-weights/1"
 
@@ -254,7 +255,7 @@ def weights_digest(path: str | Path) -> str:
 
 def _header(file: Path, metadata: dict[str, str]) -> tuple[WeightsHeader, dict[str, Any]]:
     try:
-        content = json.loads(metadata["ase_e3dos"])
+        content = parse_json(metadata["ase_e3dos"])
         if content["format"] != FORMAT:
             raise WeightsError(
                 f"{file}: format {content['format']!r}, this version reads {FORMAT!r}. "

@@ -14,8 +14,14 @@ from ase_e3dos.spectrum import thermal
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
-from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity
-from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, SOUND, Calibration, error_covariates
+from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity, checked_temperatures
+from ase_e3dos.spectrum.uncertainty import (
+    INTERVAL_LEVEL,
+    SOUND,
+    THERMAL,
+    Calibration,
+    error_covariates,
+)
 from ase_e3dos.version import __version__
 
 if TYPE_CHECKING:
@@ -341,7 +347,7 @@ class DensityOfStates:
 
     # -- uncertainty ------------------------------------------------------------------
 
-    def spread(self, quantity: str, *, temperature: float = 300.0) -> Any:
+    def spread(self, quantity: str, *, temperature: ArrayLike = 300.0) -> Any:
         """Standard deviation of a quantity over the ensemble's members, not calibrated.
 
         Parameters and units as for `interval`.
@@ -354,7 +360,14 @@ class DensityOfStates:
             )
         if quantity == "density":
             return self._members.std(axis=0, ddof=1)
-        return float(np.std(self._values(quantity, self._members, temperature), ddof=1))
+        if quantity not in THERMAL:
+            return float(np.std(self._values(quantity, self._members, 300.0), ddof=1))
+        spreads = [
+            np.std(self._values(quantity, self._members, float(t)), ddof=1)
+            for t in checked_temperatures(temperature)
+        ]
+        shape = np.shape(temperature)
+        return np.reshape(spreads, shape) if shape else float(spreads[0])
 
     @property
     def error_covariates(self) -> Array | None:
@@ -364,7 +377,7 @@ class DensityOfStates:
         return error_covariates(self._grid, self._members, self._crystal.n_sites)
 
     def interval(
-        self, quantity: str, level: float = INTERVAL_LEVEL, temperature: float = 300.0
+        self, quantity: str, level: float = INTERVAL_LEVEL, temperature: ArrayLike = 300.0
     ) -> Any:
         """Calibrated interval around the predicted value.
 
@@ -374,22 +387,29 @@ class DensityOfStates:
 "sound_velocity", "debye_temperature"}
         level : float
             Share of crystals like the calibration's whose reference lies inside.
-        temperature : float
-            K.
+        temperature : float or array_like
+            K; of effect for heat capacity, entropy and free energy.
 
         Returns
         -------
         low, high : float, or ndarray of shape (n,) for "density"
-            In the unit of the quantity, within its physical range.
+            Arrays of the temperatures' shape where they are several. In the unit of the
+            quantity, within its physical range.
 
         Raises
         ------
         SpectrumError
             If there is no ensemble or no calibration behind the spectrum.
         """
+        shape = np.shape(temperature) if quantity in THERMAL else ()
+        if shape:
+            several = checked_temperatures(temperature)
+            pairs = [self.interval(quantity, level, float(t)) for t in several]
+            return tuple(np.reshape(pairs, (-1, 2)).T.reshape(2, *shape))
+        kelvin = float(checked_temperatures(temperature)[0]) if quantity in THERMAL else 300.0
         if quantity in ("sound_velocity", "debye_temperature"):
             return self._sound_interval(quantity, level)
-        std = self.spread(quantity, temperature=temperature)
+        std = self.spread(quantity, temperature=kelvin)
         if self.calibration is None:
             raise SpectrumError(
                 f"The model {self.model or 'unnamed'!r} carries no calibration, so an interval "
@@ -401,14 +421,14 @@ class DensityOfStates:
             quantity,
             np.asarray(std) / atoms,
             level=level,
-            temperature=temperature,
+            temperature=kelvin,
             covariates=self.error_covariates,
         )
         if quantity == "density":
             # Calibrated on bins that hold a percent of the highest density; emptier ones get less.
             width = width * np.minimum(1.0, self._density / (0.01 * self._density.max()))
             return np.maximum(self._density - width, 0.0), self._density + width
-        value = float(self._values(quantity, self._density[None], temperature)[0])
+        value = float(self._values(quantity, self._density[None], kelvin)[0])
         low, high = value - float(width), value + float(width)
         if quantity in ("heat_capacity", "entropy"):
             low = max(low, 0.0)

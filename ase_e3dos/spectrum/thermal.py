@@ -29,7 +29,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import ImaginaryModesError, LowTemperatureWarning, SpectrumError
+from ase_e3dos.errors import (
+    ImaginaryModesError,
+    LowTemperatureWarning,
+    SpectrumError,
+    shortly,
+)
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 from ase_e3dos.spectrum.pieces import (
@@ -55,6 +60,9 @@ RESOLVED_STEPS = 2 / 3
 
 #: Imaginary share up to which `imaginary="refuse"` lets a spectrum pass.
 IMAGINARY_TOLERANCE = 0.002
+
+#: K; beyond, differences of exponentials lose their digits.
+HIGHEST_TEMPERATURE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +249,21 @@ def warn_of_low_temperatures(
 
 
 def checked_temperatures(temperatures: ArrayLike) -> Array:
-    """Temperatures as a flat array; SpectrumError where one is negative or not finite."""
+    """Temperatures as a flat array; SpectrumError where one is negative or beyond any crystal."""
     try:
         t = np.asarray(temperatures, dtype=np.float64).ravel()
         good = bool(((t >= 0) & (t < np.inf)).all())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         good = False
     if not good:
         raise SpectrumError(
-            f"Temperatures have to be finite and not negative, in kelvin; got {temperatures!r}."
+            "Temperatures have to be finite and not negative, in kelvin; got "
+            f"{shortly(temperatures)}."
+        )
+    if (t > HIGHEST_TEMPERATURE).any():
+        raise SpectrumError(
+            f"{t.max():g} K is beyond any crystal. Give temperatures up to "
+            f"{HIGHEST_TEMPERATURE:g} K."
         )
     return t
 

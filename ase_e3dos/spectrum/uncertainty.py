@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import SpectrumError, shortly
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 
 #: Quantities that are calibrated per temperature; the others hold for all.
@@ -147,11 +147,12 @@ class Spread:
         SpectrumError
             If the level was not calibrated.
         """
-        if not self.levels[0] <= level <= self.levels[-1]:
+        number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+        if not number or not self.levels[0] <= level <= self.levels[-1]:
             raise SpectrumError(
                 f"Intervals are calibrated for levels from {self.levels[0]:g} to "
                 f"{self.levels[-1]:g} with the {self.n} held-out crystals that there were; "
-                f"{level!r} was asked for."
+                f"{shortly(level)} was asked for."
             )
         # between two calibrated levels the wider one holds
         factor = self.factors[int(np.searchsorted(self.levels, level - 1e-9))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields
@@ -13,12 +14,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.structures.json_text import shallow_recursion
 
 
 class DataConfig(BaseModel):
     """One Parquet file of labelled crystals and the part it plays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     path: str = Field(description="file name; relative to --data-dir where not absolute")
     append: str | None = Field(
@@ -62,7 +64,7 @@ class TrainingConfig(BaseModel):
         A field is unknown or out of range; `read_config` turns it into a `TrainingError`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     network: Literal["paper", "site"]
     settings: dict[str, Any] = Field(default_factory=dict, description="sizes of the network")
@@ -112,7 +114,7 @@ class TrainingConfig(BaseModel):
                 raise ValueError(f"the {kind} network has no {_guess(name, list(known))}")
             whole = isinstance(known[name], int)
             number = isinstance(value, int if whole else (int, float))
-            if not number or isinstance(value, bool) or value < 0:
+            if not number or isinstance(value, bool) or not 0 <= value < math.inf:
                 wanted = "a whole number" if whole else "a number"
                 raise ValueError(f"{name} is {wanted} from 0 on, not {short(value)}")
         return settings
@@ -163,8 +165,10 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
             f"checkpoint; the presets are {names}."
         )
     try:
-        values = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
+        with shallow_recursion():
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # a ValueError where it is not UTF-8, nested too deeply, or has a date such as 2026-02-31
         reason = " ".join(str(error).split())
         raise TrainingError(f"{file}: not valid YAML ({reason}). Mend that line.") from error
     if not isinstance(values, dict):
