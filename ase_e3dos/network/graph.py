@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from functools import lru_cache
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 #: the cut-off then enters as a whole, whatever rounding a rotation of the crystal brings.
 CUTOFF_TOLERANCE = 1e-6
 
+#: Pairs of sites and images up to which all distances are worked out, without a search.
+_MOST_PAIRS = 40_000
 #: Sites of a cell below which the number of a pair fits sixteen bits.
 _SHORT_KEYS = 181
 #: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
 _BLOCK_RATIO = 1.25
 #: Nodes below which a block of its own costs more than the padding it saves.
 _SMALLEST_BLOCK = 48
+
+
+#: Centre, neighbour, vector and length of edges.
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +98,58 @@ def build_graph(
     GraphError
         The crystal has more than `max_edges` edges.
     """
+    images = _image_ranges(crystal, cutoff)
+    if crystal.n_sites**2 * math.prod(2 * n + 1 for n in images) <= _MOST_PAIRS:
+        center, neighbor, vectors, lengths = _pairs_of_small(crystal, cutoff, images, self_edges)
+    else:
+        center, neighbor, vectors, lengths = _pairs_of_large(crystal, cutoff, self_edges)
+    if max_edges is not None and len(center) > max_edges:
+        raise GraphError(
+            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
+            f"{max_edges}. Use the primitive cell, or raise the limit."
+        )
+    return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)
+
+
+def _image_ranges(crystal: Crystal, cutoff: float) -> list[int]:
+    """How many images along each vector hold all neighbours of the nearest images of all pairs."""
+    reach = cutoff + 10 * CUTOFF_TOLERANCE
+    return [int(reach / height + 0.5 + 1e-9) for height in cell_heights(crystal.cell)]
+
+
+def _pairs_of_small(crystal: Crystal, cutoff: float, images: list[int], self_edges: bool) -> Pairs:
+    """Edges of a small cell: all pairs and all images at once, which is quicker than a search."""
+    scaled = crystal.scaled_positions
+    difference = scaled[None, :, :] - scaled[:, None, :]
+    difference -= np.rint(difference)
+    apart = (difference @ crystal.cell).reshape(-1, 3)
+    shift = _images(*images) @ crystal.cell
+    square = apart @ (2.0 * shift.T)
+    square += np.einsum("ij,ij->i", apart, apart)[:, None]
+    square += np.einsum("ij,ij->i", shift, shift)
+    # Squares by this formula are rounded; the lengths are taken from the vectors.
+    pair, image = np.nonzero(square <= (cutoff + 10 * CUTOFF_TOLERANCE) ** 2)
+    vectors = apart[pair] + shift[image]
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    center, neighbor = np.divmod(pair, crystal.n_sites)
+    inside = lengths <= cutoff + CUTOFF_TOLERANCE
+    if not self_edges:
+        inside &= lengths > 0
+    if not inside.all():
+        center, neighbor = center[inside], neighbor[inside]
+        vectors, lengths = vectors[inside], lengths[inside]
+    return center, neighbor, vectors, lengths
+
+
+@lru_cache(maxsize=512)
+def _images(a: int, b: int, c: int) -> NDArray[np.float64]:
+    """Numbers of the cells from -a to a, -b to b and -c to c, shape (n_images, 3)."""
+    ranges = (range(-n, n + 1) for n in (a, b, c))
+    return np.array(list(product(*ranges)), dtype=np.float64)
+
+
+def _pairs_of_large(crystal: Crystal, cutoff: float, self_edges: bool) -> Pairs:
+    """Edges of any cell by a search in boxes, sorted."""
     center, neighbor, vectors = _neighbors(crystal, cutoff + 10 * CUTOFF_TOLERANCE)
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     if lengths.max(initial=0.0) > cutoff + CUTOFF_TOLERANCE:
@@ -103,18 +162,12 @@ def build_graph(
         neighbor = np.concatenate([neighbor, sites])
         vectors = np.concatenate([vectors, np.zeros((len(sites), 3))])
         lengths = np.concatenate([lengths, np.zeros(len(sites))])
-    if max_edges is not None and len(center) > max_edges:
-        raise GraphError(
-            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
-            f"{max_edges}. Use the primitive cell, or raise the limit."
-        )
     key = center * crystal.n_sites + neighbor
     if crystal.n_sites < _SHORT_KEYS:
         key = key.astype(np.int16)  # sorted by counting, not by comparing
     order = np.argsort(key, kind="stable")
     center, neighbor = center.take(order), neighbor.take(order)
-    vectors, lengths = vectors.take(order, axis=0), lengths.take(order)
-    return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)
+    return center, neighbor, vectors.take(order, axis=0), lengths.take(order)
 
 
 def _neighbors(
