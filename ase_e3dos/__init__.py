@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     from ase_e3dos.interfaces.calculator import E3DOSPredictor
     from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
     from ase_e3dos.phonon_spectrum import PhononSpectrum
-    from ase_e3dos.prediction import predict
+    from ase_e3dos.prediction import predict, predict_iter
     from ase_e3dos.screening import screen
     from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["Crystal", "E3DOSPhonopy", "E3DOSPredictor", "PhononSpectrum", "predict", "screen"]
+__all__ = [
+    "Crystal",
+    "E3DOSPhonopy",
+    "E3DOSPredictor",
+    "PhononSpectrum",
+    "predict",
+    "predict_iter",
+    "screen",
+]
 
 # Public name -> module that defines it; imported on first use, so that
 # `import ase_e3dos` loads neither torch nor pymatgen nor matplotlib.
@@ -25,6 +33,7 @@ _HOMES = {
     "E3DOSPredictor": "ase_e3dos.interfaces.calculator",
     "PhononSpectrum": "ase_e3dos.phonon_spectrum",
     "predict": "ase_e3dos.prediction",
+    "predict_iter": "ase_e3dos.prediction",
     "screen": "ase_e3dos.screening",
 }
 

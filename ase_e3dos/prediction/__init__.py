@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, overload
 
+from ase_e3dos.errors import E3DOSError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.reading import read
+from ase_e3dos.structures.reading import count, read_each
 
 
 def predict(
@@ -41,7 +43,8 @@ def predict(
     Returns
     -------
     list of PhononSpectrum
-        In the order given.
+        In the order given. For more of them than memory holds (some 30 kB each), `predict_iter`
+        gives one after the other.
 
     Raises
     ------
@@ -57,16 +60,108 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    crystals = read(structures)
-    spectra = predictor.spectra(_with_progress(crystals, progress), uncertainty)
-    for spectrum in spectra:
+    crystals = _with_progress(_crystals(structures), structures, progress)
+    found = []
+    for spectrum in predictor.stream(crystals, uncertainty):
+        if isinstance(spectrum, E3DOSError):
+            raise spectrum
+        found.append(spectrum)
+    for spectrum in found:
         warn_about(spectrum)
-    return spectra
+    return found
 
 
-def _with_progress(crystals: list[Crystal], progress: bool) -> Any:
+@overload
+def predict_iter(
+    structures: Any,
+    model: str = ...,
+    device: str = ...,
+    uncertainty: bool = ...,
+    encoder: str | None = ...,
+    *,
+    errors: Literal["raise"] = ...,
+) -> Iterator[PhononSpectrum]: ...
+
+
+@overload
+def predict_iter(
+    structures: Any,
+    model: str = ...,
+    device: str = ...,
+    uncertainty: bool = ...,
+    encoder: str | None = ...,
+    *,
+    errors: Literal["yield"],
+) -> Iterator[PhononSpectrum | E3DOSError]: ...
+
+
+def predict_iter(
+    structures: Any,
+    model: str = "default",
+    device: str = "auto",
+    uncertainty: bool = True,
+    encoder: str | None = None,
+    *,
+    errors: Literal["raise", "yield"] = "raise",
+) -> Iterator[PhononSpectrum | E3DOSError]:
+    """`predict` for streams: one spectrum after the other, in memory that does not grow.
+
+    Parameters
+    ----------
+    structures
+        As for `predict`; an iterable, which may be endless, is read a batch ahead of the results.
+    model, device, uncertainty, encoder
+        As for `predict`.
+    errors
+        "raise" ends at the first structure that cannot be predicted; "yield" gives its error in
+        its place and goes on.
+
+    Yields
+    ------
+    PhononSpectrum
+        In the order given, each equal to what `predict` returns. With ``errors="yield"`` also
+        E3DOSError.
+
+    Raises
+    ------
+    E3DOSError
+        At once: the model or device is not available. Later: a structure cannot be predicted,
+        unless `errors` is "yield".
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> salts = (bulk("NaCl", "rocksalt", a=5.6 + k / 1000) for k in range(3))
+    >>> [round(s.n_modes) for s in predict_iter(salts)]
+    [6, 6, 6]
+    """
+    predictor = load_predictor(model, device, encoder)
+    return _warned(predictor.stream(_crystals(structures), uncertainty), errors)
+
+
+def _warned(
+    predicted: Iterator[PhononSpectrum | E3DOSError], errors: str
+) -> Iterator[PhononSpectrum | E3DOSError]:
+    """Issue the warnings of a spectrum when its turn comes."""
+    for spectrum in predicted:
+        if not isinstance(spectrum, E3DOSError):
+            warn_about(spectrum)
+        elif errors == "raise":
+            raise spectrum
+        yield spectrum
+
+
+def _crystals(structures: Any) -> Iterator[Crystal | E3DOSError]:
+    """Crystals as they are read, and the errors in their places."""
+    for reading in read_each(structures):
+        yield reading.crystal
+
+
+def _with_progress(
+    crystals: Iterator[Crystal | E3DOSError], structures: Any, progress: bool
+) -> Iterable[Crystal | E3DOSError]:
     if not progress:
         return crystals
     from rich.progress import track
 
-    return track(crystals, description="Predicting")
+    return track(crystals, description="Predicting", total=count(structures))

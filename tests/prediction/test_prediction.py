@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ase.build import bulk, make_supercell
 from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.core import Lattice, Structure
 
-from ase_e3dos import E3DOSPhonopy, PhononSpectrum, predict
+from ase_e3dos import E3DOSPhonopy, PhononSpectrum, predict, predict_iter
 from ase_e3dos.errors import (
     CrystalError,
     DeviceError,
@@ -339,6 +340,33 @@ def test_spectra_of_a_batch_are_those_of_the_plain_constructor() -> None:
                 if one is not None:
                     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
             assert not spectrum.density.flags.writeable
+
+
+def test_a_stream_is_read_no_further_than_a_batch_ahead(
+    default_model: str, stable: list[Atoms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(batcher.EDGE_BUDGET, "cpu", 200)
+    read: list[int] = []
+
+    def endless() -> Iterator[Atoms]:
+        for k in count():
+            read.append(k)
+            yield stable[k % len(stable)]
+
+    expected = predict(stable, model=default_model)
+    stream = predict_iter(endless(), model=default_model)
+    for k, spectrum in zip(range(12), stream, strict=False):
+        other = expected[k % len(stable)]
+        np.testing.assert_allclose(spectrum.density, other.density, atol=1e-4 * other.density.max())
+        assert len(read) < k + 12
+    broken = Atoms("H2O", positions=np.eye(3))
+    results = list(predict_iter([stable[0], broken, stable[1]], default_model, errors="yield"))
+    assert [isinstance(r, CrystalError) for r in results] == [False, True, False]
+    stream = predict_iter([broken], default_model)
+    with pytest.raises(CrystalError, match="structure 0"):
+        next(stream)
+    with pytest.raises(UnknownModelError):
+        predict_iter([], "no such model")
 
 
 def test_memory_that_runs_out_is_survived_or_named(default_model: str, stable: list[Atoms]) -> None:
