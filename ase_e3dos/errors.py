@@ -116,7 +116,7 @@ class OutOfDistributionWarning(E3DOSWarning):
 
 
 class MagnetismWarning(E3DOSWarning):
-    """Phonons that depend on magnetic order, of which the networks know nothing."""
+    """Phonons that depend on magnetic order, about which the networks know nothing."""
 
 
 class LowTemperatureWarning(E3DOSWarning):

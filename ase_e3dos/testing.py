@@ -67,7 +67,7 @@ def check_encoder(
     if not isinstance(instance, Encoder):
         wanted = "name, version, n_features, accepts_mixed, settings() and encode(crystal)"
         raise EncoderError(
-            f"{instance!r} is no encoder: it needs {wanted}; see ase_e3dos.encoders.Encoder."
+            f"{instance!r} is not an encoder: it needs {wanted}; see ase_e3dos.encoders.Encoder."
         )
     checks: dict[str, Callable[[], str]] = {
         "attributes": lambda: _attributes(instance),

@@ -120,11 +120,11 @@ def supercell_comparison(
     Raises
     ------
     AlloyError
-        If a structure is no mixture of the end members.
+        If a structure is not a mixture of the end members.
     """
     cells = [Crystal.from_any(s) for s in structures]
     if not cells:
-        raise AlloyError("There is no supercell to compare with: give one at least.")
+        raise AlloyError("There is no supercell to compare with: give at least one.")
     fractions = np.array([sweep.solution.fractions_of(c) for c in cells])
     spectra = predict(cells, **sweep.options)
     label = name or "supercell " + ", ".join(c.name for c in cells)

@@ -40,7 +40,7 @@ class SolidSolution:
     AlloyError
         If there are fewer than two, or they are not of one structure type.
     CrystalError, UnreadableFileError
-        If one is no crystal.
+        If one is not a crystal.
 
     Notes
     -----
@@ -163,7 +163,7 @@ class SolidSolution:
         Raises
         ------
         AlloyError
-            If its composition is no mixture of theirs.
+            If its composition is not a mixture of theirs.
         """
         from scipy.optimize import nnls
 
@@ -175,7 +175,7 @@ class SolidSolution:
         if np.abs(p @ shares - wanted).max() > tolerance:
             names = ", ".join(member.formula for member in self.members)
             raise AlloyError(
-                f"{crystal.name}: its composition {crystal.formula} is no mixture of {names}. "
+                f"{crystal.name}: its composition {crystal.formula} is not a mixture of {names}. "
                 "Give a supercell of the same alloy."
             )
         return self.weights(p / p.sum())

@@ -219,7 +219,7 @@ def _supercell(solution: SolidSolution, supercell: ArrayLike | None) -> NDArray[
         matrix = np.diag(matrix)
     if matrix.shape != (3, 3) or (matrix != np.rint(matrix)).any() or np.linalg.det(matrix) < 0.5:
         raise AlloyError(
-            f"supercell={np.asarray(supercell).tolist()} is no supercell: give three positive "
+            f"supercell={np.asarray(supercell).tolist()} is not a supercell: give three positive "
             "integers, or an integer matrix with a positive determinant."
         )
     return np.asarray(np.rint(matrix), dtype=np.int64)

@@ -334,7 +334,7 @@ def _gaps(
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1
     x, half = grid.wavenumbers, grid.step / 2
     found = [(float(x[a] - half), float(x[b] + half)) for a, b in zip(starts, ends, strict=True)]
-    # the rise from zero and the fall to zero at the ends of the band are no gaps
+    # the rise from zero and the fall to zero at the ends of the band are not gaps
     return [(a, b) for a, b in found if b - a >= narrowest and a > low + half and b < high - half]
 
 

@@ -196,7 +196,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         if len(found) != 1:
             said = "names several units" if found else "names no unit"
             raise SpectrumError(
-                f"{file}: its header {said}. Say --unit meV, THz or cm-1 (unit= in Python)."
+                f"{file}: its header {said}. Say --units meV, THz or cm-1 (unit= in Python)."
             )
         unit = found[0]
     bars = table[:, 2] if width > 2 else None

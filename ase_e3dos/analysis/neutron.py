@@ -81,7 +81,7 @@ def unit_in_cm(unit: str) -> float:
     c = constants()
     known = {"meV": c.thz_to_cm / c.thz_to_ev / 1000.0, "THz": c.thz_to_cm, "cm-1": 1.0}
     if unit not in known:
-        raise SpectrumError(f"No unit {unit!r} is known: choose from {', '.join(known)}.")
+        raise SpectrumError(f"The unit {unit!r} is not known: choose from {', '.join(known)}.")
     return known[unit]
 
 
@@ -227,8 +227,8 @@ def _of_mixture(isotopes: list[Any], number: int, mass: float) -> float:
     )
     if len(known) < 2 or not known[0][0] <= mass <= known[-1][0]:
         raise SpectrumError(
-            f"A mass of {mass:g} amu is none of {chemical_symbols[number]} nor of a mixture of its "
-            "isotopes with known neutron cross-sections. Give the mass of an isotope or mixture, "
+            f"A mass of {mass:g} amu is neither that of {chemical_symbols[number]} nor that of a "
+            "mixture of its isotopes with known neutron cross-sections. Give the mass of an isotope or mixture, "
             "or choose weighting='xray' or 'none'."
         )
     masses, values = zip(*known, strict=True)

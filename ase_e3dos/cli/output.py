@@ -279,7 +279,7 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def finish_output() -> None:
-    """Write what is left in the buffer; a reader that has gone away, such as `head`, is no error.
+    """Write what is left in the buffer; a reader that has gone away (`| head`) is not an error.
 
     Raises
     ------

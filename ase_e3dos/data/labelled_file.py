@@ -243,7 +243,7 @@ def split_counts(path: str | Path) -> dict[str, int]:
     Raises
     ------
     DataError
-        The file is missing or is no Parquet file.
+        The file is missing or is not a Parquet file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

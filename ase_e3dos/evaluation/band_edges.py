@@ -63,7 +63,7 @@ def _last_peak(spectrum: PhononSpectrum) -> float:
 
 
 def _gap(density: np.ndarray, cumulative: np.ndarray) -> float:
-    # Between the first and the last percent of the modes: what lies outside is no gap.
+    # Between the first and the last percent of the modes: what lies outside is not a gap.
     first, last = np.searchsorted(cumulative, [0.01, 0.99])
     empty = density[first:last] < GAP_DENSITY * density.max()
     longest = run = 0

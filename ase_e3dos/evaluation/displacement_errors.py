@@ -160,7 +160,7 @@ def displacement_section(errors: DisplacementErrors, temperature: float) -> Sect
     -------
     dict
         `median`, `q90`: of |ln U/U_ref|. `bias`: median of ln U/U_ref. `spread90`: share of sites
-        within 1.645 standard deviations of the ensemble, which is no calibrated interval.
+        within 1.645 standard deviations of the ensemble, which is not a calibrated interval.
         `cover50` to `cover95`: of intervals fitted on half of the formulas, on the sites of the
         other half, mean over ten divisions. `factor90`: median of the factor between an end of
         the 90 % interval and U_iso. `rank`: Spearman's correlation of error and half width.

@@ -52,7 +52,7 @@ def write(
     kind = kind or _kind(path)
     if kind not in _WRITERS:
         raise SpectrumError(
-            f"Do not know what to write into {path.name!r}: name it *.dat, projected_dos.dat, "
+            f"It is not clear what to write into {path.name!r}: name it *.dat, projected_dos.dat, "
             f"*.yaml, *.json, *.csv, *.png, *.pdf or *.svg, or give kind={'|'.join(_WRITERS)}."
         )
     with writing(path):
@@ -79,7 +79,7 @@ def read_json(path: str | Path) -> Any:
     UnreadableFileError
         If the file cannot be opened.
     SpectrumError
-        If it is no such file.
+        If it is not such a file.
     """
     try:
         return parse_json(Path(path).read_text(encoding="utf-8"))
@@ -89,7 +89,8 @@ def read_json(path: str | Path) -> Any:
         ) from error
     except ValueError as error:
         raise SpectrumError(
-            f"{path}: this is no JSON file ({error}). Write it again with `PhononSpectrum.write`."
+            f"{path}: this is not a JSON file ({error}). Write it again with "
+            "`PhononSpectrum.write`."
         ) from error
 
 

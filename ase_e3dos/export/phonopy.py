@@ -342,7 +342,8 @@ def thermal_properties(
     cutoff = options.get("cutoff_frequency")
     if cutoff is not None and not _is_number(cutoff):
         raise SpectrumError(
-            f"cutoff_frequency={cutoff!r} is no frequency. Give one in THz, or None for all modes."
+            f"cutoff_frequency={cutoff!r} is not a frequency. Give one in THz, or None for all "
+            "modes."
         )
     asked = phonopy_temperatures(t_min, t_max, t_step, temperatures)
     mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
@@ -413,8 +414,8 @@ def phonopy_temperatures(
 def _check_smearing(sigma: float | None, function: str) -> None:
     if sigma is not None and not (_is_number(sigma) and sigma > 0):
         raise SpectrumError(
-            f"sigma={sigma!r} THz is no width to smear with. Give a positive one, or None for the "
-            "average around each point."
+            f"sigma={sigma!r} THz is not a width to smear with. Give a positive one, or None for "
+            "the average around each point."
         )
     if function not in ("Normal", "Cauchy"):
         raise SpectrumError(

@@ -72,7 +72,7 @@ def plot_spectrum(
     Raises
     ------
     SpectrumError
-        If units or projection are unknown, smoothing is no width, or the model has no site
+        If units or projection are unknown, smoothing is not a width, or the model has no site
         densities.
     """
     c = constants()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
 
     class PropCalc:
-        """matcalc's base class, of which nothing but the name matters here."""
+        """matcalc's base class, of which only the name matters here."""
 
     class QHACalc(PropCalc):
         """matcalc's quasi-harmonic calculator, as far as it is used here."""

@@ -65,7 +65,7 @@ class E3DOSPhonopy:
     Raises
     ------
     CrystalError
-        If the cell is no crystal.
+        If the cell is not a crystal.
     NotPredictedError
         By everything that a spectrum cannot give: bands, eigenvectors, force constants.
 

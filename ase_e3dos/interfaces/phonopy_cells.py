@@ -36,7 +36,7 @@ def phonopy_cells(unitcell: Any, supercell_matrix: Any, *args: Any, **options: A
     Raises
     ------
     CrystalError
-        If the unit cell is no crystal, or phonopy makes no cells of it with these options.
+        If the unit cell is not a crystal, or phonopy makes no cells of it with these options.
 
     Notes
     -----
@@ -96,8 +96,8 @@ def _check_options(
     number = isinstance(symprec, (int, float, np.number)) and not isinstance(symprec, bool)
     if not (number and 0 < symprec <= _LARGEST_SYMPREC):
         raise CrystalError(
-            f"symprec={symprec!r} is no tolerance for symmetry. Give a distance above zero and up "
-            f"to {_LARGEST_SYMPREC:g} in the unit of the cell; phonopy's default is 1e-5."
+            f"symprec={symprec!r} is not a tolerance for symmetry. Give a distance above zero and "
+            f"up to {_LARGEST_SYMPREC:g} in the unit of the cell; phonopy's default is 1e-5."
         )
 
 

@@ -37,12 +37,12 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
             if name in content and not isinstance(content[name], kind):
                 return f"{name} is no {kind.__name__}"
     if not isinstance(content.get("calibration"), (dict, type(None))):
-        return "calibration is no dict"
+        return "calibration is not a dict"
     sources = content.get("sources", ["dfpt"])
     if not isinstance(sources, list) or not sources or not all(map(_is_name, sources)):
-        return "sources is no list of names"
+        return "sources is not a list of names"
     if not _whole(content["members"], 1, 999) or not _whole(content["encoder_version"], 0, 10**6):
-        return "members or encoder_version is no plausible number"
+        return "members or encoder_version is not a plausible number"
     grid = content["grid"]
     if not (_real(grid["start"]) and _real(grid["step"]) and _whole(grid["n"], 2, MOST_CHANNELS)):
         return "the grid is none"
@@ -50,11 +50,11 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "the grid is not plausible"
     for name in ("elements", "own_elements"):
         if not all(_whole(n, 0, 10**12) for n in content.get(name, {}).values()):
-            return f"{name} are no counts"
+            return f"{name} are not counts"
     for name, length in _TRUST.items():
         limits = content.get("trust", {}).get(name, [0] * length)
         if not isinstance(limits, list) or len(limits) != length or not all(map(_real, limits)):
-            return f"trust[{name!r}] is no list of {length} numbers"
+            return f"trust[{name!r}] is not a list of {length} numbers"
     others = content.get("other_settings", {}).values()
     for settings in (content["settings"], *others):
         if (fault := _settings_fault(settings)) is not None:
@@ -64,11 +64,11 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
 
 def _settings_fault(settings: Any) -> str | None:
     if not isinstance(settings, dict):
-        return "settings are no dict"
+        return "settings are not a dict"
     for name, value in settings.items():
         most = _MOST.get(name, MOST_CHANNELS)
         if not _real(value) or not 0 <= value <= most:
-            return f"the setting {name!r} is no number from 0 to {most}"
+            return f"the setting {name!r} is not a number from 0 to {most}"
     return None
 
 

@@ -321,7 +321,7 @@ def _magnetism(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
             k,
             MagnetismWarning(
                 f"{batch.name(k)}: {names} in a metal, whose phonons may depend on magnetic order. "
-                "That is no input of the model: the spectrum is that of the state which the "
+                "That is not an input of the model: the spectrum is that of the state which the "
                 "training calculations happened to find. Check it with a calculation in the state "
                 "that you mean."
             ),

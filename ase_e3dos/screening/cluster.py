@@ -72,7 +72,7 @@ class DaskPool:
 
     @property
     def n_workers(self) -> int:
-        """Threads of all workers that are there now; one at least, so that work waits for them."""
+        """Threads of all workers that are there now; at least one, so that work waits for them."""
         return max(sum(int(w["nthreads"]) for w in self._workers().values()), 1)
 
     def _workers(self) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def screen(
     check_inputs(inputs)
     for name, number in (("shard_size", shard_size), ("processes", processes)):
         if number is not None and number < 1:
-            raise ScreeningError(f"{name} is {number}; give a whole number, 1 at least.")
+            raise ScreeningError(f"{name} is {number}; give a whole number, at least 1.")
     total = count_entries(inputs) if progress else None
     with (
         ShardStore(Path(output), settings, shard_size) as store,

@@ -48,8 +48,8 @@ def list_shards(directory: Path) -> list[Path]:
     for path in directory.glob("part-*.parquet"):
         if not re.fullmatch(r"part-\d+", path.stem):
             raise ScreeningError(
-                f"{path}: this is no shard of a screening by its name (part-00000.parquet and so "
-                "on), but readers of the directory would take its rows, too. Move it elsewhere."
+                f"{path}: this is not a shard of a screening by its name (part-00000.parquet and "
+                "so on), but readers of the directory would take its rows, too. Move it elsewhere."
             )
         found.append(path)
     return sorted(found, key=_number)
@@ -77,7 +77,7 @@ def reading(shard: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ScreeningError(
-            f"{shard}: this is no shard of a screening, or it is damaged ({error}). Remove it, "
+            f"{shard}: this is not a shard of a screening, or it is damaged ({error}). Remove it, "
             "and run `e3dos screen` again to have its structures computed again."
         ) from error
 

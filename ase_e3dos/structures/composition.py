@@ -58,7 +58,7 @@ class Stated:
 def formula_amounts(text: str) -> dict[int, float]:
     """Amounts of the elements in a formula such as "Ba Ti O2.4 H0.6" or "SrTiO3".
 
-    Deuterium and tritium count as hydrogen. Empty if it is no such formula (with brackets, or
+    Deuterium and tritium count as hydrogen. Empty if it is not such a formula (with brackets, or
     with letters for numbers).
     """
     amounts: dict[int, float] = {}

@@ -83,7 +83,7 @@ class Crystal:
     Raises
     ------
     CrystalError
-        If this is no crystal that can be predicted; the message names it and says why.
+        If this is not a crystal that can be predicted; the message names it and says why.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Crystal:
         Raises
         ------
         CrystalError
-            If it is no crystal that can be predicted.
+            If it is not a crystal that can be predicted.
         UnreadableFileError
             If the file cannot be read.
 
@@ -368,7 +368,7 @@ def read_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:
     UnreadableFileError
         If the file cannot be read.
     CrystalError
-        If one of its structures is no crystal; raised when its turn comes.
+        If one of its structures is not a crystal; raised when its turn comes.
     """
     for found in structures_in_file(path_of(path), os.fsdecode(path)):
         if isinstance(found.structure, E3DOSError):

@@ -19,7 +19,7 @@ def number_in(text: str) -> float:
     Raises
     ------
     ValueError
-        It is no finite number.
+        It is not a finite number.
 
     Examples
     --------
@@ -33,16 +33,16 @@ def number_in(text: str) -> float:
     except ValueError:
         pass
     if len(text) > _LONGEST:
-        raise ValueError(f"{text[:20]}... is no number")
+        raise ValueError(f"{text[:20]}... is not a number")
     found = _NUMBER.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     value = float(found[1].replace("D", "e").replace("d", "e"))
     if found[2] is not None:
         denominator = float(found[2])
         value = value / denominator if denominator else float("nan")
     if not isfinite(value):
-        raise ValueError(f"{text!r} is no finite number")
+        raise ValueError(f"{text!r} is not a finite number")
     return value
 
 

@@ -184,8 +184,9 @@ def sites_of_object(obj: Any, name: str = "") -> Sites:
         hint = "Give a periodic Structure; molecules have no phonon density of states."
     elif isinstance(obj, (list, tuple)):
         hint = "Give one structure; predict() takes lists, and ase_e3dos.structures.read() too."
+    kind = type(obj).__name__
     raise CrystalError(
-        f"{name or 'the structure'}: an object of type {type(obj).__name__} is no crystal. {hint}"
+        f"{name or 'the structure'}: an object of type {kind} is not a crystal. {hint}"
     )
 
 

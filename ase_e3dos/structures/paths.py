@@ -25,7 +25,7 @@ SUFFIXES = frozenset(
 #: ... and files whose names begin so.
 PREFIXES = ("POSCAR", "CONTCAR")
 
-#: Endings that settings of programs have as well, and words of which a structure has one at least.
+#: Endings that settings of programs have as well, and words of which a structure has at least one.
 _GENERAL = frozenset((".json", ".yaml", ".yml"))
 _STRUCTURE_WORDS = re.compile(
     rb"lattice|cell|sites|positions|coord|points|numbers|species|atoms|structure", re.IGNORECASE

@@ -43,7 +43,7 @@ def phonopy_sites(text: str, label: str) -> Sites:
     Raises
     ------
     UnreadableFileError
-        It is no such file.
+        It is not such a file.
     CrystalError
         Its cell is not complete or its unit not known.
     """
@@ -123,7 +123,9 @@ def _sites(part: Mapping[str, Any], factor: float) -> Sites:
     magnetic = False
     for k, point in enumerate(points):
         if not isinstance(point, Mapping):
-            raise _CellError(f"point {k + 1} of its cell is none. Give symbol and coordinates")
+            raise _CellError(
+                f"point {k + 1} of its cell is not a point. Give its symbol and coordinates"
+            )
         coordinates = point.get("coordinates", point.get("position"))
         positions[k] = _numbers(coordinates, (3,), f"the coordinates of point {k + 1}")
         sites.append(_site(point, k))
@@ -139,7 +141,9 @@ def _site(point: Mapping[str, Any], k: int) -> Site:
         site: Site = []
         for item in point["mixture"]:
             if not isinstance(item, Sequence) or len(item) != 2 or isinstance(item, str):
-                raise _CellError(f"the mixture on point {k + 1} is no list of symbols and shares")
+                raise _CellError(
+                    f"the mixture on point {k + 1} is not a list of symbols and shares"
+                )
             z, own = element_of_symbol(str(item[0]))
             share = float(_numbers(item[1], (), f"a share on point {k + 1}"))
             site.append((z, share, own))

@@ -38,7 +38,7 @@ def poscar_sites(text: str, label: str) -> Sites:
     Raises
     ------
     UnreadableFileError
-        It is no complete POSCAR.
+        It is not a complete POSCAR.
     CrystalError
         Its elements are not known.
     """

@@ -97,7 +97,7 @@ def _structure(value: Any, name: str) -> Any:
         if value.get(column) is not None:
             return _structure(value[column], name)
     raise CrystalError(
-        f"{name}: a dictionary without 'lattice' and 'sites', so no pymatgen structure. Write "
+        f"{name}: a dictionary without 'lattice' and 'sites', so not a pymatgen structure. Write "
         "structures with Structure.as_dict()."
     )
 
@@ -131,7 +131,7 @@ def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites
     Raises
     ------
     CrystalError
-        They are no numbers, or not as many as they should be.
+        They are not numbers, or not as many as they should be.
     """
     z, h, x = (_flat(values, name) for values in (numbers, cell, positions))
     if h.size != 9 or x.size != 3 * z.size:

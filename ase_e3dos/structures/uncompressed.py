@@ -108,7 +108,7 @@ def decoded(data: bytes, label: str) -> str:
     Raises
     ------
     UnreadableFileError
-        It is no text.
+        It is not text.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -119,7 +119,7 @@ def decoded(data: bytes, label: str) -> str:
             return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
     if b"\x00" in data:
         raise UnreadableFileError(
-            f"{label}: there are zero bytes in this file, so it is no text. Check whether it is "
+            f"{label}: there are zero bytes in this file, so it is not text. Check whether it is "
             "damaged, or give it the ending of its format."
         )
     try:

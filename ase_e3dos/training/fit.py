@@ -393,7 +393,7 @@ def read_checkpoint(
     Raises
     ------
     TrainingError
-        There is no such file, or it is no checkpoint.
+        There is no such file, or it is not a checkpoint.
     """
     if not path.is_file():
         raise TrainingError(f"{path}: no such checkpoint, so there is no run to go on with.")

@@ -96,7 +96,7 @@ def contains(crystals: list[Crystal], symbols: list[str]) -> Mask:
     Raises
     ------
     TrainingError
-        A symbol is no element.
+        A symbol is not that of an element.
     """
     unknown = [s for s in symbols if s not in atomic_numbers]
     if unknown:

@@ -28,7 +28,7 @@ def share_of_limit(predictor: Predictor, crystals: Sequence[Crystal]) -> dict[st
     """Share of the processor's rate that the matrix products of one network make use of.
 
     Operations are counted in matrix products alone (padding included), time is that of the whole
-    network: what is missing to one is all that is no matrix product, and small products.
+    network: what is missing to one is everything that is not a matrix product, and small products.
     """
     graphs = [g for c in crystals if isinstance(g := predictor.graph(c), CrystalGraph)]
     batch = predictor.collated(graphs)

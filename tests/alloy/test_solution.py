@@ -178,5 +178,5 @@ def test_one_end_member_is_refused():
 def test_fractions_of_a_supercell():
     solution = SolidSolution([bulk("Cu"), bulk("Au")])
     np.testing.assert_allclose(solution.fractions_of(cu3au()), [0.75, 0.25], atol=1e-9)
-    with pytest.raises(AlloyError, match="no mixture"):
+    with pytest.raises(AlloyError, match="not a mixture"):
         solution.fractions_of(bulk("Ni"))

@@ -100,7 +100,7 @@ def test_a_supercell_is_compared_per_atom(sweep):
     np.testing.assert_allclose(comparison.fractions, [[1.0, 0.0]], atol=1e-9)
     assert comparison.spectra[0].n_modes == 8 * comparison.predicted[0].n_modes
     assert comparison.distances()[0] < 0.05
-    with pytest.raises(AlloyError, match="no mixture"):
+    with pytest.raises(AlloyError, match="not a mixture"):
         supercell_comparison(sweep, [cu3au()])
 
 
@@ -188,5 +188,5 @@ def test_figure(sweep, tmp_path):
     three = composition_sweep([bulk(n) for n in ("Cu", "Ag", "Au")], 3, uncertainty=False)
     waterfall, *properties = plot_sweep(three, comparisons=[linear_mixture(three)]).axes
     assert "Cu0.5Au0.5" in [label.get_text() for label in waterfall.get_yticklabels()]
-    # places in a list are no path through the compositions
+    # places in a list are not a path through the compositions
     assert {line.get_linestyle() for ax in properties for line in ax.lines} == {"None"}

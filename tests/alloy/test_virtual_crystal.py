@@ -172,7 +172,7 @@ def test_what_cannot_be_done_is_said():
         VirtualCrystal([bulk("Cu"), bulk("Au")])
     with pytest.raises(AlloyError, match="EMT gave no forces"):
         virtual([bulk("Cu"), bulk("Ca", a=5.58)])
-    with pytest.raises(AlloyError, match="no supercell"):
+    with pytest.raises(AlloyError, match="not a supercell"):
         virtual([bulk("Cu"), bulk("Au")], supercell=[1.5, 1, 1])
     fcc = bulk("Cu").cell[:]
     mixed = Crystal(fcc, [[0, 0, 0]], [0, 0], [29, 79], [0.5, 0.5])

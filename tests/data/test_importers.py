@@ -128,7 +128,7 @@ def test_jarvis(tmp_path):
     assert "no phonon spectrum" in reasons["JVASP-3"]
     assert "no structure" in reasons["JVASP-4"]
     assert "occurred before" in reasons["JVASP-1"]
-    assert reasons["edos_pdos"] == "1 of its items are no records"
+    assert reasons["edos_pdos"] == "1 of its items are not records"
     data = read_labelled(tmp_path / "o.parquet")
     assert data.kind == "sampled"
     assert data.label.shape == (2, 66)
@@ -367,7 +367,7 @@ def test_pymatgen(tmp_path):
 
 
 def test_ase_db(tmp_path):
-    """A row whose data are no spectrum does not take the later ones with it."""
+    """A row whose data are not a spectrum does not take the later ones with it."""
     db = connect(tmp_path / "x.db")
     x = np.arange(0.0, 500.0, 2.0)
     for atoms in CELLS:

@@ -291,7 +291,7 @@ def test_the_kit_compares_spec_and_encoder():
     assert "serves" in check_encoder(EncoderSpec(factory=AlloyMultiHot, **serves))
     with pytest.raises(EncoderError, match="serves: it is to serve models trained with 'mass"):
         check_encoder(EncoderSpec(factory=Light, **serves))
-    with pytest.raises(EncoderError, match="is no encoder"):
+    with pytest.raises(EncoderError, match="is not an encoder"):
         check_encoder(object())
 
 

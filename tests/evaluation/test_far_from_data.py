@@ -26,7 +26,7 @@ def far():
 
 def test_uncertainty_rises_with_the_distance_from_the_data(far, default_model):
     if load_predictor(default_model).model.header.members < 2:
-        pytest.skip("the installed default model is no ensemble")
+        pytest.skip("the installed default model is not an ensemble")
     crystals = [c for c in far.ordered_crystals() if c.n_sites <= 4]
 
     def summary(changed):

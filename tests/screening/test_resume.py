@@ -130,7 +130,7 @@ def test_no_structures_and_senseless_numbers(weights: Path, tmp_path: Path) -> N
     assert screen([], tmp_path / "out", model=weights, device="cpu").total == 0
     assert screen(table_of(0), tmp_path / "out", model=weights, device="cpu").total == 0
     for wrong in ({"shard_size": 0}, {"processes": -1}):
-        with pytest.raises(ScreeningError, match="1 at least"):
+        with pytest.raises(ScreeningError, match="at least 1"):
             screen(crystals(1), tmp_path / "out", model=weights, device="cpu", **wrong)
 
 
@@ -310,7 +310,7 @@ def test_an_output_that_is_a_file_or_has_other_parquet_files(weights: Path, tmp_
     import pyarrow.parquet as pq
 
     pq.write_table(table_of(1), foreign / "part-00000.parquet")
-    with pytest.raises(ScreeningError, match="no shard of a screening"):
+    with pytest.raises(ScreeningError, match="not a shard of a screening"):
         screen(crystals(1), foreign, model=weights, device="cpu")
 
 
@@ -367,9 +367,9 @@ def test_a_copy_of_a_shard_is_refused(weights: Path, tmp_path: Path) -> None:
     screen(crystals(2), tmp_path, model=weights, device="cpu")
     copy = tmp_path / "part-00000 copy.parquet"
     copy.write_bytes((tmp_path / "part-00000.parquet").read_bytes())
-    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is no shard"):
+    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is not a shard"):
         screen(crystals(3), tmp_path, model=weights, device="cpu")
-    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is no shard"):
+    with pytest.raises(ScreeningError, match=r"copy\.parquet: this is not a shard"):
         read_screen(tmp_path)
 
 

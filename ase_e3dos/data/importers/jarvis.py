@@ -35,7 +35,7 @@ def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
         if not any(k in r for r in records.values() for k in ("atoms", "pdos_elast")):
             yield Reject(name, "no record with atoms or pdos_elast")
         elif len(records) < len(content):
-            yield Reject(name, f"{len(content) - len(records)} of its items are no records")
+            yield Reject(name, f"{len(content) - len(records)} of its items are not records")
         for place, record in records.items():
             identity = str(record.get("jid", record.get("id", place)))
             if "atoms" in record:

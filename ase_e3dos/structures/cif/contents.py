@@ -162,7 +162,7 @@ def _overfull(unit: AtomSites, rows: list[int]) -> str:
     hint = f" ({unit.note})" if unit.note else ""
     return (
         f"{names}{images} are on one place, with occupancies that add to {total:.4g}{hint}. Give "
-        "fractions that add to one at most, in _atom_site_occupancy"
+        "fractions that add up to at most one, in _atom_site_occupancy"
     )
 
 

@@ -97,7 +97,7 @@ def operations_of(triplets: tuple[str, ...]) -> Operations:
     Raises
     ------
     NotAGroupError
-        One is no operation, or together they do not form a group (modulo the lattice).
+        One is not an operation, or together they do not form a group (modulo the lattice).
     """
     if len(triplets) > _MOST_OPERATIONS:
         raise NotAGroupError(f"{len(triplets)} operations, more than {_MOST_OPERATIONS}")
@@ -125,11 +125,11 @@ def parse_triplet(text: str) -> tuple[tuple[tuple[int, ...], ...], tuple[float, 
     if len(parts) == 4 and parts[3] in ("1", "+1", "-1"):
         parts.pop()
     if len(parts) != 3:
-        raise NotAGroupError(f"{text!r} is no symmetry operation")
+        raise NotAGroupError(f"{text!r} is not a symmetry operation")
     rows = [_row(part, text) for part in parts]
     matrix = tuple(row[0] for row in rows)
     if abs(round(float(np.linalg.det(np.array(matrix, dtype=float))), 6)) != 1.0:
-        raise NotAGroupError(f"{text!r} is no symmetry operation: it does not keep the volume")
+        raise NotAGroupError(f"{text!r} is not a symmetry operation: it does not keep the volume")
     return matrix, tuple(row[1] for row in rows)
 
 
@@ -138,20 +138,20 @@ def _row(part: str, whole: str) -> tuple[tuple[int, ...], float]:
     while at < len(part):
         found = _TERM.match(part, at)
         if found is None or found.end() == at or not (found[2] or found[4]):
-            raise NotAGroupError(f"{whole!r} is no symmetry operation")
+            raise NotAGroupError(f"{whole!r} is not a symmetry operation")
         sign = -1 if found[1] == "-" else 1
         if at and not found[1]:
-            raise NotAGroupError(f"{whole!r} is no symmetry operation")
+            raise NotAGroupError(f"{whole!r} is not a symmetry operation")
         value = _fraction(found[2], found[3], whole)
         if found[4]:
             if value != round(value):
-                raise NotAGroupError(f"{whole!r} is no symmetry operation")
+                raise NotAGroupError(f"{whole!r} is not a symmetry operation")
             coefficients["xyz".index(found[4])] += sign * round(value)
         else:
             shift += sign * value
         at = found.end()
     if not any(coefficients):
-        raise NotAGroupError(f"{whole!r} is no symmetry operation")
+        raise NotAGroupError(f"{whole!r} is not a symmetry operation")
     return tuple(coefficients), shift
 
 
@@ -161,7 +161,7 @@ def _fraction(number: str | None, denominator: str | None, whole: str) -> float:
     value = float(number)
     if denominator is not None:
         if float(denominator) == 0.0:
-            raise NotAGroupError(f"{whole!r} is no symmetry operation")
+            raise NotAGroupError(f"{whole!r} is not a symmetry operation")
         return value / float(denominator)
     decimals = len(number.partition(".")[2])
     if decimals:
