@@ -147,7 +147,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
 
     Parameters
     ----------
-    path
+    path : str or os.PathLike
         Columns separated by commas, semicolons, tabs or blanks; lines that do not begin with a
         number are headers. A column of row numbers that a header leaves without a name (as
         `DataFrame.to_csv` writes) is left out. Beside semicolons, tabs or blanks, commas inside

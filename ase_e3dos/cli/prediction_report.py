@@ -35,11 +35,11 @@ class Outcome:
 
     Attributes
     ----------
-    source
+    source : str
         The file it was read from, as the user wrote it.
-    result
+    result : PhononSpectrum or E3DOSError
         The spectrum, or the error that says why there is none.
-    warnings
+    warnings : tuple of E3DOSWarning
         About reading and predicting it.
     """
 

@@ -42,19 +42,19 @@ class LabelledEntry:
 
     Attributes
     ----------
-    id
+    id : str
         Its name in its source.
-    crystal
+    crystal : Crystal
         The structure; every site one element.
-    values
+    values : ndarray
         Raw: states/cm^-1 and cell, shape (n,); sampled: 66 values; site: (n_sites, n_bins).
-    start, step
+    start, step : float
         Of a raw spectrum, cm^-1.
-    scalars
+    scalars : dict
         Further columns (flag_..., ..._300K, strain, ...).
-    provenance
+    provenance : str
         Where it came from: a file, a record, a calculator.
-    split
+    split : str
         Part it plays, if it is known already.
     """
 
@@ -173,13 +173,13 @@ def write_labelled(
 
     Parameters
     ----------
-    path
+    path : str or Path
         File; replaced only when the new one is complete.
-    entries
+    entries : sequence of LabelledEntry
         At least one.
-    source
+    source : str
         Name of the functional and method, or of the potential: networks keep sources apart.
-    provenance
+    provenance : dict, optional
         Kept in the file's metadata with units and format; `written` says when.
 
     Raises

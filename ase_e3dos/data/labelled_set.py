@@ -52,38 +52,38 @@ class LabelledSet:
 
     Attributes
     ----------
-    kind
+    kind : LabelKind
         "raw", "sampled" or "site".
-    source
+    source : str
         Name of the data source (functional and method) the spectra come from.
-    ids, formulas, splits
+    ids, formulas, splits : list of str
         One string for each crystal.
-    crystals
+    crystals : list of Crystal
         The structures.
     bins
         Weight in each bin of `DEFAULT_GRID`: raw labels, shape (n, 480), rows sum to one;
         site labels, a list of (n_sites, 480), rows sum to one; None for sampled labels.
-    label
+    label : ndarray of float32 or None
         Raw labels: paper labels on 51 points; sampled labels: the 66 values. Divided by their
         maximum, shape (n, n_points). Site labels: None.
-    label_imaginary
+    label_imaginary : ndarray of float32 or None
         Raw labels on the 61 points from -200 cm^-1, divided by their maximum; else None.
-    strain
+    strain : ndarray
         Isotropic strain of each crystal (site labels); zero elsewhere, shape (n,).
-    reference
+    reference : dict of str to ndarray
         Columns of scalars that the file gives (heat_capacity_300K and the like), shape (n,).
-    sha256
+    sha256 : str
         Hash of the file.
-    raw
+    raw : list of RawSpectrum or None
         Raw labels: (start, step, values) of each spectrum, in cm^-1 and states/cm^-1 a cell;
         else None.
-    origin
+    origin : Origin
         Licence and citation of the file.
-    log_displacements
+    log_displacements : list of ndarray of float32 or None or None
         Site labels: logarithms of the displacement tensors at 100, 300 and 600 K, of each crystal
         (n_sites, 3, 6) as `ase_e3dos.spectrum.displacement_tensors` has them, or None where they
         are not known or the crystal is not stable; None without the column `u_tensor`.
-    sound_velocity
+    sound_velocity : ndarray or None
         Debye mean of the sound velocities in km/s, NaN where it is not known, shape (n,); None
         without the column.
     """
@@ -162,7 +162,7 @@ def read_labelled(path: str | Path) -> LabelledSet:
 
     Parameters
     ----------
-    path
+    path : str or Path
         File with the columns `id`, `formula`, `numbers`, `cell`, `positions_frac` and one of
         the label columns; `split`, `source` and `strain` where there are any.
 
@@ -271,9 +271,9 @@ def append_sampled(labelled: LabelledSet, path: str | Path) -> LabelledSet:
 
     Parameters
     ----------
-    labelled
+    labelled : LabelledSet
         Raw spectra.
-    path
+    path : str or Path
         JSON file with `formula`, `numbers`, `cell`, `positions_frac`, `wavenumbers_cm1` (the
         51 points of the paper) and `dos_max_normalised`, and perhaps `citation`. The crystal joins
         the split "train".

@@ -47,17 +47,17 @@ class LabelSettings:
 
     Attributes
     ----------
-    supercell
+    supercell : float
         Least distance in Å between a site and its image in the supercell.
-    displacement
+    displacement : float
         Å.
-    mesh
+    mesh : float
         Density of the mesh: the length that phonopy takes, Å.
-    strains
+    strains : tuple of float
         Isotropic strains at which each crystal is calculated.
-    relax
+    relax : {"none", "positions", "cell"}
         "none", "positions" at the fixed cell, or "cell" too (before straining).
-    fmax
+    fmax : float
         Largest force after relaxation, eV/Å.
     """
 
@@ -107,11 +107,11 @@ def finite_displacements(atoms: Atoms, calculator: Calculator, settings: LabelSe
 
     Parameters
     ----------
-    atoms
+    atoms : Atoms
         Structure at which forces are expanded.
-    calculator
+    calculator : Calculator
         Gives the forces.
-    settings
+    settings : LabelSettings
         Supercell and displacement.
     """
     from ase import Atoms
@@ -212,27 +212,27 @@ def label_all(
 
     Parameters
     ----------
-    structures
+    structures : iterable of Crystal or Reject
         Crystals with names; a `Reject` (a file that is not readable, say) becomes an error row.
-    calculator
+    calculator : str or CalculatorFactory
         Name (see `calculator_factory`), or a picklable function that returns one.
-    output
+    output : str or Path
         Parquet file.
-    settings
+    settings : LabelSettings, optional
         Defaults if not given.
-    source
+    source : str, optional
         Name of the potential or method; if not given, that which the output has already, or
         the calculator's (see `calculator_name`).
-    licence, citation
+    licence, citation : str, optional
         Of the labels, for the file's metadata; if not given, those which the output has already.
-    workers
+    workers : int, optional
         Processes; one works in this process.
-    retry
+    retry : bool, optional
         Try again what failed before.
     by, seed
         How to divide into train, valid and test, as for `ase_e3dos.data.splits.split_names`.
         By composition a crystal's strains stay together. All entries are divided anew.
-    report
+    report : callable, optional
         Gets a line of text for each result.
 
     Returns

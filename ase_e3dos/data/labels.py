@@ -32,11 +32,11 @@ def paper_label(start: float, step: float, density: ArrayLike, wavenumbers: Arra
 
     Parameters
     ----------
-    start, step
+    start, step : float
         First wavenumber and spacing in cm^-1.
-    density
+    density : array_like
         Raw spectrum, shape (n_raw,).
-    wavenumbers
+    wavenumbers : array_like
         Grid in cm^-1, shape (n_bins,).
 
     Returns
@@ -59,11 +59,11 @@ def bin_weights(start: float, step: float, density: ArrayLike, centers: ArrayLik
 
     Parameters
     ----------
-    start, step
+    start, step : float
         First wavenumber and spacing in cm^-1.
-    density
+    density : array_like
         Raw spectrum, shape (n_raw,); each point stands for an interval of one step around it.
-    centers
+    centers : array_like
         Uniform bin centres in cm^-1, shape (n_bins,).
 
     Returns
@@ -88,11 +88,11 @@ def paper_label_matrix(
 
     Parameters
     ----------
-    centers
+    centers : array_like
         Uniform bin centres in cm^-1, shape (n_bins,).
-    wavenumbers
+    wavenumbers : array_like
         Label grid in cm^-1, shape (n_labels,).
-    start
+    start : float, optional
         Lowest frequency of the raw spectrum in cm^-1. The filter fits a polynomial to the
         first 101 points, so it matters where they begin; None for the grid's lower end.
 

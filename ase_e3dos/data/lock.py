@@ -15,9 +15,9 @@ def only_process(path: Path, *, folder: bool = False) -> Iterator[None]:
 
     Parameters
     ----------
-    path
+    path : Path
         A file, there or not.
-    folder
+    folder : bool, optional
         `path` is a folder, which is made if it is not there.
 
     Raises

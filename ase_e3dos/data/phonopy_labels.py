@@ -23,7 +23,7 @@ def site_labels(phonon: Any, mesh: float = 40.0) -> tuple[Array, float, float]:
     ----------
     phonon
         `phonopy.Phonopy`.
-    mesh
+    mesh : float, optional
         Density of the mesh, as the length that phonopy's `run_mesh` takes (Å).
 
     Returns

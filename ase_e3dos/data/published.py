@@ -13,9 +13,9 @@ class Origin:
 
     Attributes
     ----------
-    citation
+    citation : str
         The article to cite, or another source; "" where it is not known.
-    licence
+    licence : str
         Under which the data may be used; "" where it is not known.
     """
 
@@ -57,9 +57,9 @@ def origin(sha256: str, about: Mapping[str, Any]) -> Origin:
 
     Parameters
     ----------
-    sha256
+    sha256 : str
         Of the file.
-    about
+    about : mapping
         What it says about itself: `citation` and `licence`, where it does.
     """
     known = _PUBLISHED.get(sha256, UNKNOWN)

@@ -28,19 +28,19 @@ def split_names(
 
     Parameters
     ----------
-    crystals
+    crystals : sequence of Crystal
         To divide.
-    by
+    by : SplitBy, optional
         "random"; "composition" and "prototype" keep crystals of one reduced composition or one
         structure type together; "paper" takes the splits of another file by `ids`, and what that
         file does not know is "test": published files leave out the test set (`unknown_ids`).
-    shares
+    shares : mapping of str to float, optional
         Share of each split; 0.8 train, 0.1 valid, 0.1 test if not given.
-    seed
+    seed : int, optional
         Of the division.
-    ids
+    ids : sequence of str, optional
         Of the crystals, for "paper".
-    paper
+    paper : str or Path, optional
         Parquet file with the columns id and split, such as the published training data.
 
     Raises
@@ -69,9 +69,9 @@ def empty_splits(counts: Mapping[str, int], by: SplitBy) -> list[str]:
 
     Parameters
     ----------
-    counts
+    counts : mapping of str to int
         Entries of each split.
-    by
+    by : SplitBy
         How they were divided; "paper" is as its file has it, and no reason to warn.
     """
     empty = " or ".join(name for name in _SHARES if not counts.get(name))
@@ -110,9 +110,9 @@ def prototype(crystal: Crystal, tolerance: float = 0.01) -> Hashable:
 
     Parameters
     ----------
-    crystal
+    crystal : Crystal
         Ordered.
-    tolerance
+    tolerance : float, optional
         Of the symmetry search in Å. Where none is found, the crystal is a type of its own.
     """
     import spglib
@@ -143,9 +143,9 @@ def unknown_ids(ids: Sequence[str], paper: str | Path | None) -> list[str]:
 
     Parameters
     ----------
-    ids
+    ids : sequence of str
         Of the crystals.
-    paper
+    paper : str, Path or None
         Parquet file with the columns id and split.
 
     Raises

@@ -27,12 +27,12 @@ class BandEdges:
 
     Attributes
     ----------
-    width
+    width : float
         Frequency below which 99 % of the modes lie.
-    last_peak
+    last_peak : float
         Highest peak frequency of the smoothed spectrum, by peaks of at least a tenth of the
         highest one.
-    gap
+    gap : float
         Width of the widest gap; zero where there is none of `MINIMUM_GAP`.
     """
 

@@ -46,9 +46,9 @@ def comparison_page(results: Sequence[Evaluation], path: str | Path) -> Path:
 
     Parameters
     ----------
-    results
+    results : sequence of Evaluation
         Evaluations of the same split of the same data, with predictions.
-    path
+    path : str or Path
         File to write.
 
     Raises

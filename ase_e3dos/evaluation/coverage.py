@@ -26,16 +26,16 @@ class Coverage:
     ----------
     quantity, temperature
         What; K (zero for the average frequency).
-    covered
+    covered : dict of float to float
         Share of the crystals whose reference lies in the interval, by level.
-    width
+    width : float
         Median full width of the 90 % interval, per atom: J/(K mol), kJ/mol or cm^-1.
-    rank_correlation
+    rank_correlation : float
         Spearman's, between absolute error and predicted half width, per atom.
-    rank_of_cells
+    rank_of_cells : float
         The same for values of the cell, as `PhononSpectrum.interval` gives them: sizes of cells
         differ, and errors and widths grow with them.
-    errors, half_widths
+    errors, half_widths : ndarray
         Absolute errors, and half widths of the 90 % intervals (or of the highest level below
         that the calibration supports), per atom, shape (n,).
     """

@@ -39,12 +39,12 @@ class DisplacementErrors:
 
     Attributes
     ----------
-    temperatures
+    temperatures : tuple of float
         K, shape (n_temperatures,).
-    residuals, stds
+    residuals, stds : ndarray
         ln U_iso, predicted minus reference, and its standard deviation over the members, shape
         (n_sites, n_temperatures).
-    formulas
+    formulas : ndarray
         Of each site's crystal, shape (n_sites,).
     """
 
@@ -88,9 +88,9 @@ def displacement_errors(
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions with site spectra and members, for site labels.
-    temperatures
+    temperatures : sequence of float, optional
         K.
 
     Raises
@@ -152,8 +152,8 @@ def displacement_section(errors: DisplacementErrors, temperature: float) -> Sect
 
     Parameters
     ----------
-    errors
-    temperature
+    errors : DisplacementErrors
+    temperature : float
         K, one of `errors.temperatures`.
 
     Returns

@@ -78,14 +78,14 @@ def learning_curves(
 
     Parameters
     ----------
-    runs
+    runs : mapping of str to sequence of mapping of str to float
         Histories by the name of the run.
-    path
+    path : str or Path, optional
         Image to write.
-    measures
+    measures : sequence of str, optional
         Of each validation set, one column each; a row of panels for each set. "valid" is the
         first set of the configuration, others go by their source.
-    against
+    against : str, optional
         "epoch", or "seconds" for the time spent in training.
 
     Raises

@@ -24,11 +24,11 @@ def heat_capacity_per_atom(
 
     Parameters
     ----------
-    spectra
+    spectra : array_like
         Weights, any scale, shape (n_spectra, n_bins).
-    wavenumbers
+    wavenumbers : array_like
         cm^-1, shape (n_bins,).
-    temperature
+    temperature : float, optional
         K.
 
     Returns
@@ -51,11 +51,11 @@ def spectrum_errors(
 
     Parameters
     ----------
-    predicted, reference
+    predicted, reference : array_like
         Spectra on a uniform grid, any scale, shape (n_spectra, n_bins).
-    n_sites
+    n_sites : array_like
         Sites of each cell, shape (n_spectra,).
-    wavenumbers
+    wavenumbers : array_like
         cm^-1, uniform, shape (n_bins,).
 
     Returns

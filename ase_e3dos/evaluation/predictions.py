@@ -32,11 +32,11 @@ class Predictions:
 
     Attributes
     ----------
-    model
+    model : str
         Its name.
-    labelled
+    labelled : LabelledSet
         The data.
-    spectra
+    spectra : list of PhononSpectrum
         One for each crystal.
     """
 
@@ -49,7 +49,7 @@ class Predictions:
 
         Parameters
         ----------
-        imaginary
+        imaginary : bool, optional
             Use the 61 points from -200 cm^-1 for raw labels instead of the 51.
 
         Returns
@@ -94,13 +94,13 @@ class Evaluation:
 
     Attributes
     ----------
-    model, data, split
+    model, data, split : str
         What was evaluated on what.
-    errors
+    errors : Section
         The measures of `spectrum_errors`.
-    sections
+    sections : dict of str to Section
         Further measures by the name of their section.
-    predictions
+    predictions : Predictions or None
         The spectra behind the numbers.
     """
 
@@ -171,19 +171,19 @@ def evaluate(
 
     Parameters
     ----------
-    model
+    model : str, Path or Predictor
         Name of a model, path of a weights file, or an open predictor.
-    data
+    data : str, Path or LabelledSet
         Parquet file, or a labelled set as it is.
-    split
+    split : str, optional
         Entries to use; "all", or "kept-out" for the fifth of the formulas that training on
         strained cells leaves out. None for "valid", or for "kept-out" with site labels that
         have no such split.
-    device
+    device : str, optional
         Where to run.
-    source
+    source : str, optional
         Data source to speak for; None for the model's own.
-    uncertainty
+    uncertainty : bool, optional
         Run the whole ensemble.
 
     Returns

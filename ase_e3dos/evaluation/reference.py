@@ -21,7 +21,7 @@ def reference_spectra(labelled: LabelledSet) -> list[PhononSpectrum]:
 
     Parameters
     ----------
-    labelled
+    labelled : LabelledSet
         With raw or site labels.
 
     Raises

@@ -21,7 +21,7 @@ def site_errors(found: Predictions) -> Section:
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions with site spectra, for site labels.
 
     Returns
@@ -78,11 +78,11 @@ class StrainResponse:
 
     Attributes
     ----------
-    formulas
+    formulas : list of str
         Of each pair.
-    strain
+    strain : ndarray
         Difference of the isotropic strains, positive, shape (n_pairs,).
-    predicted, reference
+    predicted, reference : ndarray
         ln of the average frequency at the larger strain minus that at the smaller,
         shape (n_pairs,).
     """
@@ -116,7 +116,7 @@ def strain_response(found: Predictions) -> StrainResponse:
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions for site labels; entries of one `id` are one crystal.
     """
     data = found.labelled

@@ -96,7 +96,7 @@ def stability(found: Predictions) -> Stability | None:
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions for any labels.
     """
     if found.spectra[0].wavenumbers[0] >= 0:
@@ -124,7 +124,7 @@ def stability_errors(found: Predictions) -> Section:
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions of a model whose grid reaches below zero.
 
     Returns
@@ -149,9 +149,9 @@ def roc_area(score: ArrayLike, positive: ArrayLike) -> float:
 
     Parameters
     ----------
-    score
+    score : array_like
         Shape (n,).
-    positive
+    positive : array_like
         Boolean, shape (n,); both values must occur.
     """
     from scipy.stats import rankdata
@@ -170,13 +170,13 @@ def roc_interval(
 
     Parameters
     ----------
-    score
+    score : array_like
         Shape (n,).
-    positive
+    positive : array_like
         Boolean, shape (n,); both values must occur.
-    level
+    level : float, optional
         Probability of the interval.
-    seed
+    seed : int, optional
         Of the resamples.
     """
     values, mask = np.asarray(score, dtype=float), np.asarray(positive, dtype=bool)
@@ -199,9 +199,9 @@ def verdict_curves(score: ArrayLike, positive: ArrayLike) -> tuple[Array, Array,
 
     Parameters
     ----------
-    score
+    score : array_like
         Shape (n,).
-    positive
+    positive : array_like
         Boolean, shape (n,); both values must occur.
 
     Returns

@@ -21,7 +21,7 @@ def thermal_errors(found: Predictions) -> Section:
 
     Parameters
     ----------
-    found
+    found : Predictions
         Predictions for a file with the columns `heat_capacity_300K`, `entropy_300K`
         (J/(K mol of cells)), `helmholtz_300K` and `internal_300K` (kJ/mol of cells).
         Crystals without a value (imaginary modes) are left out.

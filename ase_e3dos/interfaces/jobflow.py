@@ -27,11 +27,11 @@ class PredictMaker(Maker):
 
     Parameters
     ----------
-    name
+    name : str, optional
         Of the jobs.
     model, device, uncertainty
         As for `ase_e3dos.predict`.
-    temperatures
+    temperatures : tuple of float, optional
         K, of the thermal properties.
 
     Examples
@@ -87,11 +87,11 @@ class ScreenMaker(Maker):
 
     Parameters
     ----------
-    name
+    name : str, optional
         Of the jobs.
     model, device, uncertainty, temperature
         As for `ase_e3dos.screen`.
-    output
+    output : str, optional
         Directory for the shards, in that of the job.
 
     Examples
@@ -113,9 +113,9 @@ class ScreenMaker(Maker):
 
         Parameters
         ----------
-        structures
+        structures : list
             Of pymatgen, or the outputs of other jobs that are such.
-        ids
+        ids : list of str, optional
             One for each; numbers by default.
 
         Returns

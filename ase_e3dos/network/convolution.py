@@ -83,11 +83,11 @@ def sum_over_images(harmonics: Tensor, radial: Tensor, batch: GraphBatch) -> Ten
 
     Parameters
     ----------
-    harmonics
+    harmonics : torch.Tensor
         Shape (M, n_edges).
-    radial
+    radial : torch.Tensor
         Shape (n_edges, K).
-    batch
+    batch : GraphBatch
         The graph that the edges belong to.
 
     Returns
@@ -122,13 +122,13 @@ def edge_basis(
 
     Parameters
     ----------
-    sums
+    sums : torch.Tensor
         Harmonics up to l_max times radial functions, from `sum_over_images`, shape
         ((l_max + 1)**2, n_slots, K).
-    couplings
+    couplings : dict of Degrees to torch.Tensor or None
         Coefficients (2 l_edge + 1, 2 l_in + 1, 2 l_out + 1) of each coupling; None where one of
         the inputs is a scalar, whose coupling is the identity.
-    batch
+    batch : GraphBatch
         The graph.
 
     Returns
@@ -159,11 +159,11 @@ class Convolution(nn.Module):
 
     Parameters
     ----------
-    channels_in, channels_out
+    channels_in, channels_out : dict of str to int
         Channels of each irrep, for example ``{"0e": 32, "1o": 32}``.
-    n_radial
+    n_radial : int
         Number K of radial functions.
-    l_max
+    l_max : int
         Highest degree of the edge harmonics, at most 2.
     """
 
@@ -205,11 +205,11 @@ class Convolution(nn.Module):
 
         Parameters
         ----------
-        features
+        features : Features
             Irrep -> (n_nodes, 2 l + 1, channels).
-        basis
+        basis : list of EdgeBasis
             `edge_basis` of each block, with at least the `couplings` of this convolution.
-        batch
+        batch : GraphBatch
             The graph.
 
         Returns
@@ -243,11 +243,11 @@ class Convolution(nn.Module):
 
         Parameters
         ----------
-        path
+        path : Path
             The coupling.
-        basis
+        basis : list of EdgeBasis
             As from `edge_basis`.
-        gathered
+        gathered : list of Features
             Of each block, the features of the neighbours, (slots, (2 l + 1) channels).
         """
         l_edge, l_in, _ = path.degrees

@@ -27,18 +27,18 @@ class Densities:
 
     Attributes
     ----------
-    crystals
+    crystals : ndarray of float32
         Mean over sites and members, shape (n_crystals, n_bins); rows sum to one.
-    members
+    members : ndarray of float32 or None
         Of each member (each head of each network), shape (n_members, n_crystals, n_bins); None
         where there is one, or where no error bars are wanted.
-    sites
+    sites : ndarray of float32 or None
         Mean over members, crystal after crystal, shape (n_sites in all, n_bins); None for a
         model without site spectra.
-    log_displacements
+    log_displacements : ndarray of float32 or None
         Logarithms of the sites' displacement tensors (`ase_e3dos.network.site.SiteOutput`),
         crystal after crystal, shape (n_sites in all, 3, 6); None for a model without them.
-    log_sound
+    log_sound : ndarray of float32 or None
         Logarithm of the sound velocity in km/s, shape (n_crystals,), or None.
     """
 
@@ -145,13 +145,13 @@ class Model:
 
     Parameters
     ----------
-    header
+    header : WeightsHeader
         From the weights file.
-    networks
+    networks : list of nn.Module
         The members, and the distilled network last if the header says that there is one.
-    device
+    device : torch.device
         Where they run.
-    source
+    source : str, optional
         Name of the data source to speak for; None for the first.
 
     Raises
@@ -231,11 +231,11 @@ class Model:
 
         Parameters
         ----------
-        batch
+        batch : GraphBatch
             Graphs with this model's cut-off and encoder features.
-        names
+        names : list of str
             Of the crystals, for messages.
-        uncertainty
+        uncertainty : bool, optional
             Run every member; otherwise the distilled network or, where there is none, the
             first member.
 
@@ -312,10 +312,10 @@ class RunningBatch:
     ----------
     crystals, members, sites, log_displacements, log_sound
         Tensors with the content of `Densities`, in host memory.
-    peaks
+    peaks : torch.Tensor or None
         Highest value of each member's spectrum before it was normalised, shape (n_members,
         n_crystals), where it may be zero; else None.
-    ready
+    ready : torch.cuda.Event or None
         Event after which the tensors hold what they should; None on a CPU.
     """
 
@@ -343,7 +343,7 @@ class RunningBatch:
 
         Parameters
         ----------
-        names
+        names : list of str
             Of the crystals, for messages.
 
         Raises

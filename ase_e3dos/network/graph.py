@@ -42,15 +42,15 @@ class CrystalGraph:
 
     Attributes
     ----------
-    crystal
+    crystal : Crystal
         The crystal that the nodes stand for, one node for each site.
-    center, neighbor
+    center, neighbor : ndarray of int
         Site indices of both ends, shape (n_edges,), int64. Messages run from neighbour to centre.
-    vectors
+    vectors : ndarray
         From centre to neighbour in Å, shape (n_edges, 3), float64.
-    lengths
+    lengths : ndarray
         Their norms in Å, shape (n_edges,), float64.
-    cutoff
+    cutoff : float
         The radius in Å within which all neighbours are edges.
     """
 
@@ -79,13 +79,13 @@ def build_graph(
 
     Parameters
     ----------
-    crystal
+    crystal : Crystal
         The crystal; any cell shape, also one smaller than the cut-off.
-    cutoff
+    cutoff : float
         Radius in Å; a neighbour up to `CUTOFF_TOLERANCE` beyond it still counts.
-    self_edges
+    self_edges : bool, optional
         Add one edge of length zero from each site to itself (the paper's graphs have it).
-    max_edges
+    max_edges : int, optional
         Refuse a crystal with more edges than this.
 
     Returns
@@ -238,29 +238,29 @@ class GraphBatch:
 
     Attributes
     ----------
-    neighbors
+    neighbors : tuple of torch.Tensor
         Blocks of nodes with similar numbers of neighbours: node index of the site of each slot,
         shape (nodes in block, slots a node), int64; 0 in slots without edges. Node k of the batch
         is row k of the blocks laid end to end, and slots are counted along the rows.
-    first_edge
+    first_edge : torch.Tensor
         First edge of each slot, shape (n_slots,), int64: slot s holds the edges from
         first_edge[s] up to first_edge[s + 1].
-    vectors
+    vectors : torch.Tensor
         Of the edges, from centre to neighbour in Å, shape (n_edges, 3), float32.
-    lengths
+    lengths : torch.Tensor
         Their norms in Å, shape (n_edges,), float32.
-    crystal_index
+    crystal_index : torch.Tensor
         Which crystal each node belongs to, shape (n_nodes,), int64.
-    site_order
+    site_order : torch.Tensor
         Node of each site, crystal after crystal in the order given, shape (n_nodes,), int64:
         `node_values[site_order]` are in site order.
-    features
+    features : torch.Tensor
         Encoder output in node order, shape (n_nodes, n_features), float32.
-    crystal_scalars
+    crystal_scalars : torch.Tensor
         log(volume per site / Å^3) of each crystal, shape (n_crystals, 1), float32.
-    n_sites
+    n_sites : torch.Tensor
         Sites of each crystal, shape (n_crystals,), int64.
-    first_site
+    first_site : torch.Tensor
         First site of each crystal, shape (n_crystals,), int64.
     """
 
@@ -303,9 +303,9 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
 
     Parameters
     ----------
-    graphs
+    graphs : sequence of CrystalGraph
         At least one graph.
-    features
+    features : ndarray of float32
         Encoder output for all sites, crystal after crystal, shape (sum of n_sites, n_features).
 
     Returns
@@ -380,7 +380,7 @@ def _block_bounds(degree: NDArray[np.int64]) -> list[int]:
 
     Parameters
     ----------
-    degree
+    degree : ndarray of int
         Neighbours of each node, ascending, shape (n_nodes,).
     """
     level = np.floor(np.log(np.maximum(degree, 1)) / np.log(_BLOCK_RATIO))

@@ -18,11 +18,11 @@ def spherical_harmonics(vectors: Tensor, lengths: Tensor, l_max: int) -> Tensor:
 
     Parameters
     ----------
-    vectors
+    vectors : torch.Tensor
         Shape (..., 3).
-    lengths
+    lengths : torch.Tensor
         Norms of the vectors, shape (...). Where zero, only l = 0 is nonzero (a self-edge).
-    l_max
+    l_max : int
         0, 1 or 2.
 
     Returns

@@ -86,7 +86,7 @@ class PaperNetwork(nn.Module):
 
     Parameters
     ----------
-    settings
+    settings : PaperSettings
         Sizes.
     """
 
@@ -131,9 +131,9 @@ class PaperNetwork(nn.Module):
 
         Parameters
         ----------
-        batch
+        batch : GraphBatch
             Crystals with self-edges and features of shape (n_nodes, 118).
-        source
+        source : int, optional
             Ignored: the paper's network knows one data source.
 
         Returns

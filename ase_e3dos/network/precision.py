@@ -42,7 +42,7 @@ def float32_on(device: torch.device | str) -> Iterator[None]:
 
     Parameters
     ----------
-    device
+    device : torch.device or str
         "cpu", or "meta" for their sizes alone.
     """
     with torch.device(device), _Float32():

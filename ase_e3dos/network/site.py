@@ -59,13 +59,13 @@ class SiteOutput:
 
     Attributes
     ----------
-    log_weights
+    log_weights : torch.Tensor
         Logarithm of each site's weight in each bin by each head, shape (n_heads, n_nodes, n_bins).
-    log_displacements
+    log_displacements : torch.Tensor or None
         Logarithm of the displacement tensor in Å^2 of each node at each of the
         temperatures: a third of its trace and its five l = 2 components, shape
         (n_nodes, 3, 6); None for a network without them.
-    log_sound
+    log_sound : torch.Tensor or None
         Logarithm of the Debye mean of the sound velocities in km/s, shape (n_crystals,), or None.
     """
 
@@ -114,13 +114,13 @@ class SiteLayer(nn.Module):
 
         Parameters
         ----------
-        features
+        features : Features
             Irrep -> (n_nodes, 2 l + 1, channels).
-        basis
+        basis : list of EdgeBasis
             Edge functions of each block.
-        batch
+        batch : GraphBatch
             The graph.
-        context
+        context : torch.Tensor
             Of each crystal: source embedding and logarithm of the volume per site, shape
             (n_crystals, n_context).
         """
@@ -158,9 +158,9 @@ class SiteNetwork(nn.Module):
 
     Parameters
     ----------
-    settings
+    settings : SiteSettings
         Sizes.
-    standard_masses
+    standard_masses : torch.Tensor, optional
         Mass in amu that turns the encoder's mass-weighted features into occupations,
         shape (n_features,); None where features are taken as they are.
     """
@@ -246,11 +246,11 @@ class SiteNetwork(nn.Module):
 
         Parameters
         ----------
-        batch
+        batch : GraphBatch
             Crystals and encoder features of shape (n_nodes, n_features).
-        source
+        source : int or torch.Tensor, optional
             Data source that the spectra speak for: one index, or one for each crystal.
-        basis
+        basis : list of EdgeBasis, optional
             `edge_functions` of the batch, if at hand.
 
         Returns

@@ -30,9 +30,9 @@ class GridHeader:
 
     Attributes
     ----------
-    start, step
+    start, step : float
         cm^-1.
-    n
+    n : int
         Number of points.
     """
 
@@ -54,38 +54,38 @@ class WeightsHeader:
 
     Attributes
     ----------
-    network
+    network : str
         Kind of network, "paper" or "site".
-    settings
+    settings : dict
         Its sizes.
-    other_settings
+    other_settings : dict of str to dict
         Sizes of the networks that differ from the first, by their number as a string.
-    members
+    members : int
         Networks in the ensemble.
-    grid
+    grid : GridHeader
         Frequencies of the output.
     encoder, encoder_version, encoder_settings
         The encoder that the features must come from.
-    sources
+    sources : list of str
         Names of the data sources, in the order of the network's embedding.
-    elements
+    elements : dict of str to int
         Training crystals (of the first source) that contain each element, by atomic number
         as a string.
-    label_like
+    label_like : bool
         Whether the output is already smoothed as the paper's labels are.
-    calibration
+    calibration : dict or None
         Error model of the ensemble, or None (`ase_e3dos.spectrum.uncertainty.Calibration`).
-    distilled
+    distilled : bool
         Whether one further network, last in the file, stands for the ensemble's mean.
-    trust
+    trust : dict of str to list of float
         Limits beyond which `ase_e3dos.prediction.trust` warns: "filling" (low, high),
         "disagreement" (high,).
-    trained_on
+    trained_on : dict of str to str
         SHA-256 of each training file by its name.
     parent, own_elements, own_files
         Of a fine-tuned network: the model that it began from, and what its own data add to
         `elements` and `trained_on`; empty otherwise.
-    units, licence, citation, description
+    units, licence, citation, description : str
         For the reader.
     """
 
@@ -128,13 +128,13 @@ def save_weights(
 
     Parameters
     ----------
-    path
+    path : str or Path
         File to write; replaced only when the new one is complete.
-    header
+    header : WeightsHeader
         Its `members` (and `distilled`) must fit the list.
-    members
+    members : list of dict
         State dicts, the distilled network last if there is one. Stored in float32.
-    half
+    half : bool, optional
         Store matrices in float16: half the size, and values rounded by 2^-12 of themselves at
         most. Networks compute in float32 all the same.
 

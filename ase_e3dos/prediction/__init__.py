@@ -29,15 +29,15 @@ def predict(
         One structure or many, in any mixture: whatever `ase_e3dos.structures.read` takes, such as
         ASE Atoms, pymatgen structures (ordered or not), PhonopyAtoms, Crystals, tables, and paths
         of files of one or many structures, of folders, or patterns.
-    model
+    model : str, optional
         Name of a registered model (`e3dos models` lists them) or path of a weights file.
-    device
+    device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
-    uncertainty
+    uncertainty : bool, optional
         Run the whole ensemble and give error bars; False runs one network, several times faster.
-    progress
+    progress : bool, optional
         Show a progress bar.
-    encoder
+    encoder : str, optional
         Name of an encoder; by default the model's own, or its alloy form for mixed sites.
 
     Returns

@@ -15,9 +15,9 @@ def ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
 
     Parameters
     ----------
-    items
+    items : iterator of T
         Its exceptions are raised again where the items are consumed.
-    depth
+    depth : int, optional
         Items that may wait to be consumed.
     """
     waiting: queue.Queue[tuple[T | None, BaseException | None] | None] = queue.Queue(depth)

@@ -49,7 +49,7 @@ class EdgeBudget:
 
     Parameters
     ----------
-    device
+    device : str
         Type of the device, "cpu" or "cuda".
     """
 
@@ -77,14 +77,14 @@ class PredictedBatch(Generic[Tag]):
 
     Attributes
     ----------
-    items
+    items : list of Item
         Tags in the order in which they came, each with its graph or with its error.
-    graphs
+    graphs : list of CrystalGraph
         The graphs among them.
-    densities
+    densities : Densities or None
         What the networks say of these, masses other than the standard ones taken into account;
         None where there is no graph.
-    warnings
+    warnings : list of tuple of E3DOSWarning
         For each graph.
     """
 
@@ -128,9 +128,9 @@ class Batcher:
 
     Parameters
     ----------
-    model
+    model : Model
         The networks.
-    maker
+    maker : GraphMaker
         Makes their graphs.
 
     Attributes
@@ -157,10 +157,10 @@ class Batcher:
 
         Parameters
         ----------
-        items
+        items : iterable of tuple
             Crystals with whatever the caller knows them by. An error in the place of a crystal
             is passed on.
-        uncertainty
+        uncertainty : bool
             Run every network of the ensemble.
 
         Raises

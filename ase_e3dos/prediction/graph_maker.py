@@ -26,13 +26,13 @@ class GraphMaker:
 
     Parameters
     ----------
-    model
+    model : Model
         Its header says which encoder it was trained with.
-    model_name
+    model_name : str
         For messages.
-    registry
+    registry : PluginRegistry
         Of the encoders.
-    encoder
+    encoder : str, optional
         Name of an encoder to use instead of the one chosen by the model and the crystal.
 
     Raises

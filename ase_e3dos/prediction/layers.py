@@ -25,9 +25,9 @@ def widest_gaps(crystals: Sequence[Crystal], at_least: float) -> NDArray[np.floa
 
     Parameters
     ----------
-    crystals
+    crystals : sequence of Crystal
         At least one.
-    at_least
+    at_least : float
         Gaps up to this width in Å are of no interest and come out as zero, which spares most
         crystals the search: a layer wider than this is parallel to lattice planes that are
         further apart than it, and there are few of these, none at all in a small cell.

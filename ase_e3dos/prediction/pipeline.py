@@ -31,11 +31,11 @@ class Predictor:
 
     Parameters
     ----------
-    model
+    model : str or Path, optional
         Name of a registered model, or the path of a weights file.
-    device
+    device : str, optional
         "auto", "cpu", "cuda" or "cuda:1".
-    encoder
+    encoder : str, optional
         Name of an encoder to use instead of the one chosen by the model and the crystal.
 
     Raises

@@ -26,11 +26,11 @@ def with_sound(
 
     Parameters
     ----------
-    crystals
+    crystals : sequence of Crystal
         Of the batch.
-    wavenumbers
+    wavenumbers : ndarray
         Grid in cm^-1, shape (n_bins,).
-    densities
+    densities : Densities
         For standard masses, as networks give them.
 
     Returns

@@ -67,13 +67,13 @@ def assess(
 
     Parameters
     ----------
-    graph
+    graph : CrystalGraph
         The crystal's graph.
-    header
+    header : WeightsHeader
         Of the weights that made the prediction.
-    weights
+    weights : Shares
         Share of the modes in each bin, shape (n_bins,).
-    members
+    members : ndarray of float32 or None
         The same for each member of the ensemble, shape (n_members, n_bins), or None.
 
     Returns
@@ -95,13 +95,13 @@ def assess_batch(
 
     Parameters
     ----------
-    graphs
+    graphs : sequence of CrystalGraph
         At least one graph, all with the same cut-off.
-    header
+    header : WeightsHeader
         Of the weights that made the predictions.
-    weights
+    weights : Shares
         Share of the modes in each bin, shape (n_crystals, n_bins).
-    members
+    members : ndarray of float32 or None
         The same for each member of the ensemble, shape (n_members, n_crystals, n_bins), or None.
 
     Returns

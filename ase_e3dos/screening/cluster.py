@@ -27,12 +27,12 @@ class DaskPool:
 
     Parameters
     ----------
-    address
+    address : str
         Of a running scheduler ("tcp://host:8786"), its scheduler file, "local" for a cluster on
         this machine, or "slurm" for jobs as the user's dask-jobqueue configuration describes them.
-    processes
+    processes : int, optional
         Workers to start for "local", jobs for "slurm".
-    device
+    device : str, optional
         On which a worker predicts; "auto" takes its first GPU if it has one.
 
     Raises

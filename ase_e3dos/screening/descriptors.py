@@ -18,9 +18,9 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
 
     Parameters
     ----------
-    directory
+    directory : str or Path
         That `e3dos screen` wrote. Rows with an error have nulls.
-    output
+    output : str or Path
         Parquet file; rows are in the order of the shards, so that it joins on `id` and `model`.
 
     Returns

@@ -23,11 +23,11 @@ class Entry:
 
     Attributes
     ----------
-    id
+    id : str
         What the user calls it; unique within a run.
-    crystal
+    crystal : Crystal or Exception
         The crystal, or the error that says why there is none.
-    content
+    content : str
         Hash of the crystal (or of the error's text), 32 hexadecimal digits.
     """
 

@@ -14,13 +14,13 @@ class Progress:
 
     Attributes
     ----------
-    done
+    done : int
         Structures with a row, those of earlier runs included.
-    skipped
+    skipped : int
         Of these, found in the output from earlier runs.
-    failed
+    failed : int
         New rows with an error.
-    total
+    total : int or None
         Structures in the input, or None where that is not known.
     """
 
@@ -39,9 +39,9 @@ def progress_report(progress: bool | Report, total: int | None) -> Iterator[Repo
 
     Parameters
     ----------
-    progress
+    progress : bool or callable
         True for a bar on standard error if that is a terminal; a function of one's own; False.
-    total
+    total : int or None
         Structures in the input, if known.
     """
     if callable(progress):

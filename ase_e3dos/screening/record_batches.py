@@ -28,11 +28,11 @@ def record_batches(
 
     Parameters
     ----------
-    entries
+    entries : iterable of Entry
         Any number; a few batches are in memory at a time.
-    predictor
+    predictor : Predictor
         Of the settings' model.
-    settings
+    settings : ScreenSettings
         Of the run.
 
     Yields

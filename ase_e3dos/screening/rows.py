@@ -29,11 +29,11 @@ class RowBuilder:
 
     Parameters
     ----------
-    settings
+    settings : ScreenSettings
         Of the run.
-    wavenumbers
+    wavenumbers : ndarray
         Grid of the model in cm^-1, shape (n_bins,).
-    calibration
+    calibration : Calibration or None
         Error model of the ensemble, or None.
     """
 
@@ -61,13 +61,13 @@ class RowBuilder:
 
         Parameters
         ----------
-        entry
+        entry : Entry
             With a crystal.
-        shares
+        shares : ndarray of float32
             Of the modes in each bin, shape (n_bins,).
-        members
+        members : ndarray of float32 or None
             The same by the members of the ensemble, shape (n_members, n_bins), or None.
-        warnings
+        warnings : list of str
             Texts for the column.
         """
         self._place.append(len(self._good))

@@ -30,19 +30,19 @@ class ScreenSummary:
 
     Attributes
     ----------
-    output
+    output : Path
         The directory.
-    total
+    total : int
         Structures in the input.
-    new
+    new : int
         Rows written by this run.
-    skipped
+    skipped : int
         Structures whose rows were there.
-    failed
+    failed : int
         New rows with an error.
-    seconds
+    seconds : float
         Wall-clock time of predicting and writing, without loading the model's libraries.
-    replaced
+    replaced : int
         New rows that took the place of another crystal's prediction, as its id was the same.
     """
 
@@ -90,30 +90,30 @@ def screen(
         pairs. Files: whatever ASE and pymatgen read,
         extended XYZ and trajectories, ase.db, JSON lines of pymatgen structures, and Parquet
         with the columns numbers, cell and positions_frac (or structure).
-    output
+    output : str or os.PathLike
         Directory for the shards; made if it is not there.
-    model
+    model : str or Path, optional
         Name of a registered model, or the path of a weights file.
-    device
+    device : str, optional
         "auto" takes every GPU, one process each, or the CPU; "cpu", "cuda:1", "cuda:0,cuda:1".
-    encoder
+    encoder : str, optional
         Name of an encoder; by default the model's own, or its alloy form for mixed sites.
-    uncertainty
+    uncertainty : bool, optional
         Run the whole ensemble and fill the column `uncertainty`.
-    temperature
+    temperature : float, list of float or tuple of float, optional
         In K; several make list columns.
-    processes
+    processes : int, optional
         Worker processes for each device; 1, the default, predicts in this process. In a script,
         more than one needs the usual ``if __name__ == "__main__":``. With `dask`, workers or
         jobs to start.
-    dask
+    dask : str, optional
         Address or file of a Dask scheduler, "local", or "slurm".
-    progress
+    progress : bool or callable, optional
         True for a bar on a terminal, or a function that takes a
         `ase_e3dos.screening.progress.Progress`.
-    retry_errors
+    retry_errors : bool, optional
         Compute the rows with an error again.
-    shard_size
+    shard_size : int, optional
         Rows in one Parquet file at most.
 
     Returns

@@ -28,11 +28,11 @@ class ScreenSettings:
     ----------
     model, encoder
         As for `ase_e3dos.predict`.
-    uncertainty
+    uncertainty : bool
         Run the whole ensemble.
-    temperatures
+    temperatures : tuple of float
         In K, at least one.
-    single_temperature
+    single_temperature : bool
         Whether thermal columns hold numbers; lists, in the order of the temperatures, otherwise.
     """
 

@@ -87,11 +87,11 @@ class ShardStore:
 
     Parameters
     ----------
-    directory
+    directory : Path
         Made if it is not there.
-    settings
+    settings : ScreenSettings
         Of the run.
-    shard_size
+    shard_size : int, optional
         Rows in one shard.
 
     Notes

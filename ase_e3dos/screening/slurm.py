@@ -24,7 +24,7 @@ def slurm_cluster(jobs: int) -> Any:
 
     Parameters
     ----------
-    jobs
+    jobs : int
         Their number.
 
     Returns

@@ -90,11 +90,11 @@ def record_batches_from(
 
     Parameters
     ----------
-    pool
+    pool : Pool
         Where.
-    entries
+    entries : iterable of Entry
         Read as they are needed.
-    settings
+    settings : ScreenSettings
         Of the run.
 
     Yields
@@ -181,7 +181,7 @@ class ChunkSizes:
 
     Parameters
     ----------
-    largest
+    largest : int
         No chunk gets more.
     """
 
@@ -233,7 +233,7 @@ class ProcessPool:
 
     Parameters
     ----------
-    devices
+    devices : list of str
         Of the workers, such as ["cuda:0", "cuda:1"] or ["cpu"] * 4.
     """
 
@@ -322,9 +322,9 @@ def local_devices(device: str, processes: int | None) -> list[str]:
 
     Parameters
     ----------
-    device
+    device : str
         "auto" and "cuda" take every GPU; "cpu", "cuda:1" that one; "cuda:0,cuda:2" these.
-    processes
+    processes : int or None
         Of them for each device on a CPU; 1 by default.
     """
     named = [d.strip() for d in device.split(",") if d.strip()]

@@ -51,11 +51,11 @@ def stretch(weights: ArrayLike, wavenumbers: ArrayLike, factors: ArrayLike) -> A
 
     Parameters
     ----------
-    weights
+    weights : array_like
         Weight in each bin, shape (n_spectra, n_bins).
-    wavenumbers
+    wavenumbers : array_like
         Uniform bin centres in cm^-1, shape (n_bins,).
-    factors
+    factors : array_like
         Factor on the frequencies of each spectrum, shape (n_spectra,).
 
     Returns
@@ -81,11 +81,11 @@ def with_masses(
 
     Parameters
     ----------
-    sites
+    sites : array_like
         Weight in each bin, the same sum for each site, shape (n_sites, n_bins).
-    wavenumbers
+    wavenumbers : array_like
         Uniform bin centres in cm^-1, shape (n_bins,).
-    old, new
+    old, new : array_like
         Masses in amu that the spectra have, and shall have, shape (n_sites,).
 
     Returns
@@ -140,9 +140,9 @@ def moves_of(wavenumbers: Array, factors: Array) -> Array:
 
     Parameters
     ----------
-    wavenumbers
+    wavenumbers : ndarray
         Uniform bin centres, shape (n_bins,).
-    factors
+    factors : ndarray
         Shape (n_bins,), positive.
 
     Returns
@@ -203,13 +203,13 @@ def _tilted(rows: Array, basis: Array, sums: Array, targets: Array) -> Array:
 
     Parameters
     ----------
-    rows
+    rows : ndarray
         Weights, shape (n_rows, n_bins).
-    basis
+    basis : ndarray
         Functions of the bins, shape (n_functions, n_bins).
-    sums
+    sums : ndarray
         Sum that each row shall have, shape (n_rows,).
-    targets
+    targets : ndarray
         Sum over each row times each function, shape (n_rows, n_functions).
     """
     scale = np.abs(basis).max(axis=1)

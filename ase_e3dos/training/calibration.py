@@ -31,9 +31,9 @@ class CalibratedModel:
 
     Attributes
     ----------
-    calibration
+    calibration : Calibration
         For the weights header.
-    disagreement
+    disagreement : float
         99th percentile of the relative spread of the average frequency.
     """
 
@@ -51,13 +51,13 @@ def fit_calibration(
 
     Parameters
     ----------
-    predicted
+    predicted : sequence of PhononSpectrum
         Of crystals that the ensemble was not trained on, each with members.
-    reference
+    reference : sequence of PhononSpectrum
         The true spectra of the same crystals.
-    temperatures
+    temperatures : sequence of float, optional
         K, for heat capacity, entropy and free energy.
-    source
+    source : str, optional
         What the crystals are, for the record.
 
     Raises
@@ -95,9 +95,9 @@ def with_displacements_and_sound(model: CalibratedModel, found: Predictions) -> 
 
     Parameters
     ----------
-    model
+    model : CalibratedModel
         What `fit_calibration` gave.
-    found
+    found : Predictions
         Predictions for crystals with site labels that the network never saw.
     """
     spreads = {**model.calibration.spreads, QUANTITY: displacement_errors(found).spreads()}
@@ -157,9 +157,9 @@ def transferred(
 
     Parameters
     ----------
-    model
+    model : CalibratedModel
         What was fitted.
-    fitted, shipped
+    fitted, shipped : sequence of PhononSpectrum
         Predictions for the same crystals by an ensemble that it was fitted to, and by the other
         one.
     """

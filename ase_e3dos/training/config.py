@@ -141,9 +141,9 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
 
     Parameters
     ----------
-    path
+    path : str or Path
         A YAML file, or the name of a preset that ships with the package.
-    overrides
+    overrides : dict, optional
         Fields that replace those of the file; a path such as settings.dropout or
         data.0.per_batch reaches into one.
 
@@ -209,11 +209,11 @@ def checked(model: type[Model], values: Mapping[str, Any], place: str) -> Model:
 
     Parameters
     ----------
-    model
+    model : type
         `TrainingConfig` or another pydantic model.
-    values
+    values : mapping
         Its fields.
-    place
+    place : str
         Where they come from, for the message.
 
     Raises
@@ -289,10 +289,10 @@ def own_data(files: Sequence[str | Path], per_batch: int = 16) -> dict[str, Any]
 
     Parameters
     ----------
-    files
+    files : sequence of str or Path
         Parquet files; the model speaks for the first. Their split "train" is for training, and
         the split "valid" of those that have one for validation.
-    per_batch
+    per_batch : int, optional
         Crystals of each file in a batch; fewer where a file has fewer.
 
     Raises

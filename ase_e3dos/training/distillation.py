@@ -23,11 +23,11 @@ def taught_set(teacher: Predictor, crystals: Sequence[Crystal], source: str) -> 
 
     Parameters
     ----------
-    teacher
+    teacher : Predictor
         Predictor with site spectra on the default grid, opened for the data source `source`.
-    crystals
+    crystals : sequence of Crystal
         Unlabelled; those that cannot be predicted are left out.
-    source
+    source : str
         Name of the data source that the labels speak for.
 
     Returns

@@ -29,10 +29,10 @@ def train_ensemble(
 
     Parameters
     ----------
-    config
+    config : TrainingConfig
         Of every member; member k has the seed `config.seed` + k and the folder "member-k"
         (a single one has the run's own folder).
-    n_members
+    n_members : int
         Their number.
     data_dir, directory, device, report
         As for `train`. Members that are finished already are not trained again.
@@ -76,19 +76,19 @@ def join_members(
 
     Parameters
     ----------
-    files
+    files : sequence of str or Path
         Weights files, of one or several networks each.
-    path
+    path : str or Path
         File to write.
-    calibration
+    calibration : Calibration, optional
         Error model of the ensemble.
-    disagreement
+    disagreement : float, optional
         Relative spread of the average frequency beyond which a prediction warns.
-    distilled
+    distilled : str or Path, optional
         Weights file of one network that stands for the ensemble's mean.
-    description
+    description : str, optional
         One line for the header; by default that of the first file and the number of members.
-    half
+    half : bool, optional
         Store matrices in float16, as `ase_e3dos.network.weights.save_weights` does.
 
     Raises

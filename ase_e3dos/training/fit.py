@@ -104,19 +104,19 @@ class Trainer:
 
     Parameters
     ----------
-    config
+    config : TrainingConfig
         The run.
-    network
+    network : Network
         The network to train, as `make_network` or a weights file gives it.
-    training, validation
+    training, validation : list of GraphSet
         Data sets with their graphs; validation may be empty.
-    directory
+    directory : Path, optional
         Where checkpoints and the history go; None keeps nothing.
-    device
+    device : str, optional
         A torch device.
-    report
+    report : callable, optional
         Called with one line of text after each epoch.
-    digests
+    digests : mapping of str to str, optional
         SHA-256 of each data file by its path; a run goes on only with the files it began with.
 
     Raises

@@ -118,9 +118,9 @@ class SiteLoss(nn.Module):
 
         Parameters
         ----------
-        p, q
+        p, q : torch.Tensor
             Predicted and reference bin weights of crystals, shape (n, 480).
-        pairs
+        pairs : torch.Tensor
             Rows of the same crystal at two strains, shape (n_pairs, 2).
         """
         mean_p = self.mean_wavenumber(p).clamp_min(10.0).log()

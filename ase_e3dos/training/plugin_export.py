@@ -75,9 +75,9 @@ class PluginNames:
 
     Attributes
     ----------
-    identifier, package, distribution
+    identifier, package, distribution : str
         Of its entry point, its import, and for pip.
-    folder
+    folder : Path
         Where it is written.
     """
 
@@ -92,11 +92,11 @@ def plugin_names(name: str, directory: str | Path, weights: str | Path) -> Plugi
 
     Parameters
     ----------
-    name
+    name : str
         Of the model.
-    directory
+    directory : str or Path
         Folder in which the package's folder is made.
-    weights
+    weights : str or Path
         Weights file, there or not yet. A package of the same weights is in nobody's way.
 
     Raises
@@ -153,15 +153,15 @@ def export_plugin(
 
     Parameters
     ----------
-    name
+    name : str
         Of the model: letters, digits, "-" and "_".
-    weights
+    weights : str or Path
         Weights file; the model speaks for the first of its data sources.
-    directory
+    directory : str or Path
         Folder in which the package's folder is made.
-    description
+    description : str, optional
         One line; that of the weights if not given.
-    results
+    results : sequence of Evaluation, optional
         Evaluations for the model card.
 
     Returns

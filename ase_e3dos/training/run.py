@@ -46,12 +46,12 @@ class RunData:
 
     Attributes
     ----------
-    encoder
+    encoder : Encoder
         What made the features.
-    sources
+    sources : list of str
         Names of the data sources in the order of the network's embedding; the model speaks
         for the first.
-    training, validation
+    training, validation : list of GraphSet
         Sets with graphs.
     """
 
@@ -80,9 +80,9 @@ def data_directory(given: str | Path | None = None, config: TrainingConfig | Non
 
     Parameters
     ----------
-    given
+    given : str or Path, optional
         The folder, if it is known.
-    config
+    config : TrainingConfig, optional
         A configuration whose paths are all absolute needs no folder: the working directory
         stands for it where none is given.
 
@@ -179,17 +179,17 @@ def train(
 
     Parameters
     ----------
-    config
+    config : TrainingConfig
         The run.
-    data_dir
+    data_dir : str, Path or None
         Folder of the Parquet files; None for that of E3DOS_DATA.
-    directory
+    directory : str, Path or None
         Folder of the run: checkpoint, history and configuration. A run that is there already
         is continued at its last full epoch and gives the same weights as one that was never
         stopped. None keeps nothing.
-    device
+    device : str, optional
         "auto", "cpu", "cuda", ...
-    report
+    report : callable, optional
         Gets a line of text after each epoch.
 
     Raises

@@ -25,17 +25,17 @@ class GraphSet:
 
     Attributes
     ----------
-    labelled
+    labelled : LabelledSet
         The data.
-    graphs
+    graphs : list of CrystalGraph
         One for each crystal.
-    features
+    features : list of ndarray of float32
         Encoder output for each crystal, (n_sites, n_features) each.
-    source
+    source : int
         Index of the data source in the network's embedding.
-    groups
+    groups : list of list of int
         Entries that are drawn together (one crystal at several strains), as index lists.
-    parts
+    parts : ndarray of int
         A number for each entry, the same for all of one composition, by which the heads of a
         network divide the crystals among themselves, shape (n,).
     """
@@ -96,11 +96,11 @@ class MixedBatch:
 
     Attributes
     ----------
-    graph
+    graph : GraphBatch
         All crystals as one graph.
-    source
+    source : torch.Tensor
         Data source of each crystal, shape (n_crystals,).
-    parts
+    parts : list of tuple
         For each set: its number, its entries, and the slice of crystals in the batch.
     """
 
@@ -118,11 +118,11 @@ def join(
 
     Parameters
     ----------
-    chosen
+    chosen : list of tuple
         Number of a set, the set, and its entries.
-    noise
+    noise : sequence of float, optional
         Standard deviation of the sites' random displacements in Å, by the number of the set.
-    rng
+    rng : np.random.Generator, optional
         What draws them.
     """
     graphs: list[CrystalGraph] = []

@@ -26,9 +26,9 @@ def select(labelled: LabelledSet, part: DataConfig) -> LabelledSet:
 
     Parameters
     ----------
-    labelled
+    labelled : LabelledSet
         The whole file.
-    part
+    part : DataConfig
         What to take of it.
 
     Raises

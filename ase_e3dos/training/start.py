@@ -18,15 +18,15 @@ class StartingPoint:
 
     Attributes
     ----------
-    name
+    name : str
         Of the model.
-    header
+    header : WeightsHeader
         Of the weights file.
-    settings
+    settings : dict
         Sizes of the member.
-    state
+    state : dict
         Its tensors.
-    source
+    source : int
         Index of the source that the model speaks for; new sources begin as copies of it.
     """
 

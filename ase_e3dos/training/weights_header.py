@@ -40,21 +40,21 @@ def make_header(
 
     Parameters
     ----------
-    config
+    config : TrainingConfig
         Of the run.
-    network
+    network : Network
         What it gave.
-    encoder
+    encoder : Encoder
         That made its features.
-    training
+    training : list of GraphSet
         The data.
-    sources
+    sources : list of str
         Names in the order of the embedding.
-    grid
+    grid : ndarray
         Wavenumbers of the output in cm^-1, uniform.
-    appended
+    appended : sequence of Path, optional
         Files with one spectrum each that joined the training data.
-    start
+    start : tuple of str, optional
         Name and licence of the weights that training began with.
     """
     epochs = f"at most {config.epochs}" if config.patience else str(config.epochs)
@@ -117,7 +117,7 @@ def joint_licence(licences: Iterable[tuple[str, str]]) -> str:
 
     Parameters
     ----------
-    licences
+    licences : iterable of tuple of str
         Source and licence of each part of the data; "" for a licence that is not known.
 
     Returns

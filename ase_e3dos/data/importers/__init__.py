@@ -32,13 +32,13 @@ class Kind:
 
     Attributes
     ----------
-    module
+    module : str
         Of this package, with a function `read`.
-    reads
+    reads : str
         What it takes, for people.
-    source
+    source : str
         Usual name of the functional and method.
-    licence, citation
+    licence, citation : str
         Under which, and in which article, the data were published; "" where that is the user's to
         say.
     """
@@ -77,17 +77,17 @@ class Account:
 
     Attributes
     ----------
-    path
+    path : Path
         The file written.
-    n_taken
+    n_taken : int
         Entries in it.
-    rejects
+    rejects : list of Reject
         What was left out, with reasons.
-    splits
+    splits : dict of str to int
         Entries of each split.
-    unknown
+    unknown : tuple of str
         Ids that the file of splits does not know.
-    by
+    by : SplitBy
         What kept entries together in one split.
     """
 
@@ -129,17 +129,17 @@ def import_data(
 
     Parameters
     ----------
-    kind
+    kind : str
         One of `KINDS`.
-    paths
+    paths : sequence of str or Path
         Files or folders.
-    output
+    output : str or Path
         Parquet file.
-    source
+    source : str, optional
         Name of the functional and method; by default the usual one of the kind.
     by, seed, split_file
         As for `ase_e3dos.data.splits.split_names`.
-    licence, citation
+    licence, citation : str, optional
         Of the data, for the file's metadata; by default those of the kind, where it has any.
 
     Raises

@@ -16,7 +16,7 @@ def on_fine_grid(name: str, frequencies: Any, density: Any) -> tuple[float, Arra
 
     Parameters
     ----------
-    name
+    name : str
         Of the entry.
     frequencies
         THz, ascending, shape (n,).

@@ -71,11 +71,11 @@ def _folder(path: Path, name: str, prefix: str = "") -> Iterator[LabelledEntry |
 
     Parameters
     ----------
-    path
+    path : Path
         The folder.
-    name
+    name : str
         What it is called if it is a run.
-    prefix
+    prefix : str, optional
         Of the names of what lies in it: runs in runs/Cu/300K go by Cu/300K.
     """
     for usual in _NAMES:

@@ -35,7 +35,7 @@ def rejecting(
 
     Parameters
     ----------
-    read
+    read : callable
         Takes the name of the record first.
     """
 

@@ -39,11 +39,11 @@ def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening
 
     Parameters
     ----------
-    screened
+    screened : ScreenedSet
         The screening's output.
-    path
+    path : Path
         Of the HTML file.
-    title
+    title : str, optional
         Of the page.
 
     Raises

@@ -33,11 +33,11 @@ def write_plots(screened: ScreenedSet, directory: Path, suffix: str = "png") -> 
 
     Parameters
     ----------
-    screened
+    screened : ScreenedSet
         The screening's output.
-    directory
+    directory : Path
         Made if it is not there.
-    suffix
+    suffix : str, optional
         Format: png, pdf, svg.
 
     Returns

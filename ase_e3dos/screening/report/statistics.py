@@ -52,18 +52,18 @@ class ScreenedSet:
 
     Attributes
     ----------
-    about
+    about : dict
         The shards' metadata.
-    table
+    table : pd.DataFrame
         Columns but the density of all structures with a prediction, highest specific heat
         first; warnings are their kinds in one text.
-    failures
+    failures : pd.DataFrame
         Columns id and error of those without.
-    n_warned
+    n_warned : dict of str to int
         Structures with a warning, by its kind.
-    temperature
+    temperature : float
         In K, of the thermal columns.
-    directory
+    directory : Path
         Of the shards.
     """
 
@@ -158,18 +158,18 @@ class PrincipalComponents:
 
     Attributes
     ----------
-    axes
+    axes : ndarray
         In the frequency basis, shape (2, n_bins); the first points to low frequencies, as the
         paper's does.
-    scores
+    scores : ndarray
         Of the shown rows, shape (n_shown, 2).
-    explained
+    explained : ndarray
         Share of the variance along each axis, shape (2,).
-    densities
+    densities : ndarray of float32
         Spectra of the shown rows, divided by their maxima, shape (n_shown, n_bins).
-    mean_high
+    mean_high : ndarray
         Mean spectrum of the `TOP` highest specific heats, shape (n_bins,).
-    mean_all
+    mean_all : ndarray
         Mean spectrum of all, shape (n_bins,).
     """
 
@@ -188,11 +188,11 @@ def read_screen(
 
     Parameters
     ----------
-    directory
+    directory : str or Path
         Of the shards.
-    model
+    model : str, optional
         Whose rows; needed where there are several models'.
-    temperature
+    temperature : float, optional
         In K, one of the run's; the first of them by default.
 
     Raises

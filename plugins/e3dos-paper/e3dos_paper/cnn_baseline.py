@@ -54,18 +54,18 @@ def train_cnn(
 
     Parameters
     ----------
-    data_dir
+    data_dir : str or Path, optional
         Folder of the data; None for E3DOS_DATA.
-    settings
+    settings : CNNSettings, optional
         Defaults if not given.
-    file
+    file : str, optional
         Parquet file with raw labels and the splits train and valid; relative to the folder.
-    report
+    report : callable, optional
         Gets a line of text after each epoch.
-    directory
+    directory : str or Path, optional
         Folder for `history.jsonl` (a row an epoch) and `results.json` (settings and the errors
         of the best epoch); None writes nothing.
-    device
+    device : str, optional
         "auto", "cpu", "cuda", ...
 
     Returns

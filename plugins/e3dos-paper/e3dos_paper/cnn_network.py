@@ -46,9 +46,9 @@ def densities(crystal: Crystal, n: int = GRID) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    crystal
+    crystal : Crystal
         With one species on each site.
-    n
+    n : int, optional
         Points along each vector.
 
     Returns

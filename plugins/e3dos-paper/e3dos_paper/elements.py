@@ -90,9 +90,9 @@ def figure_s12(parts: Mapping[str, list[Crystal]], path: str | Path | None = Non
 
     Parameters
     ----------
-    parts
+    parts : mapping of str to list of Crystal
         Crystals by the name of the split.
-    path
+    path : str or Path, optional
         Image to write.
     """
     from matplotlib.figure import Figure
@@ -114,11 +114,11 @@ def figure_s13(
 
     Parameters
     ----------
-    training
+    training : list of Crystal
         Crystals that the model was trained on.
-    found
+    found : Predictions
         Predictions for others.
-    path
+    path : str or Path, optional
         Image to write.
     """
     from matplotlib.figure import Figure

@@ -21,10 +21,10 @@ def experiment_figure(
 
     Parameters
     ----------
-    series
+    series : mapping of str to sequence of mapping of str to float
         Rows with `n_train` and measures, by the name of the network or of the procedure. A row
         of no training crystals (a model before it is fine-tuned) is drawn as a dashed level.
-    path
+    path : str or Path, optional
         Image to write.
     """
     from matplotlib.figure import Figure

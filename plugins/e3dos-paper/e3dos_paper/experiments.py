@@ -77,20 +77,20 @@ def held_out_chemistry(
 
     Parameters
     ----------
-    config
+    config : TrainingConfig
         Of the base model; every file of it loses the elements. Examples come from the first
         file, and the first validation file is the judge, so nothing stops early by it.
-    elements
+    elements : sequence of str
         Symbols, such as S, Se, Te.
-    examples
+    examples : sequence of int
         Numbers of crystals with the elements to learn from.
     data_dir, directory, device, report
         As for `ase_e3dos.training.run.train`.
-    members
+    members : int, optional
         Networks of each ensemble; two or more show what the uncertainty does.
     epochs, learning_rate
         Of the fine-tuning.
-    scratch
+    scratch : bool, optional
         Train on the examples alone too, with the schedule of the base model: the control.
 
     Returns

@@ -28,9 +28,9 @@ def figure_2(parts: Mapping[str, Predictions], path: str | Path | None = None) -
 
     Parameters
     ----------
-    parts
+    parts : mapping of str to Predictions
         Predictions by split; elements and examples are those of the last one.
-    path
+    path : str or Path, optional
         Image to write; None writes nothing.
     """
     from matplotlib.figure import Figure

@@ -31,9 +31,9 @@ def figure_s7(parts: Mapping[str, Stability], path: str | Path | None = None) ->
 
     Parameters
     ----------
-    parts
+    parts : mapping of str to Stability
         Results by split, training first.
-    path
+    path : str or Path, optional
         Image to write; None writes nothing.
     """
     from matplotlib.figure import Figure
@@ -68,11 +68,11 @@ def figure_s8(found: Stability, split: str, path: str | Path | None = None) -> F
 
     Parameters
     ----------
-    found
+    found : Stability
         Of the split.
-    split
+    split : str
         Its name, for the title.
-    path
+    path : str or Path, optional
         Image to write; None writes nothing.
     """
     from matplotlib.figure import Figure
@@ -111,10 +111,10 @@ def verdict_figure(results: Sequence[Stability], path: str | Path | None = None)
 
     Parameters
     ----------
-    results
+    results : sequence of Stability
         One for each model, on the same crystals; models whose crystals are all stable or all
         unstable are left out of the curves.
-    path
+    path : str or Path, optional
         Image to write; None writes nothing.
     """
     from matplotlib.figure import Figure
@@ -167,9 +167,9 @@ def write_stability_figures(parts: Mapping[str, Predictions], directory: str | P
 
     Parameters
     ----------
-    parts
+    parts : mapping of str to Predictions
         Predictions by split, training first, the one that counts last.
-    directory
+    directory : str or Path
         Folder, made where it is missing.
 
     Returns
