@@ -228,8 +228,8 @@ def _of_mixture(isotopes: list[Any], number: int, mass: float) -> float:
     if len(known) < 2 or not known[0][0] <= mass <= known[-1][0]:
         raise SpectrumError(
             f"A mass of {mass:g} amu is neither that of {chemical_symbols[number]} nor that of a "
-            "mixture of its isotopes with known neutron cross-sections. Give the mass of an isotope "
-            "or mixture, or choose weighting='xray' or 'none'."
+            "mixture of its isotopes with known neutron cross-sections. Give the mass of an "
+            "isotope or mixture, or choose weighting='xray' or 'none'."
         )
     masses, values = zip(*known, strict=True)
     return float(np.interp(mass, masses, values))
