@@ -140,7 +140,7 @@ class SymmetryWarning(E3DOSWarning):
 
 
 class MeasurementWarning(E3DOSWarning):
-    """Points of a measured file were left out, because they are no measured values."""
+    """Points of a measured file were left out, because they are not measured values."""
 
 
 class PassedOverWarning(E3DOSWarning):

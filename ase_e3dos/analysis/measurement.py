@@ -75,7 +75,7 @@ class Measurement:
     ) -> Measurement:
         """Measurement from columns; points at or below zero energy are left out.
 
-        With a `MeasurementWarning` also those that are no numbers, lie above any phonon
+        With a `MeasurementWarning` also those that are not numbers, lie above any phonon
         (`HIGHEST_WAVENUMBER`), or stand for missing values (-999 and its like).
 
         Raises

@@ -128,13 +128,13 @@ def test_wrong_occupations_of_ase_are_refused(occupancy, match):
 @pytest.mark.parametrize(
     ("rows", "match"),
     [
-        (["Na1 Na 0 0 0 0.9", "K1 K 0 0 0 0.5"], "sum to 1.4"),
+        (["Na1 Na 0 0 0 0.9", "K1 K 0 0 0 0.5"], "add to 1.4"),
         (["Na1 Na 0 0 0 1.4"], "sum to 1.4"),
-        (["Na1 Na 0 0 0 -0.5"], r"the site Na1 is -0\.5"),
+        (["Na1 Na 0 0 0 -0.5"], r"the site Na1 is '-0\.5'"),
         (["Na1 Na 0 0 0 half"], "the site Na1 is 'half'"),
-        (["Na1 Na 0 0 0 1e999"], "the site Na1 is inf"),
+        (["Na1 Na 0 0 0 1e999"], "the site Na1 is '1e999'"),
         (["Xx1 Xx 0 0 0 0.5", "K1 K 0 0 0 0.5"], "'Xx' is not a chemical element"),
-        (["Na1 Na 0 0 0.01 0.5"], "apart"),
+        (["Na1 Na 0 0 0.01 0.5"], "from its own image"),
     ],
 )
 def test_wrong_occupations_in_a_file_are_refused(tmp_path, rows, match):

@@ -238,7 +238,7 @@ def test_a_run_goes_on_with_all_its_members(data_dir, tiny_paper, tmp_path):
     assert isinstance(wrong.exception, TrainingError)
     assert "did you mean learning_rate" in str(wrong.exception)
     in_the_way = invoke(str(file), "-o", str(file))
-    assert "no folder can be made here" in str(in_the_way.exception)
+    assert "is not a folder" in str(in_the_way.exception)
     empty = invoke(str(tmp_path))
     assert "nor the folder of a run" in str(empty.exception)
 
