@@ -43,7 +43,7 @@ def read(source: Any) -> list[Crystal]:
         trajectories), pymatgen (structures, their dictionaries, computed entries), phonopy,
         spglib's (cell, positions, numbers), `Crystal`; the path of a file of one or many
         structures (CIF, POSCAR, extended XYZ, phonopy YAML, JSON, JSON lines, Parquet, ase.db,
-        trajectories, and what ASE reads), of a directory, or a pattern such as "runs/*.cif";
+        trajectories, and what ASE reads), of a directory, or a pattern such as ``runs/*.cif``;
         a table of pandas, polars or pyarrow; a dictionary from names to structures; any list,
         array, series or iterator of these.
 
