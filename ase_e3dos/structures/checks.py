@@ -116,7 +116,7 @@ def checked_species(
         wrong = number[(number < 1) | (number > 118)][0]
         where = site[(number < 1) | (number > 118)][0]
         raise CrystalError(
-            f"{label}: site {where} has atomic number {wrong}, which is not a chemical element "
+            f"{label}: site {where} has atomic number {wrong}, which is no chemical element "
             "(dummy atoms X have 0). Remove the site or give its element."
         )
     if len(site) != n_sites or (site != np.arange(n_sites)).any():
@@ -150,7 +150,7 @@ def checked_fractions(
     if len(over):
         raise CrystalError(
             f"{label}: the fractions on site {over[0]} sum to {total[over[0]]:.4g}, more than "
-            "one. Give fractions that sum to at most one."
+            "one. Give fractions that sum to one at most."
         )
     whole = total >= 1.0 - FRACTION_ROUNDING
     remark = _occupation_remark(total)

@@ -82,7 +82,7 @@ def element_of_symbol(
     Raises
     ------
     NotAnElementError
-        It is not an element.
+        It is no element.
     """
     found = _SYMBOL.match(symbol.strip().translate(_MINUS))
     if found is None:
@@ -235,6 +235,6 @@ def _element(number: int) -> tuple[int, float]:
 
 def _saying(name: str) -> str:
     return (
-        f"{name!r} is not a chemical element. Give the element of each site (for a mixture, a "
-        "vacancy or a group of atoms: the species with their fractions, one line for each)"
+        f"{name!r} is no chemical element. Give the element of each site (for a mixture, a vacancy "
+        "or a group of atoms: the species with their fractions, one line for each)"
     )

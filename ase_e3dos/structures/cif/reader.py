@@ -65,7 +65,7 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
     Raises
     ------
     UnreadableFileError
-        It is not a CIF file, or holds no structure.
+        It is no CIF file, or holds no structure.
     """
     try:
         text = decoded(content, label) if isinstance(content, bytes) else content

@@ -29,7 +29,7 @@ _MISSPELLED = ("_atom_site_occupation", "_atom_site_occ", "_atom_site_occupancie
 
 
 class SiteError(ValueError):
-    """Atom sites that are not atoms, have no place, or no sensible occupancy."""
+    """Atom sites that are no atoms, have no place, or no sensible occupancy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def sites_of(
         texts,
         _multiplicities(block, n, kept),
         _hydrogens(block, n, kept),
-        f"{note} is not an item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
+        f"{note} is no item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
     )
 
 

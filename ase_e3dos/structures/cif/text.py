@@ -44,7 +44,7 @@ _FIRST_TAG = re.compile(r"^[ \t]*(_\w|loop_)", re.MULTILINE | re.IGNORECASE)
 
 
 class CifSyntaxError(ValueError):
-    """A text that is not a CIF file."""
+    """A text that is no CIF file."""
 
 
 class Block:
@@ -143,7 +143,7 @@ def blocks_of(text: str) -> Iterator[Block]:
     Raises
     ------
     CifSyntaxError
-        It is not a CIF file; the message says what is wrong and on which line.
+        It is no CIF file; the message says what is wrong and on which line.
     """
     if not text.isascii():
         text = _NOT_ASCII.sub(lambda sign: _ASCII.get(sign[0], "~"), text)

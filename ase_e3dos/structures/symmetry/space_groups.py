@@ -63,11 +63,11 @@ def hall_operations(symbol: str) -> Operations:
     text = symbol.strip().replace("_", " ").replace("=", '"').replace("''", '"').lower()
     found = re.match(r"(-?\s*[a-z])(.*)", text, re.DOTALL)
     if found is None:
-        raise ValueError(f"{symbol!r} is not a Hall symbol")
+        raise ValueError(f"{symbol!r} is no Hall symbol")
     try:
         group = gemmi.symops_from_hall(found[1].upper().replace(" ", "") + found[2])
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{symbol!r} is not a Hall symbol ({error})") from None
+        raise ValueError(f"{symbol!r} is no Hall symbol ({error})") from None
     return Operations.from_gemmi(group)
 
 
