@@ -25,7 +25,7 @@ def predict(
 
     Parameters
     ----------
-    structures
+    structures : object, path or iterable of them
         One structure or many, in any mixture: whatever `ase_e3dos.structures.read` takes, such as
         ASE Atoms, pymatgen structures (ordered or not), PhonopyAtoms, Crystals, tables, and paths
         of files of one or many structures, of folders, or patterns.
@@ -108,11 +108,11 @@ def predict_iter(
 
     Parameters
     ----------
-    structures
+    structures : object, path or iterable of them
         As for `predict`; an iterable, which may be endless, is read a batch ahead of the results.
     model, device, uncertainty, encoder
         As for `predict`.
-    errors
+    errors : {"raise", "yield"}, optional
         "raise" ends at the first structure that cannot be predicted; "yield" gives its error in
         its place and goes on.
 

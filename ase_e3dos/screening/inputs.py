@@ -18,7 +18,7 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
 
     Parameters
     ----------
-    inputs
+    inputs : object, path or iterable of them
         Whatever `ase_e3dos.structures.read` takes. Directories are searched with all below them,
         in the order of names.
 

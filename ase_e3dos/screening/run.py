@@ -84,7 +84,7 @@ def screen(
 
     Parameters
     ----------
-    inputs
+    inputs : object, path or iterable of them
         Path of a file or directory, or a glob; a table of pandas, polars or pyarrow; a mapping
         from ids to structures; or any iterable of these paths, structures, or (id, structure)
         pairs. Files: whatever ASE and pymatgen read,

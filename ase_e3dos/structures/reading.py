@@ -38,7 +38,7 @@ def read(source: Any) -> list[Crystal]:
 
     Parameters
     ----------
-    source
+    source : object, path or iterable of them
         One structure or many, in any mixture: objects of ASE (Atoms, rows, databases,
         trajectories), pymatgen (structures, their dictionaries, computed entries), phonopy,
         spglib's (cell, positions, numbers), `Crystal`; the path of a file of one or many
@@ -79,7 +79,7 @@ def read_each(source: Any) -> Iterator[Reading]:
 
     Parameters
     ----------
-    source
+    source : object, path or iterable of them
         As for `read`.
 
     Yields
