@@ -186,7 +186,16 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             with path.open("w", encoding="utf-8", newline="") as stream:
                 writer = csv.DictWriter(stream, names, lineterminator="\n")
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows({k: _as_text(v) for k, v in row.items()} for row in rows)
+
+
+def _as_text(value: Any) -> Any:
+    """A cell of a CSV file: text that a spreadsheet would run as a formula is quoted by a sign."""
+    if not isinstance(value, str):
+        return value
+    runs = value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    text = value.replace("\r\n", "\n").replace("\r", "\n")  # which Python's csv leaves unquoted
+    return f"'{text}" if runs else text
 
 
 # Standard output -----------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def save_weights(
         The number of state dicts is not what the header says, or a value is not finite.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if len(members) != header.members + header.distilled:
         raise WeightsError(
@@ -166,9 +166,19 @@ def save_weights(
     }
     file = Path(path)
     temporary = file.with_name(file.name + ".tmp")
-    save_file(tensors, temporary, metadata=metadata)
-    temporary.chmod(0o644)  # the library's own 0600 would keep weights from other users
+    temporary.write_bytes(_with_sorted_metadata(save(tensors, metadata)))
+    temporary.chmod(0o644)  # other users read weights, whatever the umask says
     temporary.replace(file)
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file whose metadata are in one order: the library's own differs by process."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]:

@@ -130,6 +130,7 @@ class ShardStore:
             )
         with _storage_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
+            self._refuse_links()
             self._lock = FileLock(self.directory / _LOCK, timeout=0)
             try:
                 self._lock.acquire()
@@ -151,10 +152,22 @@ class ShardStore:
             (self.directory / _OWNER).unlink(missing_ok=True)
         self._lock.release()
 
+    def _refuse_links(self) -> None:
+        """The lock is opened, and a link would have it made, or emptied, somewhere else."""
+        for path in (self.directory / _LOCK, *self.directory.glob("part-*.parquet")):
+            if path.is_symlink():
+                raise ScreeningError(
+                    f"{path}: is a link to {path.readlink()}, and a screening writes into its own "
+                    "folder alone. Remove the link, or copy the file that it stands for."
+                )
+
     def _claim(self) -> None:
         """Say who writes, remove what a killed process left, see which rows there are."""
         who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.ctime()}
-        (self.directory / _OWNER).write_text(json.dumps(who), encoding="utf-8")
+        owner = self.directory / _OWNER
+        owner.unlink(missing_ok=True)  # it may be a link
+        with owner.open("x", encoding="utf-8") as stream:
+            stream.write(json.dumps(who))
         for leftover in self.directory.glob(f"{_TEMPORARY}*"):
             leftover.unlink()
         self._read_index()
@@ -200,7 +213,7 @@ class ShardStore:
             self.drop_superseded()
 
     def _checked(self, shard: Path) -> pa.Table:
-        """Index columns of a shard whose rows go together with this run's."""
+        """Index columns of a shard whose rows are whole and go together with this run's."""
         import pyarrow.parquet as pq
 
         with reading(shard):
@@ -208,7 +221,9 @@ class ShardStore:
             if about["format"] != FORMAT:
                 raise ValueError(f"of format {about['format']!r}")
             kept = about["temperatures_K"]
-            table = pq.read_table(shard, columns=list(_INDEX))
+            # All columns are read, since their checksums tell whether a bit has flipped.
+            whole = pq.read_table(shard, page_checksum_verification=True)
+            table = whole.select(list(_INDEX))
         mine = self._settings
         if kept != list(mine.temperatures):
             raise ScreeningError(
@@ -323,7 +338,8 @@ class ShardStore:
         temporary = self.directory / f"{_TEMPORARY}{os.getpid()}-{path.name}"
         with _storage_errors(self.directory, self.n_written):
             try:
-                with temporary.open("wb") as stream:
+                temporary.unlink(missing_ok=True)  # it may be a link
+                with temporary.open("xb") as stream:
                     stream.write(content.getvalue())
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -348,13 +364,18 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def _storage_errors(directory: Path, n_safe: int = 0) -> Iterator[None]:
-    """Say in plain words what a failing disk means."""
+def _storage_errors(directory: Path, n_safe: int | None = None) -> Iterator[None]:
+    """Say in plain words what a failing disk means, once `n_safe` rows were written."""
     try:
         yield
     except OSError as error:
         if isinstance(error, ScreeningError):
             raise
+        if n_safe is not None and not directory.is_dir():
+            raise ScreeningError(
+                f"{directory}: the folder is gone, and with it the {n_safe} rows that this run had "
+                "written. Find out who removes it, and run the same command again: it begins anew."
+            ) from error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         what = "there is no space left" if full else f"it cannot be written ({error.strerror})"
         mend = "Free some space" if full else "Check the path and its permissions"

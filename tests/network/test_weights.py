@@ -75,6 +75,18 @@ def test_round_trip(
     np.testing.assert_array_equal(after.members, before.members)
 
 
+def test_the_same_weights_are_the_same_file(
+    tmp_path: Path, header: WeightsHeader, networks: list[SiteNetwork]
+) -> None:
+    """The library writes its two keys of metadata in random order."""
+    states = [n.state_dict() for n in networks]
+    contents = set()
+    for _ in range(12):
+        save_weights(tmp_path / "w.safetensors", header, states)
+        contents.add((tmp_path / "w.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
 def test_a_grid_survives_in_full(file: Path) -> None:
     np.testing.assert_array_equal(read_header(file).grid.wavenumbers, 5.0 + 10.0 * np.arange(20))
 

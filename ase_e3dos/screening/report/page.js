@@ -164,8 +164,8 @@
   $("export").addEventListener("click", () => {
     const quoted = (v) => {
       const text = v === null ? "" : String(v);
-      // A leading sign of a formula would be run by a spreadsheet.
-      const safe = typeof v === "string" && /^[=+\-@]/.test(text) ? "'" + text : text;
+      // A leading sign of a formula, or a tab or return before one, would be run by a spreadsheet.
+      const safe = typeof v === "string" && /^[=+\-@\t\r\n]/.test(text) ? "'" + text : text;
       return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
     };
     const lines = [columns.map((c) => quoted(c.unit ? `${c.key} (${c.unit})` : c.key)).join(",")];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -77,7 +78,11 @@ def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening
         footer=_footer(screened),
         step=f"{screened.wavenumbers[1] - screened.wavenumbers[0]:g}",
     )
-    path.write_text(page, encoding="utf-8")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as stream:
+        stream.write(page)
+    temporary.replace(path)  # a link is replaced, and not what it stands for
 
 
 def _part(name: str) -> str:
