@@ -80,6 +80,7 @@ def screen_command(
             shard_size=shard_size,
         )
     except (KeyboardInterrupt, _Terminated) as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
         typer.echo(
             f"stopped; what was computed is in {output}. Run the same command to go on.", err=True
         )

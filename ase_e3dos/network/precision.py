@@ -1,5 +1,7 @@
 """Float32 without autocast, whatever another program in the process has set PyTorch to.
 
+And one thread in a forked child, which has none of the threads that PyTorch's pool counts on.
+
 Potentials such as MACE call ``torch.set_default_dtype(torch.float64)``; others set a default
 device, or run under ``torch.autocast``. These settings belong to them: nothing here changes them,
 and none of them enters a network of this package.
@@ -7,6 +9,7 @@ and none of them enters a network of this package.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +18,15 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 __all__ = ["float32_on", "without_autocast"]
+
+
+def _one_thread() -> None:
+    """Leave the pool of threads alone: those of the parent are not there after a fork."""
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_one_thread)
 
 
 class _Float32(TorchFunctionMode):

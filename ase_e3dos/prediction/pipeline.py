@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Predictor:
         from ase_e3dos.network.ensemble import Model
         from ase_e3dos.plugins import get_registry
 
+        self._asked = (model, device, encoder)
         registry = get_registry()
         spec = registry.resolve_model(model)
         self.name = spec.name
@@ -67,6 +68,10 @@ class Predictor:
         self._calibration = (
             Calibration.from_dict(header.calibration) if header.calibration else None
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was asked for: weights are loaded on the other side, once."""
+        return load_predictor, self._asked
 
     @property
     def calibration(self) -> Calibration | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from concurrent.futures import Future
 from pathlib import Path
@@ -176,8 +177,28 @@ def _compute_on_worker(
     entries: list[Any], settings: ScreenSettings, device: str
 ) -> list[pa.RecordBatch]:
     import torch
+    from distributed import get_worker
 
     ignore_structure_warnings()
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
-    return compute_chunk(entries, settings, device)
+    found = own_device(device, get_worker().name, torch.cuda.device_count())
+    return compute_chunk(entries, settings, found)
+
+
+def own_device(device: str, worker: object, n_devices: int) -> str:
+    """The GPU of a worker on a machine with several: workers take turns, by their numbers.
+
+    Parameters
+    ----------
+    device
+        As asked for; a certain one stays.
+    worker
+        Name of the worker, which ends in its number, or is it.
+    n_devices
+        GPUs that the worker sees.
+    """
+    number = re.search(r"\d+$", str(worker))
+    if device not in ("auto", "cuda") or n_devices < 2 or number is None:
+        return device
+    return f"cuda:{int(number[0]) % n_devices}"
