@@ -1,4 +1,4 @@
-"""Conformance kit for third parties: whether an encoder keeps the contract.
+"""Conformance kit for third parties: whether an encoder keeps the contract, and e3nn agrees.
 
 Needs no test framework: call `check_encoder` in a test of your own.
 """
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.encoders.contract import Encoder, encode_batch
-from ase_e3dos.errors import DisorderError, EncoderError
+from ase_e3dos.errors import DisorderError, EncoderError, WeightsError
 from ase_e3dos.plugins import EncoderSpec, get_registry
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["check_encoder", "sample_crystals"]
+__all__ = ["check_encoder", "check_harmonics", "sample_crystals"]
 
 _TOLERANCE = 1e-5
 _CORNER_AND_CENTRE = np.array([[0.0] * 3, [0.5] * 3])
@@ -341,3 +341,57 @@ def _compare(expected: NDArray[np.float32], got: NDArray[np.float32], where: str
     if not difference <= _TOLERANCE * scale:
         return f"{where}: features differ by {difference:.3g}"
     return ""
+
+
+def check_harmonics(tolerance: float = 1e-6) -> tuple[str, ...]:
+    """Check the harmonics and couplings of the networks against those of the installed e3nn.
+
+    The networks have closed forms, because e3nn takes longer to import than a crystal to predict;
+    this is where e3nn says whether they are right.
+
+    Parameters
+    ----------
+    tolerance : float, optional
+        Of each number, of order one.
+
+    Returns
+    -------
+    tuple of str
+        What was compared.
+
+    Raises
+    ------
+    WeightsError
+        If a harmonic or a coupling differs: no weights would mean what they meant.
+
+    Examples
+    --------
+    >>> "harmonics up to l = 2" in check_harmonics()
+    True
+    """
+    import itertools
+
+    import torch
+    from e3nn import o3
+
+    from ase_e3dos.network import harmonics
+
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(64, 3)))
+    ours = harmonics.spherical_harmonics(vectors, vectors.norm(dim=-1), 2)
+    theirs = o3.spherical_harmonics([0, 1, 2], vectors, normalize=True, normalization="component")
+    compared = {"harmonics up to l = 2": float((ours - theirs).abs().max())}
+    for degrees in itertools.product(range(3), repeat=3):
+        try:
+            found = harmonics.coupling(*degrees).double()
+        except ValueError:  # the networks have no such coupling
+            continue
+        symbol = o3.wigner_3j(*degrees).double() * np.sqrt(2 * degrees[2] + 1)
+        differences = [float((found - sign * symbol).abs().max()) for sign in (1, -1)]
+        compared["coupling {} x {} -> {}".format(*degrees)] = min(differences)
+    wrong = [f"{what} ({error:.1e})" for what, error in compared.items() if not error < tolerance]
+    if wrong:
+        raise WeightsError(
+            f"the networks differ from e3nn in {', '.join(wrong)}. The installation is damaged, or "
+            "one of the two has changed its conventions: install both again, or tell the authors."
+        )
+    return tuple(compared)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -103,3 +105,22 @@ def test_shipped_files() -> None:
     assert sum(p.stat().st_size for p in weights) < 25e6
     for pickled in ("*.pt", "*.pth", "*.pkl", "*.ckpt"):
         assert not list(PACKAGE.rglob(pickled))
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    path = REPOSITORY / ".ci" / "conda" / "recipe.yaml"
+    if not path.is_file():
+        pytest.skip("the recipe is not in this copy of the package")
+    recipe = yaml.safe_load(path.read_text())
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert recipe["context"]["version"] == project["version"]
+    names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # as conda-forge calls them
+    wanted = {names.get(n, n) + rest for n, rest in map(divided, project["dependencies"])}
+    found = {text.replace(" ", "", 1) for text in recipe["requirements"]["run"]}
+    assert found - {f"python{project['requires-python']}"} == wanted
+
+
+def divided(requirement: str) -> tuple[str, str]:
+    """Name and versions of a requirement."""
+    name = re.match(r"[\w.-]+", requirement)[0]
+    return name, requirement.removeprefix(name)

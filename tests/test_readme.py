@@ -28,9 +28,19 @@ def test_recipe(
     exec(compile(code, f"README: {title}", "exec"), {})  # the README is ours
 
 
-def test_files_that_the_readme_names_are_there() -> None:
+def test_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
+    """PyPI shows the README, and knows nothing of the files around it."""
     text = README.read_text()
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+    targets = re.findall(r"\]\(([^)#]+)\)", text)
+    assert all(target.startswith("https://") for target in targets)
+    own = re.findall(r"\]\(https://[\w.]+/ase-e3dos/ase-e3dos/(?:blob/)?main/([^)#]+)\)", text)
+    assert len(own) > 10
+    for target in own:
         assert (README.parent / target).exists(), target
     for crystal in re.findall(r"docs/crystals/[\w.]+", text):
         assert (README.parent / crystal).exists(), crystal
+
+
+def test_cpu_build_is_named_before_the_first_command() -> None:
+    text = README.read_text()
+    assert 0 < text.find("https://download.pytorch.org/whl/cpu") < text.find("```console")

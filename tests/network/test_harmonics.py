@@ -9,6 +9,7 @@ import pytest
 import torch
 from e3nn import o3
 
+from ase_e3dos.errors import WeightsError
 from ase_e3dos.network.harmonics import coupling, spherical_harmonics
 
 TRIPLES = [
@@ -45,3 +46,13 @@ def test_couplings_are_wigner_3j_symbols_up_to_sign(degrees: tuple[int, int, int
 def test_impossible_or_unused_couplings_are_refused(degrees: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="coupling"):
         coupling(*degrees)
+
+
+def test_the_kit_compares_with_e3nn(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ase_e3dos.network import harmonics
+    from ase_e3dos.testing import check_harmonics
+
+    assert len(check_harmonics()) == 1 + len(TRIPLES)
+    monkeypatch.setattr(harmonics, "coupling", lambda *degrees: 1.01 * coupling(*degrees))
+    with pytest.raises(WeightsError, match=r"coupling 1 x 1 -> 2"):
+        check_harmonics()
