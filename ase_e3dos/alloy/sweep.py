@@ -254,7 +254,7 @@ def _physical_range(quantity: str) -> tuple[float, float]:
 
 def single_structure(structure: Any, **options: Any) -> PhononSpectrum:
     """Predicted spectrum of one structure, usually a disordered one."""
-    return predict([Crystal.from_any(structure)], **options)[0]
+    return predict([Crystal.quietly(structure)], **options)[0]
 
 
 def grouped_warnings(spectra: Sequence[PhononSpectrum]) -> tuple[E3DOSWarning, ...]:

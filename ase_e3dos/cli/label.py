@@ -105,16 +105,17 @@ def label_command(
 
 
 def _crystals(path: Path) -> Iterator[Crystal | Reject]:
-    """Crystals of a file or folder; what cannot be read is a row of the errors."""
+    """Crystals of a file, folder or pattern; what cannot be read is a row of the errors."""
     from ase_e3dos.data.labelled_file import Reject
-    from ase_e3dos.screening.inputs import check_inputs, iter_entries
+    from ase_e3dos.structures import read_each
 
     try:
-        check_inputs(path)
-        for entry in iter_entries(path):
-            if isinstance(entry.crystal, Exception):
-                yield Reject(entry.id, str(entry.crystal))
-            else:
-                yield entry.crystal
+        for reading in read_each(path):
+            if isinstance(reading.crystal, E3DOSError):
+                yield Reject(reading.id, str(reading.crystal))
+                continue
+            for warning in reading.crystal.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+            yield reading.crystal
     except E3DOSError as error:
         yield Reject(str(path), str(error))

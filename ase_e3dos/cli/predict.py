@@ -110,21 +110,13 @@ def _outcomes(
 
 
 def _crystals_in(path: Path) -> Iterator[tuple[str, Crystal | E3DOSError]]:
-    """Crystals of a file or folder with the file of each, and the error that ends it if any."""
-    from ase_e3dos.screening.inputs import check_inputs, iter_entries
-    from ase_e3dos.structures.crystal import read_crystals
+    """Crystals of a file, folder or pattern with the file of each, and what is no crystal."""
+    from ase_e3dos.structures import read_each
 
+    one_file = path.is_file()
     try:
-        if path.is_dir():
-            check_inputs(path)
-            for entry in iter_entries(path):
-                found = entry.crystal
-                if isinstance(found, Exception) and not isinstance(found, E3DOSError):
-                    raise found
-                yield entry.id, found
-        else:
-            for crystal in read_crystals(path):
-                yield str(path), crystal
+        for reading in read_each(path):
+            yield str(path) if one_file else reading.id, reading.crystal
     except E3DOSError as error:
         yield str(path), error
 

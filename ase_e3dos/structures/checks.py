@@ -12,6 +12,7 @@ from ase_e3dos.errors import CrystalError, PartialOccupationWarning
 from ase_e3dos.structures.sites import Remark
 
 __all__ = [
+    "MAX_LENGTH",
     "MIN_DISTANCE",
     "OCCUPATION_EXCESS",
     "checked_fractions",
@@ -116,7 +117,7 @@ def checked_species(
         wrong = number[(number < 1) | (number > 118)][0]
         where = site[(number < 1) | (number > 118)][0]
         raise CrystalError(
-            f"{label}: site {where} has atomic number {wrong}, which is no chemical element "
+            f"{label}: site {where} has atomic number {wrong}, which is not a chemical element "
             "(dummy atoms X have 0). Remove the site or give its element."
         )
     if len(site) != n_sites or (site != np.arange(n_sites)).any():

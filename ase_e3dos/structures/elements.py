@@ -40,11 +40,13 @@ _GROUPS = frozenset(
     ("OH", "HO", "OW", "WO", "OH2", "H2O", "HOH", "WAT", "WATER", "OWAT", "AQ", "VA", "VAC", "VC")
 )
 
+_MOLECULES = ("H2O", "H3O", "NH4", "D2O")
+
 _SYMBOL = re.compile(
     r"""(?P<letters>[23]H|[A-Za-z]{1,2})
         (?:(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*)\d*  # charge
            |(?P<number>\d{1,3}))?
-        (?:[_(./].*)?$                        # "Na_pv", "H(SDS)", "O2-.", "Na/0f3e"
+        (?:[_(/].*|\.(?:[A-Za-z].*)?)?$       # "Na_pv", "H(SDS)", "O2-.", "Na.pbe", "Na/0f3e"
     """,
     re.VERBOSE,
 )
@@ -82,7 +84,7 @@ def element_of_symbol(
     Raises
     ------
     NotAnElementError
-        It is no element.
+        It is not an element.
     """
     found = _SYMBOL.match(symbol.strip().translate(_MINUS))
     if found is None:
@@ -138,7 +140,7 @@ def element_of_label(
     if found is None:
         raise NotAnElementError(_saying(label))
     letters = found["letters"]
-    if letters.upper() in _GROUPS:
+    if letters.upper() in _GROUPS or label.strip().upper().startswith(_MOLECULES):
         raise NotAnElementError(_saying(label))
     if letters.upper() == "T" and "T" not in known:  # a tetrahedral site, as a rule
         raise NotAnElementError(_saying(label))
@@ -235,6 +237,6 @@ def _element(number: int) -> tuple[int, float]:
 
 def _saying(name: str) -> str:
     return (
-        f"{name!r} is no chemical element. Give the element of each site (for a mixture, a vacancy "
-        "or a group of atoms: the species with their fractions, one line for each)"
+        f"{name!r} is not a chemical element. Give the element of each site (for a mixture, a "
+        "vacancy or a group of atoms: the species with their fractions, one line for each)"
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ase_e3dos.data.labelled_file import Reject
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.records import structure_of_record
 
 
 def crystal_of_record(name: str, record: Any) -> Crystal | Reject:
@@ -21,25 +21,8 @@ def crystal_of_record(name: str, record: Any) -> Crystal | Reject:
         A pymatgen structure or its dictionary, a CIF text, or JARVIS's atoms (`lattice_mat`,
         `coords`, `elements`, `cartesian`).
     """
-    from pymatgen.core.structure import Structure
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pymatgen's remarks about rounding in CIF files
-            if isinstance(record, str):
-                structure = Structure.from_str(record, fmt="cif")
-            elif isinstance(record, dict) and "lattice_mat" in record:
-                structure = Structure(
-                    record["lattice_mat"],
-                    [str(e).strip() for e in record["elements"]],
-                    record["coords"],
-                    coords_are_cartesian=bool(record.get("cartesian", False)),
-                )
-            elif isinstance(record, dict):
-                structure = Structure.from_dict(record)
-            else:
-                structure = record
-        return Crystal.from_any(structure, name)
+        return Crystal.quietly(structure_of_record(record, name), name)
     except E3DOSError as error:
         return Reject(name, f"structure: {error}")
     except Exception as error:  # noqa: BLE001 - parsers raise anything; the account says what

@@ -22,6 +22,7 @@ from ase_e3dos.errors import (
     SymmetryWarning,
     UnreadableFileError,
 )
+from ase_e3dos.structures.checks import MAX_LENGTH
 from ase_e3dos.structures.cif.contents import Contents, filled, follows
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError, has_sites, sites_of
 from ase_e3dos.structures.cif.symmetry import (
@@ -42,8 +43,11 @@ __all__ = ["cif_sites"]
 
 _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
-#: Shortest contact over the sum of the covalent radii that structures have.
-_USUAL = (0.87, 1.5)
+_MOST_COMPARED = 64
+#: Contact of an atom over the sum of the covalent radii, as structures have it.
+_CONTACT = (0.87, 1.5)
+#: Share of the cell in spheres of covalent radius that structures exceed.
+_FILLING = 0.15
 
 
 def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
@@ -65,7 +69,7 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
     Raises
     ------
     UnreadableFileError
-        It is no CIF file, or holds no structure.
+        It is not a CIF file, or holds no structure.
     """
     try:
         text = decoded(content, label) if isinstance(content, bytes) else content
@@ -159,7 +163,10 @@ def _chosen(
         return contents, doubts, []  # what the file states about its contents tells
     if len(tried) > 1 and all(_is_same(contents, row[2], cell) for row in agreeing[1:]):
         return contents, doubts, []
-    usual = [row for row in agreeing if _USUAL[0] <= _shortest_contact(row[2], cell) <= _USUAL[1]]
+    looks = [_look(row[2], cell) for row in agreeing]
+    usual = [row for row, look in zip(agreeing, looks, strict=True) if look != "crowded"]
+    if "sparse" in looks:
+        usual = []  # no structure to go by
     several = " and ".join(s for s, _ in symmetry.candidates)
     if len(usual) != 1:
         raise SiteError(
@@ -225,7 +232,7 @@ def _is_same(one: Contents, other: Contents, cell: NDArray[np.float64]) -> bool:
     """Whether two cells hold the same structure, for all that distances tell."""
     if len(one.positions) != len(other.positions) or len(one.site) != len(other.site):
         return False
-    if len(one.positions) > 400:
+    if len(one.positions) > _MOST_COMPARED:
         return False
     return bool(np.allclose(_fingerprint(one, cell), _fingerprint(other, cell), atol=1e-3))
 
@@ -242,17 +249,22 @@ def _fingerprint(contents: Contents, cell: NDArray[np.float64]) -> NDArray[np.fl
     return np.sort((pairs + 100.0 * distance).ravel())
 
 
-def _shortest_contact(contents: Contents, cell: NDArray[np.float64]) -> float:
-    """Shortest distance over the sum of covalent radii."""
-    from vesin import NeighborList
+def _look(contents: Contents, cell: NDArray[np.float64]) -> str:
+    """Whether a cell is "crowded", "sparse" or as "usual", by covalent radii."""
+    from scipy.spatial import cKDTree
 
-    number = np.zeros(len(contents.positions), dtype=np.int64)
+    n = len(contents.positions)
+    number = np.zeros(n, dtype=np.int64)
     number[contents.site] = contents.number
-    i, j, distance = NeighborList(cutoff=4.0, full_list=False).compute(
-        contents.positions @ cell, cell, True, "ijd"
-    )
     radii = covalent_radii[np.minimum(number, len(covalent_radii) - 1)]
-    return float((distance / (radii[i] + radii[j])).min(initial=np.inf))
+    shifts = np.array(list(itertools.product((0, -1, 1), repeat=3)))
+    around = (contents.positions + shifts[:, None]).reshape(-1, 3) @ cell
+    distance, nearest = cKDTree(around).query(around[:n], k=2)
+    contact = distance[:, 1] / (radii + radii[nearest[:, 1] % n])
+    if contact.min() < _CONTACT[0]:
+        return "crowded"
+    filling = 4 / 3 * np.pi * (radii**3).sum() / np.linalg.det(cell)
+    return "sparse" if contact.max() > _CONTACT[1] or filling < _FILLING else "usual"
 
 
 def _cell(block: Block) -> NDArray[np.float64]:
@@ -267,6 +279,11 @@ def _cell(block: Block) -> NDArray[np.float64]:
     except ValueError as error:
         raise SiteError(f"the cell: {error}") from None
     alpha, beta, gamma = angles
+    if max(a, b, c) > MAX_LENGTH:
+        raise SiteError(
+            f"the cell is {max(a, b, c):.3g} Å long, more than {MAX_LENGTH:g} Å. Check its unit, "
+            "which is Å, and whether the file is damaged"
+        )
     square = 0.0
     if min(a, b, c) > 0 and all(0.0 < angle < 180.0 for angle in angles):
         x, y, z = (_cosine(angle) for angle in angles)

@@ -29,7 +29,7 @@ _MISSPELLED = ("_atom_site_occupation", "_atom_site_occ", "_atom_site_occupancie
 
 
 class SiteError(ValueError):
-    """Atom sites that are no atoms, have no place, or no sensible occupancy."""
+    """Atom sites that are not atoms, have no place, or no sensible occupancy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def sites_of(
         texts,
         _multiplicities(block, n, kept),
         _hydrogens(block, n, kept),
-        f"{note} is no item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
+        f"{note} is not an item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
     )
 
 
@@ -236,12 +236,19 @@ def _fractional(
     block: Block, positions: NDArray[np.float64], cell: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Fractional coordinates from Cartesian ones, by the matrix of the block if it has one."""
-    names = [f"_atom_sites_fract_tran_matrix_{i}{j}" for i in "123" for j in "123"]
-    shifts = [f"_atom_sites_fract_tran_vector_{i}" for i in "123"]
-    texts = [block.value(name) for name in names]
-    if all(texts):
-        matrix = np.array([number_in(str(t)) for t in texts]).reshape(3, 3)
-        vector = np.array([number_in(block.value(name) or "0") for name in shifts])
+    for matrix_tag, vector_tag in (("_{}{}", "_{}"), ("[{}][{}]", "[{}]")):
+        start = "_atom_sites_fract_tran_"
+        texts = [
+            block.value(f"{start}matrix{matrix_tag.format(i, j)}") for i in "123" for j in "123"
+        ]
+        if not all(texts):
+            continue
+        shifts = [block.value(f"{start}vector{vector_tag.format(i)}") or "0" for i in "123"]
+        try:
+            matrix = np.array([number_in(str(t)) for t in texts]).reshape(3, 3)
+            vector = np.array([number_in(t) for t in shifts])
+        except ValueError as error:
+            raise SiteError(f"the matrix of its coordinates: {error}") from None
         return np.asarray(positions @ matrix.T + vector)
     return np.asarray(positions @ np.linalg.inv(cell))
 

@@ -44,7 +44,7 @@ _FIRST_TAG = re.compile(r"^[ \t]*(_\w|loop_)", re.MULTILINE | re.IGNORECASE)
 
 
 class CifSyntaxError(ValueError):
-    """A text that is no CIF file."""
+    """A text that is not a CIF file."""
 
 
 class Block:
@@ -143,10 +143,14 @@ def blocks_of(text: str) -> Iterator[Block]:
     Raises
     ------
     CifSyntaxError
-        It is no CIF file; the message says what is wrong and on which line.
+        It is not a CIF file; the message says what is wrong and on which line.
     """
     if not text.isascii():
         text = _NOT_ASCII.sub(lambda sign: _ASCII.get(sign[0], "~"), text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if ", " in text:  # numbered triplets without quotation marks may fill a loop all the same
+        text = _UNQUOTED_TRIPLET.sub(_joined, text)
     try:
         document: Any = cif.read_string(text, check_level=0)
     except (ValueError, RuntimeError) as error:
@@ -163,7 +167,7 @@ def _repaired(text: str) -> str:
     text = _CONTROL.sub(" ", text)
     text = _STOP.sub("", text)
     text = _UNQUOTED_VALUE.sub(_quoted, text)
-    text = _UNQUOTED_TRIPLET.sub(lambda m: m[1] + "".join(m[2].split()), text)
+    text = _UNQUOTED_TRIPLET.sub(_joined, text)
     text = _BLOCK_NAME.sub(lambda m: f"{m[1]}_{'_'.join(m[2].split())}", text)
     heading, tag = _HEADING.search(text), _FIRST_TAG.search(text)
     if tag is not None and (heading is None or tag.start() < heading.start()):
@@ -171,6 +175,10 @@ def _repaired(text: str) -> str:
     elif heading is not None:
         text = text[heading.start() :]
     return text
+
+
+def _joined(found: re.Match[str]) -> str:
+    return f"{found[1]}{''.join(found[2].split())}"
 
 
 def _quoted(found: re.Match[str]) -> str:

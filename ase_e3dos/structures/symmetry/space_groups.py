@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -63,11 +64,11 @@ def hall_operations(symbol: str) -> Operations:
     text = symbol.strip().replace("_", " ").replace("=", '"').replace("''", '"').lower()
     found = re.match(r"(-?\s*[a-z])(.*)", text, re.DOTALL)
     if found is None:
-        raise ValueError(f"{symbol!r} is no Hall symbol")
+        raise ValueError(f"{symbol!r} is not a Hall symbol")
     try:
         group = gemmi.symops_from_hall(found[1].upper().replace(" ", "") + found[2])
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{symbol!r} is no Hall symbol ({error})") from None
+        raise ValueError(f"{symbol!r} is not a Hall symbol ({error})") from None
     return Operations.from_gemmi(group)
 
 
@@ -144,18 +145,12 @@ def _full_symbols() -> dict[str, tuple[Setting, ...]]:
     import spglib
 
     found: dict[str, list[Setting]] = {}
-    for k, setting in enumerate(_table()[:530], 1):
-        known: Any = spglib.get_spacegroup_type(k)
-        _enter(found, setting, _spellings(str(known.international_full)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its manner to say errors
+        for k, setting in enumerate(_table()[:530], 1):
+            known: Any = spglib.get_spacegroup_type(k)
+            _enter(found, setting, _spellings(str(known.international_full)))
     return {key: tuple(settings) for key, settings in found.items()}
-
-
-def _listed(symbol: str) -> tuple[Setting, ...]:
-    """Settings of a symbol without an extension."""
-    for key in (" ".join(symbol.lower().split()), _key(symbol)):
-        if found := _index().get(key, ()):
-            return found
-    return _full_symbols().get(_key(symbol), ())
 
 
 def _enter(found: dict[str, list[Setting]], setting: Setting, spellings: Iterable[str]) -> None:
@@ -229,15 +224,31 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
     text = _NUMBERED.sub("", symbol.strip().strip("*").strip())
     text = re.sub(r"(\d)\s*\((\d)\)", r"\1\2", text)  # 2(1)
     text = re.sub(r"\\?bar\s*\{?(\d)\}?|\\overline\{(\d)\}|(\d)\s*bar", _barred, text)
-    if plain := _listed(text):
+    for known in (_index, _full_symbols):
+        if found := _named(text, known()):
+            return found
+    return ()
+
+
+def _named(text: str, known: Mapping[str, tuple[Setting, ...]]) -> tuple[Setting, ...]:
+    """Settings of a symbol, with or without an extension, by an index."""
+    if plain := _listed(text, known):
         return plain
     for name, extension in _divided(text):
-        settings = _listed(name)
+        settings = _listed(name, known)
         numbers = {s.number for s in settings}
         others = (s for s in _table() if s.number in numbers and s not in settings)
         for several in (settings, others):  # "P n m a:cab" is "P b n m"
             if chosen := tuple(s for s in several if _fits(s, extension)):
                 return chosen
+    return ()
+
+
+def _listed(symbol: str, known: Mapping[str, tuple[Setting, ...]]) -> tuple[Setting, ...]:
+    """Settings of a symbol without an extension, by an index."""
+    for key in (" ".join(symbol.lower().split()), _key(symbol)):
+        if found := known.get(key, ()):
+            return found
     return ()
 
 

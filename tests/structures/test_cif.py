@@ -1,0 +1,579 @@
+"""CIF files: what each kind of statement means, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cif_texts import (
+    CUBE,
+    P1,
+    ROCK_SALT,
+    SALT,
+    amounts,
+    atoms,
+    cell_text,
+    kinds,
+    loop,
+    operations,
+    read_cif,
+    salt,
+)
+
+from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structures.elements import DEUTERIUM_MASS, TRITIUM_MASS
+
+NACL = {"Na": 4.0, "Cl": 4.0}
+F_CENTRING = ("x,y,z", "x,y+1/2,z+1/2", "x+1/2,y,z+1/2", "x+1/2,y+1/2,z")
+HEX = (3.2, 3.2, 5.2, 90, 90, 120)
+HCP = "_symmetry_space_group_name_H-M 'P 63/m m c'"
+
+
+# Symmetry ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        operations(*F_CENTRING),
+        operations(*F_CENTRING, tag="_space_group_symop_operation_xyz"),
+        operations(*F_CENTRING, tag="_space_group_symop.operation_xyz"),
+        operations(*F_CENTRING, tag="_symmetry_equiv.pos_as_xyz"),
+        operations(*F_CENTRING, tag="_SYMMETRY_EQUIV_POS_AS_XYZ"),
+        operations(*(t.upper() for t in F_CENTRING)),
+        operations(*(t.replace(",", " , ") for t in F_CENTRING)),
+        operations("+x,+y,+z", "x,.5+y,0.5+z", "1/2+x,y,1/2+z", "x-1/2,-1/2+y,z"),
+        operations(*F_CENTRING[1:]),  # the identity goes without saying
+        operations(*F_CENTRING, F_CENTRING[1]),
+        loop("_symmetry_equiv_pos_site_id _symmetry_equiv_pos_as_xyz",
+             [f"{k} '{t}'" for k, t in enumerate(F_CENTRING, 1)]),
+        loop("_symmetry_equiv_pos_as_xyz", ["x, y, z", "x, y+1/2, z+1/2", "x+1/2, y, z+1/2",
+                                            "x+1/2, y+1/2, z"]),
+        loop("_symmetry_equiv_pos_site_id _symmetry_equiv_pos_as_xyz",
+             [f"{k} {t.replace(',', ', ')}" for k, t in enumerate(F_CENTRING, 1)]),
+        operations("x,y,z,+1", "x,y+1/2,z+1/2,+1", "x+1/2,y,z+1/2,-1", "x+1/2,y+1/2,z,-1",
+                   tag="_space_group_symop_magn_operation.xyz"),
+        operations("x,y,z,+1", "x,y+1/2,z+1/2,+1", tag="_space_group_symop.magn_operation_xyz")
+        + operations("x,y,z,+1", "x+1/2,y,z+1/2,-1", tag="_space_group_symop.magn_centering_xyz"),
+        "_space_group_name_Hall '-F 4 2 3'",
+        "_symmetry_space_group_name_Hall '-f 4 2 3'",
+        "_space_group.name_Hall -F_4_2_3",
+        "_space_group_name_H-M_alt 'F m -3 m'",
+        "_space_group.name_H-M_alt Fm-3m",
+        "_symmetry_space_group_name_H-M FM-3M",
+        "_symmetry_space_group_name_H-M F_m_-3_m",
+        "_symmetry_space_group_name_H-M F m -3 m",
+        "_symmetry_space_group_name_H-M 'F m 3 m'",
+        "_symmetry_space_group_name_H-M 'F m -3 m (No. 225)'",
+        "_symmetry_space_group_name_H-M 'F m \\bar{3} m'",
+        "_symmetry.space_group_name_H-M 'F m -3 m'",
+        "_symmetry.pdbx_full_space_group_name_H-M 'F 4/m -3 2/m'",
+        "_space_group_name_H-M_full 'F 4/m -3 2/m'",
+        "_symmetry_Int_Tables_number 225",
+        "_symmetry_Int_Tables_number '225'",
+        "_space_group.IT_number 225",
+        "_space_group_name_H-M_ref 'F m -3 m'",
+        "_symmetry_space_group_name_H-M ?\n_symmetry_Int_Tables_number 225",
+        "_symmetry_space_group_name_H-M 'F m -3 m'\n_space_group_name_Hall .",
+        "_symmetry_space_group_name_H-M 'F m -3 m'\n_space_group_name_Hall 'F m -3 m'",
+        # operations come before names, and a Hall symbol before the others
+        operations(*F_CENTRING) + "_symmetry_space_group_name_H-M 'not known'",
+        operations(*F_CENTRING) + ROCK_SALT,
+        "_space_group_name_Hall '-F 4 2 3'\n_space_group_name_H-M_alt 'unknown to us'",
+        "_parent_space_group.name_H-M_alt 'P 1'\n" + operations(*F_CENTRING),
+    ],
+)  # fmt: skip
+def test_spellings_of_one_symmetry(symmetry: str) -> None:
+    crystal = read_cif(salt(symmetry + "\n"))
+    assert amounts(crystal) == NACL
+    assert kinds(crystal) == []
+    place = crystal.scaled_positions[crystal.numbers == 11]
+    assert sorted(map(tuple, np.round(place, 6).tolist())) == [
+        (0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "says"),
+    [
+        ("_symmetry_space_group_name_H-M 'F m q m'", "not known"),
+        ("_space_group_name_Hall 'not a symbol'", "Hall"),
+        ("_symmetry_Int_Tables_number 0", "no symmetry is known"),
+        ("_symmetry_Int_Tables_number 231", "no space group number 231"),
+        ("_symmetry_Int_Tables_number -225", "no space group number"),
+        ("_symmetry_Int_Tables_number cubic", "no space group number"),
+        ("_symmetry_cell_setting cubic", "no symmetry is known"),
+        ("_symmetry_space_group_name_H-M ?", "no symmetry is known"),
+        ("_space_group_crystal_system cubic", "no symmetry is known"),
+        ("_space_group_name_Schoenflies Oh.5", "no symmetry is known"),
+        ("_symmetry_space_group_name_H-M 'P 1'\n_symmetry_Int_Tables_number 225", "contradicts"),
+        ("_space_group_name_H-M_alt 'P 1'\n_space_group_name_H-M_full 'F 4/m -3 2/m'", "contrad"),
+        ("_space_group_name_Hall 'P 1'\n_symmetry_Int_Tables_number 225", "Hall symbol"),
+        ("_space_group_name_Hall 'P 1'\n" + ROCK_SALT, "Hall symbol"),
+        ("_symmetry_space_group_name_H-M 'P 63/m m c'", "shape"),
+        ("_symmetry_space_group_name_H-M 'R -3 m:H'", "shape"),
+        ("_space_group_name_Hall '-P 6c 2c'", "shape"),
+        (operations("x,y,z", "-y,x-y,z", "-x+y,-x,z"), "shape of its cell"),
+        (operations("x,y,z", "x,y+1/2,z+1/3"), "do not form a group"),
+        (operations("x,y,z", "-x,-y,-z", "-x,-y,z"), "do not form a group"),
+        (operations("x,y,z", "x,y"), "not a symmetry operation"),
+        (operations("x,y,z", "2x,y,z"), "not a symmetry operation"),
+        (operations("x,y,z", "x,x,z"), "keep the volume"),
+        (operations("x,y,z", "x,y,w"), "not a symmetry operation"),
+        (operations("x,y,z", "x/0,y,z"), "not a symmetry operation"),
+        (operations(*F_CENTRING) + operations("x,y,z", tag="_space_group_symop_operation_xyz"),
+         "two lists"),
+        (loop("_symmetry_equiv_pos_as_xyz", ["'x,y,z'", "?"]), "one is not given"),
+        (operations("x1,x2,x3,x4", tag="_space_group_symop_ssg_operation_algebraic"), "modulated"),
+        ("_cell_modulation_dimension 1\n_space_group_ssg_name 'F m -3 m(00g)'", "modulated"),
+        ("_space_group_magn.number_BNS 225.116", "no symmetry is known"),
+    ],
+)  # fmt: skip
+def test_a_symmetry_that_is_not_known_is_refused(symmetry: str, says: str) -> None:
+    with pytest.raises(CrystalError, match=says) as caught:
+        read_cif(salt(symmetry + "\n"))
+    assert len(str(caught.value).split(". ")) > 1  # what to do about it
+
+
+def test_a_short_name_of_two_groups_needs_the_number() -> None:
+    text = f"data_x\n{cell_text(HEX)}_symmetry_space_group_name_H-M 'P -3 m'\n"
+    table = atoms("Zn1 Zn 0 0 0.3")
+    with pytest.raises(CrystalError, match="may be P -3 1 m or P -3 m 1"):
+        read_cif(text + table)
+    assert amounts(read_cif(text + "_symmetry_Int_Tables_number 164\n" + table)) == {"Zn": 2.0}
+
+
+def test_without_a_word_on_symmetry_all_atoms_are_listed_and_that_is_said() -> None:
+    crystal = read_cif(salt(""))
+    assert amounts(crystal) == {"Na": 1.0, "Cl": 1.0}
+    assert kinds(crystal) == ["SymmetryWarning"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "n"),
+    [
+        ("P 21/n", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("P 21/n", (5.1, 6.2, 7.3, 90, 90, 95), 4),
+        ("P 21/b", (5.1, 6.2, 7.3, 90, 90, 95), 4),
+        ("P 1 1 21/b", (5.1, 6.2, 7.3, 90, 90, 95), 4),
+        ("P b n m", (5.1, 6.2, 7.3, 90, 90, 90), 8),
+        ("R -3 c", (4.99, 4.99, 17.06, 90, 90, 120), 36),
+        ("R -3 c", (6.4, 6.4, 6.4, 46, 46, 46), 12),
+        ("R -3 c H", (4.99, 4.99, 17.06, 90, 90, 120), 36),
+        ("R 3 :R", (6.4, 6.4, 6.4, 46, 46, 46), 3),
+        ("H 3", (4.99, 4.99, 17.06, 90, 90, 120), 9),
+        ("C 63/m m c", (9.2, 9.2, 15.2, 90, 90, 120), 24),
+        ("C m c e", (5.1, 6.2, 7.3, 90, 90, 90), 16),
+        ("P 2(1)/c", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("P2_1/c", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("P 2 1 / c", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("P 21/C", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("I a 3 d", (11.9, 11.9, 11.9, 90, 90, 90), 96),
+        ("P a 3", (5.4, 5.4, 5.4, 90, 90, 90), 24),
+    ],
+)
+def test_names_and_the_shape_of_the_cell(name: str, cell: tuple[float, ...], n: int) -> None:
+    text = f"data_x\n{cell_text(cell)}_symmetry_space_group_name_H-M '{name}'\n"
+    crystal = read_cif(text + atoms("Zn1 Zn 0.1131 0.3077 0.3793"))
+    assert amounts(crystal) == {"Zn": n}
+    assert kinds(crystal) == []
+
+
+def test_p21n_is_not_p21c() -> None:
+    text = f"data_x\n{cell_text((5.1, 6.2, 7.3, 90, 95, 90))}"
+    text += "_symmetry_space_group_name_H-M 'P 21/n'\n" + atoms("Zn1 Zn .12 .21 .33")
+    expected = [(0.12, 0.21, 0.33), (0.38, 0.71, 0.17), (0.88, 0.79, 0.67), (0.62, 0.29, 0.83)]
+    found = sorted(map(tuple, np.round(read_cif(text).scaled_positions, 6).tolist()))
+    assert found == sorted(expected)
+
+
+DIAMOND = "data_x\n" + cell_text((3.567, 3.567, 3.567, 90, 90, 90))
+FD3M = "_symmetry_space_group_name_H-M 'F d -3 m{}'\n"
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "place", "n"),
+    [
+        (FD3M.format(":1"), "0 0 0", 8),
+        (FD3M.format(":2"), "1/8 1/8 1/8", 8),
+        (FD3M.format(":2"), "0 0 0", 16),
+        (FD3M.format(" S"), "0 0 0", 8),
+        (FD3M.format(" Z"), ".125 .125 .125", 8),
+        (FD3M.format(" {origin @ centre (-3m)}"), ".125 .125 .125", 8),
+        (FD3M.format(" {origin @ -43m}"), "0 0 0", 8),
+        (FD3M.format(" (origin choice 2)"), ".125 .125 .125", 8),
+        (FD3M.format(", origin 1"), "0 0 0", 8),
+        (FD3M.format("") + "_space_group_IT_coordinate_system_code 2\n", ".125 .125 .125", 8),
+        ("_space_group_name_Hall '-F 4vw 2vw 3'\n", ".125 .125 .125", 8),
+        ("_space_group_name_Hall 'F 4d 2 3 -1d'\n" + FD3M.format(""), "0 0 0", 8),
+        # the contents that the file states tell
+        (FD3M.format("") + "_chemical_formula_sum C\n_cell_formula_units_Z 8\n", "0 0 0", 8),
+        (FD3M.format("") + "_chemical_formula_sum C\n_cell_formula_units_Z 8\n", "1/8 1/8 1/8", 8),
+        (FD3M.format("") + "_exptl_crystal_density_diffrn 3.51\n", "1/8 1/8 1/8", 8),
+    ],
+)
+def test_two_origins(symmetry: str, place: str, n: int) -> None:
+    crystal = read_cif(DIAMOND + symmetry + atoms(f"C1 C {place}"))
+    assert amounts(crystal) == {"C": n}
+    assert kinds(crystal) == []
+
+
+def test_an_origin_is_taken_where_the_other_is_impossible_and_refused_where_both_are_possible():
+    for place in ("0 0 0", "1/8 1/8 1/8"):  # carbon atoms 1.26 Å apart: no
+        crystal = read_cif(DIAMOND + FD3M.format("") + atoms(f"C1 C {place}"))
+        assert amounts(crystal) == {"C": 8.0}
+        assert kinds(crystal) == ["SymmetryWarning"]
+    text = "data_x\n" + cell_text((8, 9, 10, 90, 90, 90))
+    text += "_space_group_name_H-M_alt 'P n n n'\n" + atoms("Zn1 Zn .11 .21 .13", "S1 S .3 .1 .4")
+    with pytest.raises(CrystalError, match="two origins"):
+        read_cif(text)
+
+
+# Elements ----------------------------------------------------------------------------------
+
+
+def one_atom(symbol: str, label: str = "A1", more: str = "O9 O .5 .5 .5") -> str:
+    rows = [f"{label} {symbol} 0 0 0"] + ([more] if more else [])
+    return f"data_x\n{cell_text()}{P1}\n{atoms(*rows)}"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "element"),
+    [
+        ("Na", "Na"), ("NA", "Na"), ("na", "Na"), ("Na1+", "Na"), ("NA+", "Na"), ("Na1", "Na"),
+        ("Fe3+", "Fe"), ("FE+3", "Fe"), ("Fe2.5+", "Fe"), ("Fe3+_1", "Fe"), ("O2-", "O"),
+        ("O-2", "O"), ("IN", "In"), ("I", "I"), ("SN2+", "Sn"), ("Cl1-", "Cl"), ("Cval", "C"),
+        ("Siva", "Si"), ("H(SDS)", "H"), ("Fe0+", "Fe"), ("U", "U"), ("W", "W"), ("Co", "Co"),
+        ("Am", "Am"), ("Fe_up", "Fe"), ("'Na '", "Na"), ("O\N{SUPERSCRIPT TWO}-", "O"),
+    ],
+)  # fmt: skip
+def test_elements_by_their_types(symbol: str, element: str) -> None:
+    found = amounts(read_cif(one_atom(symbol)))
+    assert found == ({element: 1.0, "O": 1.0} if element != "O" else {"O": 2.0})
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["OH", "OH-", "H2O", "Wat", "WAT", "SiAl", "Si,Al", "(Si,Al)", "Va", "VA", "Vac", "X", "M",
+     "T1", "NH4", "NH4+", "CN", "NO3", "SO4", "PO4", "CO3", "Q", "Lp", "DUM", "Cg", "11", "Xx",
+     "CF3", "H3O", "Ow", "FeNi", "Al0.5Si0.5", "A"],
+)  # fmt: skip
+def test_what_is_no_element_is_refused_by_name(symbol: str) -> None:
+    with pytest.raises(CrystalError, match="not a chemical element") as caught:
+        read_cif(one_atom(f"'{symbol}'"))
+    assert repr(symbol) in str(caught.value)
+
+
+def test_two_letters_in_capitals_among_ordinary_symbols_may_be_a_group() -> None:
+    with pytest.raises(CrystalError, match="'CO' is not"):
+        read_cif(one_atom("CO", more="Na1 Na .5 .5 .5"))
+    assert amounts(read_cif(one_atom("CO", more="N1 N .5 .5 .5"))) == {"N": 1.0, "Co": 1.0}
+    known = "_chemical_formula_sum 'Co Na'\n"
+    text = one_atom("CO", more="Na1 Na .5 .5 .5").replace("loop_", known + "loop_")
+    assert amounts(read_cif(text)) == {"Na": 1.0, "Co": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("labels", "elements", "formula"),
+    [
+        ("NA1 CL1", "Na Cl", ""), ("Na1 Cl1", "Na Cl", ""), ("IN1 O1", "In O", ""),
+        ("Fe3+17b O_a", "Fe O", ""), ("Zn_Zn_301_A_0 S1", "Zn S", ""), ("CaM2 OA1", "Ca O", ""),
+        ("SiT1 O2", "Si O", ""), ("C233_a_phe N*1", "C N", ""), ("Na O", "Na O", ""),
+        ("MgM1 OB1", "Mg O", "'Mg O'"), ("CA1 O1", "Ca O", "'Ca O'"), ("D1 Li1", "H Li", ""),
+        ("W1 O1", "W O", "'W O3'"), ("CO1 O1", "Co O", "'Co O'"), ("W1 O1", "W O", ""),
+        ("NA1+ CL1-", "Na Cl", ""), ("Y1 V1", "Y V", ""), ("K1 I1", "K I", ""),
+    ],
+)  # fmt: skip
+def test_elements_by_their_labels(labels: str, elements: str, formula: str) -> None:
+    one, other = labels.split()
+    rows = atoms(f"{one} 0 0 0", f"{other} .5 .5 .5", tags="label fract_x fract_y fract_z")
+    stated = f"_chemical_formula_sum {formula}\n" if formula else ""
+    crystal = read_cif(f"data_x\n{cell_text()}{P1}\n{stated}{rows}")
+    assert sorted(amounts(crystal)) == sorted(elements.split())
+
+
+@pytest.mark.parametrize(
+    ("label", "formula"),
+    [
+        ("T1", ""), ("M1", ""), ("OH1", ""), ("OW1", ""), ("Ow1", ""), ("Wat1", ""), ("SiAl1", ""),
+        ("AlSi", ""), ("1", ""), ("H2O1", ""), ("A", ""), ("Va1", ""), ("X1", ""), ("OB1", ""),
+        ("MgFe1", ""), ("W1", "'Na Cl'"), ("CO1", ""), ("Q1", ""), ("NH4", ""), ("Cg1", ""),
+        ("HO1", ""),
+    ],
+)  # fmt: skip
+def test_labels_that_are_no_elements_are_refused_by_name(label: str, formula: str) -> None:
+    rows = atoms(f"{label} 0 0 0", "Na1 .5 .5 .5", tags="label fract_x fract_y fract_z")
+    stated = f"_chemical_formula_sum {formula}\n" if formula else ""
+    with pytest.raises(CrystalError, match=f"'{label}' is not a chemical element"):
+        read_cif(f"data_x\n{cell_text()}{P1}\n{stated}{rows}")
+
+
+def test_a_label_stands_in_where_the_type_is_not_known() -> None:
+    crystal = read_cif(salt(P1, (("Na1", "?", "0 0 0"), ("OW1", "O", ".5 .5 .5"))))
+    assert amounts(crystal) == {"Na": 1.0, "O": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "mass"),
+    [("D", DEUTERIUM_MASS), ("D1+", DEUTERIUM_MASS), ("2H", DEUTERIUM_MASS), ("T", TRITIUM_MASS),
+     ("d", DEUTERIUM_MASS), ("3H", TRITIUM_MASS)],
+)  # fmt: skip
+def test_isotopes_of_hydrogen(symbol: str, mass: float) -> None:
+    crystal = read_cif(one_atom(symbol, "D1", "Li1 Li .5 .5 .5"))
+    assert crystal.formula == "LiH"
+    assert crystal.species_mass[crystal.species_number == 1] == [mass]
+
+
+def test_dummies_are_left_out() -> None:
+    rows = ("Na1 Na 0 0 0 d", "Cl1 Cl .5 .5 .5 .", "DUM1 X .25 .25 .25 dum", "Q1 ? .1 .2 .3 DUM")
+    table = atoms(*rows, tags="label type_symbol fract_x fract_y fract_z calc_flag")
+    assert amounts(read_cif(f"data_x\n{cell_text()}{ROCK_SALT}\n{table}")) == NACL
+
+
+# Positions and occupancies -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["0.333 0.667 0.25", "0.3333 0.6667 0.25", "0.33333 0.66667 .25", "1/3 2/3 1/4",
+     "0.3333(3) 0.6667(3) 0.25", "0.33300 0.66700 0.25000", "0.33 0.67 0.25", "-0.667 -0.333 0.25",
+     "1.333 0.667 -0.75", "3.33E-1 6.67E-1 2.5e-1", ".333 .667 .25", "0.333D0 0.667D0 0.25"],
+)  # fmt: skip
+def test_rounded_coordinates_are_put_onto_special_positions(place: str) -> None:
+    crystal = read_cif(f"data_x\n{cell_text(HEX)}{HCP}\n" + atoms(f"Mg1 Mg {place}"))
+    assert amounts(crystal) == {"Mg": 2.0}
+    expected = np.array([[1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]])
+    order = crystal.scaled_positions[:, 0].argsort()
+    np.testing.assert_allclose(crystal.scaled_positions[order], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("place", ["0.34 0.67 0.25", "0.3333 0.6667 0.262", "0.335 0.667 0.25"])
+def test_near_a_special_position_but_not_on_it_is_refused(place: str) -> None:
+    with pytest.raises(CrystalError, match="its own image"):
+        read_cif(f"data_x\n{cell_text(HEX)}{HCP}\n" + atoms(f"Mg1 Mg {place}"))
+
+
+def test_a_general_position_stays_where_it_is() -> None:
+    crystal = read_cif(salt(P1, (("Na1", "Na", "0.333 0.667 0.25"), SALT[1])))
+    np.testing.assert_allclose(crystal.scaled_positions[0], [0.333, 0.667, 0.25], rtol=1e-12)
+
+
+OCCUPIED = "label type_symbol fract_x fract_y fract_z occupancy"
+
+
+def mixed(*rows: str, symmetry: str = ROCK_SALT) -> str:
+    return f"data_x\n{cell_text()}{symmetry}\n" + atoms(*rows, tags=OCCUPIED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (("Na1 Na 0 0 0 0.6", "K1 K 0 0 0 .4", "Cl1 Cl .5 .5 .5 1"), {"Na": 2.4, "K": 1.6}),
+        (("Na1 Na 0 0 0 0.6(1)", "K1 K 0 .5 .5 2/5", "Cl1 Cl .5 .5 .5 ?"), {"Na": 2.4, "K": 1.6}),
+        (("Fe1 Fe2+ 0 0 0 .5", "Fe2 Fe3+ 0 0 0 .5", "Cl1 Cl .5 .5 .5 ."), {"Fe": 4.0}),
+        (("Na1 Na 0 0 0 1.", "K1 K 0 0 0 0.0", "Cl1 Cl .5 .5 .5 1"), {"Na": 4.0}),
+        (("A1 Ti 0 0 0 .333", "A2 Zr 0 0 0 .333", "A3 Hf 0 0 0 .333", "Cl1 Cl .5 .5 .5 1"),
+         {"Ti": 1.3333, "Zr": 1.3333, "Hf": 1.3333}),
+        (("A1 Na 0 0 0 .5", "A2 K 0.0004 0 0 .5", "Cl1 Cl .5 .5 .5 1"), {"Na": 2.0, "K": 2.0}),
+    ],
+)  # fmt: skip
+def test_species_that_share_a_place(rows: tuple[str, ...], expected: dict[str, float]) -> None:
+    crystal = read_cif(mixed(*rows))
+    found = amounts(crystal)
+    assert found.pop("Cl") == 4.0
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert crystal.n_sites == 8
+    assert kinds(crystal) == []
+
+
+def test_hydrogen_that_shares_a_place_with_oxygen_is_kept() -> None:
+    rows = ("O1 O 0 0 0 .8", "H1 H 0 0 0 .1", "D1 D 0 0 0 .1", "Na1 Na .5 .5 .5 1")
+    crystal = read_cif(mixed(*rows))
+    assert amounts(crystal) == {"H": 0.8, "O": 3.2, "Na": 4.0}
+    assert len(crystal.species_number) == 3 * 4 + 4
+
+
+@pytest.mark.parametrize("occupancies", [("0.5", "0.505"), ("0.51", "0.5"), ("1.009", "")])
+def test_sums_a_little_over_one_are_divided_by_with_a_warning(occupancies: tuple[str, str]) -> None:
+    rows = [f"A{k} {s} 0 0 0 {p}" for k, (s, p) in
+            enumerate(zip(("Ti", "Mg"), occupancies, strict=True)) if p]  # fmt: skip
+    crystal = read_cif(mixed(*rows, "N1 N .5 .5 .5 1"))
+    assert kinds(crystal) == ["PartialOccupationWarning"]
+    assert sum(amounts(crystal).values()) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("occupancies", [("0.5", "0.52"), ("1", "1"), ("0.9", "0.9"), ("1.1", "")])
+def test_too_much_on_a_place_is_refused(occupancies: tuple[str, str]) -> None:
+    rows = [f"A{k} {s} 0 0 0 {p}" for k, (s, p) in
+            enumerate(zip(("Ti", "Mg"), occupancies, strict=True)) if p]  # fmt: skip
+    with pytest.raises(CrystalError, match=r"add to|sum to"):
+        read_cif(mixed(*rows, "N1 N .5 .5 .5 1"))
+
+
+def test_vacancies_are_warned_about() -> None:
+    crystal = read_cif(mixed("Ti1 Ti 0 0 0 .0208", "N1 N .5 .5 .5 .0208"))
+    assert kinds(crystal) == ["PartialOccupationWarning"]
+    assert "multiplicities" in str(crystal.warnings[0])
+    assert kinds(read_cif(mixed("Ti1 Ti 0 0 0 .9", "N1 N .5 .5 .5 1"))) == [
+        "PartialOccupationWarning"
+    ]
+
+
+@pytest.mark.parametrize("value", ["-0.5", "full", "nan", "inf", "1e400", "0.5.0", "(5)"])
+def test_an_occupancy_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(CrystalError, match="occupancy of the site Na1"):
+        read_cif(mixed(f"Na1 Na 0 0 0 {value}", "Cl1 Cl .5 .5 .5 1"))
+
+
+def test_different_elements_on_one_place_are_refused_whatever_the_tag_is_called() -> None:
+    text = mixed("Ti1 Ti 0 0 0 .5", "Mg1 Mg 0 0 0 .5", "N1 N .5 .5 .5 1")
+    with pytest.raises(CrystalError, match="_atom_site_occupation is not an item"):
+        read_cif(text.replace("_occupancy", "_occupation"))
+    with pytest.raises(CrystalError, match="Ti1 and Mg1 are on one place"):
+        read_cif(salt(rows=(("Ti1", "Ti", "0 0 0"), ("Mg1", "Mg", "0 .5 .5"), SALT[1])))
+
+
+@pytest.mark.parametrize("shift", ["0.03", "0.05"])
+def test_mixed_sites_that_are_apart_are_refused(shift: str) -> None:
+    with pytest.raises(CrystalError, match="Na1 and K1"):
+        read_cif(mixed("Na1 Na 0 0 0 .5", f"K1 K {shift} 0 0 .5", "Cl1 Cl .5 .5 .5 1", symmetry=P1))
+
+
+def test_a_full_list_besides_the_operations_is_counted_once_and_said() -> None:
+    rows = [("Na1", "Na", "0 0 0"), ("Na2", "Na", "0 .5 .5"), ("Na3", "Na", ".5 0 .5"), SALT[1]]
+    crystal = read_cif(salt(rows=rows))
+    assert amounts(crystal) == NACL
+    assert kinds(crystal) == ["CompositionWarning"]
+
+
+# The cell, other coordinates, the text ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ((5.64, "?", 5.64, 90, 90, 90), "lengths"), ((0, 5, 5, 90, 90, 90), "no cell"),
+        ((-5, 5, 5, 90, 90, 90), "no cell"), ((5, 5, 5, 90, 90, 0), "no cell"),
+        ((5, 5, 5, 60, 60, 120), "no cell"), ((5, 5, 5, 90, 90, 180), "no cell"),
+        (("big", 5, 5, 90, 90, 90), "not a number"), ((1e300, 5, 5, 90, 90, 90), "Å"),
+    ],
+)  # fmt: skip
+def test_cells_that_are_none(cell: tuple[object, ...], says: str) -> None:
+    with pytest.raises(CrystalError, match=says):
+        read_cif(salt(P1, cell=cell))
+
+
+def test_estimated_errors_and_the_usual_angles() -> None:
+    text = salt(P1, cell=("5.64(2)", "5.64(12)", "5.6400(3)", "?", "90.0(1)", "90"))
+    assert read_cif(text).volume == pytest.approx(5.64**3)
+
+
+def test_names_of_mmcif_and_cartesian_coordinates() -> None:
+    text = "data_x\n" + cell_text(CUBE, "_cell.{}") + "_symmetry.space_group_name_H-M 'P 1'\n"
+    table = loop(
+        "_atom_site.group_PDB _atom_site.id _atom_site.type_symbol _atom_site.label_atom_id "
+        "_atom_site.Cartn_x _atom_site.Cartn_y _atom_site.Cartn_z _atom_site.occupancy",
+        ["HETATM 1 NA NA 0 0 0 1.0", "HETATM 2 CL CL 2.82 2.82 2.82 1.0"],
+    )
+    crystal = read_cif(text + table)
+    assert amounts(crystal) == {"Na": 1.0, "Cl": 1.0}
+    np.testing.assert_allclose(crystal.scaled_positions[1], 0.5)
+    matrix = "".join(
+        f"_atom_sites.fract_tran_matrix[{i}][{j}] {(0.1 if i == j else 0)}\n"
+        for i in (1, 2, 3) for j in (1, 2, 3)
+    )  # fmt: skip
+    moved = read_cif(text + matrix + table)
+    np.testing.assert_allclose(moved.scaled_positions[1], 0.282)
+
+
+def test_one_atom_without_a_loop() -> None:
+    text = f"data_x\n{cell_text((2.5, 2.5, 2.5, 90, 90, 90))}"
+    text += "_symmetry_space_group_name_H-M 'I m -3 m'\n_symmetry_equiv_pos_as_xyz ?\n"
+    text += "_atom_site_label Fe1\n_atom_site_fract_x 0\n_atom_site_fract_y 0\n"
+    assert amounts(read_cif(text + "_atom_site_fract_z 0\n")) == {"Fe": 2.0}
+
+
+def test_encodings_and_ends_of_lines() -> None:
+    text = "# Übersicht\n" + salt(more="_publ_author_name 'Müller'\n")
+    for content in (
+        text.encode(), b"\xef\xbb\xbf" + text.encode(), text.encode("utf-16"),
+        text.encode("utf-16-le"), text.encode("utf-16-be"), text.encode("latin-1"),
+        text.replace("\n", "\r\n").encode(), text.replace("\n", "\r").encode(),
+        ("\ufeff" + text).encode("utf-16-be"), text.encode("utf-32"), (text + "\x1a").encode(),
+        text.replace(" 0 0 0", " \N{MINUS SIGN}1 0 0").encode(),
+        text.replace("'Müller'", "Müller").encode(), text.replace("0 0 0", "0\u00a00 0").encode(),
+    ):  # fmt: skip
+        assert amounts(read_cif(content)) == NACL
+    halves = text.replace(".5 .5 .5", "½ ½ ½")
+    assert amounts(read_cif(halves.encode())) == NACL
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda t: t.replace("data_x\n", ""), lambda t: t.replace("data_x", "data_rock salt"),
+        lambda t: "Dear reader,\nhere it is:\n" + t, lambda t: t.replace("data_x", "DATA_x"),
+        lambda t: t + "stop_\n", lambda t: t.replace("loop_", "LOOP_"), lambda t: t.upper(),
+        lambda t: t.replace("'F m -3 m'", '"F m -3 m"'), lambda t: t.replace("\n", "  \n\n"),
+        lambda t: t.replace("'F m -3 m'", "\n;F m -3 m\n;"), lambda t: t.replace(" ", "\t"),
+        lambda t: t + "_cell_length_a 5.64\n", lambda t: t + "_my_own_tag 'x y'\n",
+        lambda t: t + "_a 1\n_a 2\n", lambda t: t.replace("data_x", "data_"),
+        lambda t: "data_global\n_publ_author 'A'\n" + t,
+        lambda t: "global_\n_publ_author 'A'\n" + t,
+        lambda t: t + "data_refln\nloop_\n_refln_index_h\n1 2 3\n",
+    ],
+)  # fmt: skip
+def test_what_people_forget_in_a_cif(damage: object) -> None:
+    assert amounts(read_cif(damage(salt()))) == NACL  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda t: t[:-12], "line"), (lambda t: t.replace("'F m -3 m'", "'F m -3 m"), "line"),
+        (lambda t: "data_x\n", "coordinates"), (lambda t: "", "coordinates|CIF"),
+        (lambda t: t + "_cell_length_a 6.1\n", "twice"),
+        (lambda t: t.replace("0 0 0", "0 0"), "line"), (lambda t: "no cif at all", "line"),
+        (lambda t: t.replace("fract_z", "fract_q"), "coordinates"),
+        (lambda t: "\x00\x01" * 9, "te"),
+    ],
+)  # fmt: skip
+def test_damaged_files_are_told_in_words_of_the_file(damage: object, says: str) -> None:
+    with pytest.raises(UnreadableFileError, match=says):
+        read_cif(damage(salt()).encode())  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("0 0 0", "? ? ?", "Na1 has no position"), ("0 0 0", "0 nan 0", "position of the site Na1"),
+        ("0 0 0", "x 0 0", "position of the site Na1"), ("0 0 0", "1/0 0 0", "Na1"),
+        ("0 0 0", "1e999 0 0", "Na1"), ("0 0 0", "0,25 0 0", "Na1"),
+        (".5 .5 .5", "0 0 0.01", "apart"),
+    ],
+)  # fmt: skip
+def test_atoms_without_a_place(old: str, new: str, says: str) -> None:
+    with pytest.raises(CrystalError, match=says):
+        read_cif(salt().replace(old, new))
+
+
+def test_several_blocks_are_several_structures_and_a_bad_one_stops_nothing() -> None:
+    from ase_e3dos.structures.cif import cif_sites
+
+    bad = salt("_symmetry_space_group_name_H-M 'odd'").replace("data_x", "data_y")
+    text = salt() + bad + salt(P1).replace("data_x", "data_z")
+    first, second, third = cif_sites(text, "several.cif")
+    assert len(first.scaled_positions) == 8
+    assert str(second).startswith("several.cif[1]: the space group 'odd'")
+    assert len(third.scaled_positions) == 2
+
+
+def test_magnetic_moments_are_remarked_upon() -> None:
+    table = loop("_atom_site_moment.label _atom_site_moment.crystalaxis_z", ["Na1 {}"])
+    assert kinds(read_cif(salt(more=table.format("2.1(1)")))) == ["MagnetismWarning"]
+    assert kinds(read_cif(salt(more=table.format("0.0")))) == []
+
+
+def test_sizes_have_limits() -> None:
+    rows = [f"A{k} Zn {k / 21000} 0.1 0.2" for k in range(21000)]
+    text = f"data_x\n{cell_text((9000, 9000, 9000, 90, 90, 90))}{ROCK_SALT}\n{atoms(*rows)}"
+    with pytest.raises(CrystalError, match="more than can be read"):
+        read_cif(text)
