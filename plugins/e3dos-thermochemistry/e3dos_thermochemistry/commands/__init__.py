@@ -1,0 +1,1 @@
+"""Commands of `e3dos` that this package adds."""
