@@ -6,14 +6,18 @@ import re
 import warnings
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ase_e3dos.errors import MissingExtraError, ScreeningError, ScreeningWarning
+from ase_e3dos.screening.entries import Done
 from ase_e3dos.screening.settings import ScreenSettings
-from ase_e3dos.screening.workers import Chunk, compute_chunk, ignore_structure_warnings
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from ase_e3dos.screening.workers import (
+    Chunk,
+    Computed,
+    compute_chunk,
+    ignore_structure_warnings,
+)
+from ase_e3dos.structures.reading import Unread
 
 #: Seconds to wait for a scheduler.
 _TIMEOUT = 20.0
@@ -35,6 +39,8 @@ class DaskPool:
         Workers to start for "local", jobs for "slurm".
     device : str, optional
         On which a worker predicts; "auto" takes its first GPU if it has one.
+    done
+        Rows that are there and are not computed again.
 
     Raises
     ------
@@ -47,7 +53,13 @@ class DaskPool:
     #: Dask gives the chunks of a dead worker to others, and reports those that killed several.
     die_together = False
 
-    def __init__(self, address: str, processes: int | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        address: str,
+        processes: int | None = None,
+        device: str = "auto",
+        done: Done | None = None,
+    ) -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -70,6 +82,10 @@ class DaskPool:
                 "scheduler`, give the address that it prints, or 'local'."
             ) from error
         self._futures: dict[Future[Any], Any] = {}
+        # Sent once and not with each chunk.
+        self._done = None
+        if done is not None and len(done.rows):
+            self._done = self._client.scatter(done, hash=False)
 
     @property
     def n_workers(self) -> int:
@@ -104,7 +120,7 @@ class DaskPool:
     def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
         """Start a chunk; Dask gives it to another worker if its worker dies."""
         task = self._client.submit(
-            _compute_on_worker, chunk.entries, settings, self._device, pure=False
+            _compute_on_worker, chunk.structures, settings, self._device, self._done, pure=False
         )
         future: Future[Any] = Future()
         self._futures[future] = task
@@ -174,16 +190,14 @@ class DaskPool:
 
 
 def _compute_on_worker(
-    entries: list[Any], settings: ScreenSettings, device: str
-) -> list[pa.RecordBatch]:
+    structures: list[Unread], settings: ScreenSettings, device: str, done: Done | None
+) -> Computed:
     import torch
     from distributed import get_worker
 
     ignore_structure_warnings()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
     found = own_device(device, get_worker().name, torch.cuda.device_count())
-    return compute_chunk(entries, settings, found)
+    return compute_chunk(structures, settings, found, done, is_worker=True)
 
 
 def own_device(device: str, worker: object, n_devices: int) -> str:

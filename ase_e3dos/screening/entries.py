@@ -1,9 +1,15 @@
-"""Entries of a screening run: an id, a crystal or the error in its place, and what they hash to."""
+"""Entries of a screening run: an id, a crystal or the error in its place, and what they hash to.
+
+The inputs are a stream of `Unread`: paths, records and arrays, which the process that predicts
+them makes into entries. Ids are made unique before, where the order of the inputs is known.
+"""
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -11,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.reading import Unread
 
 #: Entries looked up together; a slow source is not held back longer than `BLOCK_SECONDS`.
 BLOCK_SIZE = 256
@@ -34,6 +41,101 @@ class Entry:
     id: str
     crystal: Crystal | Exception
     content: str
+
+
+#: Begins the contents of what killed the process that read or predicted it.
+_UNREAD = "unread:"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Rows that are there.
+
+    Attributes
+    ----------
+    rows
+        Keys of ids, contents and model.
+    has_deaths
+        Whether some of them are of structures that killed their process.
+    """
+
+    rows: KeySet
+    has_deaths: bool = False
+
+
+def entries_of(unread: Unread) -> Iterator[Entry]:
+    """Read a structure; of a file, all that it holds."""
+    for reading in unread.readings():
+        id_ = unread.id
+        if unread.is_file:  # the number of the structure where there are several
+            id_ += storable(reading.id).removeprefix(storable(str(unread.structure)))
+        yield Entry(id_, reading.crystal, content_hash(reading.crystal))
+
+
+@dataclass(slots=True)
+class Missing:
+    """The entries of a stream that have no row yet.
+
+    Parameters
+    ----------
+    done
+        Rows that are there.
+    model_hash
+        Of the run.
+
+    Attributes
+    ----------
+    seen, skipped
+        Entries that were looked at, and those of them that have a row.
+    """
+
+    done: Done
+    model_hash: str
+    seen: int = 0
+    skipped: int = 0
+
+    def of(self, several: Iterable[Unread]) -> Iterator[Entry]:
+        """Read some structures and give what is missing; those of a block are asked for together.
+
+        Parameters
+        ----------
+        several
+            Few enough for memory.
+        """
+        if self.done.has_deaths:
+            several = [u for u in several if not self._died(u)]
+        entries = [entry for unread in several for entry in entries_of(unread)]
+        keys = [key_of(e.id, e.content, self.model_hash) for e in entries]
+        there = self.done.rows.contains(np.array(keys, dtype=np.uint64))
+        self.seen += len(entries)
+        self.skipped += int(there.sum())
+        yield from (e for e, old in zip(entries, there.tolist(), strict=True) if not old)
+
+    def _died(self, unread: Unread) -> bool:
+        key = key_of(unread.id, unread_content(unread), self.model_hash)
+        died = bool(self.done.rows.contains(np.array([key], dtype=np.uint64))[0])
+        self.seen += died
+        self.skipped += died
+        return died
+
+
+def unread_content(unread: Unread) -> str:
+    """What stands for the content of a structure that cannot be read without dying."""
+    digest = blake2b(digest_size=16)
+    if unread.is_file:
+        with suppress(OSError):
+            status = unread.structure.stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    elif isinstance(unread.structure, (Crystal, Exception)):
+        return _UNREAD + content_hash(unread.structure)
+    else:
+        digest.update(pickle.dumps(unread.structure))
+    return _UNREAD + digest.hexdigest()
+
+
+def is_death(content: str) -> bool:
+    """Whether a row's content is that of a structure that killed its process."""
+    return content.startswith(_UNREAD)
 
 
 def content_hash(crystal: Crystal | Exception) -> str:
@@ -116,44 +218,44 @@ class KeySet:
             self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
 
 
-def with_unique_ids(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Blocks of entries in order; the second one of an id gets "#2" behind it, and so on.
+def with_unique_ids(several: Iterable[Unread]) -> Iterator[list[Unread]]:
+    """Blocks in order; the second structure of an id gets "#2" behind it, and so on.
 
     Every input then has a row of its own, and the same one each time the input is read.
     """
     seen = KeySet()
     repeated: dict[str, int] = {}
-    for block in _blocks(entries):
-        keys = np.array([key_of(e.id) for e in block], dtype=np.uint64)
+    for block in _blocks(several):
+        keys = np.array([key_of(u.id) for u in block], dtype=np.uint64)
         old = seen.contains(keys)
         if old.any() or len(np.unique(keys)) < len(keys):
             here: set[int] = set()
-            for k, entry in enumerate(block):
+            for k, unread in enumerate(block):
                 if old[k] or int(keys[k]) in here:
-                    block[k], keys[k] = _renamed(entry, repeated, seen, here)
+                    block[k], keys[k] = _renamed(unread, repeated, seen, here)
                 here.add(int(keys[k]))
         seen.add(keys)
         yield block
 
 
 def _renamed(
-    entry: Entry, repeated: dict[str, int], seen: KeySet, here: set[int]
-) -> tuple[Entry, int]:
-    """The entry with the next number that makes its id a new one, and the key of that id."""
+    unread: Unread, repeated: dict[str, int], seen: KeySet, here: set[int]
+) -> tuple[Unread, int]:
+    """The structure with the next number that makes its id a new one, and the key of that id."""
     while True:
-        repeated[entry.id] = repeated.get(entry.id, 1) + 1
-        name = f"{entry.id}#{repeated[entry.id]}"
+        repeated[unread.id] = repeated.get(unread.id, 1) + 1
+        name = f"{unread.id}#{repeated[unread.id]}"
         key = key_of(name)
         # The input may itself use names like "x#2".
         if key not in here and not seen.contains(np.array([key], dtype=np.uint64))[0]:
-            return Entry(name, entry.crystal, entry.content), key
+            return unread._replace(id=name), key
 
 
-def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    block: list[Entry] = []
+def _blocks(several: Iterable[Unread]) -> Iterator[list[Unread]]:
+    block: list[Unread] = []
     began = time.monotonic()
-    for entry in entries:
-        block.append(entry)
+    for unread in several:
+        block.append(unread)
         if len(block) >= BLOCK_SIZE or time.monotonic() - began > BLOCK_SECONDS:
             yield block
             block = []

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from ase_e3dos.errors import E3DOSError, ScreeningError
-from ase_e3dos.screening.entries import Entry, content_hash, storable
-from ase_e3dos.structures.reading import check_source, count, read_each
+from ase_e3dos.screening.entries import Entry, entries_of, storable
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.files import Record
+from ase_e3dos.structures.reading import Unread, check_source, count, unread_each
+from ase_e3dos.structures.sites import Sites
 
-__all__ = ["check_inputs", "count_entries", "iter_entries"]
+__all__ = ["check_inputs", "count_entries", "iter_entries", "iter_unread"]
 
 
-def iter_entries(inputs: Any) -> Iterator[Entry]:
-    """Stream the structures of any inputs; what cannot be read is an entry with its error.
+def iter_unread(inputs: Any) -> Iterator[Unread]:
+    """Stream the structures of any inputs, each to be read where it is predicted.
 
     Parameters
     ----------
@@ -24,9 +27,9 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
 
     Yields
     ------
-    Entry
-        Ids are those of the table, or the path (with the number of the structure where a file
-        has several), or the place in the iterable. What UTF-8 cannot hold in them is escaped.
+    Unread
+        Ids are those of the table, or the path, or the place in the iterable. What UTF-8 cannot
+        hold in them is escaped. What is in memory already comes as a crystal.
 
     Raises
     ------
@@ -34,8 +37,41 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
         A path does not exist, or a glob or directory holds no structure file.
     """
     with _screening():
-        for name, crystal in read_each(inputs):
-            yield Entry(storable(name), crystal, content_hash(crystal))
+        for unread in unread_each(inputs):
+            sent = unread.is_file or isinstance(unread.structure, _SENT)
+            made = unread if sent else _made(unread)
+            yield made._replace(id=storable(made.id))
+
+
+#: What is read by the workers; objects of other libraries may hold anything (a calculator, say).
+_SENT = (Sites, Record, Crystal, E3DOSError)
+
+
+def _made(unread: Unread) -> Unread:
+    (reading,) = unread.readings()
+    return unread._replace(structure=reading.crystal)
+
+
+def iter_entries(inputs: Any) -> Iterator[Entry]:
+    """Stream the structures of any inputs; what cannot be read is an entry with its error.
+
+    Parameters
+    ----------
+    inputs
+        As for `iter_unread`.
+
+    Yields
+    ------
+    Entry
+        Ids as those of `iter_unread`; with the number of the structure where a file has several.
+
+    Raises
+    ------
+    ScreeningError
+        A path does not exist, or a glob or directory holds no structure file.
+    """
+    for unread in iter_unread(inputs):
+        yield from entries_of(unread)
 
 
 def count_entries(inputs: Any) -> int | None:

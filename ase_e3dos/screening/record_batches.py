@@ -6,11 +6,17 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ase_e3dos.network.graph import CrystalGraph
+from ase_e3dos.prediction.batcher import PredictedBatch
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.entries import Entry
 from ase_e3dos.screening.rows import RowBuilder
 from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.spectrum.density import shares_of_sites
+from ase_e3dos.spectrum.grid import FrequencyGrid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +50,7 @@ def record_batches(
     last = time.monotonic()
     tagged = ((entry, entry.crystal) for entry in entries)
     for batch in predictor.batcher.run(tagged, settings.uncertainty):
+        shares = _shares(predictor, batch)
         k = 0
         for entry, graph in batch.items:
             if not isinstance(graph, CrystalGraph):
@@ -53,10 +60,23 @@ def record_batches(
             members = batch.densities.members
             texts = [f"{type(w).__name__}: {w}" for w in batch.warnings[k]]
             of_members = None if members is None else members[:, k]
-            rows.add(entry, batch.densities.crystals[k], of_members, texts)
+            rows.add(entry, shares[k], of_members, texts)
             k += 1
         if len(rows) >= ROWS or time.monotonic() - last > _ROW_SECONDS:
             yield rows.build()
             last = time.monotonic()
     if len(rows):
         yield rows.build()
+
+
+def _shares(predictor: Predictor, batch: PredictedBatch[Entry]) -> NDArray[np.float32]:
+    """Shares of the modes of each crystal, added up from its sites as `predict` does."""
+    densities = batch.densities
+    if densities is None:
+        return np.zeros((0, 0), dtype=np.float32)
+    if densities.sites is None:
+        return densities.crystals
+    n_sites = [graph.n_nodes for graph in batch.graphs]
+    grid = FrequencyGrid.of(predictor.model.wavenumbers)
+    first = np.cumsum([0, *n_sites[:-1]])
+    return shares_of_sites(grid, densities.sites, first).astype(np.float32, copy=False)

@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from ase_e3dos.errors import ScreeningError, ScreeningWarning
-from ase_e3dos.screening.entries import Entry, with_unique_ids
-from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_entries
+from ase_e3dos.screening.entries import Done, Missing, with_unique_ids
+from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_unread
 from ase_e3dos.screening.progress import Progress, Report, progress_report
 from ase_e3dos.screening.settings import DEFAULT_TEMPERATURE, ScreenSettings
 from ase_e3dos.screening.shards import SHARD_SIZE, ShardStore
+from ase_e3dos.screening.workers import (
+    Computed,
+    ProcessPool,
+    computed_on,
+    ignore_structure_warnings,
+    local_devices,
+)
+from ase_e3dos.structures.reading import Unread
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +176,16 @@ class _Run:
     def through(
         self, inputs: Any, device: str, processes: int | None, dask: str | None
     ) -> ScreenSummary:
-        missing = self._missing(inputs)
-        first = next(missing, None)
-        if first is not None:
-            batches = self._batches(_chain(first, missing), device, processes, dask)
-            try:
-                for batch in batches:
-                    self._take(batch)
-            except BaseException:
-                if not self._store.is_broken:
-                    self._store.flush()
-                raise
-            finally:
-                batches.close()
+        computed = self._computed(inputs, device, processes, dask)
+        try:
+            for some in computed:
+                self._take(some)
+        except BaseException:
+            if not self._store.is_broken:
+                self._store.flush()
+            raise
+        finally:
+            computed.close()
         self._store.finish()
         if self._failure is not None:
             self._failure.add_note(
@@ -206,50 +208,65 @@ class _Run:
             replaced,
         )  # fmt: skip
 
-    def _missing(self, inputs: Any) -> Iterator[Entry]:
-        """Entries without a row; those of a block are asked for together."""
-        for block in with_unique_ids(self._until_failure(inputs)):
-            keys = [self._store.row_key(e.id, e.content) for e in block]
-            there = self._store.done.contains(np.array(keys, dtype=np.uint64))
-            self._seen += len(block)
-            self._skipped += int(there.sum())
-            yield from (e for e, old in zip(block, there, strict=True) if not old)
-
-    def _until_failure(self, inputs: Any) -> Iterator[Entry]:
-        """Entries up to where the inputs raise; these are computed and written all the same."""
+    def _until_failure(self, inputs: Any) -> Iterator[Unread]:
+        """Structures up to where the inputs raise; these are computed and written all the same."""
         try:
-            yield from iter_entries(inputs)
+            yield from iter_unread(inputs)
         except Exception as error:  # noqa: BLE001 - raised again when the rows are written
             self._failure = error
 
-    def _batches(
-        self, entries: Iterator[Entry], device: str, processes: int | None, dask: str | None
-    ) -> Generator[pa.RecordBatch, None, None]:
-        from ase_e3dos.screening.record_batches import record_batches
-        from ase_e3dos.screening.workers import ProcessPool, local_devices, record_batches_from
-
-        if dask is None:
-            devices = local_devices(device, processes)
-            if len(devices) == 1:
-                predictor = self._settings.predictor(devices[0])
-                self._started = time.perf_counter()
-                yield from record_batches(entries, predictor, self._settings)
-                return
-            pool: Any = ProcessPool(devices)
-        else:
+    def _computed(
+        self, inputs: Any, device: str, processes: int | None, dask: str | None
+    ) -> Generator[Computed, None, None]:
+        blocks = with_unique_ids(self._until_failure(inputs))
+        done = self._store.rows_done()
+        pool: Any
+        if dask is not None:
             from ase_e3dos.screening.cluster import DaskPool
 
-            pool = DaskPool(dask, processes, device)
+            first = next(blocks, None)
+            if first is None:
+                return
+            blocks = _chain(first, blocks)
+            pool = DaskPool(dask, processes, device, done)
+        else:
+            devices = local_devices(device, processes)
+            if len(devices) == 1:
+                yield from self._computed_here(blocks, done, devices[0])
+                return
+            pool = ProcessPool(devices, done)
         self._started = time.perf_counter()
         try:
-            yield from record_batches_from(pool, entries, self._settings)
+            structures = (unread for block in blocks for unread in block)
+            yield from computed_on(pool, structures, self._settings)
         finally:
             pool.close()
 
-    def _take(self, batch: pa.RecordBatch) -> None:
-        self._new += len(batch)
-        self._failed += len(batch) - batch.column("error").null_count
-        self._store.add(batch)
+    def _computed_here(
+        self, blocks: Iterator[list[Unread]], done: Done, device: str
+    ) -> Iterator[Computed]:
+        """In this process, where nothing is loaded unless a row is missing."""
+        missing = Missing(done, self._settings.model_hash)
+        entries = (entry for block in blocks for entry in missing.of(block))
+        first = next(entries, None)
+        if first is not None:
+            from ase_e3dos.screening.record_batches import record_batches
+
+            predictor = self._settings.predictor(device)
+            self._started = time.perf_counter()
+            several = _chain(first, entries)
+            for batch in record_batches(several, predictor, self._settings):
+                self._seen, self._skipped = missing.seen, missing.skipped
+                yield Computed(0, 0, [batch])
+        self._seen, self._skipped = missing.seen, missing.skipped
+
+    def _take(self, computed: Computed) -> None:
+        self._seen += computed.seen
+        self._skipped += computed.skipped
+        for batch in computed.batches:
+            self._new += len(batch)
+            self._failed += len(batch) - batch.column("error").null_count
+            self._store.add(batch)
         self._tell()
 
     def _tell(self) -> None:
@@ -257,7 +274,7 @@ class _Run:
         self._report(Progress(done, self._skipped, self._failed, self._total))
 
 
-def _chain(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
+def _chain(first: T, rest: Iterator[T]) -> Iterator[T]:
     yield first
     yield from rest
 
@@ -265,8 +282,6 @@ def _chain(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """What each of thousands of structures would say stands in the column `warnings`."""
-    from ase_e3dos.screening.workers import ignore_structure_warnings
-
     with warnings.catch_warnings():
         ignore_structure_warnings()
         yield

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ase_e3dos.errors import ScreeningError
-from ase_e3dos.screening.entries import KeySet, key_of
+from ase_e3dos.screening.entries import Done, KeySet, is_death, key_of
 from ase_e3dos.screening.schema import FORMAT, metadata
 from ase_e3dos.screening.settings import ScreenSettings
 
@@ -114,6 +114,7 @@ class ShardStore:
         self._predicted_ids = KeySet()
         self._predicted = KeySet()
         self.done = KeySet()
+        self._has_deaths = False
         self.n_written = 0
         #: New rows whose id was that of another crystal's prediction.
         self.n_replaced = 0
@@ -185,9 +186,9 @@ class ShardStore:
         """Shards in the order in which they were written."""
         return list_shards(self.directory)
 
-    def row_key(self, id_: str, content: str) -> int:
-        """Key of a row by id and content (and the model of the settings)."""
-        return key_of(id_, content, self._settings.model_hash)
+    def rows_done(self) -> Done:
+        """Rows that are there when the run begins."""
+        return Done(self.done, self._has_deaths)
 
     def _read_index(self) -> None:
         name = self._settings.model_name
@@ -199,6 +200,7 @@ class ShardStore:
             done, ids, contents = [], [], []
             for id_, content, model_hash, model, error in zip(*columns, strict=True):
                 done.append(key_of(id_, content, model_hash))
+                self._has_deaths = self._has_deaths or is_death(content)
                 if model == name:
                     id_keys.append(key_of(id_))
                     if error is None:

@@ -1,6 +1,7 @@
-"""Chunks of entries on many processes: of this machine (one for each GPU) or of a Dask cluster.
+"""Chunks of structures on many processes: of this machine (one for each GPU) or of a Dask cluster.
 
-Workers compute and send back record batches; the process that called `screen` alone writes. A
+Workers read, predict and send back record batches: what they get are paths, records and arrays,
+so that no reader holds them back. The process that called `screen` alone writes. A
 worker that dies takes with it nothing but its chunk, which another one computes again.
 """
 
@@ -20,13 +21,14 @@ from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ase_e3dos.errors import PartialOccupationWarning, PredictionError, ScreeningError
-from ase_e3dos.screening.entries import Entry
+from ase_e3dos.screening.entries import Done, Entry, KeySet, Missing, unread_content
 from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.structures.reading import Unread
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Entries that a worker gets at once: few at first, so that short inputs reach all workers ...
+#: Structures that a worker gets at once: few at first, so that short inputs reach all workers ...
 FIRST_CHUNK_SIZE = 32
 #: ... then twice as many after some chunks for each worker, up to this ...
 CHUNK_SIZE = 1024
@@ -42,22 +44,39 @@ _WATCH_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Entries for one worker, and how often they were given out."""
+    """Structures for one worker, and how often they were given out."""
 
-    entries: list[Entry]
+    structures: list[Unread]
     attempt: int = 0
 
     def again(self) -> list[Chunk]:
         """What to do after a worker died with it: the same, or two halves."""
         if self.attempt + 1 < _ATTEMPTS:
-            return [Chunk(self.entries, self.attempt + 1)]
-        half = len(self.entries) // 2
+            return [Chunk(self.structures, self.attempt + 1)]
+        half = len(self.structures) // 2
         # The halves start one attempt from being divided again.
         return [
             Chunk(part, _ATTEMPTS - 1)
-            for part in (self.entries[:half], self.entries[half:])
+            for part in (self.structures[:half], self.structures[half:])
             if part
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a worker made of a chunk.
+
+    Attributes
+    ----------
+    seen, skipped
+        Structures that were read (a file may hold several), and those that had a row.
+    batches
+        The rows of all others.
+    """
+
+    seen: int
+    skipped: int
+    batches: list[pa.RecordBatch]
 
 
 class Pool(Protocol):
@@ -68,7 +87,7 @@ class Pool(Protocol):
     die_together: bool
 
     def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
-        """Start a chunk; the future gives record batches."""
+        """Start a chunk; the future gives what is computed."""
 
     def is_worker_death(self, error: BaseException) -> bool:
         """Whether the error says that a worker died, and not that the chunk is wrong."""
@@ -83,31 +102,31 @@ class Pool(Protocol):
         """Stop the workers that were started here."""
 
 
-def record_batches_from(
-    pool: Pool, entries: Iterable[Entry], settings: ScreenSettings
-) -> Iterator[pa.RecordBatch]:
-    """Predict entries on a pool; batches come as they are ready.
+def computed_on(
+    pool: Pool, structures: Iterable[Unread], settings: ScreenSettings
+) -> Iterator[Computed]:
+    """Predict structures on a pool; results come as they are ready.
 
     Parameters
     ----------
     pool : Pool
         Where.
-    entries : iterable of Entry
-        Read as they are needed.
+    structures : iterable of Unread
+        Fetched as they are needed.
     settings : ScreenSettings
         Of the run.
 
     Yields
     ------
-    pyarrow.RecordBatch
-        Every entry is in exactly one of them.
+    Computed
+        Every structure is in exactly one of them.
 
     Raises
     ------
     ScreeningError
         Workers could not do anything.
     """
-    entries = iter(entries)
+    structures = iter(structures)
     sizes = ChunkSizes(CHUNK_SIZE)
     started: dict[Future[Any], float] = {}
     running: dict[Future[Any], Chunk] = {}
@@ -115,8 +134,8 @@ def record_batches_from(
     exhausted = False
     while True:
         while not exhausted and not waiting and len(running) < 2 * pool.n_workers + 1:
-            chunk = Chunk(list(islice(entries, sizes.next(pool.n_workers))))
-            if not chunk.entries:
+            chunk = Chunk(list(islice(structures, sizes.next(pool.n_workers))))
+            if not chunk.structures:
                 exhausted = True
                 break
             future = pool.submit(chunk, settings)
@@ -139,15 +158,15 @@ def record_batches_from(
             if error is None:
                 if began is not None:
                     sizes.took(time.monotonic() - began)
-                yield from future.result()
+                yield future.result()
             elif not pool.is_worker_death(error):
                 raise error
             else:
                 lost = [chunk, *_lost(pool, running)]
                 pool.recover()
                 for one in lost:
-                    if len(one.entries) == 1 and one.attempt + 1 >= _ATTEMPTS:
-                        yield _row_of_death(one.entries[0], settings)
+                    if len(one.structures) == 1 and one.attempt + 1 >= _ATTEMPTS:
+                        yield _of_death(one.structures[0], settings)
                     else:
                         waiting += one.again()
 
@@ -160,20 +179,18 @@ def _lost(pool: Pool, running: dict[Future[Any], Chunk]) -> list[Chunk]:
     return [running.pop(f) for f in gone]
 
 
-def _row_of_death(entry: Entry, settings: ScreenSettings) -> pa.RecordBatch:
+def _of_death(unread: Unread, settings: ScreenSettings) -> Computed:
     import numpy as np
 
     from ase_e3dos.screening.rows import RowBuilder
 
     rows = RowBuilder(settings, np.arange(0.0, 30.0, 10.0), None)
-    rows.add_error(
-        entry,
-        PredictionError(
-            f"{entry.id}: the worker process died while it computed this structure, twice. It may "
-            "need more memory than the worker has; try it alone with `e3dos predict`."
-        ),
+    error = PredictionError(
+        f"{unread.id}: the worker process died while it read or computed this structure, twice. It "
+        "may need more memory than the worker has; try it alone with `e3dos predict`."
     )
-    return rows.build()
+    rows.add_error(Entry(unread.id, error, unread_content(unread)), error)
+    return Computed(1, 0, [rows.build()])
 
 
 class ChunkSizes:
@@ -205,12 +222,41 @@ class ChunkSizes:
 
 
 def compute_chunk(
-    entries: list[Entry], settings: ScreenSettings, device: str = "auto"
-) -> list[pa.RecordBatch]:
-    """Predict entries in this process; what a worker runs."""
+    structures: list[Unread],
+    settings: ScreenSettings,
+    device: str = "auto",
+    done: Done | None = None,
+    *,
+    is_worker: bool = False,
+) -> Computed:
+    """Read and predict structures in this process; what a worker runs.
+
+    Parameters
+    ----------
+    structures
+        Of a chunk.
+    settings
+        Of the run.
+    device
+        On which they are predicted.
+    done
+        Rows that are there and are not computed again.
+    is_worker
+        Whether others compute beside this process, so that on a CPU it takes one thread.
+    """
+    missing = Missing(done or Done(KeySet()), settings.model_hash)
+    entries = list(missing.of(structures))
+    if not entries:
+        return Computed(missing.seen, missing.skipped, [])
     from ase_e3dos.screening.record_batches import record_batches
 
-    return list(record_batches(entries, settings.predictor(device), settings))
+    if is_worker:
+        import torch
+
+        if device == "cpu" or not torch.cuda.is_available():
+            torch.set_num_threads(1)
+    batches = list(record_batches(entries, settings.predictor(device), settings))
+    return Computed(missing.seen, missing.skipped, batches)
 
 
 def ignore_structure_warnings() -> None:
@@ -226,6 +272,7 @@ def ignore_structure_warnings() -> None:
 # Processes of this machine -------------------------------------------------------------------
 
 _device = "auto"
+_done: Done | None = None
 
 
 class ProcessPool:
@@ -235,12 +282,15 @@ class ProcessPool:
     ----------
     devices : list of str
         Of the workers, such as ["cuda:0", "cuda:1"] or ["cpu"] * 4.
+    done : Done, optional
+        Rows that are there and are not computed again.
     """
 
     die_together = True
 
-    def __init__(self, devices: list[str]) -> None:
+    def __init__(self, devices: list[str], done: Done | None = None) -> None:
         self.n_workers = len(devices)
+        self._done = done
         self._devices = devices
         self._deaths = 0
         self._executor = self._started()
@@ -251,13 +301,16 @@ class ProcessPool:
         for device in self._devices:
             devices.put(device)
         return ProcessPoolExecutor(
-            self.n_workers, mp_context=context, initializer=_start_worker, initargs=(devices,)
+            self.n_workers,
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(devices, self._done),
         )
 
     def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
         """Start a chunk."""
         try:
-            return self._executor.submit(_compute_on_device, chunk.entries, settings)
+            return self._executor.submit(_compute_on_device, chunk.structures, settings)
         except BrokenProcessPool as error:
             failed: Future[Any] = Future()
             failed.set_exception(error)
@@ -292,17 +345,13 @@ class ProcessPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _start_worker(devices: Any) -> None:
-    """Take a device; on a CPU run on one thread, as there is a process for each core."""
-    global _device
-    _device = devices.get()
+def _start_worker(devices: Any, done: Done | None) -> None:
+    """Take a device, and note which rows are there."""
+    global _device, _done
+    _device, _done = devices.get(), done
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import torch
-
     ignore_structure_warnings()
-    if _device == "cpu":
-        torch.set_num_threads(1)
 
 
 def _end_with_parent() -> None:
@@ -313,8 +362,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _compute_on_device(entries: list[Entry], settings: ScreenSettings) -> list[pa.RecordBatch]:
-    return compute_chunk(entries, settings, _device)
+def _compute_on_device(structures: list[Unread], settings: ScreenSettings) -> Computed:
+    return compute_chunk(structures, settings, _device, _done, is_worker=True)
 
 
 def local_devices(device: str, processes: int | None) -> list[str]:

@@ -133,6 +133,26 @@ def normalised_batch(
     return found
 
 
+def shares_of_sites(grid: FrequencyGrid, sites: ArrayLike, first_site: ArrayLike) -> Array:
+    """Shares of the modes in each bin for whole crystals, as `normalised_batch` adds up sites.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    sites : array_like, shape (n_sites in all, n)
+        Densities in any unit; each site counts as three modes.
+    first_site : array_like of int, shape (n_crystals,)
+
+    Returns
+    -------
+    ndarray, shape (n_crystals, n)
+        In the precision of `sites`; not normalised.
+    """
+    values = np.asarray(sites)
+    totals = values @ grid.trapezoid.astype(values.dtype)
+    return np.asarray(np.add.reduceat(values / totals[:, None], np.asarray(first_site), axis=0))
+
+
 def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float | Array, what: str) -> Array:
     """Non-negative densities (m, n), each scaled to its `modes` over the frequencies in THz."""
     y = np.asarray(rows, dtype=np.float64)

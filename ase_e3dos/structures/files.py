@@ -23,7 +23,7 @@ from ase_e3dos.structures.uncompressed import (
     opened,
 )
 
-__all__ = ["Found", "count_in_file", "structures_in_file"]
+__all__ = ["Found", "Record", "count_in_file", "holds_one_kind", "structures_in_file"]
 
 _CIF_START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:#[^\n]*\n\s*)*data_\S*\s", re.IGNORECASE)
 
@@ -43,10 +43,41 @@ class Found(NamedTuple):
     structure: Any
 
 
+class Record(NamedTuple):
+    """A record of a JSON file, whose structure is yet to be made.
+
+    Attributes
+    ----------
+    content
+        As JSON has it.
+    name : str
+        What messages call it.
+    """
+
+    content: Any
+    name: str
+
+    def structure(self) -> Any:
+        """What it holds, or the error that says why it holds nothing."""
+        return _held(self.content, self.name)
+
+
 Reader = Callable[[Path, str], Iterator[Found]]
 
+#: Formats of files that hold records with ids of their own, or very many structures.
+_OF_MANY = frozenset(
+    (".json", ".mson", ".jsonl", ".ndjson", ".xyz", ".extxyz", ".parquet", ".traj", ".db")
+)
 
-def structures_in_file(path: Path, label: str | None = None) -> Iterator[Found]:
+
+def holds_one_kind(path: Path) -> bool:
+    """Whether all ids in a file come from its path, so that it can be read elsewhere as a whole."""
+    return suffix_of(path) not in _OF_MANY
+
+
+def structures_in_file(
+    path: Path, label: str | None = None, *, records: bool = False
+) -> Iterator[Found]:
     """Structures of a file in its order; one that cannot be read is an error in its place.
 
     Parameters
@@ -54,6 +85,8 @@ def structures_in_file(path: Path, label: str | None = None) -> Iterator[Found]:
     path : Path
     label : str, optional
         What ids and messages call the file; its path if not given.
+    records : bool, optional
+        Give the records of JSON files as `Record`, whose structures are made later.
 
     Yields
     ------
@@ -65,7 +98,10 @@ def structures_in_file(path: Path, label: str | None = None) -> Iterator[Found]:
     try:
         checked_file(path, label)
         for found in _reader(path)(path, label):
-            yield found
+            if isinstance(found.structure, Record) and not records:
+                yield Found(found.id, found.structure.structure())
+            else:
+                yield found
             count += 1
     except GeneratorExit:
         raise
@@ -204,7 +240,7 @@ def _json(path: Path, label: str) -> Iterator[Found]:
         return
     for k, (own, record) in enumerate(records):
         name = own or (label if len(records) == 1 else f"{label}[{k}]")
-        yield Found(name, _held(record, name))
+        yield Found(name, Record(record, name))
 
 
 def _records(content: Any, own: str | None = None) -> Iterator[tuple[str | None, Any]]:
@@ -239,7 +275,7 @@ def _json_lines(path: Path, label: str) -> Iterator[Found]:
             continue
         bare = not isinstance(content, Mapping) or "sites" in content
         name = name if bare else id_in(content) or name
-        yield Found(name, _held(content, name))
+        yield Found(name, Record(content, name))
 
 
 def _held(record: Any, name: str) -> Any:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.files import Found, count_in_file, structures_in_file
+from ase_e3dos.structures.files import (
+    Found,
+    Record,
+    count_in_file,
+    holds_one_kind,
+    structures_in_file,
+)
 from ase_e3dos.structures.objects import is_single
 from ase_e3dos.structures.paths import SUFFIXES, files_of
 from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
 from ase_e3dos.structures.tables import is_table, table_length, table_rows
 
-__all__ = ["Reading", "check_source", "count", "read", "read_each"]
+__all__ = ["Reading", "Unread", "check_source", "count", "read", "read_each", "unread_each"]
 
 
 class Reading(NamedTuple):
@@ -31,6 +38,35 @@ class Reading(NamedTuple):
 
     id: str
     crystal: Crystal | E3DOSError
+
+
+class Unread(NamedTuple):
+    """A structure of a source before it is read: small, and the same in another process.
+
+    Attributes
+    ----------
+    id : str
+        As that of `Reading`; of a file, its path.
+    name : str
+        What messages call it.
+    structure
+        What it is read from: the path of a file, a record, arrays, an object, or an error.
+    is_file : bool
+        Whether it is the path of a file that may hold several structures.
+    """
+
+    id: str
+    name: str
+    structure: Any
+    is_file: bool = False
+
+    def readings(self) -> Iterator[Reading]:
+        """Read it; of a file, all that it holds."""
+        if not self.is_file:
+            yield Reading(self.id, _crystal(self.structure, self.name))
+            return
+        for found in structures_in_file(self.structure):
+            yield Reading(found.id, _crystal(found.structure, found.id))
 
 
 def read(source: Any) -> list[Crystal]:
@@ -93,8 +129,41 @@ def read_each(source: Any) -> Iterator[Reading]:
     CrystalError
         The source is of a kind that holds no structures.
     """
+    for unread in unread_each(source):
+        yield from unread.readings()
+
+
+def unread_each(source: Any) -> Iterator[Unread]:
+    """Structures of a source one by one, each to be read where and when it is wanted.
+
+    Files of one format for each structure (CIF, POSCAR and the like) are not opened; records of
+    JSON files and rows of tables are taken out of their files, and crystals are not yet made.
+
+    Parameters
+    ----------
+    source
+        As for `read`.
+
+    Yields
+    ------
+    Unread
+
+    Raises
+    ------
+    UnreadableFileError, CrystalError
+        As `read_each`.
+    """
     for name, found in _found(source):
-        yield Reading(found.id, _crystal(found.structure, name))
+        if isinstance(found.structure, _File):
+            yield Unread(found.id, name, found.structure.path, is_file=True)
+        else:
+            yield Unread(found.id, name, found.structure)
+
+
+class _File(NamedTuple):
+    """A file found where a structure is looked for."""
+
+    path: Path
 
 
 def count(source: Any) -> int | None:
@@ -180,7 +249,10 @@ def _in_path(path: str | PathLike[str]) -> Iterator[Named]:
     nothing = True
     for file in files_of(path):
         nothing = False
-        for found in structures_in_file(file):
+        if holds_one_kind(file):
+            yield str(file), Found(str(file), _File(file))
+            continue
+        for found in structures_in_file(file, records=True):
             yield found.id, found
     if nothing:
         raise UnreadableFileError(_nothing_in(path))
@@ -217,6 +289,8 @@ def _info(item: Any) -> Any:
 
 def _crystal(structure: Any, name: str) -> Crystal | E3DOSError:
     """The crystal of a structure, or the error that says why not."""
+    if isinstance(structure, Record):
+        structure = structure.structure()
     if isinstance(structure, E3DOSError):
         return structure
     try:

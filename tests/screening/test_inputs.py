@@ -13,7 +13,7 @@ from small_screen import crystals, table_of
 
 from ase_e3dos.errors import ScreeningError
 from ase_e3dos.screening.entries import KeySet, content_hash, with_unique_ids
-from ase_e3dos.screening.inputs import count_entries, iter_entries
+from ase_e3dos.screening.inputs import count_entries, iter_entries, iter_unread
 from ase_e3dos.structures.crystal import Crystal
 
 ATOMS = [atoms for _, atoms in crystals(5)]
@@ -224,7 +224,7 @@ def test_content_is_the_crystal_and_not_its_name_or_file(files: dict[str, Path])
 
 def test_ids_that_repeat_are_numbered_across_blocks() -> None:
     pairs = [("same", ATOMS[0])] * 300 + [("other", ATOMS[1])] + [("same", ATOMS[0])]
-    found = [e.id for block in with_unique_ids(iter_entries(pairs)) for e in block]
+    found = [e.id for block in with_unique_ids(iter_unread(pairs)) for e in block]
     assert len(set(found)) == 302
     assert found[:2] == ["same", "same#2"]
     assert found[-1] == "same#301"
@@ -239,9 +239,9 @@ def test_ids_that_look_like_numbered_ones_stay_unique(far: int) -> None:
         for name in names:
             pairs += [(name, ATOMS[0]), *between]
             between = [(f"{n}'", atoms) for n, atoms in between]
-        found = [e.id for block in with_unique_ids(iter_entries(pairs)) for e in block]
+        found = [e.id for block in with_unique_ids(iter_unread(pairs)) for e in block]
         assert len(set(found)) == len(pairs)
-        again = [e.id for block in with_unique_ids(iter_entries(pairs)) for e in block]
+        again = [e.id for block in with_unique_ids(iter_unread(pairs)) for e in block]
         assert again == found
 
 

@@ -215,7 +215,7 @@ def test_rows_with_errors_are_kept_until_a_retry_is_asked_for(
     from ase_e3dos.network.ensemble import Model
 
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "evaluate", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        patch.setattr(Model, "start", lambda *_: (_ for _ in ()).throw(MemoryError()))
         assert screen(crystals(2), tmp_path, model=weights, device="cpu").failed == 2
     assert screen(crystals(2), tmp_path, model=weights, device="cpu").skipped == 2
     again = screen(crystals(2), tmp_path, model=weights, device="cpu", retry_errors=True)

@@ -21,7 +21,7 @@ from small_screen import (
 
 from ase_e3dos import predict, screen
 from ase_e3dos.prediction.pipeline import Predictor
-from ase_e3dos.screening.inputs import iter_entries
+from ase_e3dos.screening.inputs import iter_entries, iter_unread
 from ase_e3dos.screening.record_batches import record_batches
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import compute_chunk
@@ -202,7 +202,7 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
         list(record_batches(iter_entries(crystals(60)), predictor, settings))
         assert max(tried) <= 1200
     # The chunks of a worker process share the budget.
-    chunk = list(iter_entries(crystals(60)))
+    chunk = list(iter_unread(crystals(60)))
     with raising_when(settings.predictor("cpu"), too_much, error):
         compute_chunk(chunk, settings, "cpu")
         assert max(tried) > 1200

@@ -11,14 +11,19 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from ase.build import bulk
+from ase.io import write
+from pymatgen.io.ase import AseAtomsAdaptor
 from small_screen import assert_same_rows, crystals, relax, rows_by_id, start_screen, table_of
 
 from ase_e3dos import screen
 from ase_e3dos.errors import ScreeningError
 from ase_e3dos.screening import workers
-from ase_e3dos.screening.inputs import iter_entries
+from ase_e3dos.screening.entries import Done, KeySet, is_death, key_of
+from ase_e3dos.screening.inputs import iter_unread
 from ase_e3dos.screening.settings import ScreenSettings
 
 
@@ -64,11 +69,11 @@ class DeadlyPool:
 
     def submit(self, chunk: workers.Chunk, settings: ScreenSettings) -> Future[object]:
         future: Future[object] = Future()
-        if any(e.id == self.deadly for e in chunk.entries):
+        if any(u.id == self.deadly for u in chunk.structures):
             self.deaths += 1
             future.set_exception(ChildProcessError("killed"))
         else:
-            future.set_result(workers.compute_chunk(chunk.entries, settings, "cpu"))
+            future.set_result(workers.compute_chunk(chunk.structures, settings, "cpu"))
         return future
 
     def is_worker_death(self, error: BaseException) -> bool:
@@ -87,9 +92,9 @@ def test_a_structure_that_kills_workers_is_found_and_marked(
     monkeypatch.setattr(workers, "CHUNK_SIZE", 16)
     settings = ScreenSettings(model=str(weights))
     pool = DeadlyPool("salt-13")
-    entries = iter_entries(crystals(40))
-    batches = workers.record_batches_from(pool, entries, settings)
-    rows = [r for b in batches for r in b.to_pylist()]
+    computed = list(workers.computed_on(pool, iter_unread(crystals(40)), settings))
+    assert sum(c.seen for c in computed) == 40
+    rows = [r for c in computed for b in c.batches for r in b.to_pylist()]
     assert sorted(r["id"] for r in rows) == sorted(name for name, _ in crystals(40))
     (failed,) = (r for r in rows if r["error"])
     assert failed["id"] == "salt-13"
@@ -116,13 +121,13 @@ def test_a_few_hundred_structures_reach_all_workers(weights: Path) -> None:
     submit = pool.submit
 
     def counted(chunk: workers.Chunk, settings: ScreenSettings) -> Future[object]:
-        chunks.append(len(chunk.entries))
+        chunks.append(len(chunk.structures))
         return submit(chunk, settings)
 
     pool.submit = counted
-    entries = iter_entries(crystals(400))
-    batches = workers.record_batches_from(pool, entries, ScreenSettings(model=str(weights)))
-    assert sum(map(len, batches)) == 400 == sum(chunks)
+    settings = ScreenSettings(model=str(weights))
+    computed = workers.computed_on(pool, iter_unread(crystals(400)), settings)
+    assert sum(len(b) for c in computed for b in c.batches) == 400 == sum(chunks)
     assert max(chunks) <= 400 / 8
     assert len(chunks) >= 12
 
@@ -324,3 +329,53 @@ def test_a_job_of_jobflow(weights: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert answer["rows"][1]["formula"] == "MgO"
     assert answer["failed"] == 0
     assert len(rows_by_id(Path(answer["directory"]))) == 3
+
+
+@pytest.mark.slow
+def test_files_are_read_by_the_workers_and_not_before(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids, rows and resume are those of one process, for every kind of source at once."""
+    folder = tmp_path / "in"
+    (folder / "cif").mkdir(parents=True)
+    pairs = crystals(24)
+    for name, atoms in pairs[:8]:
+        write(folder / "cif" / f"{name}.cif", atoms)
+    (folder / "cif" / "broken.cif").write_text("data_nothing\n")
+    text = "".join((folder / "cif" / f"salt-{k}.cif").read_text() for k in (0, 1))
+    (folder / "cif" / "two.cif").write_text(text.replace("data_image0", "data_a", 1))
+    pq.write_table(table_of(8, 8), folder / "rows.parquet")
+    lines = [AseAtomsAdaptor.get_structure(atoms).as_dict() for _, atoms in pairs[16:]]
+    records = [{"material_id": f"m-{k // 2}", "structure": s} for k, s in enumerate(lines)]
+    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, records)))
+    screen(folder, tmp_path / "one", model=weights, device="cpu")
+    expected = rows_by_id(tmp_path / "one")
+    assert {"salt-9", "m-3", "m-3#2", f"{folder}/cif/two.cif[1]"} <= expected.keys()
+    assert len(expected) == 8 + 1 + 2 + 8 + 8
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a CIF file was read in the process that feeds the workers")
+
+    monkeypatch.setattr("ase_e3dos.structures.cif.cif_sites", refuse)
+    summary = screen(folder, tmp_path / "two", model=weights, device="cpu", processes=2)
+    assert (summary.new, summary.failed, summary.total) == (27, 1, 27)
+    assert_same_rows(tmp_path / "two", tmp_path / "one")
+    write(folder / "cif" / "new.cif", bulk("LiCl", "rocksalt", a=5.1))
+    again = screen(folder, tmp_path / "two", model=weights, device="cpu", processes=2)
+    assert (again.new, again.skipped) == (1, 27)
+
+
+def test_what_killed_its_process_is_not_tried_again(weights: Path, tmp_path: Path) -> None:
+    settings = ScreenSettings(model=str(weights))
+    deadly, other = tmp_path / "deadly.cif", tmp_path / "other.cif"
+    for path in (deadly, other):
+        write(path, bulk("Si"))
+    several = list(iter_unread([deadly, other]))
+    row = workers._of_death(several[0], settings).batches[0].to_pylist()[0]
+    key = key_of(row["id"], row["content"], row["model_hash"])
+    done = Done(KeySet(np.array([key], dtype=np.uint64)), is_death(row["content"]))
+    computed = workers.compute_chunk(several, settings, "cpu", done)
+    assert (computed.seen, computed.skipped) == (2, 1)
+    assert [r["id"] for b in computed.batches for r in b.to_pylist()] == [str(other)]
+    write(deadly, bulk("NaCl", "rocksalt", a=5.64))  # another file by now
+    assert workers.compute_chunk(several, settings, "cpu", done).skipped == 0
