@@ -43,7 +43,7 @@ def predict(
     Returns
     -------
     list of PhononSpectrum
-        In the order given. For more of them than memory holds (some 30 kB each), `predict_iter`
+        In the order given. For more of them than memory holds (some 60 kB each), `predict_iter`
         gives one after the other.
 
     Raises

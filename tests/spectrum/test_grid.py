@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,3 +122,14 @@ def test_paper_label_from_ten_wavenumber_bins_is_the_published_label(dfpt):
         error.append(((ours / ours.max() - label / label.max()) ** 2).mean())
         spread.append(label / label.max())
     assert np.mean(error) < 0.005 * np.var(spread)  # R2 above 0.995
+
+
+def test_constants_are_those_of_phonopy_which_is_not_imported_for_them() -> None:
+    code = (
+        "import sys; from ase_e3dos.spectrum.constants import constants; c = constants()\n"
+        "assert 'phonopy' not in sys.modules\n"
+        "from phonopy.physical_units import get_physical_units; p = get_physical_units()\n"
+        "assert (c.thz_to_cm, c.thz_to_ev) == (p.THzToCm, p.THzToEv)\n"
+        "assert (c.boltzmann_ev, c.ev_to_kj_mol) == (p.KB, p.EvTokJmol)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
