@@ -170,7 +170,7 @@ def composition_sweep(
     else:
         weights = np.array([solution.weights(p) for p in fractions]).reshape(-1, solution.n_members)
     if not len(weights):
-        raise AlloyError("There is no composition to predict: give one fraction at least.")
+        raise AlloyError("There is no composition to predict: give at least one fraction.")
     options = {"model": model, "device": device, "uncertainty": uncertainty, "encoder": encoder}
     crystals = [*solution.members, *(solution.crystal(p) for p in weights if p.max() < 1.0)]
     spectra = predict(crystals, **options)  # type: ignore[arg-type]

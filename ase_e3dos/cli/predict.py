@@ -110,7 +110,7 @@ def _outcomes(
 
 
 def _crystals_in(path: Path) -> Iterator[tuple[str, Crystal | E3DOSError]]:
-    """Crystals of a file, folder or pattern with the file of each, and what is no crystal."""
+    """Crystals of a file, folder or pattern with the file of each, and what is not a crystal."""
     from ase_e3dos.structures import read_each
 
     one_file = path.is_file()

@@ -205,11 +205,11 @@ def own_device(device: str, worker: object, n_devices: int) -> str:
 
     Parameters
     ----------
-    device
+    device : str
         As asked for; a certain one stays.
     worker
         Name of the worker, which ends in its number, or is it.
-    n_devices
+    n_devices : int
         GPUs that the worker sees.
     """
     number = re.search(r"\d+$", str(worker))

@@ -151,7 +151,7 @@ def checked_fractions(
     if len(over):
         raise CrystalError(
             f"{label}: the fractions on site {over[0]} sum to {total[over[0]]:.4g}, more than "
-            "one. Give fractions that sum to one at most."
+            "one. Give fractions that sum to at most one."
         )
     whole = total >= 1.0 - FRACTION_ROUNDING
     remark = _occupation_remark(total)

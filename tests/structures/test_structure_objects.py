@@ -118,7 +118,7 @@ def test_vacancies_warn_and_dummies_are_refused():
     with pytest.warns(PartialOccupationWarning, match="Fe0.9O"):
         assert Crystal.from_any(structure).n_sites == 2
     structure = Structure(Lattice.cubic(4.2), [DummySpecies("X"), "O"], [[0] * 3, [0.5] * 3])
-    with pytest.raises(CrystalError, match="chemical element"):
+    with pytest.raises(CrystalError, match="not a chemical element"):
         Crystal.from_any(structure)
 
 

@@ -15,7 +15,7 @@ def crystal_of_record(name: str, record: Any) -> Crystal | Reject:
 
     Parameters
     ----------
-    name
+    name : str
         Of the entry.
     record
         A pymatgen structure or its dictionary, a CIF text, or JARVIS's atoms (`lattice_mat`,
