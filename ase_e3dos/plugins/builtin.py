@@ -22,12 +22,13 @@ WEIGHTS_FOLDER = Path(__file__).parents[1] / "models"
 _PAPER = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
 _DFPT = "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65"
 _JARVIS = "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1"
+_PHONONDB = "A. Togo, phonon database at Kyoto University, version 2018-04-17"
 _AGNE = "M. T. Agne et al., Mater. Today Phys. 6, 83 (2018)"
 
 # name, stem of the weights file, source, description, further citation
 _MODELS = (
-    ("default", "default", "dfpt", "site-resolved ensemble, -400 to 4400 cm^-1, DFPT (PBEsol)", ""),
-    ("jarvis", "default", "jarvis", "the same weights speaking for JARVIS (OptB88vdW)", _JARVIS),
+    ("default", "default", "dfpt", "site spectra, -400 to 4400 cm^-1, DFT with PBEsol", _PHONONDB),
+    ("jarvis", "jarvis", "jarvis", "an ensemble that speaks for JARVIS (OptB88vdW)", _JARVIS),
     ("paper", "paper", None, "the paper's network, 51 points from 0 to 1000 cm^-1", ""),
     ("imaginary", "imaginary", None, "the paper's with imaginary modes, -200 to 1000 cm^-1", ""),
     ("alloy", "alloy", None, "the paper's network for alloys, trained with Mg3Bi2", _AGNE),

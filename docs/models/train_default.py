@@ -216,7 +216,7 @@ def write(data_dir: Path, file: Path, state: dict[str, torch.Tensor], hidden: se
         description="site spectra, displacement tensors and sound velocities; four heads on one "
         "trunk, taught by a pre-trained potential and by the ensemble of version 0.1 besides",
     )
-    save_weights(file, header, [network.state_dict()])
+    save_weights(file, header, [network.state_dict()], half=True)
 
 
 def calibrate(data_dir: Path, weights: Path, shipped: Path, compositions: set[Key]) -> None:
@@ -241,7 +241,7 @@ def calibrate(data_dir: Path, weights: Path, shipped: Path, compositions: set[Ke
     header, states = load_weights(weights)
     trust = {**header.trust, "disagreement": [model.disagreement]}
     header = replace(header, calibration=model.calibration.to_dict(), trust=trust)
-    save_weights(shipped, header, states)
+    save_weights(shipped, header, states, half=True)
 
 
 def main() -> None:
