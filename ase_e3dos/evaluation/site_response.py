@@ -8,6 +8,8 @@ import numpy as np
 
 from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.evaluation.predictions import Predictions, Section
+from ase_e3dos.evaluation.reference import imaginary_shares
+from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
 from ase_e3dos.spectrum.grid import Array
 
 _STEP = DEFAULT_GRID[1] - DEFAULT_GRID[0]
@@ -112,7 +114,10 @@ class StrainResponse:
 
 
 def strain_response(found: Predictions) -> StrainResponse:
-    """Changes with strain for all pairs of one crystal at two strains.
+    """Changes with strain for pairs of one crystal at two strains, stable at both.
+
+    The average frequency of a crystal with more than 1 % of imaginary modes says little of its
+    stiffness: such entries are left out.
 
     Parameters
     ----------
@@ -121,8 +126,10 @@ def strain_response(found: Predictions) -> StrainResponse:
     """
     data = found.labelled
     by_id: dict[str, list[int]] = {}
+    stable = imaginary_shares(data) <= IMAGINARY_LIMIT
     for i, name in enumerate(data.ids):
-        by_id.setdefault(name, []).append(i)
+        if stable[i]:
+            by_id.setdefault(name, []).append(i)
     true = np.log([max(float(b.mean(axis=0) @ DEFAULT_GRID), 1.0) for b in data.bins])
     ours = np.log([max(s.mean_wavenumber, 1.0) for s in found.spectra])
     pairs = []

@@ -38,6 +38,7 @@ from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.prediction import batcher
 from ase_e3dos.prediction.pipeline import Predictor, load_predictor
+from ase_e3dos.prediction.sound import with_sound
 from ase_e3dos.structures.crystal import Crystal
 
 R = 8.314462618
@@ -132,7 +133,8 @@ def test_order_and_batches_do_not_matter(
 
 
 def test_uncertainty_is_what_the_model_has(default_model: str, rocksalt: Atoms) -> None:
-    members = load_predictor(default_model).model.header.members
+    header = load_predictor(default_model).model.header
+    members = header.members * header.settings.get("heads", 1)
     (s,) = predict([rocksalt], model=default_model)
     (quick,) = predict([rocksalt], model=default_model, uncertainty=False)
     assert quick.density_std is None
@@ -324,6 +326,7 @@ def test_spectra_of_a_batch_are_those_of_the_plain_constructor() -> None:
         densities = predictor.model.densities(
             predictor.collated([predictor.graph(c) for c in crystals]), ["Cu", "NaCl"]
         )
+        densities = with_sound(crystals, predictor.model.wavenumbers, densities)
         sites = (slice(0, 1), slice(1, 3))
         for k, spectrum in enumerate(predictor.spectra(crystals)):
             per_site = None if densities.sites is None else densities.sites[sites[k]]
