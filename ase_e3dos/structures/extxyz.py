@@ -127,7 +127,12 @@ def count_frames(path: Path) -> int | None:
 
 def _announced(line: bytes, label: str) -> int:
     text = line.strip()
-    if not text.isdigit() or len(text) > 12 or int(text) > _MOST_ATOMS:
+    if text.isdigit() and (len(text) > 12 or int(text) > _MOST_ATOMS) and len(text) < 40:
+        raise UnreadableFileError(
+            f"{label}: {text.decode()} atoms are announced, more than {_MOST_ATOMS}. Check whether "
+            "the file is damaged."
+        )
+    if not text.isdigit() or len(text) > 12:
         shown = text[:40].decode("utf-8", "replace")
         raise UnreadableFileError(
             f"{label}: instead of a number of atoms there is {shown!r}. Check whether this is an "

@@ -72,7 +72,7 @@ def _parsed(text: str, label: str) -> Mapping[str, Any]:
     import yaml
 
     starts = [(m.start(), m[1]) for m in _KEY.finditer(text)]
-    ends = [start for start, _ in starts[1:]] + [len(text)]
+    ends = [*(start for start, _ in starts), len(text)][1:]
     wanted = {*_CELLS, *_HEADERS, "physical_unit", "lattice", "points", "atoms", "calculator"}
     pieces = [
         text[start:end] for (start, key), end in zip(starts, ends, strict=True) if key in wanted
