@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ase.spectrum.dosdata import GridDOSData
 from ase.thermochemistry import CrystalThermo
+from monty.json import MontyEncoder
 from pymatgen.core import Element
 from pymatgen.io.phonopy import get_ph_dos
 from pymatgen.phonon.dos import CompletePhononDos, PhononDos
@@ -156,7 +157,9 @@ def test_phonopy_reads_the_yaml(salt, tmp_path):
 
 
 def test_emmet_fields(salt):
-    data = json.loads(json.dumps(emmet_dict(salt)))
+    data = json.loads(MontyEncoder().encode(emmet_dict(salt)))
+    assert data["structure"]["@class"] == "Structure"
+    assert np.shape(data["projected_densities"]) == (2, len(data["densities"]))
     assert np.trapezoid(data["densities"], data["frequencies"]) == pytest.approx(6, rel=1e-9)
 
 
