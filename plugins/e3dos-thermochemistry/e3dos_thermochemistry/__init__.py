@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from e3dos_thermochemistry.assembly import hulls_of
     from e3dos_thermochemistry.coefficients import Coefficients, fit
     from e3dos_thermochemistry.descriptor import descriptor_above_hull
     from e3dos_thermochemistry.entries import read_entries
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from e3dos_thermochemistry.expansion import ThermalExpansion, thermal_expansion
     from e3dos_thermochemistry.formats import write_coefficients
     from e3dos_thermochemistry.gases import Gas, gas
-    from e3dos_thermochemistry.hulls import Hulls, hulls_of
+    from e3dos_thermochemistry.hulls import Hulls
     from e3dos_thermochemistry.reactions import ReactionResult, react
     from e3dos_thermochemistry.solid import Solid
 
@@ -32,7 +33,7 @@ _HOMES = {
     "descriptor_above_hull": "descriptor",
     "fit": "coefficients",
     "gas": "gases",
-    "hulls_of": "hulls",
+    "hulls_of": "assembly",
     "joint_errors": "error_bars",
     "react": "reactions",
     "read_entries": "entries",

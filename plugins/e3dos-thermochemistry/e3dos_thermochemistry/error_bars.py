@@ -8,7 +8,8 @@ together. An error model answers with their covariance; what a model may be is `
     The spectra's own calibrated intervals, independent between compositions, and with a
     correlation of `SAME_COMPOSITION` between crystals of one composition. Measured on 410 crystals
     whose formulas no training set holds: errors of two crystals of different composition have a
-    correlation of 0.00 to 0.02, however alike in chemistry; of one composition, of 0.5.
+    correlation of -0.02 to 0.02, of 0.1 where the compositions nearly agree, and of 0.5 where they
+    are one.
 "independent", "together"
     Bounds of it: no errors cancel or add beyond chance; all have one sign, so that they cancel
     between the two sides of an equation as far as they are alike.

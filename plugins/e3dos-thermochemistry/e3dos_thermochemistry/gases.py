@@ -129,7 +129,7 @@ def gas(name: str, source: GasSource = "ase") -> Gas:
     Examples
     --------
     >>> round(float(gas("CO2").entropy(298.15)), 1)
-    213.8
+    214.0
     """
     if source not in get_args(GasSource):
         raise GasError(f"gases={source!r} is no source: choose from {get_args(GasSource)}.")

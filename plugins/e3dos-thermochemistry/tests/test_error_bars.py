@@ -50,6 +50,28 @@ def test_third_law_and_anchor(predicted):
     assert anchored[1] > anchored[0]
 
 
+class OneNetwork:
+    """A spectrum with calibrated intervals and no ensemble behind it."""
+
+    members = None
+
+    def __init__(self, spectrum):
+        self.crystal, self._spectrum = spectrum.crystal, spectrum
+
+    def __getattr__(self, name):
+        return getattr(self._spectrum, name)
+
+
+def test_intervals_without_an_ensemble_do(predicted):
+    pair = [OneNetwork(predicted[name]) for name in ("MgO", "CaO")]
+    with_ensemble = joint_errors([predicted["MgO"], predicted["CaO"]])
+    assert half_width(joint_errors(pair), "anchored", [800.0], [1, -1]) == pytest.approx(
+        half_width(with_ensemble, "anchored", [800.0], [1, -1])
+    )
+    with pytest.raises(SpectrumError, match="ensemble"):
+        joint_errors(pair, "members")
+
+
 def test_without_calibration_there_are_no_bars_and_without_an_ensemble_no_members(debye, rocksalt):
     spectrum = debye(rocksalt["MgO"], 700.0)
     assert joint_errors([spectrum]) is None

@@ -60,9 +60,9 @@ def hull_command(
     device: Device = "auto",
 ) -> None:
     """Which phases are on the convex hull at which temperature, and how surely."""
+    from e3dos_thermochemistry.assembly import hulls_of
     from e3dos_thermochemistry.descriptor import RANGE, descriptor_above_hull
     from e3dos_thermochemistry.entries import read_entries
-    from e3dos_thermochemistry.hulls import hulls_of
 
     check_figure(plot)
     check_file(output)
@@ -98,8 +98,8 @@ def hull_command(
 def _gases(
     texts: list[str] | None, read: Sequence[ComputedEntry]
 ) -> dict[str, float | None] | None:
+    from e3dos_thermochemistry.assembly import elemental_gases
     from e3dos_thermochemistry.errors import EntriesError
-    from e3dos_thermochemistry.hulls import elemental_gases
 
     if texts is None:
         return None
