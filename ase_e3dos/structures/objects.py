@@ -11,7 +11,13 @@ from ase.units import Bohr
 from ase_e3dos.errors import CrystalError
 from ase_e3dos.structures.calculators import IN_BOHR
 from ase_e3dos.structures.checks import close_pairs
-from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol, isotope_masses
+from ase_e3dos.structures.elements import (
+    DEUTERIUM_MASS,
+    TRITIUM_MASS,
+    NotAnElementError,
+    element_of_symbol,
+    isotope_masses,
+)
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE
 from ase_e3dos.structures.moments import MOMENTS, has_moments
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
@@ -136,14 +142,15 @@ def atoms_from_sites(sites: Sites, numbers: Any, masses: Any, mixed: bool) -> At
     )
     if mixed:
         occupancy: dict[str, dict[str, float]] = {}
-        for site, z, p in zip(
+        for site, z, p, mass in zip(
             sites.species_site.tolist(),
             sites.species_number.tolist(),
             sites.species_fraction.tolist(),
+            sites.species_mass.tolist(),
             strict=True,
         ):
             content = occupancy.setdefault(str(site), {})
-            symbol = chemical_symbols[z]
+            symbol = {DEUTERIUM_MASS: "D", TRITIUM_MASS: "T"}.get(mass, chemical_symbols[z])
             content[symbol] = content.get(symbol, 0.0) + p
         atoms.info["occupancy"] = occupancy
         atoms.arrays["spacegroup_kinds"] = np.arange(len(sites.scaled_positions))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ase_e3dos.errors import CrystalError, UnreadableFileError
 from ase_e3dos.structures.json_text import shallow_recursion
-from ase_e3dos.structures.uncompressed import COMPRESSIONS, FILE_BYTES, content_of, opened
+from ase_e3dos.structures.uncompressed import COMPRESSIONS, content_of, opened
 
 __all__ = ["ase_structures", "database_rows", "structures_by_others", "trajectory_frames"]
 
@@ -26,7 +26,7 @@ _SHELX_ATOM = re.compile(
     rb"^[A-Za-z]{1,2}\S{0,6}\s+-?\d+\s+\S+\s+\S+\s+\S+\s+(\d+\.\d+)", re.MULTILINE
 )
 _PDB_GROUP = re.compile(rb"^CRYST1.{49}(.{1,11})", re.MULTILINE)
-_QE_GROUP = re.compile(rb"^\s*space_group\s*=\s*(\d+)", re.MULTILINE | re.IGNORECASE)
+_QE_GROUP = re.compile(rb"\bspace_group\s*=\s*(\d+)", re.IGNORECASE)
 _ABINIT_GROUP = re.compile(rb"^\s*(?:spgroup\s+[2-9]|spgroup\s+1\d|natrd)", re.MULTILINE | re.I)
 _CASTEP_MIXTURE = re.compile(rb"\bMIXTURE\b", re.IGNORECASE)
 
@@ -82,7 +82,7 @@ def _pymatgen(path: Path) -> Iterator[Any]:
 def _look_through(path: Path, label: str) -> None:
     """Refuse what ASE and pymatgen would read without its symmetry or its fractions."""
     if path.suffix.lower() in COMPRESSIONS:
-        content_of(path, label, FILE_BYTES)  # its size
+        content_of(path, label)  # its size
     with opened(path, label) as stream:
         head = stream.read(_HEAD)
     suffixes = {s.lower() for s in path.suffixes[-2:]}

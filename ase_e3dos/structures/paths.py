@@ -50,6 +50,8 @@ def path_of(path: str | PathLike[str]) -> Path:
         It cannot be one: the content of a file, a name with a zero byte, an unknown user.
     """
     text = os.fsdecode(path)
+    if not text.strip():
+        raise UnreadableFileError("the path is empty, so there is no such file. Give a path.")
     if "\n" in text or len(text) > 4096 or any(len(p) > _LONGEST_NAME for p in text.split("/")):
         for pattern, what in _CONTENTS:
             if pattern.match(text):
@@ -100,10 +102,7 @@ def files_of(path: str | PathLike[str]) -> Iterator[Path]:
             else:
                 yield Path(match)
     else:
-        raise UnreadableFileError(
-            f"{_short(text)}: no such file or directory. Check the path, and that the file is "
-            "there and can be read."
-        )
+        raise UnreadableFileError(_absent(_short(text)))
 
 
 def checked_file(path: Path, label: str) -> None:
@@ -129,6 +128,8 @@ def checked_file(path: Path, label: str) -> None:
             start = stream.read(1)
     except UnreadableFileError:
         raise
+    except FileNotFoundError:
+        raise UnreadableFileError(_absent(label)) from None
     except (OSError, ValueError) as error:
         raise UnreadableFileError(
             f"{label}: the file cannot be opened ({getattr(error, 'strerror', None) or error}). "
@@ -175,6 +176,10 @@ def _is_of_another_kind(path: Path) -> bool:
     except OSError:
         return False
     return bool(beginning.strip()) and _STRUCTURE_WORDS.search(beginning) is None
+
+
+def _absent(name: str) -> str:
+    return f"{name}: no such file or directory. Check the path."
 
 
 def _short(text: str) -> str:

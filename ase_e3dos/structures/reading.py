@@ -220,7 +220,7 @@ def _found(source: Any) -> Iterator[Named]:
         yield from _in_path(source)
     elif _is_series(source):
         for key, item in source.items():
-            yield from _item(item, str(key))
+            yield str(key), Found(str(key), item)
     elif is_table(source):
         for name, structure in table_rows(source):
             yield name, Found(name, structure)

@@ -64,14 +64,15 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def content_of(path: Path, label: str, limit: int = FILE_BYTES) -> bytes:
-    """All of a file.
+def content_of(path: Path, label: str) -> bytes:
+    """All of a file, of `FILE_BYTES` at most.
 
     Raises
     ------
     UnreadableFileError
-        It cannot be read, or is larger than the limit.
+        It cannot be read, or is larger.
     """
+    limit = FILE_BYTES
     with opened(path, label) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:

@@ -180,7 +180,7 @@ def test_no_structure_in_the_file(tmp_path, name, content):
 def test_no_file(tmp_path):
     with pytest.raises(UnreadableFileError, match="directory"):
         Crystal.from_any(tmp_path)
-    with pytest.raises(UnreadableFileError, match="No such file"):
+    with pytest.raises(UnreadableFileError, match="no such file"):
         Crystal.from_any(str(tmp_path / "absent.cif"))
 
 
