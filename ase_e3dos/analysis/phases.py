@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
 
-#: Half widths over the standard deviation of the members' differences, which share most of their
-#: error: as much as holds 90 % of the pairs of `docs/examples/phases.py` that no network saw.
+#: Half width of a difference over that of two independent errors, for a calibrated model:
+#: polymorphs share a part of theirs. As much as holds 90 % of the pairs of
+#: `docs/examples/phases.py`.
+SHARED = 0.85
+#: For a model without calibration, half widths over the standard deviation of the members'
+#: differences: as much as held 90 % of these pairs for an ensemble of seven networks.
 WIDENING = 5.5
 #: Least half width for phases that differ, kJ/mol of atoms up to 300 K and growing as T beyond.
 LEAST = 0.05
@@ -246,23 +250,42 @@ def compare_phases(
 def _half_widths(views: list[DensityOfStates], t: Array, of_energy: float) -> Array | None:
     """Half widths of the 90 % intervals of all differences, shape (n_phases, n_phases, n).
 
-    What the networks of an ensemble share cancels between polymorphs, so that the differences of
-    the members are looked at; the members share errors too, hence `WIDENING`.
+    From the calibrated intervals of both, or else from the differences of the members, which
+    share errors too, hence `WIDENING`.
     """
     if any(v.members is None or len(v.members) < 2 for v in views):
         return None
+    errors = _calibrated(views, t)
     values = [thermal_property(v.grid, np.asarray(v.members), "free_energy", t) for v in views]
     half = np.zeros((len(views), len(views), len(t)))
     for i, j in zip(*np.triu_indices(len(views), 1), strict=True):
-        a, b = values[i], values[j]
-        if len(a) == len(b):
-            std = np.std(b - a, axis=0, ddof=1)
-        else:  # other models
-            std = np.hypot(a.std(axis=0, ddof=1), b.std(axis=0, ddof=1))
-        least = 0.0 if _same(views[i], views[j]) else LEAST * views[i].n_modes / 3
+        alike = _same(views[i], views[j])
+        spread = WIDENING * _spread_of_difference(values[i], values[j])
+        if errors is not None and not alike:
+            spread = SHARED * np.hypot(errors[i], errors[j])
+        least = 0.0 if alike else LEAST * views[i].n_modes / 3
         noise = least * np.maximum(t / 300.0, 1.0)
-        half[i, j] = half[j, i] = np.sqrt((WIDENING * std) ** 2 + noise**2 + of_energy**2)
+        half[i, j] = half[j, i] = np.sqrt(spread**2 + noise**2 + of_energy**2)
     return half
+
+
+def _calibrated(views: list[DensityOfStates], t: Array) -> Array | None:
+    """Half widths of the free energies, shape (n_phases, n); None where one is not calibrated."""
+    if any(v.calibration is None or "free_energy" not in v.calibration.spreads for v in views):
+        return None
+    return np.array(
+        [
+            [np.ptp(v.interval("free_energy", INTERVAL_LEVEL, float(x))) / 2 for x in t]
+            for v in views
+        ]
+    )
+
+
+def _spread_of_difference(a: Array, b: Array) -> Array:
+    """Standard deviation over the members (n_members, n) of b - a, or of models that differ."""
+    if len(a) == len(b):
+        return np.asarray(np.std(b - a, axis=0, ddof=1))
+    return np.asarray(np.hypot(a.std(axis=0, ddof=1), b.std(axis=0, ddof=1)))
 
 
 def _same(a: DensityOfStates, b: DensityOfStates) -> bool:

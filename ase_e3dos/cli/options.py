@@ -67,8 +67,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Uncertainty = Annotated[
     bool,
     typer.Option(
-        help="Error bars. Without them one network that was distilled from the ensemble answers, "
-        "where the model has one: several times faster, with slightly other values."
+        help="Error bars. Without them `default` gives the same values; of an ensemble of networks "
+        "one answers, several times faster and with slightly other values."
     ),
 ]
 Plot = Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg, ...")]

@@ -115,10 +115,7 @@ def _show(found: PhaseComparison, model: str, without_energies: bool) -> None:
         "kJ/mol of formula units"
     )
     if found.half_width is not None:
-        print_notes(
-            "± about half a 90 % interval of the difference: widened spread of the ensemble, "
-            "see docs/howto/phases.md"
-        )
+        print_notes("± about half a 90 % interval of the difference, see docs/howto/phases.md")
     if without_energies:
         print_notes("no energies were given: only the vibrations are compared")
     for transition in found.transitions:

@@ -277,9 +277,9 @@ def _disagreement(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         yield (
             k,
             OutOfDistributionWarning(
-                f"{batch.name(k)}: the networks of the ensemble disagree on the average frequency "
-                f"by {100 * relative[k]:.0f} %, more than on nearly all crystals like the training "
-                "data. Use the intervals, and check with a calculation."
+                f"{batch.name(k)}: the members behind the error bars disagree on the average "
+                f"frequency by {100 * relative[k]:.0f} %, more than on nearly all crystals like the "
+                "training data. Use the intervals, and check with a calculation."
             ),
         )
 
