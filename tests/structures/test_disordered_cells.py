@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.data import chemical_symbols
 from cif_texts import amounts, read_cif, salt
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -67,7 +68,7 @@ def test_thousands_of_atoms_on_one_place_end_in_an_error() -> None:
     rows = "".join(f"Si{k} Si 0.1 0.1 0.{k:04d} 0.001\n" for k in range(3000))
     text = cif_of(disordered_atoms(1)).split("Si0")[0] + rows
     begun = time.process_time()
-    with pytest.raises(CrystalError, match="within 0.3 Å"):
+    with pytest.raises(CrystalError, match=r"within 0\.3 Å"):
         read_cif(text.replace("2.8", "1.0"))
     assert time.process_time() - begun < 5
 
@@ -158,7 +159,6 @@ def test_generated_files_and_back(symbol: str, rows: list[object], way: str) -> 
     except CrystalError:
         assume(False)
         return
-    assert len(group) % 1 == 0
     for other in statements.values():
         assert same(read_cif(text.format(other)), crystal)
     with warnings.catch_warnings():
@@ -173,20 +173,11 @@ def written(crystal: Crystal) -> str:
     a, b, c = np.linalg.norm(h, axis=1)
     angles = [np.degrees(np.arccos(h[i] @ h[j] / np.linalg.norm(h[i]) / np.linalg.norm(h[j])))
               for i, j in ((1, 2), (0, 2), (0, 1))]  # fmt: skip
-    symbols = crystal.to_atoms().symbols
-    del symbols
-    from ase.data import chemical_symbols
-
+    places = crystal.scaled_positions.tolist()
+    species = (crystal.species_site, crystal.species_number, crystal.species_fraction)
     rows = "".join(
-        f"A{k} {chemical_symbols[z]} {' '.join(map(repr, crystal.scaled_positions[s].tolist()))} {p!r}\n"
-        for k, (s, z, p) in enumerate(
-            zip(
-                crystal.species_site.tolist(),
-                crystal.species_number.tolist(),
-                crystal.species_fraction.tolist(),
-                strict=True,
-            )
-        )
+        f"A {chemical_symbols[z]} {' '.join(map(repr, places[s]))} {p!r}\n"
+        for s, z, p in zip(*(column.tolist() for column in species), strict=True)
     )
     text = salt("_symmetry_space_group_name_H-M 'P 1'", (), cell=(a, b, c, *angles))
     return text.replace("_fract_z\n", "_fract_z\n_atom_site_occupancy\n") + rows

@@ -133,8 +133,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
     """The three crystals in every kind of file that holds many."""
     from ase.db import connect
 
-    found = {name: tmp_path / f"many.{name}" for name in
-             ("extxyz", "xyz", "traj", "db", "json", "jsonl", "ndjson", "parquet", "cif")}  # fmt: skip
+    kinds = ("extxyz", "xyz", "traj", "db", "json", "jsonl", "ndjson", "parquet", "cif")
+    found = {name: tmp_path / f"many.{name}" for name in kinds}
     for name in ("extxyz", "traj"):
         write(found[name], SALTS)
     write(found["xyz"], SALTS, format="extxyz")
@@ -245,8 +245,7 @@ def test_home_directories_and_bytes_in_names(tmp_path: Path, monkeypatch: Any) -
     assert read("~/a.cif")[0].formula == "NaCl"
     assert Crystal.from_any("~/a.cif").formula == "NaCl"
     odd = os.fsencode(tmp_path) + b"/\xff.cif"
-    with open(odd, "wb") as stream:
-        stream.write(salt().encode())
+    Path(os.fsdecode(odd)).write_bytes(salt().encode())
     assert read(os.fsdecode(odd))[0].formula == "NaCl"
 
 
@@ -267,8 +266,8 @@ def test_files_without_an_ending_and_with_a_wrong_one(tmp_path: Path) -> None:
         ("a.res", "TITL a\nCELL 0.7 5.64 5.64 5.64 90 90 90\nLATT -1\nSFAC Na K\n"
                   "Na1 1 0.0 0.0 0.0 0.5\nEND\n"),
         ("a.pdb", "CRYST1   52.000   58.600   61.900  90.00  90.00  90.00 P 21 21 21    8\n"
-                  "ATOM      1  N   ALA A   1      11.104   6.134  -6.504  1.00  0.00           N\n"),
-        ("pw.in", "&SYSTEM\n ibrav=2, space_group = 225\n/\nATOMIC_POSITIONS crystal_sg\nNa 0 0 0\n"),
+                  "ATOM      1  N   ALA A   1      11.104   6.134  -6.504  1.00  0.00\n"),
+        ("pw.in", "&SYSTEM\n ibrav=2, space_group = 225\n/\nATOMIC_POSITIONS crystal_sg\n"),
         ("a.in", "acell 3*10\nspgroup 225\nnatrd 1\n"),
         ("a.cell", "%BLOCK LATTICE_CART\n5 0 0\n0 5 0\n0 0 5\n%ENDBLOCK LATTICE_CART\n"
                    "%BLOCK POSITIONS_FRAC\nNa 0 0 0 MIXTURE:( 1 0.5)\nK 0 0 0 MIXTURE:( 1 0.5)\n"
@@ -310,7 +309,7 @@ def test_moments_are_noted_whatever_the_way_in(tmp_path: Path) -> None:
     write(tmp_path / "a.traj", iron)
     (tmp_path / "a.json").write_text(json.dumps(structure.as_dict()))
     given = [iron, structure, structure.as_dict(), cell, (*spglib(iron), [2.2]),
-             tmp_path / "a.extxyz", tmp_path / "a.traj", tmp_path / "a.json", iron.todict()]  # fmt: skip
+             *(tmp_path / f"a.{e}" for e in ("extxyz", "traj", "json")), iron.todict()]  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # reading itself says nothing
         crystals = read(given)
