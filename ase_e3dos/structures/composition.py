@@ -128,8 +128,18 @@ def disagreements(
     return [*found, *stated.notes]
 
 
+def _is_of_the_cell(stated: Stated) -> bool:
+    """Whether the formula is that of the cell, as pymatgen writes it beside Z: 'Ca6 C6 O18', 6."""
+    units = stated.units or 1.0
+    return units > 1 and all(
+        n >= units and abs(n / units - round(n / units)) < 1e-6 for n in stated.formula.values()
+    )
+
+
 def _composition(stated: Stated, amounts: dict[int, float]) -> list[str]:
     factor = stated.units or sum(amounts.values()) / sum(stated.formula.values())
+    if _is_of_the_cell(stated):
+        factor = 1.0
     expected = {z: n * factor for z, n in stated.formula.items() if n > 0.0}
     if expected.keys() == amounts.keys() and all(
         abs(n - amounts[z]) <= max(AMOUNT_TOLERANCE * n, _LEAST) for z, n in expected.items()

@@ -17,7 +17,14 @@ from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.uncertainty import SOUND, THERMAL, Calibration, Spread, fit_spread
+from ase_e3dos.spectrum.uncertainty import (
+    COVARIATES,
+    SOUND,
+    THERMAL,
+    Calibration,
+    Spread,
+    fit_spread,
+)
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
@@ -104,13 +111,13 @@ def with_displacements_and_sound(model: CalibratedModel, found: Predictions) -> 
     known = found.labelled.sound_velocity
     if known is not None:
         rows = [
-            (np.log(s.sound_velocity / v), s.relative_spread, s.error_covariates)
+            (np.log(s.sound_velocity / v), s.relative_spread, s)
             for s, v in zip(found.spectra, known.tolist(), strict=True)
             if v > SLOWEST_SOUND and s.sound_velocity is not None
         ]
         if rows:
-            residuals, stds, covariates = (np.array(column) for column in zip(*rows, strict=True))
-            spreads[SOUND] = {0.0: fit_spread(residuals, stds, covariates)}
+            residuals, stds, predicted = zip(*rows, strict=True)
+            spreads[SOUND] = {0.0: fit_spread(residuals, stds, _covariates(predicted))}
     return replace(model, calibration=replace(model.calibration, spreads=spreads))
 
 
@@ -125,8 +132,18 @@ def _fit(
         for p, y in zip(predicted, reference, strict=True)
     ]
     spreads = [member_spread(p, quantity, temperature) for p in predicted]
+    return fit_spread(residuals, spreads, _covariates(predicted))
+
+
+def _covariates(predicted: Sequence[PhononSpectrum]) -> Array:
+    """`error_covariates` of spectra, shape (n, 4), but for the number of sites.
+
+    Error bars per atom must be the same in every cell of a crystal, so that the number of sites
+    is held at one in its unit and gets no exponent.
+    """
     covariates = np.array([p.error_covariates for p in predicted], dtype=float)
-    return fit_spread(residuals, spreads, covariates)
+    covariates[:, COVARIATES.index("sites")] = 1.0
+    return covariates
 
 
 def _fit_density(

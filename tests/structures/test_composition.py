@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cif_texts import P1, ROCK_SALT, SALT, atoms, cell_text, kinds, read_cif, salt
 
+from ase_e3dos.structures import read
 from ase_e3dos.structures.composition import formula_amounts
 
 
@@ -108,3 +111,20 @@ def test_deuterium_counts_as_hydrogen() -> None:
     rows = (("Li1", "Li", "0 0 0"), ("D1", "D", ".5 .5 .5"))
     for formula in ("Li D", "Li H"):
         assert kinds(read_cif(salt(P1, rows, f"_chemical_formula_sum '{formula}'\n"))) == []
+
+
+@pytest.mark.parametrize("symprec", [None, 0.01])
+def test_the_formula_of_the_cell_that_pymatgen_writes(
+    tmp_path: Path, symprec: float | None
+) -> None:
+    """pymatgen states the contents of the whole cell beside Z: 'Ca6 C6 O18' and 6."""
+    from pymatgen.core import Lattice, Structure
+    from pymatgen.io.cif import CifWriter
+
+    lattice, sites = Lattice.hexagonal(4.99, 17.06), [[0, 0, 0], [0, 0, 0.25], [0.257, 0, 0.25]]
+    calcite = Structure.from_spacegroup("R-3c", lattice, ["Ca", "C", "O"], sites)
+    file = tmp_path / "calcite.cif"
+    CifWriter(calcite, symprec=symprec).write_file(file)
+    (crystal,) = read(file)
+    assert crystal.n_sites == 30
+    assert not crystal.warnings
