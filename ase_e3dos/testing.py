@@ -18,6 +18,7 @@ from ase_e3dos.encoders.contract import Encoder, encode_batch
 from ase_e3dos.errors import DisorderError, EncoderError, WeightsError
 from ase_e3dos.plugins import EncoderSpec, get_registry
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.json_text import parse_json
 
 __all__ = ["check_encoder", "check_harmonics", "sample_crystals"]
 
@@ -286,7 +287,7 @@ def _same_features(encoder: Encoder, other: Encoder, pure: bool = False) -> str:
 
 def _settings(encoder: Encoder, spec: EncoderSpec | None) -> str:
     settings = dict(encoder.settings())
-    if json.loads(json.dumps(settings)) != settings:
+    if parse_json(json.dumps(settings)) != settings:
         return f"settings() must survive JSON, and {settings!r} does not"
     return "" if spec is None else _same_features(encoder, spec.factory(**settings))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ase_e3dos.cli.output import check_file
+from ase_e3dos.structures.json_text import parse_json
 
 SplitBy = Literal["random", "composition", "prototype", "paper"]
 
@@ -45,7 +46,6 @@ def show_command(
     file: Annotated[Path, typer.Argument(help="Parquet file of labelled crystals.")],
 ) -> None:
     """Say what a file holds, and check every entry."""
-    import json
     from collections import Counter
 
     import pyarrow.parquet as pq
@@ -61,6 +61,6 @@ def show_command(
     typer.echo(
         f"{len(elements)} elements, up to {found.n_sites.max()} sites; sha256 {found.sha256}"
     )
-    for key, value in (json.loads(about) if about else {}).items():
+    for key, value in (parse_json(about) if about else {}).items():
         if key not in ("format", "source", "units"):
             typer.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value or '-'}")

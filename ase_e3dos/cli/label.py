@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +10,7 @@ import typer
 
 from ase_e3dos.cli.output import check_file
 from ase_e3dos.errors import DataError, E3DOSError
+from ase_e3dos.structures.json_text import parse_json
 
 if TYPE_CHECKING:
     from ase_e3dos.data.labelled_file import Reject
@@ -94,7 +94,7 @@ def label_command(
     typer.echo(f"{done} labelled -> {output}; {failed} failed")
     if failed:
         errors = output.with_name(output.name + ".errors.jsonl")
-        rows = map(json.loads, errors.read_text(encoding="utf-8").splitlines())
+        rows = map(parse_json, errors.read_text(encoding="utf-8").splitlines())
         for line in counted([Reject(row["id"], row["error"]) for row in rows]):
             typer.echo(line)
         typer.echo(f"all of them, with reasons: {errors} (try them again with --retry)")

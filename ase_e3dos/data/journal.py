@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ase_e3dos.errors import DataError
+from ase_e3dos.structures.json_text import parse_json
 
 
 class Journal:
@@ -36,7 +37,7 @@ class Journal:
                 file.truncate(whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
                 key = row["key"]
             except (ValueError, TypeError, KeyError) as error:
                 raise DataError(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ase_e3dos.data.labels import JARVIS_GRID
 from ase_e3dos.errors import DataError
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.json_text import parse_json
 
 FORMAT = "ase-e3dos-labels/1"
 #: Site labels: bins of 10 cm^-1 that begin at -400 cm^-1.
@@ -270,7 +271,7 @@ def stated(path: str | Path) -> dict[str, Any]:
 
 def _about(schema: Any) -> dict[str, Any]:
     about = (schema.metadata or {}).get(b"ase_e3dos")
-    return dict(json.loads(about)) if about else {}
+    return dict(parse_json(about)) if about else {}
 
 
 def stated_licence(path: str | Path) -> str:

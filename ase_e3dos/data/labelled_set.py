@@ -10,7 +10,6 @@ each site integrating to 3).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from ase_e3dos.data.published import UNKNOWN, Origin, origin
 from ase_e3dos.errors import CrystalError, DataError
 from ase_e3dos.spectrum.displacement_tensors import log_components, tensor_matrices
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.json_text import parse_json
 
 LabelKind = Literal["raw", "sampled", "site"]
 #: First wavenumber and step in cm^-1, values in states/cm^-1 and cell.
@@ -285,7 +285,7 @@ def append_sampled(labelled: LabelledSet, path: str | Path) -> LabelledSet:
     """
     file = Path(path)
     try:
-        entry = json.loads(file.read_text(encoding="utf-8"))
+        entry = parse_json(file.read_text(encoding="utf-8"))
         points = np.asarray(entry["wavenumbers_cm1"], dtype=float)
         values = _checked(file.stem, entry["dos_max_normalised"])
         crystal = _crystal(file.stem, entry["numbers"], entry["cell"], entry["positions_frac"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from ase_e3dos.errors import DataError
 from ase_e3dos.evaluation.coverage import Coverage, coverage
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.site_response import StrainResponse, strain_response
+from ase_e3dos.structures.json_text import parse_json
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -31,7 +31,7 @@ def read_history(directory: str | Path) -> list[dict[str, float]]:
     if not file.is_file():
         raise DataError(f"{file}: no such file; a run writes it after its first epoch.")
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except ValueError as error:
         raise DataError(f"{file}: damaged ({error}).") from error
 

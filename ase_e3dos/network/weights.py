@@ -174,7 +174,7 @@ def save_weights(
 def _with_sorted_metadata(content: bytes) -> bytes:
     """A safetensors file whose metadata are in one order: the library's own differs by process."""
     size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
+    header = parse_json(content[8 : 8 + size])
     header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight

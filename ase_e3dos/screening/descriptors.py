@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from ase_e3dos.analysis.descriptors import COLUMNS, descriptor_columns
 from ase_e3dos.errors import ScreeningError
 from ase_e3dos.spectrum.grid import FrequencyGrid
+from ase_e3dos.structures.json_text import parse_json
 
 
 def describe_screen(directory: str | Path, output: str | Path) -> int:
@@ -43,7 +43,7 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
         about = (table.schema.metadata or {}).get(b"ase_e3dos")
         if about is None or "density" not in table.column_names:
             continue
-        tables.append(_described(table, json.loads(about)["grid"]))
+        tables.append(_described(table, parse_json(about)["grid"]))
     if not tables:
         raise ScreeningError(
             f"{directory}: holds no shards of a screen. Give the directory of `e3dos screen`."

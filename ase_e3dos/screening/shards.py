@@ -19,6 +19,7 @@ from ase_e3dos.errors import ScreeningError
 from ase_e3dos.screening.entries import Done, KeySet, is_death, key_of
 from ase_e3dos.screening.schema import FORMAT, metadata
 from ase_e3dos.screening.settings import ScreenSettings
+from ase_e3dos.structures.json_text import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -175,7 +176,7 @@ class ShardStore:
 
     def _owner(self) -> str:
         try:
-            who = json.loads((self.directory / _OWNER).read_text(encoding="utf-8"))
+            who = parse_json((self.directory / _OWNER).read_text(encoding="utf-8"))
             return f"process {who['pid']} on {who['host']}, since {who['since']}"
         except (OSError, ValueError, KeyError):
             return "it does not say which"
@@ -219,7 +220,7 @@ class ShardStore:
         import pyarrow.parquet as pq
 
         with reading(shard):
-            about = json.loads(pq.read_schema(shard).metadata[b"ase_e3dos"])
+            about = parse_json(pq.read_schema(shard).metadata[b"ase_e3dos"])
             if about["format"] != FORMAT:
                 raise ValueError(f"of format {about['format']!r}")
             kept = about["temperatures_K"]
@@ -401,7 +402,7 @@ def read_metadata(directory: Path) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for shard in list_shards(directory):
         with reading(shard):
-            about = json.loads((pq.read_schema(shard).metadata or {}).get(b"ase_e3dos", b"{}"))
+            about = parse_json((pq.read_schema(shard).metadata or {}).get(b"ase_e3dos", b"{}"))
             if about.get("format") == FORMAT:
                 found[about["model"]] = about
     if not found:

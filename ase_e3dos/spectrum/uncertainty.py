@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError, shortly
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+from ase_e3dos.structures.json_text import parse_json
 
 #: Quantities that are calibrated per temperature; the others hold for all.
 THERMAL = ("heat_capacity", "entropy", "free_energy")
@@ -286,7 +287,7 @@ class Calibration:
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
         """Read a file that `save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return cls.from_dict(parse_json(Path(path).read_text(encoding="utf-8")))
 
 
 def fit_spread(

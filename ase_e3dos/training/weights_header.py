@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from ase_e3dos.data.composition import element_counts
 from ase_e3dos.data.published import Origin, origin
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.sampler import GraphSet
 
@@ -103,7 +103,7 @@ def digests_by_name(files: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _digest_and_origin(path: Path) -> tuple[str, Origin]:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    return digest, origin(digest, json.loads(content))
+    return digest, origin(digest, parse_json(content))
 
 
 def joint_citation(citations: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from ase_e3dos.screening.report.figures import WARNED, all_figures, top_range
 from ase_e3dos.screening.report.statistics import HIGH, MAX_ROWS, TOP, ScreenedSet
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.structures.json_text import parse_json
 
 #: Columns of the table: key, name, unit, digits.
 _TABLE = (
@@ -54,7 +55,7 @@ def write_page(screened: ScreenedSet, path: Path, title: str = "Phonon screening
     """
     from plotly.offline import get_plotlyjs
 
-    figures = {name: json.loads(f.to_json()) for name, f in all_figures(screened).items()}
+    figures = {name: parse_json(f.to_json()) for name, f in all_figures(screened).items()}
     data = {
         "columns": _columns(screened),
         "spectra": _spectra(screened),
