@@ -278,8 +278,8 @@ def _disagreement(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
             k,
             OutOfDistributionWarning(
                 f"{batch.name(k)}: the members behind the error bars disagree on the average "
-                f"frequency by {100 * relative[k]:.0f} %, more than on nearly all crystals like the "
-                "training data. Use the intervals, and check with a calculation."
+                f"frequency by {100 * relative[k]:.0f} %, more than on nearly all crystals like "
+                "the training data. Use the intervals, and check with a calculation."
             ),
         )
 
