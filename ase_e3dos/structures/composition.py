@@ -128,28 +128,33 @@ def disagreements(
     return [*found, *stated.notes]
 
 
-def _is_of_the_cell(stated: Stated) -> bool:
-    """Whether the formula is that of the cell, as pymatgen writes it beside Z: 'Ca6 C6 O18', 6."""
-    units = stated.units or 1.0
-    return units > 1 and all(
-        n >= units and abs(n / units - round(n / units)) < 1e-6 for n in stated.formula.values()
-    )
-
-
 def _composition(stated: Stated, amounts: dict[int, float]) -> list[str]:
-    factor = stated.units or sum(amounts.values()) / sum(stated.formula.values())
-    if _is_of_the_cell(stated):
-        factor = 1.0
-    expected = {z: n * factor for z, n in stated.formula.items() if n > 0.0}
-    if expected.keys() == amounts.keys() and all(
-        abs(n - amounts[z]) <= max(AMOUNT_TOLERANCE * n, _LEAST) for z, n in expected.items()
-    ):
+    if stated.units:
+        factors = [stated.units, *([1.0] if _may_be_of_the_cell(stated) else [])]
+    else:
+        factors = [sum(amounts.values()) / sum(stated.formula.values())]
+    if any(_agree(stated, factor, amounts) for factor in factors):
         return []
     times = f" times Z = {stated.units:g}" if stated.units else ""
+    expected = {z: n * factors[0] for z, n in stated.formula.items() if n > 0.0}
     return [
         f"it states {stated.text!r}{times}, that is {_listed(expected)}; read were "
         f"{_listed(amounts)}"
     ]
+
+
+def _may_be_of_the_cell(stated: Stated) -> bool:
+    """Whether the formula may be that of the cell, as pymatgen writes it: 'Ca6 C6 O18', Z 6."""
+    units = stated.units or 1.0
+    return all(abs(n / units - round(n / units)) < 1e-6 for n in stated.formula.values())
+
+
+def _agree(stated: Stated, factor: float, amounts: dict[int, float]) -> bool:
+    """Whether some formulas are in the cell, within rounding."""
+    expected = {z: n * factor for z, n in stated.formula.items() if n > 0.0}
+    return expected.keys() == amounts.keys() and all(
+        abs(n - amounts[z]) <= max(AMOUNT_TOLERANCE * n, _LEAST) for z, n in expected.items()
+    )
 
 
 def _listed(amounts: Mapping[int, float]) -> str:

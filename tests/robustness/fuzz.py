@@ -5,6 +5,9 @@
 prints one JSON line: outcomes and how often, the slowest input, the peak of memory, and every input
 that ended in anything but a finite spectrum or an error of the package. A limit on memory and an
 alarm for each input turn a leak or a hang into such a failure.
+
+KIND is cif, poscar, extxyz, json, parquet, weights, forged or spectrum; or read-cif, read-extxyz,
+read-poscar or read-yaml: files that are read without a network, in 5 s and 1 GiB each.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mutations import damaged, damaged_json, dumps
+from mutations import damaged, damaged_json, dumps, odd
 
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.network import weights as weights_module
@@ -37,7 +40,10 @@ from ase_e3dos.screening.inputs import iter_entries
 from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 CRYSTALS = Path(__file__).resolve().parents[2] / "docs" / "crystals"
+CASES = Path(__file__).resolve().parents[1] / "structures" / "cases"
 SECONDS, GIGABYTES, MOST_STRUCTURES = 60, 6, 20
+#: Limits of a single file that is only read: processor time, and memory beyond the start.
+READ_SECONDS, READ_GIGABYTES = 5, 1
 SMALL = {"scalars": 16, "vectors": 8, "message_scalars": 8, "message_vectors": 4, "n_layers": 1,
          "hidden": 16, "sources": 1}  # fmt: skip
 
@@ -70,6 +76,64 @@ def check_spectrum(spectrum: PhononSpectrum) -> None:
               spectrum.free_energy([0, 300]), spectrum.mean_wavenumber]  # fmt: skip
     if not all(np.isfinite(v).all() for v in values):
         raise FloatingPointError("a spectrum that is not finite")
+
+
+class Reading:
+    """Files that are read and counted as a screening does, without a network."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.folder = folder
+        self.seeds = read_seeds(kind)
+
+    def trial(self, name: str, data: bytes) -> str:
+        """Crystals, or the first error."""
+        from ase_e3dos.structures import read_each
+        from ase_e3dos.structures.reading import count
+
+        path = self.folder / name
+        path.write_bytes(data)
+        count(path)
+        found = [reading.crystal for reading in read_each(path)]
+        errors = [item for item in found if not isinstance(item, Crystal)]
+        for error in errors:
+            if not isinstance(error, E3DOSError):
+                raise error
+        for crystal in found:
+            if isinstance(crystal, Crystal):
+                check_crystal(crystal)
+        if errors:
+            raise errors[0]
+        return "crystal"
+
+
+def check_crystal(crystal: Crystal) -> None:
+    """What every crystal promises."""
+    total = np.bincount(crystal.species_site, crystal.species_fraction, crystal.n_sites)
+    if not (np.isfinite(crystal.cell).all() and np.isfinite(crystal.scaled_positions).all()):
+        raise FloatingPointError("a crystal that is not finite")
+    if (total <= 0).any() or (total > 1 + 1e-9).any() or (crystal.species_mass <= 0).any():
+        raise FloatingPointError("a crystal whose sites do not hold what they may")
+
+
+def read_seeds(kind: str) -> list[tuple[str, bytes]]:
+    """Names and contents of sound files, and of odd ones."""
+    ending = {"cif": ".cif", "extxyz": ".extxyz", "poscar": ".vasp", "yaml": ".yaml"}[kind]
+    files = [p for folder in (CRYSTALS, CASES) for p in sorted(folder.glob(f"*{ending}"))]
+    if kind == "poscar":
+        files += sorted(CASES.glob("POSCAR*"))
+    seeds = [(p.name, p.read_bytes()) for p in files]
+    if kind == "extxyz":
+        from ase.build import bulk
+        from ase.io import write
+
+        with tempfile.TemporaryDirectory() as folder:
+            salt = bulk("NaCl", "rocksalt", a=5.64)
+            salt.arrays["forces"] = np.zeros((2, 3))
+            salt.info.update(material_id="x", occupancy={"0": {"Na": 1.0}, "1": {"Cl": 1.0}})
+            salt.set_masses()
+            write(Path(folder) / "b.extxyz", [salt, salt.repeat(2)])
+            seeds.append(("b.extxyz", (Path(folder) / "b.extxyz").read_bytes()))
+    return seeds
 
 
 class Fuzz:
@@ -189,9 +253,17 @@ def forged_table(rng: np.random.Generator) -> bytes:
     return bytes(sink.getvalue())
 
 
-def inputs(kind: str, fuzz: Fuzz, n: int, seed: int) -> Iterator[tuple[bytes, Callable[[], str]]]:
+def inputs(
+    kind: str, fuzz: Fuzz | Reading, n: int, seed: int
+) -> Iterator[tuple[bytes, Callable[[], str]]]:
     """What is tried: its bytes, for the record, and the trial."""
     rng = np.random.default_rng(seed)
+    if isinstance(fuzz, Reading):
+        for _ in range(n):
+            name, data = fuzz.seeds[int(rng.integers(len(fuzz.seeds)))]
+            data = odd(data, rng) if rng.uniform() < 0.7 else damaged(data, rng)
+            yield data, lambda name=name, data=data: fuzz.trial(name, data)
+        return
     several = {
         "cif": texts("SrTiO3.cif", "NaCl.cif", "Si0.5Ge0.5.cif", "TiO2.cif"),
         "poscar": texts("Si.vasp", "GaAs.vasp", "Cu.vasp"),
@@ -236,11 +308,15 @@ def run(kind: str, n: int, seed: int) -> dict[str, Any]:
     failures: list[dict[str, str]] = []
     slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        fuzz = Fuzz(Path(folder))
+        reading = kind.startswith("read-")
+        seconds = READ_SECONDS if reading else SECONDS
+        fuzz = Reading(Path(folder), kind[5:]) if reading else Fuzz(Path(folder))
         here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if reading:
+            limit_memory()
         for data, trial in inputs(kind, fuzz, n, seed):
             start = time.process_time()
-            signal.alarm(10 * SECONDS)  # of the clock: the machine may be busy
+            signal.alarm(10 * seconds)  # of the clock: the machine may be busy
             try:
                 outcome = trial()
             except E3DOSError as error:
@@ -255,7 +331,7 @@ def run(kind: str, n: int, seed: int) -> dict[str, Any]:
             finally:
                 signal.alarm(0)
             used = time.process_time() - start
-            if used > SECONDS:
+            if used > seconds:
                 failures.append(
                     {"error": f"{used:.0f} s", "input": base64.b64encode(data[:4000]).decode()}
                 )
@@ -270,6 +346,13 @@ def run(kind: str, n: int, seed: int) -> dict[str, Any]:
         "memory_over_start_MB": round((peak - here) / 1024),
         "failures": failures,
     }
+
+
+def limit_memory() -> None:
+    """Let nothing allocate more than READ_GIGABYTES beyond what the process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (READ_GIGABYTES << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _ring(*_: Any) -> None:

@@ -17,6 +17,17 @@ NASTY_VALUES: tuple[Any, ...] = (
     None, True, "", "x", "../../../tmp/e3dos", [], {}, [[]], -1, 0, 1e308, -1e308, float("nan"),
     float("inf"), 10**9, 10**30, [float("nan")] * 3, "9" * 40, [None], {"a": {}},
 )  # fmt: skip
+ODD_WORDS = (
+    "?", ".", "'P 1'", "'F d -3 m'", "'R -3 c'", "P21/n", "'-F 4 2 3'", "'-P 2ybc (x-1/4,y,z)'",
+    "0", "1", "-1", "230", "1/3", "0.333", "0.3333(2)", ".5", "1e5", "1e-5", "90", "120",
+    "179.999", "0.02", "'x,y,z'", "'-x,-y,-z'", "'x+1/2,y,z'", "'y,x,z'", "'-y,x-y,z'",
+    "x,y,z,-1", "H", "D", "T", "NA", "Fe3+", "OH", "CO", "Uuo", "Og", "dum",
+    "_atom_site_occupancy", "_atom_site_calc_flag", "loop_", "_symmetry_Int_Tables_number",
+    "_atom_site_symmetry_multiplicity", "_chemical_formula_sum", "_cell_formula_units_Z",
+    "data_b", "Lattice=\"1 0 0 0 1 0 0 0 1\"", "species:S:1:pos:R:3", "T", "pos:R:9",
+    "pbc=\"T T T\"", "3", "2000000", "occupancy={}", "Na1", "''", "\"", "'", ";", "#",
+)  # fmt: skip
+_WORD = re.compile(rb"\"[^\"\n]*\"|'[^'\n]*'|[^\s\"']+")
 _NUMBER = re.compile(rb"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
 
 
@@ -24,6 +35,22 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     """One to three kinds of damage to a file."""
     for _ in range(int(rng.integers(1, 4))):
         data = _DAMAGE[int(rng.integers(len(_DAMAGE)))](data, rng)
+    return data
+
+
+def odd(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to four words replaced by others of the file, or by words that mean something."""
+    for _ in range(int(rng.integers(1, 5))):
+        words = list(_WORD.finditer(data))
+        if not words:
+            return data
+        hit = words[int(rng.integers(len(words)))]
+        new = (
+            words[int(rng.integers(len(words)))][0]
+            if rng.uniform() < 0.5
+            else ODD_WORDS[int(rng.integers(len(ODD_WORDS)))].encode()
+        )
+        data = data[: hit.start()] + new + data[hit.end() :]
     return data
 
 

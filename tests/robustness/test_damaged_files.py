@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-KINDS = ("cif", "poscar", "extxyz", "json", "parquet", "weights", "forged", "spectrum")
+READ_KINDS = ("read-cif", "read-extxyz", "read-poscar", "read-yaml")
+KINDS = (*READ_KINDS, "cif", "poscar", "extxyz", "json", "parquet", "weights", "forged", "spectrum")
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ def test_formulas(text: str, expected: dict[int, float]) -> None:
         "_chemical_formula_sum '(Na)(Cl)'\n", "_chemical_formula_sum ?\n",
         "_chemical_formula.sum 'Na Cl'\n_cell.formula_units_Z 4\n",
         "_chemical_formula_sum NA CL\n",
+        "_chemical_formula_sum 'Na2 Cl2'\n_cell_formula_units_Z 2\n",
     ],
 )  # fmt: skip
 def test_what_agrees_is_not_mentioned(stated: str) -> None:
