@@ -391,7 +391,7 @@ def test_command(tmp_path):
     assert "4 labelled" in result.output
     assert "2 failed" in result.output
     broken, none = [line for line in result.output.splitlines() if line.startswith("  1 x ")]
-    assert "no structure could be read" in broken
+    assert "no block of this CIF file holds coordinates" in broken
     assert broken.endswith("broken.cif)")
     assert "no such file" in none
     rows = map(json.loads, (tmp_path / "out.parquet.errors.jsonl").read_text().splitlines())

@@ -123,12 +123,12 @@ def double(predictor, monkeypatch):
     fresh = Predictor(predictor.name, device="cpu")
     for network in fresh.model.members:
         network.double()
-    plain = fresh.collated
+    plain = fresh._maker.collated
 
     def collated(graphs):
         return in_double(plain(graphs))
 
-    monkeypatch.setattr(fresh, "collated", collated)
+    monkeypatch.setattr(fresh._maker, "collated", collated)
     return fresh
 
 

@@ -203,6 +203,7 @@ def test_memory_errors_halve_the_budget_and_then_mark_the_structure(
         assert max(tried) <= 1200
     # The chunks of a worker process share the budget.
     chunk = list(iter_unread(crystals(60)))
+    settings.predictor("cpu").batcher.budget._limit = None  # whatever went before
     with raising_when(settings.predictor("cpu"), too_much, error):
         compute_chunk(chunk, settings, "cpu")
         assert max(tried) > 1200
