@@ -46,10 +46,14 @@ _SYMBOL = re.compile(
     r"""(?P<letters>[23]H|[A-Za-z]{1,2})
         (?:(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*)\d*  # charge
            |(?P<number>\d{1,3}))?
-        (?:[_(/].*|\.(?:[A-Za-z].*)?)?$       # "Na_pv", "H(SDS)", "O2-.", "Na.pbe", "Na/0f3e"
+        (?P<tail>[_(/].*|\.(?:[A-Za-z].*)?)?$  # "Na_pv", "H(SDS)", "O2-.", "Na.pbe", "Na/0f3e"
     """,
     re.VERBOSE,
 )
+#: A second element behind a separator: "Fe/Mg", "Si4+/Al3+", "O_H"; not "Na_pv" or "H(SDS)".
+_SECOND = re.compile(r"[^A-Za-z0-9]+([A-Z][a-z]?)(?![A-Za-z])")
+#: The same in a label, where a letter behind a bar may name the site: "O_H", "Fe_T".
+_SECOND_IN_LABEL = re.compile(r"[\d+-]*(?:[/,;]\s*([A-Z][a-z]?)|_([A-Z][a-z]))(?![A-Za-z])")
 _LABEL = re.compile(r"(?P<letters>[A-Za-z]+)(?P<rest>.*)", re.DOTALL)
 _MINUS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HYPHEN}": "-"})
 
@@ -93,6 +97,9 @@ def element_of_symbol(
             return _element(_SCATTERING[name])
         raise NotAnElementError(_saying(symbol))
     letters = found["letters"]
+    second = _SECOND.match(found["tail"] or "")
+    if second is not None and _number(second[1]) not in (0, _number(letters)):
+        raise NotAnElementError(_saying(symbol))
     if letters.upper() in _HYDROGEN:
         if letters.upper() == "T" and found["number"]:  # a tetrahedral site, as a rule
             raise NotAnElementError(_saying(symbol))
@@ -141,6 +148,9 @@ def element_of_label(
         raise NotAnElementError(_saying(label))
     letters = found["letters"]
     if letters.upper() in _GROUPS or label.strip().upper().startswith(_MOLECULES):
+        raise NotAnElementError(_saying(label))
+    second = _SECOND_IN_LABEL.match(found["rest"])
+    if second is not None and _number(second[1] or second[2]) not in (0, _number(letters)):
         raise NotAnElementError(_saying(label))
     if letters.upper() == "T" and "T" not in known:  # a tetrahedral site, as a rule
         raise NotAnElementError(_saying(label))

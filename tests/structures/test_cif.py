@@ -577,3 +577,10 @@ def test_sizes_have_limits() -> None:
     text = f"data_x\n{cell_text((9000, 9000, 9000, 90, 90, 90))}{ROCK_SALT}\n{atoms(*rows)}"
     with pytest.raises(CrystalError, match="more than can be read"):
         read_cif(text)
+
+
+def test_angles_that_are_not_stated_are_said_to_be_right_ones() -> None:
+    text = salt().replace("_cell_angle_beta", "_cell_measurement_temperature")
+    crystal = read_cif(text)
+    assert any("_cell_angle_beta" in str(w) for w in crystal.warnings)
+    assert not read_cif(salt()).warnings

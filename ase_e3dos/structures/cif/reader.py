@@ -111,6 +111,15 @@ def _sites(block: Block) -> Sites:
                 "all of the cell. If there are more, list the symmetry operations.",
             )
         )
+    missing = [tag for tag in _ANGLES if block.value(tag) is None]
+    if missing:
+        remarks.append(
+            Remark(
+                SymmetryWarning,
+                f"the file does not state {', '.join(missing)}: 90° was taken, the default of the "
+                "CIF dictionary. Give the angles if the cell is not rectangular.",
+            )
+        )
     if doubts:
         remarks.append(
             Remark(
