@@ -80,8 +80,8 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
         ) from None
     if not blocks:
         raise UnreadableFileError(
-            f"{label}: no block of this CIF file holds coordinates of atoms "
-            "(_atom_site_fract_x, _y and _z). Is it the file of a structure, and complete?"
+            f"{label}: no structure could be read: no block of this CIF file holds coordinates of "
+            "atoms (_atom_site_fract_x, _y and _z). Is it the file of a structure, and complete?"
         )
     for k, block in enumerate(blocks):
         name = label if len(blocks) == 1 else f"{label}[{k}]"
