@@ -8,15 +8,14 @@ together. An error model answers with their covariance; what a model may be is `
     The spectra's own calibrated intervals, independent between compositions, and with a
     correlation of `SAME_COMPOSITION` between crystals of one composition. Measured on 410 crystals
     whose formulas no training set holds: errors of two crystals of different composition have a
-    correlation of -0.02 to 0.02, of 0.1 where the compositions nearly agree, and of 0.5 where they
-    are one.
+    correlation of -0.02 to 0.06, and of about 0.3 where the compositions are one.
 "independent", "together"
     Bounds of it: no errors cancel or add beyond chance; all have one sign, so that they cancel
     between the two sides of an equation as far as they are alike.
 "members"
     The differences between the members of an ensemble, widened as `e3dos phases` does for
-    polymorphs. Over reactions these intervals are twice as wide as they need be: what the members
-    disagree on says nothing about which errors go together.
+    a model without calibration. What the members disagree on says nothing about which errors go
+    together, and the heads of one network disagree far less than they err.
 
 `tools/error_correlations.py` measures all of this anew for the model that is installed.
 """
@@ -46,7 +45,7 @@ LEVEL = 0.9
 #: Half width of a normal distribution's interval at `LEVEL` over its standard deviation.
 WIDTH = float(norm.ppf((1 + LEVEL) / 2))
 #: Correlation of the errors of two crystals of one composition.
-SAME_COMPOSITION = 0.5
+SAME_COMPOSITION = 0.3
 #: Standard deviation of an error over that of the members' difference, from `e3dos phases`.
 WIDENING = 5.5 / WIDTH
 #: Temperatures (K) at which intervals are asked for; linear between them.
