@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -31,7 +32,7 @@ _STRUCTURE_WORDS = re.compile(
     rb"lattice|cell|sites|positions|coord|points|numbers|species|atoms|structure", re.IGNORECASE
 )
 _SNIFFED_BYTES = 2**20
-_LONGEST_NAME = 255
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 _CONTENTS = (
     (re.compile(r"^\s*(#.*\n\s*)*(data_|loop_|_cell|_symmetry|_atom)", re.I), "a CIF file"),
@@ -52,14 +53,15 @@ def path_of(path: str | PathLike[str]) -> Path:
     text = os.fsdecode(path)
     if not text.strip():
         raise UnreadableFileError("the path is empty, so there is no such file. Give a path.")
-    if "\n" in text or len(text) > 4096 or any(len(p) > _LONGEST_NAME for p in text.split("/")):
+    long = len(text) > _LONGEST_NAME and any(len(p) > _LONGEST_NAME for p in text.split("/"))
+    if long or "\n" in text or len(text) > _LONGEST_PATH:
         for pattern, what in _CONTENTS:
             if pattern.match(text):
                 raise UnreadableFileError(
                     f"this is the content of {what} where a path is meant (it begins with "
                     f"{_short(text)!r}). Write it to a file and give its path."
                 )
-        if len(text) > 255:
+        if len(text) > _LONGEST_NAME:
             raise UnreadableFileError(
                 f"{_short(text)}: no such file, and no path can be as long as this "
                 f"({len(text)} characters). Give the path of a file."
@@ -111,23 +113,10 @@ def checked_file(path: Path, label: str) -> None:
     Raises
     ------
     UnreadableFileError
-        It is a directory, a pipe or a device, it cannot be opened, or it is empty.
+        It is a directory, a pipe or a device, it is not there, or it is empty.
     """
     try:
-        if path.is_dir():
-            raise UnreadableFileError(
-                f"{label}: this is a directory, not a structure file. Give a file in it, such as "
-                "its POSCAR or CIF."
-            )
-        if path.exists() and not path.is_file():  # readers open a file several times
-            raise UnreadableFileError(
-                f"{label}: this is a pipe, socket or device, not a file. Write the structure to a "
-                "file first."
-            )
-        with path.open("rb") as stream:
-            start = stream.read(1)
-    except UnreadableFileError:
-        raise
+        status = os.stat(path)  # noqa: PTH116 - once, for all questions
     except FileNotFoundError:
         raise UnreadableFileError(_absent(label)) from None
     except (OSError, ValueError) as error:
@@ -135,7 +124,17 @@ def checked_file(path: Path, label: str) -> None:
             f"{label}: the file cannot be opened ({getattr(error, 'strerror', None) or error}). "
             "Check the path and the permissions."
         ) from error
-    if not start:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadableFileError(
+            f"{label}: this is a directory, not a structure file. Give a file in it, such as its "
+            "POSCAR or CIF."
+        )
+    if not stat.S_ISREG(status.st_mode):  # readers open a file several times
+        raise UnreadableFileError(
+            f"{label}: this is a pipe, socket or device, not a file. Write the structure to a file "
+            "first."
+        )
+    if status.st_size == 0:
         raise UnreadableFileError(f"{label}: the file is empty. Write the structure again.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from math import isfinite
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -62,22 +63,38 @@ class _Lines:
     def __init__(self, text: str) -> None:
         lines = text.splitlines()
         self.comment = lines[0].strip() if lines else ""
-        self._rest = ((k, line) for k, line in enumerate(lines[1:], 2) if line.strip())
-        self.number = 1
+        self._lines = lines
+        self.number = 1  # of the line that was taken last
 
     def next(self, what: str) -> str:
-        """The next line."""
-        self.number, line = next(self._rest, (0, ""))
-        if not self.number:
-            raise _PoscarError(f"{what} is missing at its end")
-        return line
+        """The next line that is not blank."""
+        while self.number < len(self._lines):
+            line = self._lines[self.number]
+            self.number += 1
+            if line and not line.isspace():
+                return line
+        raise _PoscarError(f"{what} is missing at its end")
+
+    def plain_positions(self, n: int) -> NDArray[np.float64] | None:
+        """The next n lines, if each is just three plain numbers; else None, and none is taken."""
+        rows = [line.split() for line in self._lines[self.number : self.number + n]]
+        if len(rows) < n or any(len(row) != 3 for row in rows):
+            return None
+        try:
+            found = np.array([(float(x), float(y), float(z)) for x, y, z in rows])
+        except ValueError:
+            return None
+        if not np.isfinite(found).all():
+            return None
+        self.number += n
+        return found
 
     def numbers(self, what: str, n: int) -> list[float]:
         """The first n numbers of the next line."""
         words = self.next(what).split()
         try:
             found = [float(word) for word in words[:n]]
-            if len(found) == n and all(np.isfinite(found)):
+            if len(found) == n and all(map(isfinite, found)):
                 return found
         except ValueError:
             pass
@@ -115,13 +132,14 @@ def _sites(text: str, label: str) -> Sites:
         of_kind = [element_of_symbol(symbol) for symbol in symbols]
         elements = [e for e, count in zip(of_kind, counts, strict=True) for _ in range(count)]
         remarks = tuple(_contradiction(names, elements))
+    cell = cell * stretch
     if cartesian:
-        positions = positions * stretch @ np.linalg.inv(cell * stretch)
+        positions = positions * stretch @ np.linalg.inv(cell)
     number = np.array([z for z, _ in elements], dtype=np.int64)
     mass = np.array([m for _, m in elements])
     if np.array_equal(mass, STANDARD_MASSES[number]):
-        return Sites(cell * stretch, positions, np.arange(n), number, remarks=remarks)
-    return Sites(cell * stretch, positions, np.arange(n), number, None, mass, remarks)
+        return Sites(cell, positions, np.arange(n), number, remarks=remarks)
+    return Sites(cell, positions, np.arange(n), number, None, mass, remarks)
 
 
 def _scale(line: str, lines: _Lines) -> list[float]:
@@ -177,21 +195,19 @@ def _uncommented(line: str) -> list[str]:
 
 def _positions(lines: _Lines, n: int) -> tuple[NDArray[np.float64], list[str]]:
     """Positions, and what stands behind each of them."""
-    rows, names = [], []
+    plain = lines.plain_positions(n)
+    if plain is not None:
+        return plain, []
+    rows: list[tuple[float, ...]] = []
+    names = []
     for k in range(n):
         words = lines.next(f"the position of atom {k + 1} of {n}").split()
         try:
-            rows.append([float(words[0]), float(words[1]), float(words[2])])
-        except (ValueError, IndexError):
-            try:
-                rows.append([number_in(word) for word in words[:3]])
-            except ValueError as error:
-                raise _PoscarError(f"a position, line {lines.number}: {error}") from None
-            if len(rows[-1]) < 3:
-                raise _PoscarError(
-                    f"a position, line {lines.number}: there are fewer than 3 numbers"
-                ) from None
-        names.append(next((w for w in words[3:] if w.lower() not in _FLAGS), ""))
+            x, y, z = words[:3]
+            rows.append((float(x), float(y), float(z)))
+        except ValueError:
+            rows.append(_position(words, lines.number))
+        names.append(_name_behind(words) if len(words) > 3 else "")
     positions = np.array(rows)
     if not np.isfinite(positions).all():
         raise _PoscarError("a position is not finite")
@@ -202,9 +218,24 @@ def _positions(lines: _Lines, n: int) -> tuple[NDArray[np.float64], list[str]]:
 _FLAGS = frozenset(("t", "f", ".true.", ".false.", ".t.", ".f.", "true", "false", "!", "#"))
 
 
+def _position(words: list[str], number: int) -> tuple[float, ...]:
+    """A position whose numbers are not written as Python would."""
+    if len(words) < 3:
+        raise _PoscarError(f"a position, line {number}: there are fewer than 3 numbers")
+    try:
+        return tuple(number_in(word) for word in words[:3])
+    except ValueError as error:
+        raise _PoscarError(f"a position, line {number}: {error}") from None
+
+
+def _name_behind(words: list[str]) -> str:
+    """The symbol behind a position, beside flags."""
+    return next((w for w in words[3:] if w.lower() not in _FLAGS), "")
+
+
 def _unnamed_elements(comment: str, counts: list[int], names: list[str]) -> list[tuple[int, float]]:
     """Elements of a file without a line of symbols, if it says them elsewhere."""
-    if all(names):
+    if names and all(names):
         try:
             elements = [element_of_symbol(name) for name in names]
         except NotAnElementError:
@@ -246,7 +277,7 @@ def _symbols_in(comment: str, counts: list[int]) -> list[str] | None:
 
 def _contradiction(names: list[str], elements: list[tuple[int, float]]) -> Iterator[Remark]:
     """Whether the symbols behind the positions are others than those of the line of symbols."""
-    for k, (name, (z, _)) in enumerate(zip(names, elements, strict=True)):
+    for k, (name, (z, _)) in enumerate(zip(names, elements, strict=False)):
         if not name or name == chemical_symbols[z]:
             continue
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,8 +74,11 @@ def content_of(path: Path, label: str) -> bytes:
         It cannot be read, or is larger.
     """
     limit = FILE_BYTES
+    compressed = path.suffix.lower() in COMPRESSIONS
     with opened(path, label) as stream:
-        content = stream.read(limit + 1)
+        # A plain file is read whole: asked for some bytes, Python makes room for all of them.
+        small = not compressed and os.fstat(stream.fileno()).st_size <= limit
+        content = stream.read() if small else stream.read(limit + 1)
     if len(content) > limit:
         raise UnreadableFileError(
             f"{label}: the file is larger than {limit // 2**20} MiB (uncompressed), too large for "
