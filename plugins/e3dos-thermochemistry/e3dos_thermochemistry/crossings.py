@@ -58,7 +58,7 @@ def crossings(t: Array, y: Array, half: Array | None) -> tuple[Crossing, ...]:
         By temperature.
     """
     found = []
-    for k in map(int, np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)):
+    for k in map(int, np.flatnonzero(np.diff(_signs(y)))):
         at = _zero(t, y, k)
         interval, ends = None, (False, False)
         if half is not None:
@@ -76,6 +76,15 @@ def crossings(t: Array, y: Array, half: Array | None) -> tuple[Crossing, ...]:
             interval = min(start, at), max(end, at)
         found.append(Crossing(at, interval, ends, bool(y[k + 1] > 0)))
     return tuple(found)
+
+
+def _signs(y: Array) -> Array:
+    """Sign of each value; an exact zero takes that of the last nonzero value before it."""
+    signs = np.sign(y)
+    last = np.maximum.accumulate(np.where(signs != 0, np.arange(len(y)), 0))
+    filled = signs[last]
+    filled[filled == 0] = next((v for v in filled if v), 0.0)  # zeros at the beginning
+    return np.asarray(filled, dtype=np.float64)
 
 
 def _zero(t: Array, y: Array, k: int) -> float:

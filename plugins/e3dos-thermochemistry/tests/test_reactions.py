@@ -81,9 +81,9 @@ def test_equilibrium_is_where_tables_have_it_and_moves_with_the_pressure(solids)
     assert np.interp(crossing.temperature, T, pressure) == pytest.approx(1.0, rel=0.1)
     assert (least < pressure).all()
     assert (pressure < most).all()
-    at = float(np.exp(np.interp(505.0, T, np.log(pressure))))
+    at = float(np.interp(500.0, T, pressure))
     lower = react(EQUATION, solids, enthalpies=ENTHALPIES, temperatures=T, pressures={"CO2": at})
-    assert lower.equilibrium[0].temperature == pytest.approx(505, abs=3)
+    assert lower.equilibrium[0].temperature == pytest.approx(500, abs=1)
 
 
 def test_solids_alone_obey_dulong_petit_and_the_third_law(debye):
