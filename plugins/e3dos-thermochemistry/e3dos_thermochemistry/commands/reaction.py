@@ -71,7 +71,8 @@ def reaction_command(
     from e3dos_thermochemistry.reactions import react
 
     check_figure(plot)
-    temperatures = sorted(kelvin(temperature))
+    asked = sorted(kelvin(temperature))
+    temperatures = [t for t in asked if t > 0 or asked == [t]]
     written = balanced(equation)
     given, formation = by_formula(energies, "--energies"), by_formula(enthalpies, "--enthalpies")
     at, moduli = _pressure(pressure), by_formula(bulk_modulus, "--bulk-modulus")
@@ -97,7 +98,9 @@ def reaction_command(
     if as_json:
         print_json({"model": name} | found.to_dict())
         return
-    _print(found, name, "pressure" if moduli else "volume")
+    _print(found, name, "pressure" if moduli else "volume", energy_error)
+    if len(temperatures) < len(asked):
+        typer.echo("0 K is left out: gases are not ideal there")
 
 
 def _pressure(text: str) -> float | dict[str, float]:
@@ -134,7 +137,7 @@ def _expansions(
     return found
 
 
-def _print(found: ReactionResult, model: str, constant: str) -> None:
+def _print(found: ReactionResult, model: str, constant: str, energy_error: float) -> None:
     import numpy as np
 
     headings = {
@@ -147,7 +150,8 @@ def _print(found: ReactionResult, model: str, constant: str) -> None:
     typer.echo(f"{found.equation}, model {model}, solids at constant {constant}")
     t = found.temperatures
     rows = []
-    for k in np.unique(np.linspace(0, len(t) - 1, min(len(t), _ROWS)).round().astype(int)):
+    shown_at = np.unique(np.linspace(0, len(t) - 1, min(len(t), _ROWS)).round().astype(int))
+    for k in shown_at:
         row = [f"{t[k]:g}"]
         for name in shown:
             half = found.half_widths.get(name)
@@ -157,17 +161,24 @@ def _print(found: ReactionResult, model: str, constant: str) -> None:
     print_table(["T\nK", *shown.values()], rows)
     at = ", ".join(f"{g} at {p:g} bar" for g, p in found.pressures.items())
     bars = (
-        "± half a 90 % interval of the model's errors and of --energy-error"
+        "± half a 90 % interval of the model's errors and of --energy-error "
+        f"({energy_error:g} kJ/mol)"
         if found.half_widths
         else "no error bars: this model has no calibrated intervals"
     )
-    print_notes("per mole of the equation as written", at and f"gases: {at}", bars)
+    some = f"{len(shown_at)} of {len(t)} temperatures; --json has all"
+    print_notes(
+        "per mole of the equation as written",
+        at and f"gases: {at}",
+        bars,
+        some if len(shown_at) < len(t) else "",
+    )
     if found.gibbs is None:
         typer.echo("no energies were given: whether it happens is not known")
         return
     for crossing in found.equilibrium:
         onward = "below" if crossing.rising else "above"
-        typer.echo(f"equilibrium at {crossing}; to the right {onward}")
+        typer.echo(f"equilibrium at {crossing}; products favoured {onward}")
     if not found.equilibrium:
         way = "right" if found.gibbs[0] < 0 else "left"
         typer.echo(f"no equilibrium from {t[0]:g} to {t[-1]:g} K: to the {way} throughout")
