@@ -79,6 +79,10 @@ class TrainingError(E3DOSError, RuntimeError):
     """A training run cannot start or go on."""
 
 
+class OutputError(E3DOSError, OSError):
+    """A file cannot be written, or the ending of its name is unknown."""
+
+
 class ScreeningError(E3DOSError, RuntimeError):
     """A screening run cannot start or go on."""
 

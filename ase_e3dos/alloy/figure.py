@@ -13,6 +13,7 @@ from ase_e3dos.alloy.comparison import AlloyComparison
 from ase_e3dos.alloy.sweep import CompositionSweep, property_row
 from ase_e3dos.analysis.neutron import unit_in_cm
 from ase_e3dos.export.samples import samples
+from ase_e3dos.export.writing import save_figure
 from ase_e3dos.spectrum.constants import constants
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def plot_sweep(
         axes = [figure.add_subplot(grid[i, 1]) for i in range(3)]
         _properties(axes, sweep, comparisons, temperature)
         if path is not None:
-            figure.savefig(path, dpi=300)
+            save_figure(figure, path)
     return figure
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ase_e3dos.alloy.sweep import (
     property_row,
 )
 from ase_e3dos.errors import E3DOSWarning
+from ase_e3dos.export.writing import save_table
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 __all__ = ["PREDICTION", "AlloyReport", "ReportEntry"]
@@ -129,7 +129,7 @@ class AlloyReport:
             {
                 "units": UNITS,
                 "end_members": list(self.end_members),
-                "entries": [_plain(e) for e in self.entries],
+                "entries": [_entry(e) for e in self.entries],
                 "warnings": [{"type": type(w).__name__, "message": str(w)} for w in self.warnings],
             },
             indent=1,
@@ -140,8 +140,7 @@ class AlloyReport:
         """Write table.csv, alloy.json, and a CIF and a spectrum for each prediction."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "alloy.json").write_text(self.to_json() + "\n", encoding="utf-8")
-        with (folder / "table.csv").open("w", encoding="utf-8", newline="") as stream:
-            self._write_csv(stream)
+        save_table(self._table(), folder / "table.csv")
         first = self.entries[0].row.temperature  # spectra and cells are the same at all of them
         for entry in self.entries:
             if entry.method == PREDICTION and entry.row.temperature == first:
@@ -154,27 +153,26 @@ class AlloyReport:
         """End members whose fractions are shown: the second where there are two, else all."""
         return self.end_members[1:] if len(self.end_members) == 2 else self.end_members
 
-    def _write_csv(self, stream: Any) -> None:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(
-            [
-                "method",
-                *(f"fraction_{member}" for member in self.end_members),
-                "formula",
-                "temperature_K",
-                *(f"{q}{suffix}" for q in QUANTITIES for suffix in ("", "_low", "_high")),
-                "distance_cm-1",
-            ]
-        )
+    def _table(self) -> list[dict[str, Any]]:
+        members = [f"fraction_{member}" for member in self.end_members]
+        if len(set(members)) < len(members):  # isotopes: as many columns all the same
+            members = [f"{member}_{k + 1}" for k, member in enumerate(members)]
+        rows = []
         for entry in self.entries:
             row = entry.row
-            values: list[Any] = [entry.method, *row.fractions, row.formula, row.temperature]
+            cells: dict[str, Any] = {"method": entry.method}
+            fractions = map(float, row.fractions)
+            cells |= dict(zip(members, fractions, strict=False))  # comparisons may have none
+            cells |= {"formula": row.formula, "temperature_K": row.temperature}
             for quantity in QUANTITIES:
-                values += [getattr(row, quantity), *row.intervals.get(quantity, ("", ""))]
-            writer.writerow([*values, "" if entry.distance is None else entry.distance])
+                low, high = row.intervals.get(quantity, (None, None))
+                cells |= {quantity: getattr(row, quantity), f"{quantity}_low": low}
+                cells[f"{quantity}_high"] = high
+            rows.append(cells | {"distance_cm-1": entry.distance})
+        return rows
 
 
-def _plain(entry: ReportEntry) -> dict[str, Any]:
+def _entry(entry: ReportEntry) -> dict[str, Any]:
     row, atom = entry.row, entry.spectrum.per_atom()
     std = atom.density_std
     return {

@@ -24,7 +24,6 @@ from ase_e3dos.cli.output import (
     write_table,
     writing,
 )
-from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
     from ase_e3dos.spectrum.grid import Array
@@ -53,9 +52,7 @@ def adp_command(
     from ase_e3dos.prediction import predict
 
     temperatures = kelvin(temperature)
-    if output is not None and output.exists() and crystal.exists() and output.samefile(crystal):
-        raise E3DOSError(f"-o {output}: that is the input, which would be lost. Name another.")
-    check_file(output, (".cif", *TABLES))
+    check_file(output, (".cif", *TABLES), inputs=[crystal])
     (spectrum,) = predict([str(crystal)], model=model, device=device)
     values = spectrum.u_iso(temperatures)
     many = spectrum.members is not None and len(spectrum.members) > 1

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.options import AsJson, Device, Model, Plot, Units
+from ase_e3dos.cli.options import AsJson, Device, Model, Plot, TableFile, Units
 from ase_e3dos.cli.output import (
     check_figure,
+    check_file,
     print_json,
     print_notes,
     print_table,
     write_panel,
+    write_table,
 )
 from ase_e3dos.errors import E3DOSError
 
@@ -41,6 +43,7 @@ def compare_command(
         float,
         typer.Option(help="Added to the resolution for each unit of energy: W(E) = W + slope E."),
     ] = 0.0,
+    output: TableFile = None,
     plot: Plot = None,
     as_json: AsJson = False,
     model: Model = "default",
@@ -52,6 +55,7 @@ def compare_command(
     from ase_e3dos.prediction import predict
 
     check_figure(plot)
+    check_file(output, inputs=[crystal, measured])
     width = resolution or None
     if resolution_slope and width is None:
         raise E3DOSError("--resolution-slope needs --resolution, the width at zero energy.")
@@ -65,6 +69,8 @@ def compare_command(
         ),
         weighting=weighting,
     )
+    if output is not None:
+        write_table(output, _rows(found))
     if plot is not None:
         write_panel(plot, lambda ax: plot_comparison(found, ax))
     if as_json:
@@ -80,6 +86,26 @@ def compare_command(
     print_notes(f"{spectrum.crystal.formula}, model {spectrum.model}; {data.name} in {data.unit}")
     if width is None:
         print_notes("no --resolution: peaks are those of the unbroadened prediction, bin by bin")
+
+
+def _rows(c: MeasurementComparison) -> list[dict[str, Any]]:
+    """A row for each measured point, areas made equal over the measured range."""
+    import numpy as np
+
+    points, predicted = c.measurement.wavenumbers, c.predicted
+    return [
+        {
+            "wavenumber_cm-1": float(x),
+            "measured_states_per_THz": float(c.scale * y),
+            "predicted_states_per_THz": float(p),
+        }
+        for x, y, p in zip(
+            points,
+            c.measurement.intensity,
+            np.interp(points, predicted.wavenumbers, predicted.weighted),
+            strict=True,
+        )
+    ]
 
 
 def _show(c: MeasurementComparison) -> None:

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from ase_e3dos.cli.options import AsJson, Device, Model
-from ase_e3dos.cli.output import check_file, print_json, print_notes, print_table, write_table
+from ase_e3dos.cli.output import (
+    TABLES,
+    check_file,
+    print_json,
+    print_notes,
+    print_table,
+    write_table,
+)
 from ase_e3dos.errors import ScreeningError
 
 
@@ -29,7 +36,7 @@ def describe_command(
 ) -> None:
     """Edges, gaps, last peak, moments, Debye and Einstein temperatures of spectra."""
     screened = len(inputs) == 1 and inputs[0].is_dir()
-    check_file(output, (".parquet",) if screened else (".csv", ".json", ".parquet"))
+    check_file(output, (".parquet",) if screened else TABLES, inputs=inputs)
     if screened:
         if output is None:
             raise ScreeningError(f"{inputs[0]}: say where the columns go, with --output FILE.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.options import AsJson, Device
-from ase_e3dos.cli.output import check_file, check_folder, print_json, writing
+from ase_e3dos.cli.options import AsJson, Device, TableFile
+from ase_e3dos.cli.output import check_file, check_folder, print_json, write_table, writing
 
 if TYPE_CHECKING:
     from ase_e3dos.evaluation.predictions import Evaluation
@@ -32,6 +32,7 @@ def evaluate_command(
         str | None,
         typer.Option(help="Data source to speak for, such as jarvis; default the model's own."),
     ] = None,
+    output: TableFile = None,
     figures: Annotated[
         Path | None,
         typer.Option(
@@ -54,6 +55,7 @@ def evaluate_command(
     from ase_e3dos.evaluation.predictions import evaluate
     from ase_e3dos.evaluation.sections import with_sections
 
+    check_file(output, inputs=[data])
     check_folder(figures, "--figures")
     check_file(page, (".html", ".htm"), "--page")
     results: list[Evaluation] = []
@@ -71,6 +73,8 @@ def evaluate_command(
             with writing(figures, "--figures"):
                 for path in write_figures(found.predictions, figures):
                     typer.echo(f"figure: {path}", err=as_json)
+    if output is not None:
+        write_table(output, _rows(results))
     if page is not None:
         from ase_e3dos.evaluation.comparison import comparison_page
 
@@ -99,6 +103,15 @@ def _show(found: Evaluation) -> None:
     typer.echo(format_errors(found.errors))
     for name, section in found.sections.items():
         typer.echo(f"  {name}: {format_errors(section)}")
+
+
+def _rows(results: list[Evaluation]) -> list[dict[str, Any]]:
+    """A row for each model and section of the data; the first of a model is of all crystals."""
+    return [
+        {"model": r.model, "data": str(r.data), "split": r.split, "section": name, **errors}
+        for r in results
+        for name, errors in {"all": r.errors, **r.sections}.items()
+    ]
 
 
 def _table(results: list[Evaluation]) -> str:

@@ -13,16 +13,19 @@ from ase_e3dos.cli.options import (
     Device,
     Model,
     Plot,
+    TableFile,
     Temperatures,
     Units,
     kelvin,
 )
 from ase_e3dos.cli.output import (
     check_figure,
+    check_file,
     print_json,
     print_notes,
     print_table,
     write_panel,
+    write_table,
 )
 from ase_e3dos.errors import E3DOSError
 
@@ -38,6 +41,7 @@ def isotopes_command(
         typer.Option(help="Element and mass in amu: H=2.014, Li=6.015, Si=27.977; repeatable."),
     ],
     temperature: Temperatures = DEFAULT_TEMPERATURES,
+    output: TableFile = None,
     plot: Plot = None,
     units: Annotated[Units, typer.Option(help="Frequency axis of the figure.")] = Units.CM,
     as_json: AsJson = False,
@@ -51,11 +55,15 @@ def isotopes_command(
 
     temperatures = kelvin(temperature)
     check_figure(plot)
+    check_file(output, inputs=[crystal])
     given = Crystal.from_any(str(crystal))
     before = _with_masses(given, STANDARD_MASSES[given.species_number])
     after = _with_masses(given, _masses(given, mass))
     spectra = predict([before, after], model=model, device=device)
     values = [_values(s, temperatures) for s in spectra]
+    compared = _compared(values[0], values[1], temperatures)
+    if output is not None:
+        write_table(output, compared)
     if plot is not None:
         write_panel(plot, lambda ax: _draw(spectra, ax, units.value))
     if as_json:
@@ -71,14 +79,7 @@ def isotopes_command(
             }
         )
         return
-    rows = []
-    for name, old in values[0].items():
-        new = values[1][name]
-        if isinstance(old, list) and isinstance(new, list):
-            at = zip(old, new, (f"{t:g}" for t in temperatures), strict=True)
-            rows += [_row(name, t, x, y) for x, y, t in at]
-        elif isinstance(old, float) and isinstance(new, float):
-            rows.append(_row(name, "", old, new))
+    rows = [_cells(**row) for row in compared]
     columns = ("quantity", "T\nK", "standard", "changed", "ratio")
     print_table(columns, rows, left={"quantity"})
     exact = spectra[0].site_density is not None
@@ -88,8 +89,32 @@ def isotopes_command(
     )
 
 
-def _row(name: str, temperature: str, old: float, new: float) -> list[str]:
-    return [name, temperature, f"{old:.4g}", f"{new:.4g}", f"{new / old:.4f}" if old else ""]
+def _compared(
+    before: dict[str, float | list[float]],
+    after: dict[str, float | list[float]],
+    temperatures: list[float],
+) -> list[dict[str, Any]]:
+    """A row for each quantity and, where it depends on it, temperature."""
+    rows = []
+    for name, old in before.items():
+        new = after[name]
+        if isinstance(old, list) and isinstance(new, list):
+            triples: list[Any] = list(zip(temperatures, old, new, strict=True))
+        else:
+            triples = [(None, old, new)]
+        rows += [
+            {"quantity": name, "temperature_K": t, "standard": x, "changed": y}
+            for t, x, y in triples
+        ]
+    return rows
+
+
+def _cells(
+    quantity: str, temperature_K: float | None, standard: float, changed: float
+) -> list[str]:
+    at = "" if temperature_K is None else f"{temperature_K:g}"
+    ratio = f"{changed / standard:.4f}" if standard else ""
+    return [quantity, at, f"{standard:.4g}", f"{changed:.4g}", ratio]
 
 
 def _masses(crystal: Crystal, given: list[str]) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import E3DOSError, SpectrumError
 
 __all__ = [
     "DEFAULT_TEMPERATURES",
@@ -31,6 +32,7 @@ DEFAULT_TEMPERATURES = ["300"]
 
 #: A range may not ask for more temperatures than anyone reads.
 _MOST = 100_000
+_FEWER = f"Give at most {_MOST:,}: take a larger step."
 
 
 class Per(StrEnum):
@@ -84,27 +86,46 @@ def kelvin(texts: list[str]) -> list[float]:
     Raises
     ------
     E3DOSError
-        If a text is neither a temperature nor a range.
+        If a text is neither a temperature nor a range, or a limit is passed: which one, the
+        message says.
     """
     from ase_e3dos.spectrum.thermal import checked_temperatures
 
     found: list[float] = []
     for text in texts:
         try:
-            parts = [float(part) for part in text.split(":")]
-        except ValueError:
-            parts = []
-        if len(parts) == 1:
-            found += parts
-        elif len(parts) == 3 and parts[2] > 0 and 0 <= (parts[1] - parts[0]) / parts[2] < _MOST:
-            start, stop, step = parts
-            found += [start + step * k for k in range(int((stop - start) / step + 1e-9) + 1)]
-        else:
-            raise E3DOSError(
-                f"--temperature {text}: give kelvin, such as 300, or a range START:STOP:STEP, such "
-                "as 0:1000:10 (both ends count)."
-            )
-    return list(dict.fromkeys(float(t) for t in checked_temperatures(found)))
+            found += checked_temperatures(_spelt_out(text)).tolist()
+        except SpectrumError as error:
+            raise E3DOSError(f"--temperature {text}: {error}") from error
+    if len(found) > _MOST:
+        raise E3DOSError(f"--temperature: these are {len(found):,} temperatures. {_FEWER}")
+    return list(dict.fromkeys(found))
+
+
+def _spelt_out(text: str) -> list[float]:
+    """The temperatures of ``300`` or ``0:1000:10``."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (1, 3):
+        raise SpectrumError(
+            "give kelvin, such as 300, or a range START:STOP:STEP, such as 0:1000:10 (both ends "
+            "count)."
+        )
+    if len(parts) == 1:
+        return parts
+    start, stop, step = parts
+    if not all(map(math.isfinite, parts)):
+        raise SpectrumError("start, stop and step of a range have to be finite.")
+    if step <= 0:
+        raise SpectrumError(f"the step {step:g} of a range has to be above zero.")
+    if stop < start:
+        raise SpectrumError(f"the range ends at {stop:g} K, before it begins at {start:g} K.")
+    n = (stop - start) / step + 1e-9
+    if n >= _MOST:
+        raise SpectrumError(f"these are {n:,.0f} temperatures. {_FEWER}")
+    return [start + step * k for k in range(int(n) + 1)]
 
 
 def one_temperature(texts: list[str]) -> float:

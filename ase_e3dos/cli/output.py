@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import os
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import E3DOSError, OutputError
+from ase_e3dos.export.writing import FIGURES, TABLES, save_figure, save_table, with_nulls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,11 +39,6 @@ __all__ = [
     "write_table",
     "writing",
 ]
-
-#: Endings that matplotlib writes without further packages.
-FIGURES = (".png", ".pdf", ".svg", ".eps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-#: Endings of tables.
-TABLES = (".csv", ".json", ".parquet")
 
 #: Width of tables where no terminal says its own.
 _WIDTH = 130
@@ -68,32 +63,43 @@ def check_figure(path: Path | None, option: str = "--plot") -> None:
 
     Raises
     ------
-    E3DOSError
+    OutputError
         If the ending is unknown, or the place cannot be written to.
     """
     if path is not None and path.suffix.lower() not in FIGURES:
-        raise E3DOSError(f"{option} {path}: a figure's name ends in one of {', '.join(FIGURES)}.")
+        raise OutputError(f"{option} {path}: a figure's name ends in one of {', '.join(FIGURES)}.")
     check_file(path, (), option)
 
 
-def check_file(path: Path | None, endings: Collection[str] = TABLES, option: str = "-o") -> None:
+def check_file(
+    path: Path | None,
+    endings: Collection[str] = TABLES,
+    option: str = "-o",
+    *,
+    inputs: Iterable[Path] = (),
+) -> None:
     """Refuse a file that cannot be written, or has none of the endings (if any are given).
 
     Raises
     ------
-    E3DOSError
-        If the ending is unknown, or the place cannot be written to.
+    OutputError
+        If the ending is unknown, the place cannot be written to, or it is one of the inputs.
     """
     if path is None:
         return
+    for given in inputs:
+        if path.exists() and given.exists() and path.samefile(given):
+            raise OutputError(
+                f"{option} {path}: that is the input, which would be lost. Name another."
+            )
     if endings and path.suffix.lower() not in endings:
-        raise E3DOSError(f"{option} {path}: the name of this file ends in {' or '.join(endings)}.")
+        raise OutputError(f"{option} {path}: the name of this file ends in {' or '.join(endings)}.")
     if path.is_dir():
-        raise E3DOSError(f"{option} {path}: this is a folder. Name a file in it.")
+        raise OutputError(f"{option} {path}: this is a folder. Name a file in it.")
     if not path.parent.is_dir():
-        raise E3DOSError(f"{option} {path}: there is no folder {path.parent}. Make it first.")
+        raise OutputError(f"{option} {path}: there is no folder {path.parent}. Make it first.")
     if path.exists() and not os.access(path, os.W_OK):
-        raise E3DOSError(
+        raise OutputError(
             f"{option} {path}: this file is there and cannot be written. Name another."
         )
     if not path.exists():
@@ -105,14 +111,14 @@ def check_folder(path: Path | None, option: str = "-o") -> None:
 
     Raises
     ------
-    E3DOSError
+    OutputError
         If something else of this name is there, or the place cannot be written to.
     """
     if path is None:
         return
     there = next((p for p in (path, *path.absolute().parents) if p.exists()), Path("/"))
     if not there.is_dir():
-        raise E3DOSError(
+        raise OutputError(
             f"{option} {path}: the folder cannot be written, as {there} is not a folder. Name "
             "another."
         )
@@ -127,9 +133,9 @@ def _try_to_write(folder: Path, option: str, path: Path) -> None:
         raise _unwritable(option, path, error) from error
 
 
-def _unwritable(option: str, path: Path, error: Exception) -> E3DOSError:
+def _unwritable(option: str, path: Path, error: Exception) -> OutputError:
     reason = error.strerror if isinstance(error, OSError) else None
-    return E3DOSError(
+    return OutputError(
         f"{option} {path}: this cannot be written ({reason or error}). Choose a place that can be "
         "written to and has room."
     )
@@ -137,9 +143,11 @@ def _unwritable(option: str, path: Path, error: Exception) -> E3DOSError:
 
 @contextmanager
 def writing(path: Path, option: str = "-o") -> Iterator[None]:
-    """An E3DOSError in the place of what goes wrong when a file or folder is written."""
+    """An OutputError in the place of what goes wrong when a file or folder is written."""
     try:
         yield
+    except OutputError as error:  # which does not know of the option
+        raise OutputError(f"{option} {error}") from error
     except E3DOSError:
         raise
     except (OSError, ValueError, ImportError) as error:  # a missing library for webp, say
@@ -152,7 +160,7 @@ def writing(path: Path, option: str = "-o") -> Iterator[None]:
 def write_figure(path: Path, figure: Any, option: str = "--plot") -> None:
     """Write a matplotlib figure; the ending of the name is the format."""
     with writing(path, option):
-        figure.savefig(path, dpi=300)
+        save_figure(figure, path)
 
 
 def write_panel(path: Path, draw: Callable[[Any], object]) -> None:
@@ -171,31 +179,15 @@ def write_panel(path: Path, draw: Callable[[Any], object]) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, JSON (a list of objects) or Parquet, by the ending of the name."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    """Write rows as CSV, JSON (a list of objects) or Parquet, by the ending of the name.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     with writing(path):
-        if path.suffix.lower() == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            full = [{name: row.get(name) for name in names} for row in rows]
-            pq.write_table(pa.Table.from_pylist(full), path)
-        elif path.suffix.lower() == ".json":
-            path.write_text(json.dumps(_plain(list(rows)), indent=1) + "\n", encoding="utf-8")
-        else:
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.DictWriter(stream, names, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows({k: _as_text(v) for k, v in row.items()} for row in rows)
-
-
-def _as_text(value: Any) -> Any:
-    """A cell of a CSV file: text that a spreadsheet would run as a formula is quoted by a sign."""
-    if not isinstance(value, str):
-        return value
-    runs = value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    text = value.replace("\r\n", "\n").replace("\r", "\n")  # which Python's csv leaves unquoted
-    return f"'{text}" if runs else text
+        save_table(rows, path)
 
 
 # Standard output -----------------------------------------------------------------------------
@@ -250,23 +242,13 @@ def print_warnings(warnings: Iterable[object]) -> None:
 
 def print_json(content: object) -> None:
     """Print JSON, with null for numbers that are not finite."""
-    typer.echo(json.dumps(_plain(content), indent=1, allow_nan=False))
+    typer.echo(json.dumps(with_nulls(content), indent=1, allow_nan=False))
 
 
 def _console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):
-        return None
-    return value
 
 
 def prepare_streams() -> None:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.options import AsJson, Device, Model, Per, Plot, Temperatures, kelvin
+from ase_e3dos.cli.options import (
+    AsJson,
+    Device,
+    Model,
+    Per,
+    Plot,
+    TableFile,
+    Temperatures,
+    kelvin,
+)
 from ase_e3dos.cli.output import (
     check_figure,
+    check_file,
     print_json,
     print_notes,
     print_table,
     write_panel,
+    write_table,
 )
 from ase_e3dos.errors import E3DOSError
 
@@ -42,6 +53,7 @@ def phases_command(
         typer.Option(min=0, help="Half the 90 % interval of an energy difference, eV per atom."),
     ] = 0.0,
     temperature: Temperatures = _RANGE,
+    output: TableFile = None,
     plot: Plot = None,
     as_json: AsJson = False,
     model: Model = "default",
@@ -61,6 +73,7 @@ def phases_command(
             "Give a range, such as 0:2000:5."
         )
     check_figure(plot)
+    check_file(output, inputs=files)
     values = None
     if energies is not None:
         try:
@@ -78,6 +91,8 @@ def phases_command(
         names=_names(files),
         energy_error=energy_error,
     )
+    if output is not None:
+        write_table(output, _rows(found))
     if plot is not None:
         write_panel(plot, lambda ax: plot_phases(found, ax))
     if as_json:
@@ -93,6 +108,24 @@ def _names(files: list[Path]) -> list[str]:
         names = [str(f) for f in files]
     counts = [names[: k + 1].count(name) for k, name in enumerate(names)]
     return [n if c == 1 else f"{n} ({c})" for n, c in zip(names, counts, strict=True)]
+
+
+def _rows(found: PhaseComparison) -> list[dict[str, Any]]:
+    """A row for each phase and temperature; free energies relative to the first phase."""
+    free, half, stable = found.free_energy, found.half_width, found.stable
+    return [
+        {
+            "phase": name,
+            "formula": found.formula,
+            "temperature_K": float(t),
+            "free_energy_kJ_per_mol": float(free[i, k]),
+            "half_width_kJ_per_mol": None if half is None else float(half[i, k]),
+            "stable": stable[k] == name,
+            "decided": None if found.decided is None else bool(found.decided[k]),
+        }
+        for i, name in enumerate(found.names)
+        for k, t in enumerate(found.temperatures)
+    ]
 
 
 def _show(found: PhaseComparison, model: str, without_energies: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ase_e3dos.cli.output import check_file, check_folder
+from ase_e3dos.cli.output import check_file, check_folder, writing
 from ase_e3dos.errors import E3DOSError
 
 
@@ -39,17 +39,18 @@ def report_command(
     """Make one self-contained page of a screening, readable offline."""
     from ase_e3dos.screening.report import read_screen
 
+    if output is None and plot is None:
+        output = Path("report.html")
     check_file(output, (".html", ".htm"))
     check_folder(plot, "--plot")
     if plot_format not in ("png", "pdf", "svg"):
         raise E3DOSError(f"--plot-format {plot_format}: choose png, pdf or svg.")
     screened = read_screen(directory, model, temperature)
-    if output is None and plot is None:
-        output = Path("report.html")
     if output is not None:
         from ase_e3dos.screening.report.page import write_page
 
-        write_page(screened, output, title)
+        with writing(output):
+            write_page(screened, output, title)
         others = [t for t in screened.about["temperatures_K"] if t != screened.temperature]
         more = ""
         if others:
@@ -60,5 +61,6 @@ def report_command(
     if plot is not None:
         from ase_e3dos.screening.report.plots import write_plots
 
-        for path in write_plots(screened, plot, plot_format):
-            typer.echo(str(path))
+        with writing(plot, "--plot"):
+            for path in write_plots(screened, plot, plot_format):
+                typer.echo(str(path))

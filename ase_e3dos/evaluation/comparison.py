@@ -13,6 +13,7 @@ import numpy as np
 
 from ase_e3dos.errors import DataError
 from ase_e3dos.evaluation.predictions import Evaluation, Predictions
+from ase_e3dos.export.writing import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,7 +111,7 @@ def comparison_figure(found: Sequence[Predictions], path: str | Path | None = No
     right.set(xlabel="reference average frequency (cm$^{-1}$)", ylabel="predicted (cm$^{-1}$)")
     left.legend(frameon=False)
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure
 
 
@@ -141,7 +142,7 @@ def examples_figure(found: Sequence[Predictions], path: str | Path | None = None
     axes[0].legend(frameon=False, fontsize=8)
     figure.supxlabel("cm$^{-1}$", fontsize=9)
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure
 
 

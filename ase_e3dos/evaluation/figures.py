@@ -12,6 +12,7 @@ from ase_e3dos.errors import DataError
 from ase_e3dos.evaluation.coverage import Coverage, coverage
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.site_response import StrainResponse, strain_response
+from ase_e3dos.export.writing import check_figure_name, save_figure, writing
 from ase_e3dos.structures.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -90,18 +91,14 @@ def learning_curves(
 
     Raises
     ------
-    DataError
-        The ending of the image is not a format that can be written.
+    OutputError
+        The image cannot be written, or the ending of its name is not that of one.
     """
-    from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    formats = FigureCanvasBase.get_supported_filetypes()
-    if path is not None and Path(path).suffix.removeprefix(".").lower() not in formats:
-        raise DataError(
-            f"{path}: not an image format; end the name in .{', .'.join(sorted(formats))}."
-        )
+    if path is not None:
+        check_figure_name(path)
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
     ends = tuple(f"_{m}" for m in measures)
     sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
@@ -141,8 +138,9 @@ def learning_curves(
         handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False
     )
     if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        with writing(path):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_figure(figure, path, dpi=150)
     return figure
 
 
@@ -196,7 +194,7 @@ def coverage_figure(rows: Sequence[Coverage], path: str | Path | None = None) ->
     axes[1, 0].set_ylabel("absolute error per atom")
     axes[0, 0].legend(frameon=False)
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure
 
 
@@ -213,7 +211,7 @@ def strain_figure(response: StrainResponse, path: str | Path | None = None) -> F
     ax.set(xlabel="reference change of ln(average frequency)", ylabel="predicted")
     figure.colorbar(points, ax=ax, label="difference of the strains (%)")
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure
 
 

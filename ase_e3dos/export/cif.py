@@ -16,7 +16,7 @@ from ase_e3dos.analysis.displacements import (
     u_iso_std,
     u_tensor,
 )
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.displacement_tensors import COMPONENTS, cif_tensors
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 
     Raises
     ------
     SpectrumError
-        Without site densities, or if the file cannot be written.
+        Without site densities.
+    OutputError
+        If the file cannot be written.
     """
     crystal = spectrum.crystal
     values = u_iso(spectrum, float(temperature))
@@ -96,10 +98,8 @@ def write_cif(spectrum: DensityOfStates, path: str | Path, temperature: float = 
         for k, (site, number) in enumerate(zip(*columns[:2], strict=True)):
             row = " ".join(f"{tensors[site][c]:.5f}" for c in COMPONENTS)
             lines.append(f" {chemical_symbols[number]}{k + 1} {row}")
-    try:
+    with writing(path):
         Path(path).write_text("\n".join(lines) + "\n", encoding="ascii")
-    except OSError as error:
-        raise SpectrumError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
 def _with_uncertainty(value: float, std: float | None) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileErr
 from ase_e3dos.export.pymatgen import structure_of
 from ase_e3dos.export.samples import samples
 from ase_e3dos.export.tables import columns
+from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.serialization import spectrum_to_dict
@@ -46,7 +46,9 @@ def write(
     Raises
     ------
     SpectrumError
-        If the kind is unknown, or the file cannot be written.
+        If it is not clear what to write.
+    OutputError
+        If the file cannot be written.
     """
     path = Path(path)
     kind = kind or _kind(path)
@@ -57,18 +59,6 @@ def write(
         )
     with writing(path):
         _WRITERS[kind](spectrum, path, **options)
-
-
-@contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """SpectrumError in the place of an OSError from writing a file."""
-    try:
-        yield
-    except OSError as error:
-        raise SpectrumError(
-            f"{path}: cannot be written ({error.strerror or error}). Check that the folder exists "
-            "and may be written to."
-        ) from error
 
 
 def read_json(path: str | Path) -> Any:

@@ -13,6 +13,7 @@ from ase_e3dos.analysis.neutron import unit_in_cm
 from ase_e3dos.analysis.phases import PhaseComparison
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.samples import samples
+from ase_e3dos.export.writing import save_figure
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
@@ -180,7 +181,7 @@ def plot_summary(
         for ax, letter in ((dos_ax, "a"), (heat_ax, "b")):
             ax.set_title(f"({letter})", loc="left", fontsize=8)
         if path is not None:
-            figure.savefig(path, dpi=300)
+            save_figure(figure, path)
     return figure
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import CrystalError, NotPredictedError
-from ase_e3dos.export.files import writing
 from ase_e3dos.export.phonopy import (
     SpectrumMesh,
     projected_dos,
@@ -20,6 +19,7 @@ from ase_e3dos.export.phonopy import (
     write_dos,
     write_yaml,
 )
+from ase_e3dos.export.writing import writing
 from ase_e3dos.interfaces import phonopy_displacements as displacements
 from ase_e3dos.interfaces import phonopy_plots as plots
 from ase_e3dos.interfaces.phonopy_cells import phonopy_cells, primitive_crystal

@@ -249,22 +249,41 @@ def warn_of_low_temperatures(
 
 
 def checked_temperatures(temperatures: ArrayLike) -> Array:
-    """Temperatures as a flat array; SpectrumError where one is negative or beyond any crystal."""
+    """Temperatures as a flat array.
+
+    Parameters
+    ----------
+    temperatures : array_like
+        K.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        K.
+
+    Raises
+    ------
+    SpectrumError
+        If one is not a number, not finite, negative, or beyond any crystal.
+    """
     try:
         t = np.asarray(temperatures, dtype=np.float64).ravel()
-        good = bool(((t >= 0) & (t < np.inf)).all())
     except (TypeError, ValueError, OverflowError):
-        good = False
-    if not good:
         raise SpectrumError(
-            "Temperatures have to be finite and not negative, in kelvin; got "
+            "Temperatures have to be numbers, finite and not negative, in kelvin; got "
             f"{shortly(temperatures)}."
-        )
-    if (t > HIGHEST_TEMPERATURE).any():
-        raise SpectrumError(
-            f"{t.max():g} K is beyond any crystal. Give temperatures up to "
-            f"{HIGHEST_TEMPERATURE:g} K."
-        )
+        ) from None
+    for wrong, why in (
+        (np.isnan(t), "is not a number; temperatures are in kelvin"),
+        (np.isinf(t), "is not finite; temperatures are in kelvin"),
+        (t < 0, "is negative; temperatures are in kelvin"),
+        (t > HIGHEST_TEMPERATURE, "is beyond any crystal"),
+    ):
+        if wrong.any():
+            raise SpectrumError(
+                f"A temperature of {t[wrong][0]:g} K {why}. Give values from 0 to "
+                f"{HIGHEST_TEMPERATURE:g} K."
+            )
     return t
 
 

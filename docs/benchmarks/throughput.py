@@ -1,6 +1,6 @@
 """Throughput, latency and scaling against the published pipeline and against phonopy.
 
-    python docs/benchmarks/throughput.py CRYSTALS.parquet --out docs/benchmarks
+    python docs/benchmarks/throughput.py CRYSTALS.parquet -o docs/benchmarks
 
 CRYSTALS is a Parquet file with numbers, cell and positions_frac. All pipelines get the same
 crystals in the same run on one thread, in interleaved rounds. Every figure is there by wall time
@@ -296,18 +296,18 @@ def main() -> None:
     """Run everything, print ratios, write throughput.json and the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("crystals", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/benchmarks"))
     parser.add_argument("-n", type=int, default=96, help="crystals (96 if not given)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     result = measure(read(options.crystals, options.n))
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "throughput.json").write_text(json.dumps(result, indent=1) + "\n")
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "throughput.json").write_text(json.dumps(result, indent=1) + "\n")
     report(result)
     from throughput_figure import draw
 
-    draw(result, options.out / "throughput.png")
+    draw(result, options.output / "throughput.png")
 
 
 if __name__ == "__main__":

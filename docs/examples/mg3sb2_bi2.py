@@ -161,7 +161,7 @@ def main() -> None:
         default="none",
         help="of the end members with the calculator; none keeps the measured cells",
     )
-    parser.add_argument("--out", type=Path, help="figure to write")
+    parser.add_argument("-o", "--output", type=Path, help="figure to write")
     options = parser.parse_args()
     model = options.model or ("alloy" if "alloy" in get_registry().models() else "default")
     warnings.simplefilter("ignore", E3DOSWarning)
@@ -214,7 +214,7 @@ def main() -> None:
         others.append(compared[-1])
         at_three_quarters(sweep, compared)
 
-    out = options.out or DOCS / "figures" / f"{stem}.png"
+    out = options.output or DOCS / "figures" / f"{stem}.png"
     out.parent.mkdir(exist_ok=True)
     plot_sweep(sweep, out, comparisons=others, references=curves, paper_labels=True)
     print(f"figure: {out.name}")

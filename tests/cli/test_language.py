@@ -54,6 +54,25 @@ def test_temperatures_and_ranges() -> None:
             kelvin([wrong])
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nan", "not a number"),
+        ("inf", "not finite"),
+        ("-5", "-5 K is negative"),
+        ("1e7", "beyond any crystal.*1e.06 K"),
+        ("nan:300:10", "finite"),
+        ("0:10:0", "step 0 "),
+        ("5:1:1", "ends at 1 K"),
+        ("0:1000:0.001", "1,000,000 temperatures.*100,000"),
+        ("warm", "START:STOP:STEP"),
+    ],
+)
+def test_the_limit_that_a_temperature_passes_is_named(text: str, why: str) -> None:
+    with pytest.raises(E3DOSError, match=f"^--temperature {text}: .*{why}"):
+        kelvin([text])
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_options_mean_the_same_in_every_command(name: str) -> None:
     """One spelling and one default: -T with 300 K, -o, --units, --device, --model, --json."""
@@ -88,6 +107,11 @@ def test_options_mean_the_same_in_every_command(name: str) -> None:
         ["predict", "-o", "/dev/null/x"],
         ["predict", "--plot", "{}/none/x.png"],
         ["compare", "{}/gone.csv", "--plot", "{}/x.docx"],
+        ["compare", "{}/gone.csv", "-o", "{}/salt.cif"],
+        ["phases", "{}/gone.cif", "-o", "{}/x.txt"],
+        ["isotopes", "--mass", "Na=22", "-o", "{}/none/x.csv"],
+        ["evaluate", "--data", "{}/salt.cif", "-o", "{}/x.yaml"],
+        ["report", "-o", "{}/x.txt"],
         ["adp", "-o", "{}/x.xlsx"],
         ["isotopes", "--mass", "Na=22", "--plot", "/proc/x.png"],
         ["describe", "-o", "{}/none/x.csv"],
@@ -102,7 +126,8 @@ def test_outputs_are_refused_before_any_work(
 ) -> None:
     """Neither is the missing second file looked at, nor the model: the option is the complaint."""
     command, *rest = (a.format(tmp_path) for a in arguments)
-    code, out, err = run_cli(command, salt, *rest)
+    given = [] if command == "evaluate" else [salt]
+    code, out, err = run_cli(command, *given, *rest)
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
     assert line.startswith(("error: -o ", "error: --plot "))
@@ -139,6 +164,42 @@ def test_tables_are_files_of_three_kinds(
     ):
         np.testing.assert_allclose([row["u_iso"] for row in rows], expected, rtol=1e-4)
         assert [row["temperature_K"] for row in rows] == [100.0, 300.0] * 2
+
+
+def test_other_tables_hold_what_json_says(
+    run_cli: Run, default_model: str, salt: Path, tmp_path: Path
+) -> None:
+    """`isotopes`, `phases` and `compare`; an input is never overwritten."""
+    file = tmp_path / "t.json"
+    code, out, err = run_cli("isotopes", salt, "--mass", "Na=20", "-T", "50", "--json", "-o", file)
+    assert code == 0, err
+    rows = {row["quantity"]: row for row in json.loads(file.read_text())}
+    heat = rows["C_V (J/(K mol))"]
+    assert heat["temperature_K"] == 50
+    assert [heat["changed"]] == json.loads(out)["changed"]["C_V (J/(K mol))"]
+    assert rows["average frequency (cm^-1)"]["temperature_K"] is None
+
+    other = tmp_path / "dense.cif"
+    write(other, bulk("NaCl", "cesiumchloride", a=3.3))
+    arguments = ("phases", salt, other, "-T", "100:300:100", "--json", "-o", file)
+    code, out, err = run_cli(*arguments)
+    assert code == 0, err
+    rows = json.loads(file.read_text())
+    assert [(r["phase"], r["temperature_K"]) for r in rows[2:4]] == [("salt", 300), ("dense", 100)]
+    found = json.loads(out)
+    assert rows[3]["half_width_kJ_per_mol"] == found["half_width"][1][0]
+    assert [r["stable"] for r in rows[:3]] == [name == "salt" for name in found["stable"]]
+
+    measured = tmp_path / "measured.json"
+    measured.write_text("# meV\n" + "".join(f"{e} {5 - abs(e - 15) / 4}\n" for e in range(1, 30)))
+    code, _, err = run_cli("compare", salt, measured, "-o", file)
+    assert code == 0, err
+    rows = json.loads(file.read_text())
+    assert len(rows) == 29
+    areas = [sum(r[f"{n}_states_per_THz"] for r in rows) for n in ("measured", "predicted")]
+    assert areas[0] == pytest.approx(areas[1], rel=0.05)
+    code, _, err = run_cli("compare", salt, measured, "-o", measured)
+    assert (code, "that is the input" in err) == (2, True)
 
 
 def start(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:

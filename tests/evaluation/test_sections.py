@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
 from ase_e3dos.data.labelled_set import read_labelled
-from ase_e3dos.errors import DataError, TrainingError
+from ase_e3dos.errors import DataError, OutputError, TrainingError
 from ase_e3dos.evaluation.band_edges import band_edges
 from ase_e3dos.evaluation.coverage import coverage
 from ase_e3dos.evaluation.figures import learning_curves, read_history, write_figures
@@ -234,7 +234,7 @@ def test_cross_validated_calibration_reaches_the_weights(data_dir, tiny_site, tm
     history = {"a": read_history(tmp_path / "0" / "member-0")}
     learning_curves(history, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
-    with pytest.raises(DataError, match=r"curves\.xyz: not an image format.*\.png"):
+    with pytest.raises(OutputError, match=r"curves\.xyz: the name of a figure.*\.png"):
         learning_curves(history, tmp_path / "curves.xyz")
     with (tmp_path / "0" / "member-0" / "history.jsonl").open("a") as file:
         file.write("{]\n")

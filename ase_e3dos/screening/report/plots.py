@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import atomic_numbers
 
+from ase_e3dos.export.writing import save_figure
 from ase_e3dos.screening.report.figures import (
     ACCENT,
     GRID,
@@ -55,7 +56,7 @@ def write_plots(screened: ScreenedSet, directory: Path, suffix: str = "png") -> 
         ("top", top_spectra),
     ):
         path = directory / f"{name}.{suffix}"
-        draw(screened).savefig(path, dpi=200, bbox_inches="tight")
+        save_figure(draw(screened), path, dpi=200, tight=True)
         made.append(path)
     return made
 

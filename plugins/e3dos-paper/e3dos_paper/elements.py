@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 
 from ase_e3dos.data.composition import element_counts
 from ase_e3dos.evaluation.predictions import Predictions
+from ase_e3dos.export.writing import save_figure
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def figure_s12(parts: Mapping[str, list[Crystal]], path: str | Path | None = Non
         draw_table(ax, occurrences(crystals), "compounds")
         ax.set_title(f"{name}: {len(crystals)} compounds", loc="left")
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure
 
 
@@ -140,5 +141,5 @@ def figure_s13(
     inset.scatter(n, mse, s=8, color="#b4472f", linewidths=0)
     inset.set(xscale="symlog", xlabel="compounds", ylabel="MSE")
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ase_e3dos.evaluation.figures import MEASURES, plain_log
+from ase_e3dos.export.writing import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,5 +50,5 @@ def experiment_figure(
         ax.grid(alpha=0.25)
     axes[0].legend(frameon=False)
     if path is not None:
-        figure.savefig(path, dpi=150)
+        save_figure(figure, path, dpi=150)
     return figure

@@ -105,6 +105,28 @@ class ReactionResult:
             pressures[1:].sort(axis=0)
         return np.asarray(pressures)
 
+    def rows(self) -> list[dict[str, float | None]]:
+        """A row for each temperature, with units in the names of the columns.
+
+        Returns
+        -------
+        list of dict
+            ``temperature_K``, and in kJ/mol or J/(K mol) what is known of enthalpy, entropy, Gibbs
+            energy and heat capacity; ``half_width_...`` beside each, None without error bars.
+        """
+        units = dict.fromkeys(("entropy", "heat_capacity"), "J_per_K_mol")
+        rows = []
+        for k, t in enumerate(self.temperatures):
+            row: dict[str, float | None] = {"temperature_K": float(t)}
+            for name in self._fields:
+                values, half = getattr(self, name), self.half_widths.get(name)
+                if values is not None:
+                    unit = units.get(name, "kJ_per_mol")
+                    row[f"{name}_{unit}"] = float(values[k])
+                    row[f"half_width_{name}_{unit}"] = None if half is None else float(half[k])
+            rows.append(row)
+        return rows
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         columns = {n: getattr(self, n) for n in self._fields if getattr(self, n) is not None}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from importlib.metadata import entry_points
 
@@ -12,6 +13,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from typer import Typer
 from typer.testing import CliRunner
 
+from ase_e3dos.errors import OutputError
 from ase_e3dos.plugins import PluginRegistry, get_registry
 
 
@@ -67,7 +69,17 @@ def test_reaction(e3dos, files, tmp_path):
         "400:800:25",
         "--plot",
         tmp_path / "a.png",
+        "-o",
+        tmp_path / "a.csv",
     )
+    with (tmp_path / "a.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["temperature_K"]) for row in rows[::4]] == [400, 500, 600, 700, 800]
+    gibbs = [float(row["gibbs_kJ_per_mol"]) for row in rows]
+    assert gibbs[0] > 0 > gibbs[-1]  # so that the equilibrium lies between
+    assert all(float(row["half_width_gibbs_kJ_per_mol"]) > 0 for row in rows)
+    with pytest.raises(OutputError, match=r"-o .*\.vasp"):
+        e3dos("reaction", *arguments, "-o", files / "MgO.vasp")
     assert "equilibrium at" in text
     assert (tmp_path / "a.png").stat().st_size > 1000
     with pytest.raises(ThermochemistryError, match="give formulas with numbers"):

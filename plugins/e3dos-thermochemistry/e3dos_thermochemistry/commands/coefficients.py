@@ -54,7 +54,7 @@ def coefficients_command(
     from e3dos_thermochemistry.formats import FORMATS, form_for, write_coefficients
     from e3dos_thermochemistry.solid import Solid
 
-    check_file(output, tuple(FORMATS))
+    check_file(output, tuple(FORMATS), inputs=files)
     asked: Form | None = None if form is None else form.value
     wanted: Form = (asked or "shomate") if output is None else form_for(output, asked)
     ends = _ranges(ranges)

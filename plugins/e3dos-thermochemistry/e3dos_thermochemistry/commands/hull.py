@@ -65,7 +65,7 @@ def hull_command(
     from e3dos_thermochemistry.entries import read_entries
 
     check_figure(plot)
-    check_file(output)
+    check_file(output, inputs=[entries])
     temperatures = sorted(kelvin(temperature))
     read = read_entries(entries)
     found = hulls_of(

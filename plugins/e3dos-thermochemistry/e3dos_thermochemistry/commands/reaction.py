@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ase_e3dos.cli.options import AsJson, Device, Model, Plot, Temperatures, kelvin
-from ase_e3dos.cli.output import check_figure, print_json, print_notes, print_table, write_panel
+from ase_e3dos.cli.options import AsJson, Device, Model, Plot, TableFile, Temperatures, kelvin
+from ase_e3dos.cli.output import (
+    check_figure,
+    check_file,
+    print_json,
+    print_notes,
+    print_table,
+    write_panel,
+    write_table,
+)
 from e3dos_thermochemistry.commands.options import (
     BulkModulus,
     Enthalpies,
@@ -57,6 +65,7 @@ def reaction_command(
     temperature: Temperatures = _RANGE,
     bulk_modulus: BulkModulus = None,
     errors: Errors = ErrorModel.MEASURED,
+    output: TableFile = None,
     plot: Plot = None,
     as_json: AsJson = False,
     model: Model = "default",
@@ -71,6 +80,7 @@ def reaction_command(
     from e3dos_thermochemistry.reactions import react
 
     check_figure(plot)
+    check_file(output, inputs=files or [])
     asked = sorted(kelvin(temperature))
     temperatures = [t for t in asked if t > 0 or asked == [t]]
     written = balanced(equation)
@@ -90,6 +100,8 @@ def reaction_command(
         errors=errors.value,
         expansions=_expansions(moduli, spectra, model, device),
     )
+    if output is not None:
+        write_table(output, found.rows())
     if plot is not None:
         from e3dos_thermochemistry.figures import plot_reaction
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
+from ase_e3dos.export.writing import writing
 from e3dos_thermochemistry.coefficients import Coefficients
 from e3dos_thermochemistry.errors import FitError
 from e3dos_thermochemistry.formats.burnman import burnman_text
@@ -62,7 +63,9 @@ def write_coefficients(path: str | PathLike[str], coefficients: Sequence[Coeffic
     Raises
     ------
     FitError
-        If the file cannot hold them or be written.
+        If the file cannot hold them.
+    OutputError
+        If it cannot be written.
     """
     for of_solid in coefficients:
         form_for(path, of_solid.form)
@@ -70,7 +73,5 @@ def write_coefficients(path: str | PathLike[str], coefficients: Sequence[Coeffic
     if not names or len(set(names)) < len(names):
         raise FitError(f"{path}: give coefficients of one solid or more, each formula once.")
     text = FORMATS[Path(path).suffix.lower()][2](coefficients)
-    try:
+    with writing(path):
         Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FitError(f"{path} cannot be written ({error}). Choose another place.") from error
