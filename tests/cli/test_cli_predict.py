@@ -152,7 +152,7 @@ def test_plot(run_cli: Run, salt: Path, tmp_path: Path, units: str) -> None:
         (["-T", "-5"], "kelvin"),
         (["-T", "nan"], "kelvin"),
         (["-T", "0:100"], "a range START:STOP:STEP"),
-        (["-T", "100:0:10"], "a range START:STOP:STEP"),
+        (["-T", "100:0:10"], "ends at 0 K, before it begins at 100 K"),
         (["--model", "papre"], "no installed plug-in offers the model 'papre'"),
         (["--device", "abacus"], "abacus"),
         (["--plot", "x.docx"], "a figure's name ends in"),
