@@ -221,10 +221,63 @@ def test_an_origin_is_taken_where_the_other_is_impossible_and_refused_where_both
         crystal = read_cif(DIAMOND + FD3M.format("") + atoms(f"C1 C {place}"))
         assert amounts(crystal) == {"C": 8.0}
         assert kinds(crystal) == ["SymmetryWarning"]
-    text = "data_x\n" + cell_text((8, 9, 10, 90, 90, 90))
-    text += "_space_group_name_H-M_alt 'P n n n'\n" + atoms("Zn1 Zn .11 .21 .13", "S1 S .3 .1 .4")
+    text = "data_x\n" + cell_text((4.27, 4.27, 4.27, 90, 90, 90))  # Cu2O, or CuO2
+    text += "_space_group_name_H-M_alt 'P n -3 m'\n" + atoms("Cu1 Cu .25 .25 .25", "O1 O 0 0 0")
     with pytest.raises(CrystalError, match="two origins"):
         read_cif(text)
+
+
+TITANIA = "data_x\n" + cell_text((3.785, 3.785, 9.514, 90, 90, 90))
+
+
+@pytest.mark.parametrize(
+    ("titanium", "oxygen"),
+    [("0 0 0", "0 0 .208"), ("0 .75 .125", "0 .25 .0831"), ("0 .25 .375", "0 .25 .167")],
+)
+def test_short_bonds_are_not_atoms_too_close(titanium: str, oxygen: str) -> None:
+    """Anatase, Ti-O 1.93 Å, with either origin; with the other one atoms are 1.4 Å apart."""
+    text = TITANIA + "_symmetry_space_group_name_H-M 'I 41/a m d'\n"
+    crystal = read_cif(text + atoms(f"Ti1 Ti {titanium}", f"O1 O {oxygen}"))
+    assert amounts(crystal) == {"Ti": 4.0, "O": 8.0}
+    assert kinds(crystal) == ["SymmetryWarning"]
+
+
+def test_contents_tell_which_setting_a_glide_plane_e_means() -> None:
+    """FeSe below 90 K, C m m e: C m m a, or C m m b, in which there would be two Se for one Fe."""
+    text = "data_x\n" + cell_text((5.31, 5.33, 5.48, 90, 90, 90))
+    text += "_symmetry_space_group_name_H-M 'C m m e'\n{}"
+    text += atoms("Fe1 Fe .25 0 0", "Se1 Se 0 .25 .266")
+    crystal = read_cif(text.format("_chemical_formula_sum 'Fe Se'\n"))
+    assert amounts(crystal) == {"Fe": 4.0, "Se": 4.0}
+    assert kinds(crystal) == []
+    with pytest.raises(CrystalError, match=r"several settings \(C m m a and C m m b\)"):
+        read_cif(text.format(""))
+
+
+P21C = operations("x,y,z", "-x,y+1/2,-z+1/2", "-x,-y,-z", "x,-y+1/2,z+1/2")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("_symmetry_space_group_name_H-M 'P n m a'\n", "14, and it also says 'P n m a'"),
+        ("_symmetry_Int_Tables_number 11\n", "number 11"),
+        ("_space_group_name_Hall '-P 2yn'\n", ""),  # P 21/n: another setting of the same group
+        ("_space_group_name_Hall '-C 2yc'\n", "'-C 2yc'"),
+        ("_space_group_name_H-M_alt 'P 21/c'\n_space_group_IT_number 4\n", "number 4"),
+        ("_space_group_name_H-M_alt 'P 21/n'\n_space_group_IT_number 14\n", ""),
+        ("_space_group_name_H-M_alt 'P 21/b'\n", ""),
+        ("_space_group_name_H-M_alt 'a name of ours'\n", ""),
+    ],
+)
+def test_operations_under_the_name_of_another_group_win_and_that_is_said(
+    names: str, said: str
+) -> None:
+    text = f"data_x\n{cell_text((5.1, 6.2, 7.3, 90, 95, 90))}{P21C}{names}"
+    crystal = read_cif(text + atoms("Zn1 Zn .12 .21 .33"))
+    assert amounts(crystal) == {"Zn": 4.0}
+    assert kinds(crystal) == (["SymmetryWarning"] if said else [])
+    assert said in "".join(map(str, crystal.warnings))
 
 
 # Elements ----------------------------------------------------------------------------------

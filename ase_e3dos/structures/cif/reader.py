@@ -46,6 +46,8 @@ _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
 _MOST_COMPARED = 64
 #: Contact of an atom over the sum of the covalent radii, as structures have it.
 _CONTACT = (0.87, 1.5)
+#: The same as no crystal has it, and as short bonds (Ti-O in anatase) still have it.
+_IMPOSSIBLE, _POSSIBLE = 0.62, 0.8
 #: Share of the cell in spheres of covalent radius that structures exceed.
 _FILLING = 0.15
 
@@ -111,6 +113,14 @@ def _sites(block: Block) -> Sites:
                 "all of the cell. If there are more, list the symmetry operations.",
             )
         )
+    if symmetry.contradiction:
+        remarks.append(
+            Remark(
+                SymmetryWarning,
+                f"the file does not agree with itself: {symmetry.contradiction}. The operations "
+                "were taken. Correct what is wrong.",
+            )
+        )
     missing = [tag for tag in _ANGLES if block.value(tag) is None]
     if missing:
         remarks.append(
@@ -172,23 +182,20 @@ def _chosen(
         return contents, doubts, []  # what the file states about its contents tells
     if len(tried) > 1 and all(_is_same(contents, row[2], cell) for row in agreeing[1:]):
         return contents, doubts, []
-    looks = [_look(row[2], cell) for row in agreeing]
-    usual = [row for row, look in zip(agreeing, looks, strict=True) if look != "crowded"]
-    if "sparse" in looks:
-        usual = []  # no structure to go by
     several = " and ".join(s for s, _ in symmetry.candidates)
-    if len(usual) != 1:
+    only = _only_possible([row[2] for row in agreeing], cell)
+    if only is None:
         raise SiteError(
-            f"its space group has two origins ({several}), and the file does not say which is "
-            "meant. List the symmetry operations, give the Hall symbol, or write the symbol with "
-            "its extension"
+            f"its space group has {_kind_of_choice(symmetry)} ({several}), and the file does not "
+            "say which is meant. List the symmetry operations, give the Hall symbol, or write the "
+            "symbol as it stands here"
         )
-    _, symbol, contents, doubts = usual[0]
+    _, symbol, contents, doubts = agreeing[only]
     remark = Remark(
         SymmetryWarning,
-        f"the file does not say which origin of {several} is meant; {symbol} was taken, because "
-        "atoms would be too close with the other. List the symmetry operations, give the Hall "
-        "symbol, or write the symbol with its extension.",
+        f"the file does not say which of {several} is meant; {symbol} was taken, because atoms "
+        "would be too close with the other. List the symmetry operations, give the Hall symbol, or "
+        "write the symbol as it stands here.",
     )
     return contents, doubts, [remark]
 
@@ -258,8 +265,32 @@ def _fingerprint(contents: Contents, cell: NDArray[np.float64]) -> NDArray[np.fl
     return np.sort((pairs + 100.0 * distance).ravel())
 
 
-def _look(contents: Contents, cell: NDArray[np.float64]) -> str:
-    """Whether a cell is "crowded", "sparse" or as "usual", by covalent radii."""
+def _kind_of_choice(symmetry: Symmetry) -> str:
+    bare = {symbol.partition(":")[0] for symbol, _ in symmetry.candidates}
+    return "two origins" if len(bare) == 1 else "several settings"
+
+
+def _only_possible(found: list[Contents], cell: NDArray[np.float64]) -> int | None:
+    """Index of the one whose atoms are not too close; None if there are more, or none."""
+    looks = [_look(contents, cell) for contents in found]
+    if "sparse" in [look for look, _ in looks]:
+        return None  # no structure to go by
+    usual = [k for k, (look, _) in enumerate(looks) if look == "usual"]
+    possible = [k for k, (_, contact) in enumerate(looks) if contact >= _POSSIBLE]
+    if len(usual) == 1:
+        return usual[0]
+    if len(possible) == 1 and all(
+        contact < _IMPOSSIBLE for k, (_, contact) in enumerate(looks) if k != possible[0]
+    ):
+        return possible[0]
+    return None
+
+
+def _look(contents: Contents, cell: NDArray[np.float64]) -> tuple[str, float]:
+    """Whether a cell is "crowded", "sparse" or as "usual", and its closest contact.
+
+    Contacts are in units of the sum of two covalent radii.
+    """
     from scipy.spatial import cKDTree
 
     n = len(contents.positions)
@@ -270,10 +301,12 @@ def _look(contents: Contents, cell: NDArray[np.float64]) -> str:
     around = (contents.positions + shifts[:, None]).reshape(-1, 3) @ cell
     distance, nearest = cKDTree(around).query(around[:n], k=2)
     contact = distance[:, 1] / (radii + radii[nearest[:, 1] % n])
-    if contact.min() < _CONTACT[0]:
-        return "crowded"
+    closest = float(contact.min())
+    if closest < _CONTACT[0]:
+        return "crowded", closest
     filling = 4 / 3 * np.pi * (radii**3).sum() / np.linalg.det(cell)
-    return "sparse" if contact.max() > _CONTACT[1] or filling < _FILLING else "usual"
+    sparse = contact.max() > _CONTACT[1] or filling < _FILLING
+    return "sparse" if sparse else "usual", closest
 
 
 def _cell(block: Block) -> NDArray[np.float64]:

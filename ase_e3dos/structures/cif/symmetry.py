@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from ase_e3dos.structures.symmetry.space_groups import (
     Setting,
     hall_operations,
     number_of,
+    number_of_operations,
     settings_named,
     settings_numbered,
 )
@@ -87,12 +89,15 @@ class Symmetry:
         With what they are called. Both origins where a name leaves the choice open.
     named : tuple of Setting
         Settings that its names stand for, for a check against the operations that it lists.
+    contradiction : str
+        A name that is not that of the operations listed, in words; empty if there is none.
     stated : bool
         Whether it says anything; if not, the candidate is P 1.
     """
 
     candidates: tuple[tuple[str, Operations], ...]
     named: tuple[Setting, ...] = ()
+    contradiction: str = ""
     stated: bool = True
 
 
@@ -124,7 +129,8 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
             named = _named(names, number, reference, code)
         except UnknownSymmetryError:
             named = ()
-        return Symmetry((("the operations listed", operations),), named)
+        said = "" if _MAGNETIC in block else _other_group(operations, hall, names, number)
+        return Symmetry((("the operations listed", operations),), named, said)
     if hall is not None:
         found = _by_hall(hall, names, number, reference)
         if found is not None:
@@ -142,9 +148,11 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
                 f"the space group {names[0]!r} may be {several}. Write the full symbol, or list "
                 "the operations"
             )
-        # The unique axis that is left open by a cell with right angles is b, as in short symbols.
-        first = fitting[0].symbol.partition(":")[0]
-        fitting = tuple(s for s in fitting if s.symbol.partition(":")[0] == first)
+        if 3 <= fitting[0].number <= 15:
+            # The unique axis that is left open by a cell with right angles is b, as in short
+            # symbols. Glide planes called e ("C 2/m 2/m 2/e") leave open what nothing else tells.
+            first = fitting[0].symbol
+            fitting = tuple(s for s in fitting if s.symbol == first)
         return Symmetry(tuple((s.symbol, s.operations) for s in fitting))
     about = sorted(name for name in block.names() if _ABOUT_SYMMETRY.match(name))
     if about:
@@ -185,6 +193,53 @@ def _listed(block: Block) -> Operations | None:
     return groups[0]
 
 
+@lru_cache(maxsize=1024)
+def _other_group(
+    operations: Operations, hall: str | None, names: tuple[str, ...], number: str | None
+) -> str:
+    """The names of a group that the operations listed are not, in words; "" if there is none.
+
+    A part of the operations of a group is no contradiction here: it is looked at with the atoms.
+    """
+    if len(operations) == 1:
+        return ""
+    own = number_of_operations(operations)
+    if own is None:
+        return ""
+    claims: list[tuple[str, set[int | None], list[Operations]]] = [
+        (repr(name), {s.number for s in found}, [s.operations for s in found])
+        for name in names
+        if (found := settings_named(name))
+    ]
+    if hall is not None:
+        with suppress(ValueError):
+            group = hall_operations(hall)
+            claims.append((repr(hall), {number_of_operations(group)}, [group]))
+    with suppress(UnknownSymmetryError):
+        if (value := _number(number)) is not None:
+            groups = [s.operations for s in settings_numbered(value, every=True)]
+            claims.append((f"number {value}", {value}, groups))
+    wrong = [
+        said
+        for said, numbers, groups in claims
+        if own not in numbers and not any(_is_part_of(operations, group) for group in groups)
+    ]
+    if not wrong:
+        return ""
+    return f"it lists the operations of space group {own}, and it also says {', '.join(wrong)}"
+
+
+def _is_part_of(some: Operations, others: Operations) -> bool:
+    """Whether operations are among others."""
+    if len(some) > len(others):
+        return False
+    both = Operations.of(
+        np.concatenate([others.rotations, some.rotations]),
+        np.concatenate([others.translations, some.translations]),
+    )
+    return len(both) == len(others)
+
+
 def _is_modulated(block: Block) -> bool:
     dimension = block.value("_cell_modulation_dimension")
     return dimension is None or dimension != "0"
@@ -214,12 +269,7 @@ def _product(magnetic: tuple[str, ...], centring: tuple[str, ...]) -> Operations
 
 
 def _same(one: Operations, other: Operations) -> bool:
-    return len(one) == len(other) and len(
-        Operations.of(
-            np.concatenate([one.rotations, other.rotations]),
-            np.concatenate([one.translations, other.translations]),
-        )
-    ) == len(one)
+    return len(one) == len(other) and _is_part_of(one, other)
 
 
 def _by_hall(

@@ -10,10 +10,18 @@ from functools import cache, lru_cache
 from typing import Any
 
 import gemmi
+import numpy as np
 
 from ase_e3dos.structures.symmetry.operations import Operations
 
-__all__ = ["Setting", "hall_operations", "number_of", "settings_named", "settings_numbered"]
+__all__ = [
+    "Setting",
+    "hall_operations",
+    "number_of",
+    "number_of_operations",
+    "settings_named",
+    "settings_numbered",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,23 @@ def number_of(hall: str) -> int | None:
     except (RuntimeError, ValueError):
         return None
     return None if group is None else int(group.number)
+
+
+@lru_cache(maxsize=1024)
+def number_of_operations(operations: Operations) -> int | None:
+    """Number of the space group of some operations in any setting; None if it is not found."""
+    import spglib
+
+    rotations = np.rint(operations.rotations).astype(np.intc)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its manner to say errors
+        try:
+            found: Any = spglib.get_spacegroup_type_from_symmetry(
+                rotations, operations.translations, symprec=1e-3
+            )
+        except Exception:  # noqa: BLE001 - errors of spglib are of its own kinds in some versions
+            return None
+    return None if found is None else int(found.number)
 
 
 @cache
