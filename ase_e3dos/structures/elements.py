@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
+from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "DEUTERIUM_MASS",
     "TRITIUM_MASS",
     "NotAnElementError",
+    "ambiguous_labels",
+    "element_against_label",
     "element_of_label",
     "element_of_symbol",
     "isotope_masses",
@@ -39,6 +41,11 @@ _SCATTERING = {"CVAL": 6, "SIVA": 14, "SIVAL": 14}
 _GROUPS = frozenset(
     ("OH", "HO", "OW", "WO", "OH2", "H2O", "HOH", "WAT", "WATER", "OWAT", "AQ", "VA", "VAC", "VC")
 )
+
+#: Symbols that stay what they are in capitals beside their first letter: no carbon is called CL.
+_UNMISTAKABLE = frozenset(("Cl", "Br", "Si"))
+#: Elements of one letter by which sites are seldom called.
+_SELDOM_SITES = frozenset("HCNOFK")
 
 _MOLECULES = ("H2O", "H3O", "NH4", "D2O")
 
@@ -164,6 +171,71 @@ def element_of_label(
     return _element(atomic_numbers[symbol])
 
 
+def ambiguous_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Labels in capitals that are two letters of a symbol, or one and the name of a site.
+
+    "CA1" is calcium by the standard, and carbon where carbon atoms are called CA, CB, CG. It is
+    ambiguous where other labels say that there is carbon ("C1").
+
+    Parameters
+    ----------
+    labels : iterable of str
+        All labels of a file that writes them in capitals, and states no formula.
+
+    Returns
+    -------
+    dict of str to str
+        Each such label with the symbol of two letters.
+
+    Raises
+    ------
+    NotAnElementError
+        Other labels name sites of that element by letters ("CB1"), so that this may be one, too.
+    """
+    both: dict[str, tuple[str, str]] = {}
+    plain: set[str] = set()
+    lettered: dict[str, str] = {}
+    for label in labels:
+        found = _LABEL.match(label.strip())
+        if found is None:
+            continue
+        letters = found["letters"].upper()
+        one, two = letters[:1], letters[:2].capitalize()
+        if len(two) == 2 and _is_element(two) and letters not in _GROUPS:
+            if _is_element(one) and two not in _UNMISTAKABLE:
+                both[label] = (one, two)
+        elif _is_element(one):
+            plain.add(one)
+            if len(two) == 2:
+                lettered.setdefault(one, label)
+    for label, (one, two) in both.items():
+        if one in lettered:
+            raise NotAnElementError(
+                f"the label {label!r} may be {two} or {one}, as that of {lettered[one]!r} is. Give "
+                "_atom_site_type_symbol, or the formula in _chemical_formula_sum"
+            )
+    return {label: two for label, (one, two) in both.items() if one in plain}
+
+
+def element_against_label(number: int, mass: float, label: str) -> bool:
+    """Whether a label clearly names another element than that of the type of its site.
+
+    Single letters name sites more often than elements ("T1", "M2", "W1" for water), so only those
+    count that are seldom used so.
+    """
+    found = _LABEL.match(label.strip())
+    if found is None:
+        return False
+    letters = found["letters"]
+    if letters in ("D", "T") and found["rest"].isdigit() and number == 1:
+        return letters == "D" and mass < 1.5
+    if len(letters) == 2 and letters[1].islower():
+        named = _is_element(letters)
+    else:
+        named = letters in _SELDOM_SITES and not found["rest"].strip("0123456789")
+    return named and letters != chemical_symbols[number] and letters in atomic_numbers
+
+
 def isotope_masses(numbers: NDArray[np.integer], masses: ArrayLike | None) -> Any:
     """Masses in amu with one value for deuterium and one for tritium, however they are given.
 
@@ -207,9 +279,8 @@ def _split(letters: str, capitals: bool, known: Collection[str]) -> tuple[str | 
     ]
     if not good:
         return None, ""
-    if len(good) == 2 and not capitals and not known:
-        # "CO1" among "Na1" and "Cl1": cobalt, or carbon called O
-        return (None, "") if _is_element(letters[1]) else good[0]
+    if len(good) == 2 and not capitals and not known and two not in _UNMISTAKABLE:
+        return None, ""  # "CO1" or "CA1" among "Na1" and "Cl1": a metal, or carbon with a name
     return good[0]
 
 

@@ -359,6 +359,67 @@ def test_labels_that_are_no_elements_are_refused_by_name(label: str, formula: st
         read_cif(f"data_x\n{cell_text()}{P1}\n{stated}{rows}")
 
 
+def by_labels(labels: str, more: str = "") -> str:
+    """A text with these labels alone, an atom for each."""
+    names = labels.split()
+    rows = [f"{name} {k / len(names):.4f} .1 .2" for k, name in enumerate(names)]
+    table = atoms(*rows, tags="label fract_x fract_y fract_z")
+    return f"data_x\n{cell_text((30, 9, 9, 90, 90, 90))}{P1}\n{more}{table}"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "warned"),
+    [
+        ("NA1 CL1", {"Na": 1, "Cl": 1}, False),
+        ("CA1 C1 O1 O2 O3", {"Ca": 1, "C": 1, "O": 3}, True),  # calcite, or a molecule
+        ("CD1 S1", {"Cd": 1, "S": 1}, False),
+        ("C1 C2 CL1 H1", {"C": 2, "Cl": 1, "H": 1}, False),  # no carbon is called CL
+        ("HG1 HG2 O1", {"Hg": 2, "O": 1}, False),
+        ("N1 NA1 CL2", {"N": 1, "Na": 1, "Cl": 1}, True),
+        ("C1 CG O1 HA", {"C": 2, "O": 1, "H": 1}, False),
+    ],
+)
+def test_labels_in_capitals_are_read_by_the_standard_and_doubts_are_said(
+    labels: str, expected: dict[str, float], warned: bool
+) -> None:
+    crystal = read_cif(by_labels(labels))
+    assert amounts(crystal) == expected
+    assert kinds(crystal) == (["CompositionWarning"] if warned else [])
+
+
+@pytest.mark.parametrize("labels", ["N CA C O CG CD1", "C1 HA HG1", "CG1 CO1"])
+def test_capitals_that_name_sites_by_letters_are_no_metals(labels: str) -> None:
+    with pytest.raises(CrystalError, match="may be (Ca|Cd|Hg|Co|Na|Nb) or (C|H|N)"):
+        read_cif(by_labels(labels))
+
+
+def test_a_formula_tells_what_labels_in_capitals_are() -> None:
+    text = by_labels("N CA C O CB", "_chemical_formula_sum 'C3 N O'\n")
+    assert amounts(read_cif(text)) == {"C": 3.0, "N": 1.0, "O": 1.0}
+    text = by_labels("CA1 C1 O1 O2 O3", "_chemical_formula_sum 'C Ca O3'\n")
+    assert amounts(read_cif(text)) == {"Ca": 1.0, "C": 1.0, "O": 3.0}
+    assert kinds(read_cif(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("symbol", "label", "formula", "warned"),
+    [
+        ("K", "Na1", "", True), ("K", "Na1", "'K O'", False), ("K", "Na1", "'Na O'", True),
+        ("Na", "K1", "", True), ("O", "W1", "", False), ("Fe", "M1", "", False),
+        ("C", "CA", "", False), ("Al", "Y1", "", False), ("O", "OW1", "", False),
+        ("Si", "T1", "", False), ("Fe3+", "Fe1", "", False), ("FE", "Fe1", "", False),
+        ("H", "D1", "", True), ("D", "H1", "", False), ("H", "D1", "'D2 O'", True),
+        ("Ti", "B1", "", False), ("Zn", "Zn_Zn_301_A_0", "", False), ("Co", "CO1", "", False),
+    ],
+)  # fmt: skip
+def test_a_label_that_names_another_element_than_the_type(
+    symbol: str, label: str, formula: str, warned: bool
+) -> None:
+    stated = f"_chemical_formula_sum {formula}\nloop_" if formula else "loop_"
+    crystal = read_cif(one_atom(symbol, label).replace("loop_", stated))
+    assert (kinds(crystal) == ["CompositionWarning"]) is warned
+
+
 def test_a_label_stands_in_where_the_type_is_not_known() -> None:
     crystal = read_cif(salt(P1, (("Na1", "?", "0 0 0"), ("OW1", "O", ".5 .5 .5"))))
     assert amounts(crystal) == {"Na": 1.0, "O": 1.0}
@@ -373,6 +434,16 @@ def test_isotopes_of_hydrogen(symbol: str, mass: float) -> None:
     crystal = read_cif(one_atom(symbol, "D1", "Li1 Li .5 .5 .5"))
     assert crystal.formula == "LiH"
     assert crystal.species_mass[crystal.species_number == 1] == [mass]
+    assert kinds(crystal) == (["CompositionWarning"] if symbol == "T" else [])
+
+
+def test_the_type_t_of_a_framework_is_not_tritium() -> None:
+    with pytest.raises(CrystalError, match="tetrahedral site"):
+        read_cif(one_atom("T", "T1"))
+    known = one_atom("T", "T1").replace("loop_", "_chemical_formula_sum 'T O'\nloop_")
+    assert kinds(read_cif(known)) == []
+    with pytest.raises(CrystalError, match="tetrahedral site"):
+        read_cif(known.replace("'T O'", "'Si O2'"))
 
 
 def test_dummies_are_left_out() -> None:

@@ -8,6 +8,7 @@ file says about its contents is compared with what was read. No other reader is 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from math import cos, radians, sin, sqrt
 
@@ -33,6 +34,7 @@ from ase_e3dos.structures.cif.symmetry import (
 )
 from ase_e3dos.structures.cif.text import Block, CifSyntaxError, blocks_of
 from ase_e3dos.structures.composition import Stated, disagreements, formula_amounts
+from ase_e3dos.structures.elements import DEUTERIUM_MASS
 from ase_e3dos.structures.moments import MOMENTS
 from ase_e3dos.structures.numerals import number_in
 from ase_e3dos.structures.sites import Remark, Sites
@@ -43,6 +45,7 @@ __all__ = ["cif_sites"]
 
 _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
+_DEUTERIUM = re.compile(r"(?<![A-Za-z])D(?![a-z])")
 _MOST_COMPARED = 64
 #: Contact of an atom over the sum of the covalent radii, as structures have it.
 _CONTACT = (0.87, 1.5)
@@ -138,6 +141,14 @@ def _sites(block: Block) -> Sites:
                 "are missing, doubled or misread.",
             )
         )
+    if unit.guesses:
+        remarks.append(
+            Remark(
+                CompositionWarning,
+                f"{'; '.join(unit.guesses)}. Give _atom_site_type_symbol, or the formula in "
+                "_chemical_formula_sum.",
+            )
+        )
     if _has_moments(block):
         remarks.append(MOMENTS)
     whole = len(found.site) == len(found.positions) and bool((found.fraction == 1.0).all())
@@ -206,6 +217,8 @@ def _doubts(
     """What the file states and the contents do not bear out."""
     volume = float(cell[0, 0] * cell[1, 1] * cell[2, 2])
     found = disagreements(stated, contents.number, contents.fraction, contents.mass, volume)
+    if not (stated.formula and not found):  # a formula that agrees tells that the types are right
+        found.extend(unit.contradictions[:1])
     if contents.doubled:
         found.append(
             f"{', '.join(contents.doubled[:4])} {'is' if len(contents.doubled) == 1 else 'are'} "
@@ -357,11 +370,13 @@ def _sine(angle: float) -> float:
 
 def _stated(block: Block, formula: dict[int, float], text: str, unit: AtomSites) -> Stated:
     hydrogens = sum(unit.hydrogens_of)
-    notes = (
-        (f"it attaches {hydrogens:g} hydrogen atom(s) to sites, without a place of their own",)
-        if hydrogens
-        else ()
-    )
+    notes = []
+    if hydrogens:
+        notes.append(
+            f"it attaches {hydrogens:g} hydrogen atom(s) to sites, without a place of their own"
+        )
+    if formula and _DEUTERIUM.search(text) and not (unit.masses == DEUTERIUM_MASS).any():
+        notes.append(f"it states {text!r}, and none of its sites is of the type D")
     units, density, volume, weight = (
         _positive(block.value(tag))
         for tag in (
@@ -371,7 +386,7 @@ def _stated(block: Block, formula: dict[int, float], text: str, unit: AtomSites)
             "_chemical_formula_weight",
         )
     )
-    return Stated(formula, text, units, density, volume, weight, notes)
+    return Stated(formula, text, units, density, volume, weight, tuple(notes))
 
 
 def _positive(text: str | None) -> float | None:

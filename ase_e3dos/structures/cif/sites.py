@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.structures.cif.text import Block
-from ase_e3dos.structures.elements import NotAnElementError, element_of_label, element_of_symbol
+from ase_e3dos.structures.elements import (
+    NotAnElementError,
+    ambiguous_labels,
+    element_against_label,
+    element_of_label,
+    element_of_symbol,
+)
 from ase_e3dos.structures.numerals import decimals_in, number_in
 from ase_e3dos.structures.symmetry.orbits import COARSE_ROUNDING, ROUNDING
 
@@ -54,6 +60,10 @@ class AtomSites:
         Hydrogen atoms without a place of their own, in the asymmetric unit (0 where none).
     hydrogens_of : list of float
         The same for each site.
+    guesses : tuple of str
+        Elements that may be others, in words.
+    contradictions : tuple of str
+        Sites whose labels name other elements, in words.
     note : str
         About the file, for error messages.
     """
@@ -66,6 +76,8 @@ class AtomSites:
     texts: tuple[list[str], ...]
     multiplicities: list[int | None] | None
     hydrogens_of: list[float]
+    guesses: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
     note: str = ""
 
     @property
@@ -127,7 +139,7 @@ def sites_of(
     ]
     if not kept:
         raise SiteError("there is no atom among its sites")
-    elements = _elements(kept, labels, types, called, formula)
+    elements, guesses = _elements(kept, labels, types, called, formula)
     positions = _positions(columns, kept, called)
     texts: tuple[list[str], ...] = ()
     if tags is _CARTESIAN:
@@ -144,6 +156,8 @@ def sites_of(
         texts,
         _multiplicities(block, n, kept),
         _hydrogens(block, n, kept),
+        guesses,
+        _contradictions(kept, labels, types, elements),
         f"{note} is not an item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
     )
 
@@ -183,8 +197,8 @@ def _elements(
     types: list[str | None] | None,
     called: list[str],
     formula: frozenset[str],
-) -> list[tuple[int, float]]:
-    """Element and mass of each site, by its type or else by its label."""
+) -> tuple[list[tuple[int, float]], tuple[str, ...]]:
+    """Element and mass of each site, by its type or else by its label; and what may be others."""
     symbols = [types[k] if types else None for k in kept]
     capitals = _in_capitals(symbols) if types else False
     of_labels = [labels[k] if labels else None for k in kept]
@@ -198,7 +212,54 @@ def _elements(
                 found.append(element_of_label(label or "", label_capitals, formula))
         except NotAnElementError as error:
             raise SiteError(f"site {called[k]}: {error}") from None
-    return found
+    guesses = []
+    if label_capitals and not formula:
+        only = [label for symbol, label in zip(symbols, of_labels, strict=True) if symbol is None]
+        try:
+            doubtful = ambiguous_labels(label for label in only if label)
+        except NotAnElementError as error:
+            raise SiteError(str(error)) from None
+        if doubtful:
+            label, symbol = next(iter(doubtful.items()))
+            guesses.append(
+                f"{len(doubtful)} label(s) in capitals such as {label!r} were read as {symbol}, and "
+                f"may be {symbol[0]} with the name of the site"
+            )
+    if "T" in [symbol.strip(" 1+").upper() for symbol in symbols if symbol]:
+        guesses += _tritium([z for z, _ in found], formula)
+    return found, tuple(guesses)
+
+
+#: Elements around a tetrahedral site.
+_OF_FRAMEWORKS = frozenset((8, 13, 14, 15))
+
+
+def _tritium(numbers: list[int], formula: frozenset[str]) -> list[str]:
+    """What is to be said about the type T: tritium, or the tetrahedral site of a framework."""
+    if "H" in formula:
+        return []
+    if formula or _OF_FRAMEWORKS & set(numbers):
+        raise SiteError(
+            "the atom type T would be tritium, which does not go with the other elements; in "
+            "frameworks it is a tetrahedral site. Give the elements (3H for tritium)"
+        )
+    return ["the atom type T was read as tritium"]
+
+
+def _contradictions(
+    kept: list[int],
+    labels: list[str | None] | None,
+    types: list[str | None] | None,
+    elements: list[tuple[int, float]],
+) -> tuple[str, ...]:
+    """Sites whose labels name other elements than their types."""
+    if labels is None or types is None:
+        return ()
+    return tuple(
+        f"the site {label} is of the type {types[k]!r}, which was taken"
+        for k, (z, mass) in zip(kept, elements, strict=True)
+        if types[k] is not None and (label := labels[k]) and element_against_label(z, mass, label)
+    )
 
 
 def _in_capitals(names: list[str | None]) -> bool:
