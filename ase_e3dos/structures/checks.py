@@ -19,6 +19,7 @@ __all__ = [
     "checked_geometry",
     "checked_species",
     "close_pairs",
+    "unit_of_length",
 ]
 
 MIN_DISTANCE = 0.3
@@ -37,6 +38,11 @@ _SPARSE = 0.5
 _MANY, _CROWD = 1000, 60  # sites, and of these in a cube of MIN_DISTANCE at most
 
 _MIN_VOLUME = 1e-3  # Å^3
+MIN_ROOM, MAX_ROOM = 0.15, 1e6
+"""Å^3 for each site: less or more is a cell in another unit (nm, pm), and refused.
+
+Caesium, which has most, would have 0.12 in nm; sites of disordered crystals lie closer than atoms.
+"""
 _MIN_RELATIVE_VOLUME = 1e-9  # of the product of the three lengths
 
 FloatArray = NDArray[np.float64]
@@ -76,6 +82,7 @@ def checked_geometry(
             "unit, which is Å, and whether the file is damaged."
         )
     heights = _heights(h, label)
+    wrong_unit = unit_of_length(h, len(f))
     f -= np.floor(f)
     f[f >= 1.0] = 0.0  # -1e-17 wraps to 1.0
     contact = _close_contact(h, f, heights, label)
@@ -85,13 +92,29 @@ def checked_geometry(
             f"{label}: sites {i} and {j}{' (its own image)' if i == j else ''} are "
             f"{distance:.3f} Å apart, less than {MIN_DISTANCE} Å. "
             + (
-                "The cell is too small: check its unit, which is Å."
+                f"{wrong_unit[0].upper()}{wrong_unit[1:]}."
+                if wrong_unit
+                else "The cell is too small: check its unit, which is Å."
                 if i == j
                 else "They look like one atom entered twice, or like a disordered site written "
                 "as several: keep one of them, or give one site with fractions."
             )
         )
+    if wrong_unit:
+        raise CrystalError(f"{label}: {wrong_unit}.")
     return h, f
+
+
+def unit_of_length(cell: FloatArray, n_sites: int) -> str:
+    """What is to be said about a cell that is much too small or large for its sites, or ""."""
+    room = abs(float(np.linalg.det(cell))) / n_sites
+    if MIN_ROOM <= room <= MAX_ROOM:
+        return ""
+    unit = "nm" if room < MIN_ROOM else "pm"
+    return (
+        f"the cell has {room:.3g} Å^3 for each of its {n_sites} sites, as if its lengths were in "
+        f"{unit}. Give them in Å"
+    )
 
 
 def checked_species(

@@ -20,6 +20,7 @@ __all__ = [
     "element_of_label",
     "element_of_symbol",
     "isotope_masses",
+    "look_like_types",
 ]
 
 DEUTERIUM_MASS = 2.01410178
@@ -260,6 +261,15 @@ def isotope_masses(numbers: NDArray[np.integer], masses: ArrayLike | None) -> An
     for own in (DEUTERIUM_MASS, TRITIUM_MASS):
         found[hydrogen & (np.abs(found - own) <= _SAME_ISOTOPE * own)] = own
     return found
+
+
+def look_like_types(numbers: ArrayLike) -> bool:
+    """Whether atomic numbers are 1, 2, ... without a gap, as programs number their types.
+
+    Hydrogen and helium form no crystal together; a lone 1 may be hydrogen.
+    """
+    found = set(np.ravel(numbers).tolist())
+    return len(found) > 1 and found == set(range(1, len(found) + 1))
 
 
 def _split(letters: str, capitals: bool, known: Collection[str]) -> tuple[str | None, str]:

@@ -13,7 +13,11 @@ import numpy as np
 from ase import Atoms
 
 from ase_e3dos.errors import CrystalError, UnreadableFileError
-from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol
+from ase_e3dos.structures.elements import (
+    NotAnElementError,
+    element_of_symbol,
+    look_like_types,
+)
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.numerals import number_in
 from ase_e3dos.structures.objects import sites_of_atoms
@@ -30,6 +34,7 @@ _PAIR = re.compile(
         (?:\s*=\s*(?P<value>"(?:\\.|[^"\\])*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|\S*))?""",
     re.VERBOSE,
 )
+_SPECIES = ("species", "symbols", "element", "Z", "numbers")
 _TRUE, _FALSE = frozenset(("t", "true", "1", ".true.")), frozenset(("f", "false", "0", ".false."))
 
 
@@ -193,7 +198,11 @@ def _header(comment: bytes) -> _Header:
         if found is None or found.end() == at:
             break
         value = found["value"]
-        info[found["key"].strip('"')] = "T" if value is None else _bare(value)
+        key = found["key"].strip('"')
+        key = key.capitalize() if key.lower() in ("lattice", "properties") else key
+        if key == "Lattice" and info.get(key) not in (None, _bare(value or "")):
+            raise _FrameError("it has two different Lattices. Delete the wrong one")
+        info[key] = "T" if value is None else _bare(value)
         at = found.end()
     columns: Columns = {}
     words = info.get("Properties", "species:S:1:pos:R:3").split(":")
@@ -247,9 +256,13 @@ def _atoms(header: _Header, rows: list[bytes]) -> Atoms:
         positions=_numbers(columns, words, ("pos", "positions"), 3),
         masses=given[:, 0] if given is not None else masses,
     )
-    if "Lattice" in info:
-        atoms.cell = _lattice(info["Lattice"])
-        atoms.pbc = _periodic(info.get("pbc"))
+    if "Lattice" not in info:
+        raise _FrameError(
+            'not periodic (there is no Lattice="..." in its comment line), and only a crystal has '
+            "the phonons that the networks know. Add the nine numbers of the lattice vectors, in Å"
+        )
+    atoms.cell = _lattice(info["Lattice"])
+    atoms.pbc = _periodic(info.get("pbc"))
     for tag in ("magmoms", "initial_magmoms", "magmom"):
         if tag in columns:
             moments = _numbers(columns, words, (tag,), columns[tag][2])
@@ -267,15 +280,30 @@ def _atoms(header: _Header, rows: list[bytes]) -> Atoms:
 
 def _elements(columns: Columns, words: list[list[str]]) -> tuple[list[int], Any]:
     """Atomic numbers, and masses where isotopes are named."""
-    for tag in ("species", "symbols", "element", "Z", "numbers"):
-        if tag in columns:
-            k = columns[tag][1]
-            names = [row[k] for row in words]
-            break
-    else:
+    given = [tag for tag in _SPECIES if tag in columns]
+    if not given:
         raise _FrameError("it has no column of species")
+    several = [_elements_of([row[columns[tag][1]] for row in words]) for tag in given]
+    for tag, (numbers, _) in zip(given[1:], several[1:], strict=True):
+        wrong = next((k for k, z in enumerate(numbers) if z != several[0][0][k]), None)
+        if wrong is not None:
+            raise _FrameError(
+                f"its columns {given[0]} and {tag} name different elements for atom {wrong + 1}. "
+                "Delete the wrong one"
+            )
+    return several[0]
+
+
+def _elements_of(names: list[str]) -> tuple[list[int], Any]:
+    """Atomic numbers of one column, and masses where isotopes are named."""
     if all(name.isdigit() and len(name) <= 3 for name in names):
-        return [int(name) for name in names], None
+        numbers = [int(name) for name in names]
+        if look_like_types(numbers):
+            raise _FrameError(
+                "its species are 1, 2 and so on, which would be hydrogen and helium and looks like "
+                "types. Write symbols"
+            )
+        return numbers, None
     found = [element_of_symbol(name) for name in names]
     isotopes = any(
         name[:1] in "DdTt2" and z == 1 for name, (z, _) in zip(names, found, strict=True)

@@ -11,10 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError
+from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError, shortly
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.paths import PREFIXES, checked_file, suffix_of
-from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
+from ase_e3dos.structures.records import (
+    ARRAY_COLUMNS,
+    id_in,
+    is_structure_record,
+    structure_of_record,
+)
 from ase_e3dos.structures.uncompressed import (
     COMPRESSIONS,
     LINE_BYTES,
@@ -103,6 +108,10 @@ def structures_in_file(
             else:
                 yield found
             count += 1
+        if count == 0:
+            raise UnreadableFileError(
+                f"{label}: there is no structure in this file. Check whether it was written whole."
+            )
     except GeneratorExit:
         raise
     except E3DOSError as error:
@@ -235,12 +244,30 @@ def _json(path: Path, label: str) -> Iterator[Found]:
             "file is complete."
         ) from None
     records = list(_records(content))
-    if not records:
+    if not records and not (isinstance(content, Mapping) and "ids" in content):
+        yield Found(label, UnreadableFileError(f"{label}: {_lacking(content)}"))
+        return
+    if not records:  # a database of ASE
         yield from _numbered(structures_by_others(path, label), label)
         return
     for k, (own, record) in enumerate(records):
         name = own or (label if len(records) == 1 else f"{label}[{k}]")
         yield Found(name, Record(record, name))
+
+
+def _lacking(content: Any) -> str:
+    """What is to be said about the content of a JSON file without a structure."""
+    if isinstance(content, Mapping) and content:
+        keys = ", ".join(repr(str(key)[:30]) for key in list(content)[:6])
+        what = f"no structure is under its keys ({keys})"
+    elif isinstance(content, (Mapping, list)):
+        what = "it holds no structures" if content else "it is empty JSON"
+    else:
+        what = f"it holds {shortly(content)}, not a structure"
+    return (
+        f"{what}. Known are dictionaries of pymatgen (lattice, sites), of ASE, of JARVIS and of "
+        f"{', '.join(ARRAY_COLUMNS)}, alone, in lists, or by ids."
+    )
 
 
 def _records(content: Any, own: str | None = None) -> Iterator[tuple[str | None, Any]]:

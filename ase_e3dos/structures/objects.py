@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.units import Bohr
 
-from ase_e3dos.errors import CrystalError
+from ase_e3dos.errors import CompositionWarning, CrystalError
 from ase_e3dos.structures.calculators import IN_BOHR
 from ase_e3dos.structures.checks import close_pairs
 from ase_e3dos.structures.elements import (
@@ -17,6 +17,7 @@ from ase_e3dos.structures.elements import (
     NotAnElementError,
     element_of_symbol,
     isotope_masses,
+    look_like_types,
 )
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE
 from ase_e3dos.structures.moments import MOMENTS, has_moments
@@ -57,12 +58,20 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
         scaled = atoms.positions @ np.linalg.inv(cell)
     except np.linalg.LinAlgError:
         scaled = atoms.positions  # Crystal refuses the cell
+    remarks = (*_remarks(atoms), _TYPES) if look_like_types(atoms.numbers) else _remarks(atoms)
     if "occupancy" in atoms.info and len(atoms):
         sites = _occupied_sites(atoms, name or str(atoms.symbols))
-        return merged_sites(cell, scaled, sites, _remarks(atoms))
+        return merged_sites(cell, scaled, sites, remarks)
     masses = isotope_masses(atoms.numbers, atoms.arrays.get("masses"))
     site = np.arange(len(atoms))
-    return Sites(cell, scaled, site, atoms.numbers, None, masses, _remarks(atoms))
+    return Sites(cell, scaled, site, atoms.numbers, None, masses, remarks)
+
+
+_TYPES = Remark(
+    CompositionWarning,
+    "the atomic numbers are 1, 2 and so on without a gap, as programs number their types: hydrogen "
+    "and helium were taken. If they are types, set the elements.",
+)
 
 
 def _remarks(structure: Any) -> tuple[Remark, ...]:
@@ -212,6 +221,7 @@ def is_single(obj: Any) -> bool:
         or hasattr(obj, "cell")
         or hasattr(obj, "lattice")
         or hasattr(obj, "unitcell")
+        or ("pymatgen", "IMolecule") in _kinds(obj)
         or ("pymatgen", "IStructure") in _kinds(getattr(obj, "structure", None))
         or _is_spglib_cell(obj)
     )
@@ -224,7 +234,8 @@ def _is_spglib_cell(obj: Any) -> bool:
     if not all(isinstance(part, (list, tuple, np.ndarray)) for part in obj[:3]):
         return False
     try:
-        cell, positions, numbers = (np.asarray(part, dtype=np.float64) for part in obj[:3])
+        cell, positions = (np.asarray(part, dtype=np.float64) for part in obj[:2])
+        numbers = np.asarray(obj[2])
     except (TypeError, ValueError):
         return False
     return cell.shape == (3, 3) and positions.ndim == 2 and numbers.shape == positions.shape[:1]
@@ -232,6 +243,16 @@ def _is_spglib_cell(obj: Any) -> bool:
 
 def _sites_of_spglib(cell: Any, name: str) -> Sites:
     lattice, positions, numbers = (np.asarray(part) for part in cell[:3])
+    if numbers.dtype.kind in "UO":  # symbols, clear enough
+        species = [_element(str(symbol), name or "the cell") for symbol in numbers.tolist()]
+        each: list[Site] = [[(z, 1.0, mass)] for z, mass in species]
+        return merged_sites(lattice, positions, each)
+    if look_like_types(numbers):
+        raise CrystalError(
+            f"{name or 'the cell'}: the third part of spglib's cell is made of 1, 2 and so on, "
+            "which would be hydrogen and helium and looks like types. Give atomic numbers, or "
+            "symbols."
+        )
     if (numbers != np.rint(numbers)).any() or numbers.min(initial=1) < 1:
         raise CrystalError(
             f"{name or 'the cell'}: the third part of spglib's cell must be atomic numbers. Give "

@@ -19,6 +19,8 @@ from ase_e3dos.structures.uncompressed import COMPRESSIONS, content_of, opened
 __all__ = ["ase_structures", "database_rows", "structures_by_others", "trajectory_frames"]
 
 _HEAD = 2**20
+#: With which databases and trajectories of ASE begin.
+_SQLITE, _ULM = b"SQLite format 3\x00", b"- of Ulm"
 
 _SHELX_LATTICE = re.compile(rb"^\s*LATT\s+(-?\d+)", re.MULTILINE | re.IGNORECASE)
 _SHELX_SYMMETRY = re.compile(rb"^\s*SYMM\s+(\S.*)$", re.MULTILINE | re.IGNORECASE)
@@ -28,6 +30,9 @@ _SHELX_ATOM = re.compile(
 _PDB_GROUP = re.compile(rb"^CRYST1.{49}(.{1,11})", re.MULTILINE)
 _QE_GROUP = re.compile(rb"\bspace_group\s*=\s*(\d+)", re.IGNORECASE)
 _ABINIT_GROUP = re.compile(rb"^\s*(?:spgroup\s+[2-9]|spgroup\s+1\d|natrd)", re.MULTILINE | re.I)
+_LAMMPS_DUMP = re.compile(rb"^ITEM: ATOMS (.*)$", re.MULTILINE)
+_LAMMPS_TYPES = re.compile(rb"^\s*\d+\s+atom types\b", re.MULTILINE)
+_LAMMPS_MASSES = re.compile(rb"^\s*Masses\b", re.MULTILINE)
 _CASTEP_MIXTURE = re.compile(rb"\bMIXTURE\b", re.IGNORECASE)
 
 
@@ -63,6 +68,13 @@ def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
     """Frames of an ASE trajectory."""
     from ase.io import iread
 
+    with opened(path, label) as stream:
+        start = stream.read(len(_ULM))
+    if start != _ULM:
+        raise UnreadableFileError(
+            f"{label}: this is no trajectory of ASE (its first bytes are {start!r}). Check whether "
+            "it is damaged, or give it the ending of its format."
+        )
     return _guarded(iread(str(path.absolute()), index=":", format="traj"), label)
 
 
@@ -70,6 +82,12 @@ def database_rows(path: Path, label: str) -> Iterator[Any]:
     """Rows of an ase.db file."""
     from ase.db import connect
 
+    with opened(path, label) as stream:  # ASE would make a database of anything else
+        if stream.read(len(_SQLITE)) != _SQLITE:
+            raise UnreadableFileError(
+                f"{label}: this is no database of ASE (SQLite). Check whether it is damaged, or "
+                "give it the ending of its format."
+            )
     return _guarded(connect(str(path.absolute()), type="db").select(), label)
 
 
@@ -105,6 +123,14 @@ def _look_through(path: Path, label: str) -> None:
         reason = "lists an asymmetric unit (spgroup)"
     elif ".cell" in suffixes and _CASTEP_MIXTURE.search(head):
         reason = "has mixed sites (MIXTURE)"
+    dump = _LAMMPS_DUMP.search(head)
+    if (dump and b"element" not in dump[1].split()) or (
+        _LAMMPS_TYPES.search(head) and not _LAMMPS_MASSES.search(head)
+    ):
+        raise CrystalError(
+            f"{label}: this file of LAMMPS numbers the types of its atoms and does not say which "
+            "elements they are. Write it with the elements (dump_modify element, or Masses)."
+        )
     if reason:
         raise CrystalError(
             f"{label}: this file {reason}, which the reader of its format leaves out. Convert it "

@@ -32,6 +32,7 @@ _STRUCTURE_WORDS = re.compile(
     rb"lattice|cell|sites|positions|coord|points|numbers|species|atoms|structure", re.IGNORECASE
 )
 _SNIFFED_BYTES = 2**20
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,9}:/{1,2}[^/]")
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 _CONTENTS = (
@@ -66,6 +67,11 @@ def path_of(path: str | PathLike[str]) -> Path:
                 f"{_short(text)}: no such file, and no path can be as long as this "
                 f"({len(text)} characters). Give the path of a file."
             )
+    if _ADDRESS.match(text) and not os.path.lexists(text):
+        raise UnreadableFileError(
+            f"{_short(text)}: this is an address, and nothing is downloaded. Save the file, and "
+            "give its path."
+        )
     if "\x00" in text:
         raise UnreadableFileError(
             f"{_short(text)!r}: there is a zero byte in this path. Give the path of a file."

@@ -24,7 +24,8 @@ _CELLS = ("unit_cell", "primitive_cell", "supercell")
 _HEADERS = ("phonopy", "phono3py")
 _ANGSTROM = frozenset(("angstrom", "angstroms", "ang", "ang.", "a", "å"))
 _BOHR = frozenset(("au", "a.u.", "a.u", "bohr", "bohrs", "atomic", "atomic_units", "a0"))
-_KEY = re.compile(r"^([A-Za-z_]\w*)\s*:", re.MULTILINE)
+_KEY = re.compile(r"""^(["']?)([A-Za-z_]\w*)\1[ \t]*:""", re.MULTILINE)
+_LONGEST_WHOLE = 2**20
 
 
 def phonopy_sites(text: str, label: str) -> Sites:
@@ -71,12 +72,14 @@ def _parsed(text: str, label: str) -> Mapping[str, Any]:
     """The parts of the file that are needed; displacements and forces can be very long."""
     import yaml
 
-    starts = [(m.start(), m[1]) for m in _KEY.finditer(text)]
+    starts = [(m.start(), m[2]) for m in _KEY.finditer(text)]
     ends = [*(start for start, _ in starts), len(text)][1:]
     wanted = {*_CELLS, *_HEADERS, "physical_unit", "lattice", "points", "atoms", "calculator"}
     pieces = [
         text[start:end] for (start, key), end in zip(starts, ends, strict=True) if key in wanted
     ]
+    if not pieces and len(text) < _LONGEST_WHOLE:  # in braces, or indented
+        pieces = [text]
     try:
         with shallow_recursion():
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -144,18 +147,23 @@ def _site(point: Mapping[str, Any], k: int) -> Site:
                 raise _CellError(
                     f"the mixture on point {k + 1} is not a list of symbols and shares"
                 )
-            z, own = element_of_symbol(str(item[0]))
+            z, own = element_of_symbol(_text(item[0]))
             share = float(_numbers(item[1], (), f"a share on point {k + 1}"))
             site.append((z, share, own))
         return site
     symbol = point.get("symbol", point.get("extended_symbol"))
     if symbol is None:
         raise _CellError(f"point {k + 1} of its cell has no symbol. Give its element")
-    z, own = element_of_symbol(str(symbol))
+    z, own = element_of_symbol(_text(symbol))
     share = float(_numbers(point.get("weight", 1.0), (), f"the weight of point {k + 1}"))
     if given is not None:
         own = float(isotope_masses(np.array([z]), [given])[0])
     return [(z, share, own)]
+
+
+def _text(symbol: Any) -> str:
+    """A symbol as it was written: YAML takes No, without quotation marks, for a negation."""
+    return "No" if symbol is False else str(symbol)
 
 
 def _is_magnetic(moment: Any) -> bool:

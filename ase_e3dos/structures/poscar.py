@@ -21,6 +21,8 @@ from ase_e3dos.structures.sites import Remark, Sites
 __all__ = ["poscar_sites"]
 
 _MOST_SITES = 1_000_000
+#: Of VASP's pseudopotentials with a fractional nuclear charge: H.5, H1.25.
+_PSEUDO_HYDROGEN = re.compile(r"[Hh][_]?\d?\.\d+$")
 
 
 def poscar_sites(text: str, label: str) -> Sites:
@@ -129,9 +131,18 @@ def _sites(text: str, label: str) -> Sites:
     if symbols is None:
         elements = _unnamed_elements(lines.comment, counts, names)
     else:
-        of_kind = [element_of_symbol(symbol) for symbol in symbols]
+        pseudo = [symbol for symbol in symbols if _PSEUDO_HYDROGEN.match(symbol)]
+        of_kind = [element_of_symbol("H" if s in pseudo else s) for s in symbols]
         elements = [e for e, count in zip(of_kind, counts, strict=True) for _ in range(count)]
         remarks = tuple(_contradiction(names, elements))
+        if pseudo:
+            remarks += (
+                Remark(
+                    CompositionWarning,
+                    f"{pseudo[0]} is a pseudo-hydrogen atom that saturates a surface, and was read "
+                    "as hydrogen. Phonons of such a slab are none of a crystal.",
+                ),
+            )
     cell = cell * stretch
     if cartesian:
         positions = positions * stretch @ np.linalg.inv(cell)

@@ -40,6 +40,7 @@ def is_structure_record(record: Mapping[Any, Any]) -> bool:
     """Whether a dictionary is one structure (else it may be several by their ids)."""
     return (
         ("lattice" in record and "sites" in record)
+        or isinstance(record.get("@class"), str)  # of pymatgen's, and no name of a structure
         or "lattice_mat" in record
         or all(c in record for c in ARRAY_COLUMNS)
         or ("numbers" in record and "positions" in record)
@@ -96,9 +97,15 @@ def _structure(value: Any, name: str) -> Any:
     for column in OBJECT_COLUMNS:
         if value.get(column) is not None:
             return _structure(value[column], name)
+    if value.get("@class") in ("Molecule", "IMolecule"):
+        raise CrystalError(
+            f"{name}: a molecule of pymatgen, not a crystal. Give a periodic Structure; molecules "
+            "have no phonon density of states."
+        )
+    lacking = [key for key in ("lattice", "sites") if key not in value]
     raise CrystalError(
-        f"{name}: a dictionary without 'lattice' and 'sites', so not a pymatgen structure. Write "
-        "structures with Structure.as_dict()."
+        f"{name}: a dictionary without {' and '.join(map(repr, lacking))}, so not a pymatgen "
+        "structure. Write structures with Structure.as_dict()."
     )
 
 

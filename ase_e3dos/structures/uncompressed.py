@@ -120,7 +120,8 @@ def decoded(data: bytes, label: str) -> str:
             return data[len(mark) :].decode(encoding, "replace")
     if b"\x00" in data[:4096]:
         even, odd = data[:4096:2].count(0), data[1:4096:2].count(0)
-        if min(even, odd) * 8 < max(even, odd) and len(data) < 16 * max(even, odd) + 4096:
+        every_other = max(even, odd) * 8 > len(data[:4096])
+        if min(even, odd) * 8 < max(even, odd) and every_other:
             return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
     if b"\x00" in data:
         raise UnreadableFileError(

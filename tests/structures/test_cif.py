@@ -389,7 +389,7 @@ def test_labels_in_capitals_are_read_by_the_standard_and_doubts_are_said(
 
 @pytest.mark.parametrize("labels", ["N CA C O CG CD1", "C1 HA HG1", "CG1 CO1"])
 def test_capitals_that_name_sites_by_letters_are_no_metals(labels: str) -> None:
-    with pytest.raises(CrystalError, match="may be (Ca|Cd|Hg|Co|Na|Nb) or (C|H|N)"):
+    with pytest.raises(CrystalError, match=r"may be (Ca|Cd|Hg|Co|Na|Nb) or (C|H|N)"):
         read_cif(by_labels(labels))
 
 
@@ -708,3 +708,45 @@ def test_angles_that_are_not_stated_are_said_to_be_right_ones() -> None:
     crystal = read_cif(text)
     assert any("_cell_angle_beta" in str(w) for w in crystal.warnings)
     assert not read_cif(salt()).warnings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        salt("_space_group_name_H-M_alt '''F m -3 m'''"),
+        salt('_space_group_name_Hall """-F 4 2 3"""'),
+        salt(operations(*F_CENTRING).replace("'", "'''")),
+        salt(more='_publ_text """of a cell,\nit\'s\n; small"""\n'),
+        salt(more="_my_list [1 [2 3]]\n_my_table {'a':1}\n"),
+    ],
+)
+def test_texts_and_lists_of_cif_2(text: str) -> None:
+    assert amounts(read_cif("#\\#CIF_2.0\n" + text)) == NACL
+
+
+def test_what_is_not_read_of_cif_2_is_said() -> None:
+    with pytest.raises(UnreadableFileError, match=r"write it as CIF 1\.1"):
+        read_cif("#\\#CIF_2.0\n" + salt(more="_my_list [1\n2]\n"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ((0.564, 0.564, 0.564, 90, 90, 90), "as if its lengths were in nm"),
+        ((5.64, 5.64, 5.64, 1.571, 1.571, 1.571), "radians"),
+        (("'5.64 Å'", 5.64, 5.64, 90, 90, 90), "Give numbers alone"),
+        (("0.564nm", 5.64, 5.64, 90, 90, 90), "lengths in Å"),
+    ],
+)
+def test_cells_in_other_units(cell: tuple[object, ...], says: str) -> None:
+    with pytest.raises(CrystalError, match=says):
+        read_cif(salt(P1 if "rad" in says else ROCK_SALT, cell=cell))
+
+
+def test_a_sign_of_degrees_is_read() -> None:
+    assert read_cif(salt(P1, cell=(5, 5, 5, "90°", "120 °".replace(" ", ""), 90))).volume < 109
+
+
+def test_zero_bytes_are_named() -> None:
+    with pytest.raises(UnreadableFileError, match="zero bytes"):
+        read_cif(salt().replace("Cl1 Cl", "Cl1\0 Cl").encode())

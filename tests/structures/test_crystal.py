@@ -126,8 +126,19 @@ def test_close_contacts_are_found_exactly_where_a_neighbour_list_finds_them(seed
     if nearest < 0.3:
         with pytest.raises(CrystalError, match="apart"):
             Crystal.from_any(atoms)
+    elif atoms.get_volume() < 0.15 * n_sites:
+        with pytest.raises(CrystalError, match="as if its lengths were in nm"):
+            Crystal.from_any(atoms)
     else:
         Crystal.from_any(atoms)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(0.1, "nm"), (100.0, "pm")])
+def test_cells_in_another_unit_are_refused_with_its_name(factor: float, unit: str) -> None:
+    for atoms in (bulk("Cs"), bulk("NaCl", "rocksalt", a=5.64, cubic=True), bulk("C")):
+        atoms.set_cell(atoms.cell * factor, scale_atoms=True)
+        with pytest.raises(CrystalError, match=f"as if its lengths were in {unit}"):
+            Crystal.from_any(atoms)
 
 
 def test_close_contact_in_a_large_cell_is_found_across_the_boundary():

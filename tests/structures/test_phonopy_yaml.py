@@ -48,6 +48,10 @@ IN_BOHR = "unit_cell:\n" + cell(5.64 / BOHR)
         "unit_cell:\n" + cell(more="extended_symbol: Cs1"), "unit_cell:\n" + cell(more=""),
         "unit_cell:\n" + cell().replace("symbol: Cs", "extended_symbol: Cs1"),
         "unit_cell:\n" + cell().replace("symbol: Cs", "symbol: cs"),
+        '"displacements":\n- [1, 2\n"unit_cell":\n' + cell(),  # quoted keys
+        "supercell:\n" + cell(99) + "'unit_cell' :\n" + cell(), "---\n" + UNITCELL + "...\n",
+        "{unit_cell: {lattice: [[5.64, 0, 0], [0, 5.64, 0], [0, 0, 5.64]], points: ["
+        "{symbol: Cs, coordinates: [0, 0, 0]}, {symbol: Cl, coordinates: [0.5, 0.5, 0.5]}]}}",
     ],
 )  # fmt: skip
 def test_one_crystal_in_many_files(text: str) -> None:
@@ -123,3 +127,11 @@ def test_units_of_the_installed_phonopy(tmp_path, calculator) -> None:
     bare = tmp_path / "phonopy.yaml"  # as versions wrote it that said only the calculator
     bare.write_text("\n".join(kept).replace("physical_unit:", "physical_unit:\n  other: x"))
     assert Crystal.from_any(bare).volume == pytest.approx(4.1**3, rel=1e-5)
+
+
+def test_yaml_takes_nobelium_for_a_negation() -> None:
+    for text in ("symbol: No", 'symbol: "No"'):
+        crystal = read(UNITCELL.replace("symbol: Cs", text).replace("mass: 132.905", "x: 1"))
+        assert amounts(crystal) == {"Cl": 1.0, "No": 1.0}
+    mixture = "mixture: [[No, 0.25], [Y, 0.75]]"
+    assert amounts(read("unit_cell:\n" + cell(more=mixture))) == {"No": 0.25, "Y": 0.75, "Cl": 1.0}

@@ -118,3 +118,11 @@ def test_files_of_ase_and_their_names(tmp_path) -> None:
     for name in ("POSCAR", "CONTCAR", "POSCAR_relaxed", "a.vasp", "b.poscar", "POSCAR.gz"):
         write(tmp_path / name, atoms, format="vasp")
         assert Crystal.from_any(tmp_path / name).formula == "GaAs"
+
+
+@pytest.mark.parametrize("symbol", ["H.5", "H1.25", "H.75"])
+def test_pseudo_hydrogen_is_hydrogen_and_that_is_said(symbol: str) -> None:
+    crystal = read(poscar(f"Na {symbol}\n4 4\n"))
+    assert amounts(crystal) == {"Na": 4.0, "H": 4.0}
+    (warning,) = crystal.warnings
+    assert symbol in str(warning)

@@ -357,3 +357,46 @@ def test_deeply_nested_json_kills_nothing(tmp_path: Path) -> None:
         assert sys.getrecursionlimit() == 100_000
     finally:
         sys.setrecursionlimit(former)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.db", b"x", "no database of ASE"), ("a.traj", b"garbage", "no trajectory of ASE"),
+        ("a.jsonl", b"\n \n", "no structure in this file"), ("a.json", b"[]", "empty JSON"),
+        ("a.json", b"null", "not a structure"), ("a.json", b'{"cell_colour": 1}', "'cell_colour'"),
+        ("a.json", b'{"@class": "Molecule", "sites": []}', "molecule"),
+        ("a.json", b'{"@class": "Structure", "sites": []}', "without 'lattice'"),
+        ("a.dump", b"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n"
+                   b"0 4\n0 4\n0 4\nITEM: ATOMS id type x y z\n1 1 0 0 0\n", "numbers the types"),
+    ],
+)  # fmt: skip
+def test_files_without_a_structure_are_refused(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(E3DOSError, match=says):
+        read(path)
+    (reading,) = read_each(path)
+    assert isinstance(reading.crystal, E3DOSError)
+    assert path.read_bytes() == content  # ASE makes databases of files that are none
+
+
+def test_empty_tables_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from ase.db import connect
+
+    pq.write_table(pa.table({"structure": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    with connect(tmp_path / "a.db") as database:
+        del database[database.write(bulk("Cu"))]
+    for name in ("a.parquet", "a.db"):
+        with pytest.raises(UnreadableFileError, match="no structure in this file"):
+            read(tmp_path / name)
+
+
+def test_addresses_are_said_to_be_none_of_a_file() -> None:
+    for address in ("https://example.org/a.cif", "s3://bucket/POSCAR"):
+        with pytest.raises(UnreadableFileError, match="nothing is downloaded"):
+            read(address)

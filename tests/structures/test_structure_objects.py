@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal as spacegroup_crystal
 from pymatgen.core import DummySpecies, Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.phonopy import get_phonopy_structure
 
-from ase_e3dos.errors import CrystalError, PartialOccupationWarning
+from ase_e3dos.errors import CompositionWarning, CrystalError, PartialOccupationWarning
+from ase_e3dos.structures import read
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
@@ -185,3 +187,25 @@ def test_rows_of_an_ase_database(tmp_path):
     row = next(connect(tmp_path / "crystals.db").select())
     assert Crystal.from_any(row).formula == "MgO"
     assert Crystal.from_any(row).name == "row 1"
+
+
+def test_spglibs_cell_with_symbols_or_types() -> None:
+    lattice, places = np.eye(3) * 4.1, [[0, 0, 0], [0.5, 0.5, 0.5]]
+    assert Crystal.from_any((lattice, places, ["Cs", "Cl"])).formula == "CsCl"
+    with pytest.raises(CrystalError, match="looks like types"):
+        Crystal.from_any((lattice, places, [1, 2]))
+    with pytest.warns(CompositionWarning, match="types"):
+        Crystal.from_any(Atoms(numbers=[1, 2], cell=lattice, scaled_positions=places, pbc=True))
+
+
+def test_molecules_and_incomplete_dictionaries_of_pymatgen() -> None:
+    from pymatgen.core import Molecule
+
+    molecule = Molecule(["H", "H"], [[0, 0, 0], [0, 0, 0.74]])
+    for given in (molecule, [molecule], molecule.as_dict()):
+        with pytest.raises(CrystalError, match="molecule"):
+            read(given)
+    dictionary = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0] * 3, [0.5] * 3]).as_dict()
+    del dictionary["lattice"]
+    with pytest.raises(CrystalError, match="without 'lattice'"):
+        read(dictionary)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.checks import OCCUPATION_EXCESS, close_pairs
+from ase_e3dos.structures.checks import OCCUPATION_EXCESS, close_pairs, unit_of_length
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
 from ase_e3dos.structures.symmetry.operations import Operations
@@ -83,6 +83,8 @@ def filled(unit: AtomSites, operations: Operations, cell: NDArray[np.float64]) -
             unit.masses[source],
             counts,
         )
+    if wrong := unit_of_length(cell, len(positions)):
+        raise SiteError(wrong)
     apart = np.flatnonzero((distance > SAME_PLACE) | (source[i] == source[j]))
     if len(apart):
         k = apart[distance[apart].argmin()]

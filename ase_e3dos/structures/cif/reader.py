@@ -332,12 +332,19 @@ def _cell(block: Block) -> NDArray[np.float64]:
     try:
         a, b, c, *angles = (90.0 if text is None else number_in(text) for text in texts)
     except ValueError as error:
-        raise SiteError(f"the cell: {error}") from None
+        raise SiteError(
+            f"the cell: {error}. Give numbers alone, lengths in Å and angles in degrees"
+        ) from None
     alpha, beta, gamma = angles
     if max(a, b, c) > MAX_LENGTH:
         raise SiteError(
             f"the cell is {max(a, b, c):.3g} Å long, more than {MAX_LENGTH:g} Å. Check its unit, "
             "which is Å, and whether the file is damaged"
+        )
+    if 0.0 < max(angles) < 3.2:
+        raise SiteError(
+            f"the angles of its cell are {alpha:g}, {beta:g} and {gamma:g}, as if they were in "
+            "radians. Give them in degrees"
         )
     square = 0.0
     if min(a, b, c) > 0 and all(0.0 < angle < 180.0 for angle in angles):

@@ -222,8 +222,8 @@ def _elements(
         if doubtful:
             label, symbol = next(iter(doubtful.items()))
             guesses.append(
-                f"{len(doubtful)} label(s) in capitals such as {label!r} were read as {symbol}, and "
-                f"may be {symbol[0]} with the name of the site"
+                f"{len(doubtful)} label(s) in capitals such as {label!r} were read as {symbol}, "
+                f"and may be {symbol[0]} with the name of the site"
             )
     if "T" in [symbol.strip(" 1+").upper() for symbol in symbols if symbol]:
         guesses += _tritium([z for z, _ in found], formula)

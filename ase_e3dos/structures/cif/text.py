@@ -22,6 +22,8 @@ _ASCII = {
     **{chr(0x2080 + k): str(k) for k in range(10)},  # subscripts
     **{chr(0x2070 + k): str(k) for k in range(4, 10)},
     "\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3",
+    "\N{DEGREE SIGN}": "",
+    "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": "A", "\N{ANGSTROM SIGN}": "A",
     "\N{SUPERSCRIPT PLUS SIGN}": "+", "\N{SUPERSCRIPT MINUS}": "-",
 }  # fmt: skip
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -38,6 +40,10 @@ _UNQUOTED_TRIPLET = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _BLOCK_NAME = re.compile(r"^(data_\S*)[ \t]+(?!#)(?!_|loop_)(\S.*?)[ \t]*\r?$", re.MULTILINE | re.I)
+#: Of CIF 2.0: texts in three quotation marks, and lists and tables without others inside.
+_TRIPLE = re.compile(r"(?<=\s)('''|\"\"\")(.*?)\1(?=\s|$)", re.DOTALL)
+_LIST = re.compile(r"(?<=\s)[\[{][^\n]*[\]}](?=[ \t]*(?:\n|$))")
+_CIF2 = re.compile(r"^#\\#CIF_2", re.MULTILINE)
 _STOP = re.compile(r"^[ \t]*stop_[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^[ \t]*(data_|global_)", re.MULTILINE | re.IGNORECASE)
 _FIRST_TAG = re.compile(r"^[ \t]*(_\w|loop_)", re.MULTILINE | re.IGNORECASE)
@@ -151,13 +157,18 @@ def blocks_of(text: str) -> Iterator[Block]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if ", " in text:  # numbered triplets without quotation marks may fill a loop all the same
         text = _UNQUOTED_TRIPLET.sub(_joined, text)
+    if '"""' in text or "'''" in text:
+        text = _TRIPLE.sub(_in_semicolons, text)
     try:
         document: Any = cif.read_string(text, check_level=0)
     except (ValueError, RuntimeError) as error:
         try:
             document = cif.read_string(_repaired(text), check_level=0)
         except (ValueError, RuntimeError):
-            raise CifSyntaxError(_said(error)) from None
+            said = _said(error)
+            if _CIF2.search(text) or _LIST.search(text):
+                said += "; lists and tables of CIF 2.0 are not read: write it as CIF 1.1"
+            raise CifSyntaxError(said) from None
     for block in document:
         yield Block(block)
 
@@ -165,6 +176,8 @@ def blocks_of(text: str) -> Iterator[Block]:
 def _repaired(text: str) -> str:
     """The text with what people forget: quotation marks, the line data_."""
     text = _CONTROL.sub(" ", text)
+    if _CIF2.search(text):
+        text = _LIST.sub("?", text)
     text = _STOP.sub("", text)
     text = _UNQUOTED_VALUE.sub(_quoted, text)
     text = _UNQUOTED_TRIPLET.sub(_joined, text)
@@ -175,6 +188,16 @@ def _repaired(text: str) -> str:
     elif heading is not None:
         text = text[heading.start() :]
     return text
+
+
+def _in_semicolons(found: re.Match[str]) -> str:
+    """A text of CIF 2.0 as CIF 1.1 writes it."""
+    inner = found[2]
+    if "\n" not in inner:
+        for mark in ("'", '"'):
+            if mark not in inner:
+                return f"{mark}{inner}{mark}"
+    return "\n;" + inner.replace("\n;", "\n ;") + "\n;\n"
 
 
 def _joined(found: re.Match[str]) -> str:
