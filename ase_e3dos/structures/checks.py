@@ -38,6 +38,7 @@ _SPARSE = 0.5
 _MANY, _CROWD = 1000, 60  # sites, and of these in a cube of MIN_DISTANCE at most
 
 _MIN_VOLUME = 1e-3  # Å^3
+_LONG = 100.0  # Å
 MIN_ROOM, MAX_ROOM = 0.15, 1e6
 """Å^3 for each site: less or more is a cell in another unit (nm, pm), and refused.
 
@@ -110,6 +111,8 @@ def unit_of_length(cell: FloatArray, n_sites: int) -> str:
     room = abs(float(np.linalg.det(cell))) / n_sites
     if MIN_ROOM <= room <= MAX_ROOM:
         return ""
+    if room > MAX_ROOM and np.linalg.norm(cell, axis=1).min() < _LONG:
+        return ""  # a chain or a layer in much empty space
     unit = "nm" if room < MIN_ROOM else "pm"
     return (
         f"the cell has {room:.3g} Å^3 for each of its {n_sites} sites, as if its lengths were in "
