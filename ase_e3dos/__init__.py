@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ase_e3dos.interfaces.calculator import E3DOSPredictor
     from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
     from ase_e3dos.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.potentials.reference import reference_spectrum
     from ase_e3dos.prediction import predict, predict_iter
     from ase_e3dos.screening import screen
     from ase_e3dos.structures.crystal import Crystal
@@ -22,6 +23,7 @@ __all__ = [
     "PhononSpectrum",
     "predict",
     "predict_iter",
+    "reference_spectrum",
     "screen",
 ]
 
@@ -34,6 +36,7 @@ _HOMES = {
     "PhononSpectrum": "ase_e3dos.phonon_spectrum",
     "predict": "ase_e3dos.prediction",
     "predict_iter": "ase_e3dos.prediction",
+    "reference_spectrum": "ase_e3dos.potentials.reference",
     "screen": "ase_e3dos.screening",
 }
 

@@ -63,6 +63,10 @@ class PluginError(E3DOSError):
     """A plug-in is broken, of another API version, or claims a name that is taken."""
 
 
+class PotentialError(E3DOSError, ValueError):
+    """A calculator of forces is unknown or not installed, or fails on a crystal."""
+
+
 class EncoderError(E3DOSError, ValueError):
     """An encoder is unknown, or gave features of the wrong shape or type."""
 
@@ -117,6 +121,14 @@ class CrowdedAtomsWarning(E3DOSWarning):
 
 class OutOfDistributionWarning(E3DOSWarning):
     """Geometry or ensemble disagreement far from the training data."""
+
+
+class UnlikelyVolumeWarning(E3DOSWarning):
+    """A cell much larger or smaller than crystals of its kind have, by data or by a potential."""
+
+
+class ConvergenceWarning(E3DOSWarning):
+    """A calculated spectrum that is not converged, or not at the minimum of its potential."""
 
 
 class MagnetismWarning(E3DOSWarning):

@@ -28,7 +28,7 @@ from ase_e3dos.cli.output import (
     write_figure,
     writing,
 )
-from ase_e3dos.errors import AlloyError, DataError, E3DOSWarning
+from ase_e3dos.errors import AlloyError, E3DOSWarning, PotentialError
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy import AlloyComparison, CompositionSweep
@@ -202,12 +202,16 @@ def _calculator(name: str) -> object:
     """Make a calculator from ASE's name of it, or from package.module:function."""
     from ase.calculators import calculator
 
-    from ase_e3dos.data.labelling import calculator_factory
+    from ase_e3dos.plugins import get_registry
+    from ase_e3dos.potentials.choice import calculator_of
 
     find: Any = calculator.get_calculator_class
+    known = name.partition("=")[0].lower()
     try:
-        return calculator_factory(name)() if ":" in name else find(name.lower())()
-    except DataError:
+        if ":" in name or known in get_registry().calculators():
+            return calculator_of(name if ":" in name or "=" in name else known)
+        return find(name.lower())()
+    except PotentialError:
         raise
     except Exception as error:
         raise AlloyError(

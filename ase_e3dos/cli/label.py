@@ -28,7 +28,9 @@ def label_command(
     calculator: Annotated[
         str,
         typer.Option(
-            "--calculator", "-c", help="emt, lj, or package.module:function returning a calculator."
+            "--calculator",
+            "-c",
+            help="A name that `e3dos plugins` lists, NAME=WEIGHTS, or package.module:function.",
         ),
     ] = "emt",
     source: Annotated[
@@ -60,11 +62,12 @@ def label_command(
     Further structures or strains join what the output holds already.
     """
     from ase_e3dos.data.labelled_file import Reject, counted, split_counts
-    from ase_e3dos.data.labelling import LabelSettings, calculator_factory, label_all
+    from ase_e3dos.data.labelling import LabelSettings, label_all
     from ase_e3dos.data.splits import empty_splits
+    from ase_e3dos.potentials.choice import check_calculator
 
     check_file(output, (".parquet",))
-    calculator_factory(calculator)
+    check_calculator(calculator)
     try:
         values = tuple(float(s) for s in strains.split(","))
     except ValueError as error:

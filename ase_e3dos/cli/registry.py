@@ -12,7 +12,7 @@ from ase_e3dos.cli.output import print_json, print_table
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
-    from ase_e3dos.plugins import ModelSpec
+    from ase_e3dos.plugins import CalculatorSpec, ModelSpec
 
 
 def models(as_json: AsJson = False) -> None:
@@ -70,10 +70,11 @@ def plugins(as_json: AsJson = False) -> None:
         }
         for _, spec in sorted(registry.encoders().items())
     ]
+    calculators = [_calculator_row(spec) for _, spec in sorted(registry.calculators().items())]
     if as_json:
-        print_json({"plugins": rows, "encoders": encoders})
+        print_json({"plugins": rows, "encoders": encoders, "calculators": calculators})
         return
-    kinds = ("encoders", "models", "commands")
+    kinds = ("encoders", "models", "commands", "calculators")
     columns = ("plug-in", "distribution", "status", *kinds)
     lines = []
     for row in rows:
@@ -91,6 +92,38 @@ def plugins(as_json: AsJson = False) -> None:
         serves = ", ".join(encoder["serves"])
         lines.append([encoder["name"], encoder["version"], mixed, serves, encoder["description"]])
     print_table(about, lines, left=set(about))
+    of_calculator = ("name", "status", "devices", "licence", "trained_on")
+    headings = ("calculator", *of_calculator[1:4], "trained on")
+    cells = [[", ".join(v) if isinstance(v := row[k], list) else v for k in of_calculator]
+             for row in calculators]  # fmt: skip
+    print_table(headings, cells, left=set(headings))
+    for row in calculators:
+        if row["error"]:
+            typer.echo(f"{row['name']}: {row['error']}")
+
+
+def _calculator_row(spec: CalculatorSpec) -> dict[str, Any]:
+    """A calculator for lists: nothing of it is imported."""
+    status, error = "ready", None
+    if spec.missing():
+        status, error = "not installed", spec.install
+    else:
+        try:
+            spec.weights_path()
+        except E3DOSError as problem:
+            status, error = "no weights", str(problem)
+    return {
+        "name": spec.name,
+        "status": status,
+        "devices": list(spec.devices),
+        "licence": spec.licence,
+        "trained_on": spec.trained_on,
+        "install": spec.install,
+        "weights": spec.weights,
+        "weights_url": spec.weights_url,
+        "description": spec.description,
+        "error": error,
+    }
 
 
 def _model_row(spec: ModelSpec, distribution: str) -> dict[str, Any]:

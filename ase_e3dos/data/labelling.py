@@ -4,40 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.data.journal import Journal
-from ase_e3dos.data.labelled_file import LabelledEntry, Reject, check_output, stated, write_labelled
+from ase_e3dos.data.labelled_file import (
+    SITE_BINS,
+    SITE_BINS_WIDE,
+    SITE_STEP,
+    LabelledEntry,
+    Reject,
+    check_output,
+    stated,
+    write_labelled,
+)
+from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.data.lock import only_process
-from ase_e3dos.data.phonopy_labels import site_labels
 from ase_e3dos.data.splits import SplitBy, split_names
 from ase_e3dos.errors import DataError, E3DOSError
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.potentials.choice import (
+    CalculatorFactory,
+    calculator_identity,
+    calculator_name,
+    calculator_of,
+)
+from ase_e3dos.potentials.journal import Journal
+from ase_e3dos.potentials.processes import in_processes
+from ase_e3dos.potentials.reference import ReferenceSettings, calculated
+from ase_e3dos.potentials.relaxation import Relax, relax_crystal, with_cell
+from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.version import __version__
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-CalculatorFactory = Callable[[], "Calculator"]
 Job = tuple[str, Crystal, float]
 
 
@@ -65,124 +72,72 @@ class LabelSettings:
     displacement: float = 0.03
     mesh: float = 40.0
     strains: tuple[float, ...] = (0.0,)
-    relax: Literal["none", "positions", "cell"] = "none"
+    relax: Relax = "none"
     fmax: float = 1e-3
 
-
-def calculator_factory(name: str) -> CalculatorFactory:
-    """A calculator by name: "emt", "lj", or "package.module:factory" (called without arguments).
-
-    Modules are looked for in the working directory too.
-
-    Raises
-    ------
-    DataError
-        There is no such thing.
-    """
-    module, _, attribute = {
-        "emt": "ase.calculators.emt:EMT",
-        "lj": "ase.calculators.lj:LennardJones",
-    }.get(name, name).partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        factory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"calculator {name!r}: {error}. Give emt, lj, or package.module:function, where the "
-            "function returns an ASE calculator."
-        ) from error
-    made: CalculatorFactory = factory
-    return made
-
-
-def supercell_of(crystal: Crystal, length: float) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Repetitions along each lattice vector so that parallel faces are `length` Å apart."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
-    return np.asarray(np.maximum(1, np.ceil(length / heights - 1e-6)), dtype=np.int64)
-
-
-def finite_displacements(atoms: Atoms, calculator: Calculator, settings: LabelSettings) -> Any:
-    """A phonopy.Phonopy of the cell given (not its primitive cell), with force constants.
-
-    Parameters
-    ----------
-    atoms : Atoms
-        Structure at which forces are expanded.
-    calculator : Calculator
-        Gives the forces.
-    settings : LabelSettings
-        Supercell and displacement.
-    """
-    from ase import Atoms
-    from phonopy import Phonopy
-    from phonopy.structure.atoms import PhonopyAtoms
-
-    cell = PhonopyAtoms(
-        numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions()
-    )
-    repeat = supercell_of(Crystal.from_any(atoms), settings.supercell)
-    phonon = Phonopy(cell, supercell_matrix=np.diag(repeat), primitive_matrix=np.eye(3))
-    phonon.generate_displacements(distance=settings.displacement)
-    forces = []
-    for displaced in phonon.supercells_with_displacements or []:
-        image = Atoms(
-            numbers=displaced.numbers,
-            cell=displaced.cell,
-            scaled_positions=displaced.scaled_positions,
-            pbc=True,
+    def reference(self, relax: Relax) -> ReferenceSettings:
+        """Settings of the spectrum at one strain."""
+        return ReferenceSettings(
+            self.supercell, self.displacement, self.mesh, relax, self.fmax, SITE_STEP
         )
-        image.calc = calculator
-        f = image.get_forces()
-        forces.append(f - f.mean(axis=0))
-    phonon.forces = np.array(forces)
-    phonon.produce_force_constants()
-    phonon.symmetrize_force_constants()
-    return phonon
-
-
-def relaxed(atoms: Atoms, calculator: Calculator, settings: LabelSettings) -> Atoms:
-    """The structure after the relaxation that the settings ask for.
-
-    Raises
-    ------
-    DataError
-        It does not converge in 500 steps.
-    """
-    from ase.filters import FrechetCellFilter
-    from ase.optimize import FIRE
-
-    if settings.relax == "none":
-        return atoms
-    atoms = atoms.copy()
-    atoms.calc = calculator
-    target = FrechetCellFilter(atoms) if settings.relax == "cell" else atoms
-    if not FIRE(target, logfile=None).run(fmax=settings.fmax, steps=500):
-        raise DataError(f"the relaxation did not reach {settings.fmax:g} eV/Å in 500 steps.")
-    return atoms
 
 
 def label(
-    crystal: Crystal, calculator: Calculator, settings: LabelSettings, strain: float = 0.0
+    crystal: Crystal,
+    calculator: str | Calculator | CalculatorFactory,
+    settings: LabelSettings,
+    strain: float = 0.0,
 ) -> LabelledEntry:
-    """Site spectra of one crystal at one strain.
+    """Site spectra of one crystal at one strain, as `ase_e3dos.reference_spectrum` has them.
 
     Raises
     ------
     E3DOSError
-        The relaxation or the frequencies are not usable; whatever the calculator raises.
+        The calculator fails, or the relaxation or the frequencies are not usable.
     """
-    atoms = relaxed(crystal.to_atoms(), calculator, settings)
+    forces = calculator_of(calculator)
+    name = calculator_name(calculator)
+    relax = settings.relax
     if strain:
+        if relax != "none":
+            crystal = relax_crystal(crystal, forces, name, relax, settings.fmax).crystal
+            relax = "positions"
+        atoms = crystal.to_atoms()
         atoms.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
-        if settings.relax != "none":
-            fixed = LabelSettings(relax="positions", fmax=settings.fmax)
-            atoms = relaxed(atoms, calculator, fixed)
-    phonon = finite_displacements(atoms, calculator, settings)
-    values, lowest, highest = site_labels(phonon, settings.mesh)
-    scalars = {"strain": strain, "min_wavenumber": lowest, "max_wavenumber": highest}
+        crystal = with_cell(crystal, atoms)
+    spectrum = calculated(crystal, forces, settings.reference(relax))
+    return entry_of(crystal.name, spectrum, {"strain": strain})
+
+
+def entry_of(id_: str, spectrum: PhononSpectrum, scalars: dict[str, Any]) -> LabelledEntry:
+    """A calculated spectrum as a labelled entry, in bins of 10 cm^-1.
+
+    Raises
+    ------
+    DataError
+        The spectrum has no site densities or other bins.
+    """
+    origin = spectrum.origin or {}
+    sites = spectrum.site_density
+    if sites is None or not np.array_equal(spectrum.wavenumbers, DEFAULT_GRID):
+        raise DataError(
+            f"{id_}: labels need site densities in bins of 10 cm^-1 from -400 cm^-1, as "
+            "reference_spectrum gives them with step=10."
+        )
+    highest = origin.get("highest_wavenumber", np.inf)
+    bins = SITE_BINS if highest < 1590 else SITE_BINS_WIDE
+    values = sites[:, :bins] / constants().thz_to_cm
+    values = 3.0 * values / (values.sum(axis=1, keepdims=True) * SITE_STEP)
+    range_ = {
+        "min_wavenumber": origin.get("lowest_wavenumber"),
+        "max_wavenumber": origin.get("highest_wavenumber"),
+    }
     return LabelledEntry(
-        crystal.name, Crystal.from_any(atoms, crystal.name), values, scalars=scalars
+        id_,
+        spectrum.crystal,
+        values,
+        scalars={**scalars, **range_},
+        provenance=str(origin.get("calculator", "")),
     )
 
 
@@ -215,14 +170,15 @@ def label_all(
     structures : iterable of Crystal or Reject
         Crystals with names; a `Reject` (a file that is not readable, say) becomes an error row.
     calculator : str or CalculatorFactory
-        Name (see `calculator_factory`), or a picklable function that returns one.
+        Name, as for `ase_e3dos.potentials.choice.calculator_factory`, or a picklable function that
+        returns one.
     output : str or Path
         Parquet file.
     settings : LabelSettings, optional
         Defaults if not given.
     source : str, optional
         Name of the potential or method; if not given, that which the output has already, or
-        the calculator's (see `calculator_name`).
+        the calculator's.
     licence, citation : str, optional
         Of the labels, for the file's metadata; if not given, those which the output has already.
     workers : int, optional
@@ -253,7 +209,11 @@ def label_all(
     file = Path(output)
     check_output(file)
     name = calculator_name(calculator)
-    basis = {"calculator": calculator_identity(calculator), **asdict(settings)}
+    basis = {
+        "calculator": calculator_identity(calculator),
+        **asdict(settings),
+        "bins": "tetrahedra",  # labels of before were sampled at 2 cm^-1
+    }
     del basis["strains"]
     jobs, rejects = _jobs(structures, basis, settings.strains)
     with only_process(file):
@@ -402,35 +362,6 @@ def _rows(
     return [journal.rows[key] for key, _, _ in jobs if key in journal.rows]
 
 
-def calculator_name(calculator: str | CalculatorFactory) -> str:
-    """What a calculator is called in files: its name, or module and name of the function."""
-    if isinstance(calculator, str):
-        return calculator
-    return f"{calculator.__module__}:{getattr(calculator, '__qualname__', 'custom')}"
-
-
-def calculator_identity(calculator: str | CalculatorFactory) -> str:
-    """What tells a calculator from an edited one: its name, and a hash of its module's file.
-
-    Raises
-    ------
-    DataError
-        There is no such calculator.
-    """
-    name = calculator_name(calculator)
-    if name in ("emt", "lj"):
-        return name
-    factory = calculator_factory(calculator) if isinstance(calculator, str) else calculator
-    arguments = ""
-    if isinstance(factory, partial):
-        arguments = repr((factory.args, sorted(factory.keywords.items())))
-        factory = factory.func
-    module = sys.modules.get(factory.__module__)
-    file = Path(getattr(module, "__file__", None) or "")
-    source = file.read_bytes() if file.is_file() else b""
-    return f"{name} {arguments} {hashlib.sha256(source).hexdigest()}"
-
-
 def _jobs(
     structures: Iterable[Crystal | Reject], basis: dict[str, Any], strains: Sequence[float]
 ) -> tuple[list[Job], list[Reject]]:
@@ -472,49 +403,13 @@ def _run(
     workers: int,
 ) -> Iterator[dict[str, Any]]:
     """Rows as they are finished; a job whose process dies (twice) is a row with an error."""
-    if workers == 1:
-        for job in jobs:
-            yield _work(job, calculator, settings)
-        return
-    # Processes share the cores: libraries in them should not start a thread for each core.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    waiting = list(jobs)
-    while waiting:
-        suspects: list[Job] = []
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            running: dict[Future[dict[str, Any]], Job] = {}
-            while waiting or running:
-                while waiting and len(running) < workers and not suspects:
-                    job = waiting.pop(0)
-                    try:
-                        running[pool.submit(_work, job, calculator, settings)] = job
-                    except BrokenExecutor:
-                        suspects.append(job)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(future)
-                    try:
-                        row = future.result()
-                    except BrokenExecutor:
-                        suspects.append(job)  # its process died, or another one's
-                    else:
-                        yield row
-                if suspects and not running:
-                    break
-        for job in suspects:
-            yield _alone(job, calculator, settings)
+    work = partial(_work, calculator=calculator, settings=settings)
+    yield from in_processes(work, jobs, workers, _died)
 
 
-def _alone(
-    job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
-) -> dict[str, Any]:
-    """One job in a process of its own, so that nothing else dies with it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(_work, job, calculator, settings).result()
-        except BrokenExecutor:
-            key, crystal, strain = job
-            error = "its process died (out of memory, or a crash inside the calculator)"
-            return {"key": key, "id": crystal.name, "strain": strain, "error": error}
+def _died(job: Job, reason: str) -> dict[str, Any]:
+    key, crystal, strain = job
+    return {"key": key, "id": crystal.name, "strain": strain, "error": reason}
 
 
 #: Calculators of this process by name; loading a potential can take longer than using it.
@@ -527,8 +422,7 @@ def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
     row = {"key": key, "id": crystal.name, "strain": strain}
     try:
         if name not in _CALCULATORS:
-            make = calculator_factory(calculator) if isinstance(calculator, str) else calculator
-            _CALCULATORS[name] = make()
+            _CALCULATORS[name] = calculator_of(calculator)
         entry = label(crystal, _CALCULATORS[name], settings, strain)
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
         _CALCULATORS.pop(name, None)

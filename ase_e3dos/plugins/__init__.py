@@ -1,7 +1,8 @@
-"""Plug-ins: encoders, trained models and commands from other packages, found by name.
+"""Plug-ins: encoders, models, commands and calculators from other packages, found by name.
 
 A plug-in package has an entry point in the group ``ase_e3dos`` that names a module whose
-functions, marked with `hookimpl`, yield `EncoderSpec`, `ModelSpec` and `CommandSpec` objects.
+functions, marked with `hookimpl`, yield `EncoderSpec`, `ModelSpec`, `CommandSpec` and
+`CalculatorSpec` objects.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from ase_e3dos.plugins.hookspecs import hookimpl
 from ase_e3dos.plugins.manager import PluginRegistry, get_registry
 from ase_e3dos.plugins.specs import (
     API_VERSION,
+    CalculatorSpec,
     CommandSpec,
     EncoderSpec,
     ModelSpec,
@@ -19,6 +21,7 @@ from ase_e3dos.plugins.specs import (
 
 __all__ = [
     "API_VERSION",
+    "CalculatorSpec",
     "CommandSpec",
     "EncoderSpec",
     "ModelSpec",

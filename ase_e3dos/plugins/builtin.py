@@ -7,11 +7,13 @@ from pathlib import Path
 
 from ase_e3dos.encoders import AlloyMultiHot, MassOneHot
 from ase_e3dos.plugins.hookspecs import hookimpl
-from ase_e3dos.plugins.specs import CommandSpec, EncoderSpec, ModelSpec
+from ase_e3dos.plugins.potentials import POTENTIALS
+from ase_e3dos.plugins.specs import CalculatorSpec, CommandSpec, EncoderSpec, ModelSpec
 
 __all__ = [
     "COMMANDS",
     "WEIGHTS_FOLDER",
+    "ase_e3dos_calculators",
     "ase_e3dos_commands",
     "ase_e3dos_encoders",
     "ase_e3dos_models",
@@ -104,3 +106,9 @@ def ase_e3dos_models() -> Iterator[ModelSpec]:
                 licence="CC-BY-4.0",
                 citation="; ".join(filter(None, (_PAPER, _DFPT, further))),
             )
+
+
+@hookimpl
+def ase_e3dos_calculators() -> Iterator[CalculatorSpec]:
+    """Calculators of ASE, and potentials that other packages bring if they are installed."""
+    yield from POTENTIALS

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 import pluggy
 
-from ase_e3dos.plugins.specs import CommandSpec, EncoderSpec, ModelSpec
+from ase_e3dos.plugins.specs import CalculatorSpec, CommandSpec, EncoderSpec, ModelSpec
 
 __all__ = [
     "GROUP",
+    "ase_e3dos_calculators",
     "ase_e3dos_commands",
     "ase_e3dos_encoders",
     "ase_e3dos_models",
@@ -81,5 +82,29 @@ def ase_e3dos_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
                 name="my-command",
                 command="my_package.command_line:my_command",
                 description="...",
+            )
+    """
+
+
+@hookspec
+def ase_e3dos_calculators() -> Iterable[CalculatorSpec]:  # type: ignore[empty-body]
+    """Yield calculators of forces, which ``--calculator NAME`` and ``relax=NAME`` then find.
+
+    Examples
+    --------
+    ::
+
+        from ase_e3dos.plugins import CalculatorSpec, hookimpl
+
+        @hookimpl
+        def ase_e3dos_calculators():
+            yield CalculatorSpec(
+                name="my-potential",
+                factory="my_package.potential:calculator",
+                requires=("my_package",),
+                install="pip install my-package",
+                trained_on="...",
+                licence="MIT",
+                devices=("cpu", "cuda"),
             )
     """

@@ -19,10 +19,17 @@ from typing import Any, TypeVar
 import pluggy
 
 from ase_e3dos.encoders.contract import Encoder
-from ase_e3dos.errors import EncoderError, PluginError, PluginWarning, UnknownModelError
+from ase_e3dos.errors import (
+    EncoderError,
+    PluginError,
+    PluginWarning,
+    PotentialError,
+    UnknownModelError,
+)
 from ase_e3dos.plugins import hookspecs
 from ase_e3dos.plugins.specs import (
     API_VERSION,
+    CalculatorSpec,
     CommandSpec,
     EncoderSpec,
     ModelSpec,
@@ -31,15 +38,20 @@ from ase_e3dos.plugins.specs import (
 
 __all__ = ["PluginRegistry", "get_registry"]
 
-Spec = TypeVar("Spec", EncoderSpec, ModelSpec, CommandSpec)
+Spec = TypeVar("Spec", EncoderSpec, ModelSpec, CommandSpec, CalculatorSpec)
 
-_WHAT: dict[type, str] = {EncoderSpec: "encoder", ModelSpec: "model", CommandSpec: "command"}
+_WHAT: dict[type, str] = {
+    EncoderSpec: "encoder",
+    ModelSpec: "model",
+    CommandSpec: "command",
+    CalculatorSpec: "calculator",
+}
 
 _DISABLED, _ONLY = "E3DOS_PLUGINS_DISABLED", "E3DOS_PLUGINS_ONLY"
 
 
 class PluginRegistry:
-    """Encoders, models and commands by name, from this package and from installed plug-ins.
+    """Encoders, models, commands and calculators by name, from this package and from plug-ins.
 
     Nothing is loaded before the first question. A plug-in that fails to import, implements an
     unknown hook, was made for another API version, or claims a name that is taken is skipped
@@ -80,6 +92,7 @@ class PluginRegistry:
         self._encoders: dict[str, EncoderSpec] = {}
         self._models: dict[str, ModelSpec] = {}
         self._commands: dict[str, CommandSpec] = {}
+        self._calculators: dict[str, CalculatorSpec] = {}
         self._owners: dict[tuple[type, str], str] = {}  # (kind, name) -> owner
         self._made: dict[tuple[str, str], Encoder] = {}  # (name, settings) -> encoder
         self._status: list[PluginStatus] = []
@@ -100,6 +113,27 @@ class PluginRegistry:
         """Commands by name, those of the package first."""
         self._load()
         return MappingProxyType(self._commands)
+
+    def calculators(self) -> Mapping[str, CalculatorSpec]:
+        """Calculators of forces by name, those whose packages are not installed too."""
+        self._load()
+        return MappingProxyType(self._calculators)
+
+    def calculator(self, name: str) -> CalculatorSpec:
+        """Calculator of a name.
+
+        Raises
+        ------
+        PotentialError
+            If there is none; the message lists those that are known.
+        """
+        specs = self.calculators()
+        if name not in specs:
+            raise PotentialError(
+                _unknown("calculator", name, specs)
+                + " One of your own is package.module:function, which returns an ASE calculator."
+            )
+        return specs[name]
 
     def command(self, name: str) -> Callable[..., object]:
         """Function or `typer.Typer` of a command, imported if it has to be.
@@ -243,8 +277,10 @@ class PluginRegistry:
                     self._encoders = _without(self._encoders, spec_name)
                 elif kind is ModelSpec:
                     self._models = _without(self._models, spec_name)
-                else:
+                elif kind is CommandSpec:
                     self._commands = _without(self._commands, spec_name)
+                else:
+                    self._calculators = _without(self._calculators, spec_name)
                 for made in [made for made in self._made if made[0] == spec_name]:
                     del self._made[made]
             self._status = [
@@ -335,11 +371,13 @@ class PluginRegistry:
             if not self._pluggy.get_hookcallers(plugin):
                 raise PluginError(
                     f"{owner} implements no hook. Mark its functions ase_e3dos_encoders, "
-                    "ase_e3dos_models or ase_e3dos_commands with ase_e3dos.plugins.hookimpl."
+                    "ase_e3dos_models, ase_e3dos_commands or ase_e3dos_calculators with "
+                    "ase_e3dos.plugins.hookimpl."
                 )
             encoders = self._yielded(plugin, "ase_e3dos_encoders", EncoderSpec, owner)
             models = self._yielded(plugin, "ase_e3dos_models", ModelSpec, owner)
             commands = self._yielded(plugin, "ase_e3dos_commands", CommandSpec, owner)
+            calculators = self._yielded(plugin, "ase_e3dos_calculators", CalculatorSpec, owner)
         except pluggy.PluginValidationError as error:
             self._pluggy.unregister(plugin)
             raise PluginError(f"{owner} implements a hook that does not exist: {error}") from error
@@ -350,10 +388,12 @@ class PluginRegistry:
         self._encoders = self._encoders | encoders
         self._models = self._models | models
         self._commands = self._commands | commands
+        self._calculators = self._calculators | calculators
         self._owners |= {(EncoderSpec, n): owner for n in encoders}
         self._owners |= {(ModelSpec, n): owner for n in models}
         self._owners |= {(CommandSpec, n): owner for n in commands}
-        return tuple(encoders), tuple(models), tuple(commands)
+        self._owners |= {(CalculatorSpec, n): owner for n in calculators}
+        return tuple(encoders), tuple(models), tuple(commands), tuple(calculators)
 
     def _yielded(self, plugin: Any, hook: str, kind: type[Spec], owner: str) -> dict[str, Spec]:
         others = [p for p in self._pluggy.get_plugins() if p is not plugin]

@@ -99,6 +99,7 @@ class DensityOfStates:
         "label_like",
         "model",
         "normalization",
+        "origin",
         "version",
         "warnings",
         "weights",
@@ -527,6 +528,7 @@ class DensityOfStates:
             weights=self.weights,
             version=self.version,
             warnings=self.warnings,
+            origin=self.origin,
             log_displacements=self._log_displacements,
             sound_velocity=self._sound_velocity,
         )
@@ -551,6 +553,7 @@ class DensityOfStates:
         warnings: tuple[E3DOSWarning, ...] = (),
         log_displacements: Array | None = None,
         sound_velocity: float | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         """The one place where a spectrum gets its values."""
         self._grid, self._crystal, self._scale = grid, crystal, scale
@@ -563,6 +566,9 @@ class DensityOfStates:
         self.weights, self.version = weights, version
         #: What is unusual about the prediction, as `ase_e3dos.prediction.trust.assess` found it.
         self.warnings = warnings
+        #: How structure and numbers came about where the model's name does not say it all: a
+        #: relaxation, a calculator with supercell, displacement and mesh. Plain values, or None.
+        self.origin = origin
 
     def restore_digits(self, stored: Mapping[str, Any]) -> None:
         """Take back values that were stored, where scaling changed no more than their last digits.
@@ -586,7 +592,10 @@ class DensityOfStates:
         """Package with version, model, and the beginning of the hash of its weights."""
         said = f"ase-e3dos {self.version}"
         if self.model:
-            said += f", model {self.model}"
+            is_calculated = "calculator" in (self.origin or {})
+            said += f", {'calculator' if is_calculated else 'model'} {self.model}"
+        if "relaxation" in (self.origin or {}):
+            said += f", relaxed with {(self.origin or {})['relaxation']['calculator']}"
         return said + (f", weights {self.weights[:12]}" if self.weights else "")
 
     def __eq__(self, other: object) -> bool:

@@ -56,6 +56,7 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
         "version": cell.version,
         "label_like": cell.label_like,
         "sound_velocity": cell.sound_velocity,
+        "origin": None if cell.origin is None else dict(cell.origin),
         "calibration": cell.calibration.to_dict() if cell.calibration else None,
     }
     for name in _ARRAYS:
@@ -95,6 +96,8 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             weights=str(data.get("weights", "")),
             version=str(data.get("version", "")) or "of unknown version",
         )
+        origin = data.get("origin")
+        spectrum.origin = None if origin is None else dict(origin)
         spectrum.restore_digits({name: data.get(name) for name in _ARRAYS})
         return spectrum
     except E3DOSError:

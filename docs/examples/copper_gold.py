@@ -13,12 +13,11 @@ import argparse
 import warnings
 from pathlib import Path
 
-import numpy as np
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 
-from ase_e3dos import Crystal, PhononSpectrum
+from ase_e3dos import Crystal, PhononSpectrum, reference_spectrum
 from ase_e3dos.alloy import (
     AlloyComparison,
     SolidSolution,
@@ -29,18 +28,17 @@ from ase_e3dos.alloy import (
     supercell_comparison,
 )
 from ase_e3dos.alloy.comparison import spectral_distance
-from ase_e3dos.data.labelling import LabelSettings, label, relaxed
 from ase_e3dos.errors import E3DOSWarning
+from ase_e3dos.potentials.relaxation import relaxed
 
 DOCS = Path(__file__).parents[1]
-RELAX = LabelSettings(supercell=7.0, relax="cell", fmax=1e-3)
-X = np.arange(-395.0, 1600.0, 10.0)  # the bins that `label` fills, cm^-1
 
 
 def explicit(crystal: Crystal) -> PhononSpectrum:
     """Spectrum of a crystal by finite displacements, relaxed first."""
-    entry = label(crystal, EMT(), RELAX)
-    return PhononSpectrum(X, None, entry.values, crystal=entry.crystal, model="EMT")
+    return reference_spectrum(
+        crystal, "emt", supercell=7.0, displacement=0.03, relax="cell", fmax=1e-3
+    )
 
 
 def main() -> None:
@@ -51,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", E3DOSWarning)
 
-    ends = [relaxed(bulk(name, cubic=True), EMT(), RELAX) for name in ("Cu", "Au")]
+    ends = [relaxed(bulk(name, cubic=True), EMT(), "cell", 1e-3)[0] for name in ("Cu", "Au")]
     solution = SolidSolution(ends)
     sweep = composition_sweep(solution, options.n, model=options.model)
     quasi_random = Crystal.from_any(read(DOCS / "crystals" / "Cu16Au16_sqs.vasp"), "SQS")

@@ -37,9 +37,10 @@ from ase_e3dos.alloy import (
     supercell_comparison,
 )
 from ase_e3dos.alloy.comparison import spectral_distance
-from ase_e3dos.data.labelling import LabelSettings, calculator_factory, relaxed
 from ase_e3dos.errors import E3DOSWarning
 from ase_e3dos.plugins import get_registry
+from ase_e3dos.potentials.choice import calculator_of
+from ase_e3dos.potentials.relaxation import relaxed
 
 DOCS = Path(__file__).parents[1]
 DATA = Path(os.environ.get("E3DOS_DATA", DOCS.parents[1] / "shared" / "data"))
@@ -96,12 +97,13 @@ def virtual_crystal(
     sweep: CompositionSweep, calculator: str, relax: str
 ) -> tuple[AlloyComparison, float]:
     """Virtual crystals at the compositions of a sweep, and their largest imaginary share."""
-    make = calculator_factory(calculator)
-    forces = make()
+    forces = calculator_of(calculator)
     solution = sweep.solution
     if relax != "none":
-        settings = LabelSettings(relax=relax)  # type: ignore[arg-type]
-        ends = [relaxed(end.to_atoms(), forces, settings) for end in solution.members]
+        ends = [
+            relaxed(end.to_atoms(), forces, relax, 1e-3)[0]  # type: ignore[arg-type]
+            for end in solution.members
+        ]
         solution = SolidSolution(ends)
     virtual = VirtualCrystal(
         solution, forces, name=calculator.rpartition(":")[2].removesuffix("Calculator")

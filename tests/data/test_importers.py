@@ -23,9 +23,9 @@ from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.importers import import_data, sort_out
 from ase_e3dos.data.labelled_file import LabelledEntry, problem, stated_citation
 from ase_e3dos.data.labelled_set import read_labelled
-from ase_e3dos.data.labelling import LabelSettings, finite_displacements
 from ase_e3dos.data.splits import prototype, split_names
 from ase_e3dos.errors import DataError
+from ase_e3dos.potentials.displacements import finite_displacements
 from ase_e3dos.structures.crystal import Crystal
 
 THZ_TO_CM = 33.3564095198
@@ -142,13 +142,13 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for symbol in ("Cu", "Al"):
         atoms = bulk(symbol, "fcc")
-        phonon = finite_displacements(atoms, EMT(), LabelSettings(supercell=5.0))
+        phonon = finite_displacements(Crystal.from_any(atoms), EMT(), 5.0)
         (folder / symbol).mkdir()
         file = folder / symbol / "phonopy_params.yaml"
         phonon.save(file, settings={"force_constants": True})
     # One run with the total spectrum alone.
     (folder / "Ni").mkdir()
-    phonon = finite_displacements(bulk("Ni", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    phonon = finite_displacements(Crystal.from_any(bulk("Ni", "fcc")), EMT(), 5.0)
     phonon.run_mesh(20.0)
     phonon.run_total_dos(freq_pitch=0.02)
     np.savetxt(
@@ -210,7 +210,7 @@ def test_forces_and_force_constants_beside_the_yaml(run_folder, tmp_path):
     write_force_constants_to_hdf5(
         whole.force_constants, str(tmp_path / "hdf5" / "force_constants.hdf5")
     )
-    sets = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    sets = finite_displacements(Crystal.from_any(bulk("Cu", "fcc")), EMT(), 5.0)
     phonopy.file_IO.write_FORCE_SETS(sets.dataset, str(tmp_path / "sets" / "FORCE_SETS"))
     folders = [tmp_path / n for n in ("text", "hdf5", "sets")]
     account = import_data("phonopy", folders, tmp_path / "o.parquet")
@@ -224,7 +224,7 @@ def test_runs_without_yaml(tmp_path):
     """SPOSCAR and forces are a run; POSCAR does not say the supercell; nothing vanishes."""
     from phonopy.interface.vasp import write_vasp
 
-    phonon = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    phonon = finite_displacements(Crystal.from_any(bulk("Cu", "fcc")), EMT(), 5.0)
     runs = tmp_path / "runs"
     for name in ("yaml", "supercell", "cell", "forces", "damaged"):
         (runs / name).mkdir(parents=True)
@@ -280,7 +280,7 @@ def test_nothing_is_taken_from_the_working_directory(run_folder, tmp_path, monke
     """phonopy looks there for FORCE_SETS and BORN; a run is only what lies in its own folder."""
     run = tmp_path / "runs" / "Cu"
     run.mkdir(parents=True)
-    phonon = finite_displacements(bulk("Cu", "fcc"), EMT(), LabelSettings(supercell=5.0))
+    phonon = finite_displacements(Crystal.from_any(bulk("Cu", "fcc")), EMT(), 5.0)
     bare = phonopy.Phonopy(phonon.unitcell, phonon.supercell_matrix, primitive_matrix=np.eye(3))
     bare.save(run / "phonopy.yaml")
     phonopy.file_IO.write_FORCE_SETS(phonon.dataset, str(tmp_path / "FORCE_SETS"))

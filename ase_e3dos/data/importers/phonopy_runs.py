@@ -22,9 +22,15 @@ import numpy as np
 
 from ase_e3dos.data.importers.grids import on_fine_grid
 from ase_e3dos.data.importers.records import DAMAGED, rejecting
-from ase_e3dos.data.labelled_file import LabelledEntry, Reject
-from ase_e3dos.data.phonopy_labels import site_labels
+from ase_e3dos.data.labelled_file import (
+    SITE_BINS,
+    SITE_BINS_WIDE,
+    SITE_STEP,
+    LabelledEntry,
+    Reject,
+)
 from ase_e3dos.errors import E3DOSError
+from ase_e3dos.potentials.mode_counts import mode_counts
 from ase_e3dos.structures.crystal import Crystal
 
 _NAMES = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
@@ -176,9 +182,10 @@ def _run(name: str, file: Path) -> LabelledEntry | Reject:
     if phonon.force_constants is None:
         return _total(name, crystal, folder / "total_dos.dat")
     try:
-        values, lowest, highest = site_labels(phonon)
+        counts, lowest, highest = mode_counts(phonon)
     except E3DOSError as error:
         return Reject(name, str(error))
+    values = counts[:, : SITE_BINS if highest < 1590 else SITE_BINS_WIDE] / SITE_STEP
     scalars = {"min_wavenumber": lowest, "max_wavenumber": highest}
     return LabelledEntry(name, crystal, values, scalars=scalars, provenance=file.name)
 

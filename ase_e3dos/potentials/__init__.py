@@ -1,0 +1,3 @@
+"""Calculators of forces: found by name, relaxing structures, and giving reference spectra."""
+
+from __future__ import annotations

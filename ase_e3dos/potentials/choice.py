@@ -1,0 +1,163 @@
+"""Which calculator is meant, and what tells it from another one in files."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import lru_cache, partial
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase_e3dos.errors import PotentialError
+from ase_e3dos.plugins import get_registry
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+CalculatorFactory = Callable[[], "Calculator"]
+
+#: Calculators of this process by name and device: loading one can take longer than using it.
+_MADE: dict[tuple[str, str], Calculator] = {}
+
+
+def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
+    """How to make a calculator, by its name.
+
+    Parameters
+    ----------
+    name : str
+        Of a registered one (`e3dos plugins` lists them), ``NAME=PATH`` for one with weights of
+        your own, or ``package.module:function``, which is called without arguments and looked for
+        in the working directory too.
+    device : str, optional
+        "cpu", "cuda" or "cuda:1"; of effect for registered ones.
+
+    Raises
+    ------
+    PotentialError
+        There is no such thing; for a registered one whose package or weights are missing, what
+        to install or which file goes where.
+    """
+    known, equals, weights = name.partition("=")
+    registry = get_registry()
+    if known in registry.calculators() or equals or ":" not in name:
+        spec = registry.calculator(known)
+        return partial(spec.make, device, weights or None)
+    module, _, attribute = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PotentialError(
+            f"calculator {name!r}: {error}. Give a name that `e3dos plugins` lists, or "
+            "package.module:function, where the function returns an ASE calculator."
+        ) from error
+    made: CalculatorFactory = factory
+    return made
+
+
+def check_calculator(name: str, device: str = "cpu") -> None:
+    """Refuse, before any work, a calculator that is not there; nothing is loaded.
+
+    Raises
+    ------
+    PotentialError
+        As for `calculator_factory`, and where a package, weights or device are missing.
+    """
+    factory = calculator_factory(name, device)
+    known, _, weights = name.partition("=")
+    spec = get_registry().calculators().get(known)
+    if spec is None:
+        return
+    if spec.missing() or device.partition(":")[0] not in spec.devices:
+        factory()  # its error says what to do
+    spec.weights_path(weights or None)
+
+
+def calculator_of(
+    calculator: str | Calculator | CalculatorFactory, device: str = "cpu"
+) -> Calculator:
+    """An ASE calculator from its name, from a function that makes it, or as it is.
+
+    Those made by name are kept for the next call.
+
+    Raises
+    ------
+    PotentialError
+        There is no such calculator, or it is not what ASE calls one.
+    """
+    if isinstance(calculator, str):
+        key = (calculator, device)
+        if key not in _MADE:
+            _MADE[key] = calculator_factory(calculator, device)()
+        return _MADE[key]
+    given: Any = calculator
+    if not isinstance(given, type) and hasattr(given, "get_property"):
+        found: Calculator = given
+        return found
+    if not callable(given):
+        raise PotentialError(
+            f"{calculator!r} is no calculator: give one of ASE, its name (`e3dos plugins` lists "
+            "them), or a function that returns one."
+        )
+    made: Calculator = given()
+    return made
+
+
+def calculator_name(calculator: str | Calculator | CalculatorFactory) -> str:
+    """What a calculator is called in files: its name, or module and name of function or class."""
+    if isinstance(calculator, str):
+        known, equals, weights = calculator.partition("=")
+        return f"{known}={Path(weights).name}" if equals else known
+    given: Any = calculator.func if isinstance(calculator, partial) else calculator
+    if not isinstance(given, type) and hasattr(given, "get_property"):
+        given = type(given)
+    return f"{getattr(given, '__module__', '')}:{getattr(given, '__qualname__', 'custom')}"
+
+
+def calculator_identity(calculator: str | CalculatorFactory) -> str:
+    """What tells a calculator from an edited one.
+
+    Of a registered one its name, with the version of its package and a hash of its weights where
+    they are a file; of any other its name, and a hash of its module's file.
+
+    Raises
+    ------
+    PotentialError
+        There is no such calculator.
+    """
+    name = calculator_name(calculator)
+    if isinstance(calculator, str):
+        known, _, weights = calculator.partition("=")
+        spec = get_registry().calculators().get(known)
+        if spec is not None:
+            if spec.missing():
+                spec.make()  # its error says what to install
+            path = spec.weights_path(weights or None)
+            parts = [known, *(_version(m) for m in spec.requires[:1])]
+            return " ".join([*parts, *([_digest(path)] if path and path.is_file() else [])])
+    factory: Any = calculator_factory(calculator) if isinstance(calculator, str) else calculator
+    arguments = ""
+    if isinstance(factory, partial):
+        arguments = repr((factory.args, sorted(factory.keywords.items())))
+        factory = factory.func
+    module = sys.modules.get(factory.__module__)
+    file = Path(getattr(module, "__file__", None) or "")
+    source = file.read_bytes() if file.is_file() else b""
+    return f"{name} {arguments} {hashlib.sha256(source).hexdigest()}"
+
+
+def _version(module: str) -> str:
+    try:
+        return version(packages_distributions().get(module, [module])[0])
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+@lru_cache(maxsize=32)
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,144 @@
+"""Force constants by finite displacements: phonopy's supercells, forces of an ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ase_e3dos.errors import PotentialError
+from ase_e3dos.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+#: A least length in Å, repetitions along the lattice vectors, or a matrix of phonopy's.
+Supercell = float | tuple[int, int, int] | tuple[tuple[int, ...], ...]
+
+
+def supercell_of(crystal: Crystal, length: float) -> NDArray[np.int64]:
+    """Repetitions along each lattice vector so that parallel faces are `length` Å apart."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
+    return np.asarray(np.maximum(1, np.ceil(length / heights - 1e-6)), dtype=np.int64)
+
+
+def supercell_matrix(crystal: Crystal, supercell: float | ArrayLike) -> NDArray[np.int64]:
+    """Phonopy's supercell matrix, shape (3, 3).
+
+    Raises
+    ------
+    PotentialError
+        It is neither a length, nor three numbers, nor a matrix.
+    """
+    if np.ndim(supercell) == 0:
+        repeat = supercell_of(crystal, float(supercell))  # type: ignore[arg-type]
+        return np.asarray(np.diag(repeat), dtype=np.int64)
+    matrix = np.asarray(supercell)
+    if matrix.shape == (3,):
+        matrix = np.diag(matrix)
+    whole: NDArray[np.int64] = np.rint(matrix).astype(np.int64)
+    if matrix.shape != (3, 3) or not np.array_equal(whole, matrix) or np.linalg.det(whole) < 0.5:
+        raise PotentialError(
+            f"supercell={supercell!r}: give a least length in Å, three repetitions, or a matrix of "
+            "whole numbers with a positive determinant."
+        )
+    return whole
+
+
+def finite_displacements(
+    crystal: Crystal,
+    calculator: Calculator,
+    supercell: float | ArrayLike = 9.0,
+    displacement: float = 0.01,
+    born: str | Path | Mapping[str, Any] | None = None,
+) -> Any:
+    """A phonopy.Phonopy of the cell given (not its primitive cell), with force constants.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        At which forces are expanded; one element on every site.
+    calculator : Calculator
+        Gives the forces.
+    supercell : float or array_like, optional
+        Least distance in Å between a site and its image, or phonopy's repetitions or matrix.
+    displacement : float, optional
+        Å.
+    born : str, path or mapping, optional
+        Born charges for the non-analytical correction: a file BORN of phonopy for this cell, or
+        "born" (n_sites, 3, 3) and "dielectric" (3, 3), in e and relative.
+
+    Raises
+    ------
+    PotentialError
+        Forces that are not finite, or charges that do not fit.
+    """
+    from ase import Atoms
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    cell = PhonopyAtoms(
+        numbers=crystal.numbers,
+        cell=crystal.cell,
+        scaled_positions=crystal.scaled_positions,
+        masses=crystal.masses,
+    )
+    matrix = supercell_matrix(crystal, supercell)
+    phonon = Phonopy(cell, supercell_matrix=matrix, primitive_matrix=np.eye(3))
+    phonon.generate_displacements(distance=displacement)
+    forces = []
+    for displaced in phonon.supercells_with_displacements or []:
+        image = Atoms(
+            numbers=displaced.numbers,
+            cell=displaced.cell,
+            scaled_positions=displaced.scaled_positions,
+            pbc=True,
+        )
+        image.calc = calculator
+        f = np.asarray(image.get_forces(), dtype=np.float64)
+        if not np.isfinite(f).all():
+            raise PotentialError(
+                "forces that are not finite. The potential diverges here: check the structure, or "
+                "take another calculator."
+            )
+        forces.append(f - f.mean(axis=0))
+    phonon.forces = np.array(forces)
+    phonon.produce_force_constants()
+    phonon.symmetrize_force_constants()
+    if born is not None:
+        phonon.nac_params = _charges(born, phonon.primitive, crystal)
+    return phonon
+
+
+def _charges(born: str | Path | Mapping[str, Any], primitive: Any, crystal: Crystal) -> Any:
+    """Phonopy's nac_params for the sites of the cell."""
+    if isinstance(born, (str, Path)):
+        from phonopy.file_IO import parse_BORN
+
+        try:
+            found = parse_BORN(primitive, filename=str(born))
+        except Exception as error:
+            raise PotentialError(
+                f"{born}: no file BORN for {crystal.name} ({type(error).__name__}: {error}). It "
+                "needs the independent sites of the cell that is calculated."
+            ) from error
+        charges, dielectric = np.asarray(found["born"]), np.asarray(found["dielectric"])
+        factor = found.get("factor")
+    else:
+        try:
+            charges, dielectric = (np.asarray(born[k], float) for k in ("born", "dielectric"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PotentialError(
+                f"born: give 'born' and 'dielectric' of {crystal.name} ({error!r})."
+            ) from error
+        factor = born.get("factor")
+    if charges.shape != (crystal.n_sites, 3, 3) or dielectric.shape != (3, 3):
+        raise PotentialError(
+            f"born: charges of shape {charges.shape} and a dielectric tensor of shape "
+            f"{dielectric.shape}, where {crystal.name} needs ({crystal.n_sites}, 3, 3) and (3, 3)."
+        )
+    # e^2 / (4 pi epsilon_0) in eV Å, as phonopy takes it for VASP's units.
+    return {"born": charges, "dielectric": dielectric, "factor": factor or 14.399652}

@@ -1,0 +1,100 @@
+"""Calculations in parallel processes, where one that kills its process stops no other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
+from threading import Thread
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Row = TypeVar("Row")
+
+#: What a row says of a job that killed its process.
+DIED = "its process died (out of memory, or a crash inside the calculator)"
+
+
+def in_processes(
+    work: Callable[[Job], Row],
+    jobs: Sequence[Job],
+    workers: int,
+    died: Callable[[Job, str], Row],
+) -> Iterator[Row]:
+    """Results as they are finished; a job whose process dies (twice) gets what `died` makes.
+
+    Parameters
+    ----------
+    work : callable
+        Picklable; catches what a calculation raises.
+    jobs : sequence
+        Picklable.
+    workers : int
+        Processes; one works in this process.
+    died : callable
+        From a job and a reason.
+    """
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    # Processes share the cores: libraries in them should not start a thread for each core.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    waiting = list(jobs)
+    while waiting:
+        suspects: list[Job] = []
+        with _pool(workers) as pool:
+            running: dict[Future[Row], Job] = {}
+            while waiting or running:
+                while waiting and len(running) < workers and not suspects:
+                    job = waiting.pop(0)
+                    try:
+                        running[pool.submit(work, job)] = job
+                    except BrokenExecutor:
+                        suspects.append(job)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    try:
+                        row = future.result()
+                    except BrokenExecutor:
+                        suspects.append(job)  # its process died, or another one's
+                    else:
+                        yield row
+                if suspects and not running:
+                    break
+        for job in suspects:
+            yield _alone(work, job, died)
+
+
+def _alone(work: Callable[[Job], Row], job: Job, died: Callable[[Job, str], Row]) -> Row:
+    """One job in a process of its own, so that nothing else dies with it."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, job).result()
+        except BrokenExecutor:
+            return died(job, DIED)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: a kill gives it no time to say so."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            wait_for([parent.sentinel])
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
