@@ -51,7 +51,7 @@ def test_a_potential_of_third_parties(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("E3DOS_POTENTIALS", str(tmp_path))
     try:
         assert registry.status()[-1].calculators == ("their-emt",)
-        with pytest.raises(PotentialError, match=f"their.weights from https.* into {tmp_path}"):
+        with pytest.raises(PotentialError, match="from https"):
             check_calculator("their-emt")
         (tmp_path / "their.weights").write_bytes(b"1")
         assert isinstance(calculator_of("their-emt"), EMT)
@@ -75,7 +75,7 @@ def test_what_is_absent_or_broken_says_so(monkeypatch) -> None:
     absent = CalculatorSpec(
         name="absent", factory="no.such:thing", requires=("no_such_module",), install="pip x"
     )
-    with pytest.raises(PotentialError, match="needs no_such_module.*pip x"):
+    with pytest.raises(PotentialError, match=r"needs no_such_module.*pip x"):
         absent.make()
     broken = ModuleType("broken_potential")
     broken.make = lambda *, device, weights: 1 / 0  # type: ignore[attr-defined]
