@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from importlib.util import find_spec
 
 from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplementedError
 
@@ -93,6 +94,25 @@ class ScreeningError(E3DOSError, RuntimeError):
 
 class MissingExtraError(E3DOSError, ImportError):
     """An optional dependency is needed; the message names the extra to install."""
+
+
+def need_pyarrow(purpose: str) -> None:
+    """Refuse what works on Parquet files or Arrow tables where pyarrow is not installed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs it, to begin the message with.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    if find_spec("pyarrow") is None:
+        raise MissingExtraError(
+            f'{purpose} needs pyarrow, which is not installed: pip install "ase-e3dos[parquet]".'
+        )
 
 
 class NotPredictedError(E3DOSError, PropertyNotImplementedError):

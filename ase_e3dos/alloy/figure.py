@@ -161,7 +161,7 @@ def _properties(
     temperature: float,
 ) -> None:
     positions, label = composition_axis(sweep)
-    along = sweep.solution.n_members == 2  # else neighbours on the axis are none in composition
+    along = sweep.solution.n_members == 2  # else the order on the axis means nothing
     rows = sweep.table(temperature)
     names = {
         "mean_wavenumber": "mean freq.\n(cm$^{-1}$)",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ase_e3dos.cli.output import check_file
+from ase_e3dos.errors import need_pyarrow
 from ase_e3dos.structures.json_text import parse_json
 
 SplitBy = Literal["random", "composition", "prototype", "paper"]
@@ -48,6 +49,7 @@ def show_command(
     """Say what a file holds, and check every entry."""
     from collections import Counter
 
+    need_pyarrow("a file of labelled crystals")
     import pyarrow.parquet as pq
 
     from ase_e3dos.data.labelled_set import read_labelled

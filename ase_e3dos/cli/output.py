@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from ase_e3dos.errors import E3DOSError, OutputError
+from ase_e3dos.errors import E3DOSError, OutputError, need_pyarrow
 from ase_e3dos.export.writing import FIGURES, TABLES, save_figure, save_table, with_nulls
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def check_file(
             )
     if endings and path.suffix.lower() not in endings:
         raise OutputError(f"{option} {path}: the name of this file ends in {' or '.join(endings)}.")
+    if path.suffix.lower() == ".parquet":
+        need_pyarrow(f"{option} {path}: a Parquet file")
     if path.is_dir():
         raise OutputError(f"{option} {path}: this is a folder. Name a file in it.")
     if not path.parent.is_dir():

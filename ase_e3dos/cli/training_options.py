@@ -61,7 +61,7 @@ def configuration(
     Raises
     ------
     TrainingError
-        If there is none of this name, or a field is wrong.
+        If no preset or file has this name, or a field is wrong.
     """
     from ase_e3dos.training.config import own_data, read_config
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.data.labels import JARVIS_GRID
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, need_pyarrow
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.json_text import parse_json
 
@@ -188,6 +188,7 @@ def write_labelled(
     DataError
         There is no entry, or the entries have labels of different kinds.
     """
+    need_pyarrow("a file of labelled crystals")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -226,6 +227,7 @@ def write_labelled(
 
 def _holds(file: Path, table: Any) -> bool:
     """Whether a file has these columns and metadata, but for the time at which it was written."""
+    need_pyarrow("a file of labelled crystals")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -246,6 +248,7 @@ def split_counts(path: str | Path) -> dict[str, int]:
     DataError
         The file is missing or is not a Parquet file.
     """
+    need_pyarrow("a file of labelled crystals")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -264,6 +267,7 @@ def split_counts(path: str | Path) -> dict[str, int]:
 
 def stated(path: str | Path) -> dict[str, Any]:
     """What a file's metadata state: source, licence, citation and more; empty where nothing."""
+    need_pyarrow("a file of labelled crystals")
     import pyarrow.parquet as pq
 
     return _about(pq.read_schema(path))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ase_e3dos.data.labelled_file import stated
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID, bin_weights, paper_label
 from ase_e3dos.data.published import UNKNOWN, Origin, origin
-from ase_e3dos.errors import CrystalError, DataError
+from ase_e3dos.errors import CrystalError, DataError, need_pyarrow
 from ase_e3dos.spectrum.displacement_tensors import log_components, tensor_matrices
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.json_text import parse_json
@@ -172,6 +172,7 @@ def read_labelled(path: str | Path) -> LabelledSet:
         The file is missing or unreadable, a column is missing, or a structure or label in it
         is not valid; the message names the entry.
     """
+    need_pyarrow("a file of labelled crystals")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

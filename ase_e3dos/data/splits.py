@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ase_e3dos.data.composition import composition_key
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, need_pyarrow
 from ase_e3dos.structures.crystal import Crystal
 
 SplitBy = Literal["random", "composition", "prototype", "paper"]
@@ -169,6 +169,7 @@ def _paper_split(ids: Sequence[str], paper: str | Path | None) -> list[str]:
 
 
 def _known_splits(paper: str | Path | None) -> dict[str, str]:
+    need_pyarrow("a file of splits")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

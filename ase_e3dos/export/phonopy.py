@@ -105,7 +105,7 @@ class SpectrumMesh:
 
     @property
     def qpoints(self) -> Any:
-        """There are none: a spectrum has no q-points."""
+        """None: a spectrum has no q-points."""
         raise NotPredictedError(
             "A predicted spectrum has no q-points (phonopy's Mesh.qpoints): its mesh only lists "
             "quantiles of the density of states. Compute force constants with phonopy for bands."
@@ -169,7 +169,8 @@ def resampled_total_dos(
     Raises
     ------
     SpectrumError
-        If the range is empty or has more than a million points, or the smearing is none.
+        If the range is empty or has more than a million points, or the smearing function is
+        unknown.
     """
     from phonopy.phonon.dos import TotalDos
 
@@ -221,7 +222,7 @@ def projected_dos(
     NotPredictedError
         If the model gives no densities of sites.
     SpectrumError
-        If the smearing is none.
+        If the smearing function is unknown.
     """
     from phonopy.phonon.dos import ProjectedDos
 
@@ -398,7 +399,7 @@ def phonopy_temperatures(
     Raises
     ------
     SpectrumError
-        If there are none, or one is negative, not finite or beyond any crystal.
+        If none is given, or one is negative, not finite or beyond any crystal.
     """
     checked = checked_temperatures([t_min, t_max] if temperatures is None else temperatures)
     if temperatures is not None:
@@ -433,7 +434,7 @@ def _check_range(
     if not (low < high < np.inf and -np.inf < low and 0 < step < high - low):
         raise SpectrumError(
             f"From freq_min={low:g} to freq_max={high:g} THz in steps of freq_pitch={step:g} there "
-            "are no two points. Give a range that ascends and a positive, smaller step."
+            "are fewer than two points. Give a range that ascends and a positive, smaller step."
         )
     if (high - low) / step > MOST_POINTS:
         raise SpectrumError(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ase_e3dos.errors import OutputError
+from ase_e3dos.errors import OutputError, need_pyarrow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,6 +111,7 @@ def save_table(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     with writing(path):
         if path.suffix.lower() == ".parquet":
+            need_pyarrow("a Parquet file")
             import pyarrow as pa
             import pyarrow.parquet as pq
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ase_e3dos.errors import MissingExtraError
+from ase_e3dos.errors import MissingExtraError, need_pyarrow
 from ase_e3dos.screening.run import screen
 from ase_e3dos.screening.settings import DEFAULT_TEMPERATURE
 
@@ -124,6 +124,7 @@ class ScreenMaker(Maker):
             "directory" of the Parquet shards, "rows" (all columns but the density, in order)
             and "failed", the number of rows with an error.
         """
+        need_pyarrow("a screening")
         import pyarrow.parquet as pq
 
         names = [str(k) for k in range(len(structures))] if ids is None else ids

@@ -96,11 +96,11 @@ class E3DOSPhononCalc(PropCalc):
     Raises
     ------
     TypeError
-        If an argument is none of these.
+        If an argument is unknown.
     NotPredictedError
         If bands, force constants or repaired modes are asked for (`REFUSED`).
     E3DOSError
-        If structures are to be relaxed without a calculator, or a choice is none.
+        If structures are to be relaxed without a calculator, or a choice is unknown.
 
     Notes
     -----

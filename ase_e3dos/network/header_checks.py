@@ -45,7 +45,7 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "members or encoder_version is not a plausible number"
     grid = content["grid"]
     if not (_real(grid["start"]) and _real(grid["step"]) and _whole(grid["n"], 2, MOST_CHANNELS)):
-        return "the grid is none"
+        return "the grid is not valid"
     if not (abs(grid["start"]) < 1e6 and 0 < grid["step"] < 1e4):
         return "the grid is not plausible"
     for name in ("elements", "own_elements"):

@@ -141,7 +141,7 @@ class PluginRegistry:
         Raises
         ------
         PluginError
-            If there is none of this name, or its plug-in fails.
+            If no plug-in offers one of this name, or its plug-in fails.
         """
         specs = self.commands()
         if name not in specs:
@@ -164,7 +164,7 @@ class PluginRegistry:
         Raises
         ------
         EncoderError
-            If there is none, it cannot be made, or it is not what its plug-in declared.
+            If no plug-in offers it, it cannot be made, or it is not what its plug-in declared.
         """
         specs = self.encoders()
         if name not in specs:
@@ -197,7 +197,7 @@ class PluginRegistry:
         Raises
         ------
         UnknownModelError
-            If there is none; the message lists those that are there.
+            If no plug-in offers it; the message lists those that are there.
         """
         models = self.models()
         if name not in models:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ase_e3dos.analysis.descriptors import COLUMNS, descriptor_columns
-from ase_e3dos.errors import ScreeningError
+from ase_e3dos.errors import ScreeningError, need_pyarrow
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.structures.json_text import parse_json
 
@@ -33,6 +33,7 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
     ScreeningError
         There are no shards of a screen.
     """
+    need_pyarrow("a screening")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -54,6 +55,7 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
 
 
 def _described(table: Any, grid: dict[str, Any]) -> Any:
+    need_pyarrow("a screening")
     import pyarrow as pa
 
     x = FrequencyGrid.of(grid["start"] + grid["step"] * np.arange(grid["n"]))

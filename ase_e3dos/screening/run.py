@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ase_e3dos.errors import ScreeningError, ScreeningWarning
+from ase_e3dos.errors import ScreeningError, ScreeningWarning, need_pyarrow
 from ase_e3dos.screening.entries import Done, Missing, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_unread
 from ase_e3dos.screening.progress import Progress, Report, progress_report
@@ -134,6 +134,8 @@ def screen(
         What an iterable of `inputs` raised, after the rows of all that it gave are written.
     WeightsError, DeviceError, EncoderError
         The model, device or encoder is not there.
+    MissingExtraError
+        Without pyarrow.
 
     Examples
     --------
@@ -141,6 +143,7 @@ def screen(
     >>> summary = screen([("salt", bulk("NaCl", "rocksalt", a=5.64))], "salt_screen")
     ... # doctest: +SKIP
     """
+    need_pyarrow("screening")
     settings = ScreenSettings.of(model, encoder, uncertainty, temperature)
     _ = settings.model_hash  # a model that is not there is said before an output is made
     check_inputs(inputs)

@@ -51,7 +51,7 @@ class ScreenSettings:
         Raises
         ------
         SpectrumError, ScreeningError
-            A temperature is negative or not finite, or there is none.
+            A temperature is negative or not finite, or none is given.
         """
         single = isinstance(temperature, (int, float))
         values = tuple(checked_temperatures(temperature).tolist())

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ase_e3dos.errors import CrystalError, E3DOSError, UnreadableFileError, shortly
+from ase_e3dos.errors import (
+    CrystalError,
+    E3DOSError,
+    UnreadableFileError,
+    need_pyarrow,
+    shortly,
+)
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.paths import PREFIXES, checked_file, suffix_of
 from ase_e3dos.structures.records import (
@@ -128,6 +134,7 @@ def count_in_file(path: Path) -> int | None:
     suffix = suffix_of(path)
     try:
         if suffix == ".parquet":
+            need_pyarrow("counting the rows of a Parquet file")
             import pyarrow.parquet as pq
 
             return int(pq.read_metadata(path).num_rows)

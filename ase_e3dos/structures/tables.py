@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.errors import E3DOSError, UnreadableFileError
+from ase_e3dos.errors import E3DOSError, UnreadableFileError, need_pyarrow
 from ase_e3dos.structures.records import (
     ARRAY_COLUMNS,
     ID_COLUMNS,
@@ -29,11 +29,31 @@ _ROWS = 1024
 
 
 def parquet_rows(path: Path, label: str | None = None) -> Iterator[Row]:
-    """Structures of a Parquet file, a thousand rows in memory at a time."""
+    """Structures of a Parquet file, a thousand rows in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+    label : str, optional
+        Name of the file in ids and messages, the path if not given.
+
+    Yields
+    ------
+    tuple
+        Id, and the structure in whatever form, or the error in its place.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is not a Parquet file, or has no column of structures.
+    MissingExtraError
+        Without pyarrow.
+    """
+    label = label or str(path)
+    need_pyarrow(f"{label}: reading Parquet files")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    label = label or str(path)
     try:
         with pq.ParquetFile(path) as file:
             columns = _needed(file.schema_arrow.names, label)
@@ -51,6 +71,7 @@ def parquet_rows(path: Path, label: str | None = None) -> Iterator[Row]:
 
 def table_rows(table: Any) -> Iterator[Row]:
     """Structures of a table of pandas, pyarrow, or whatever gives its columns to Arrow (polars)."""
+    need_pyarrow("reading a table")
     import pyarrow as pa
 
     if _is_frame(table):

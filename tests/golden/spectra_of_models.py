@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ def shape(spectrum: PhononSpectrum) -> np.ndarray:
     return np.asarray(spectrum.density / spectrum.density.max())
 
 
-def spectra(model: str) -> dict[str, PhononSpectrum]:
-    """Predicted spectra by the names of the crystals."""
-    known = crystals()
+def spectra(model: str, names: Collection[str] | None = None) -> dict[str, PhononSpectrum]:
+    """Predicted spectra by the names of the crystals; of all of them if none are given."""
+    known = {k: c for k, c in crystals().items() if names is None or k in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return dict(zip(known, predict(list(known.values()), model, device="cpu"), strict=True))

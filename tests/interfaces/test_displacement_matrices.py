@@ -10,7 +10,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from ase_e3dos import PhononSpectrum
 from ase_e3dos.export.cif import write_cif
-from ase_e3dos.interfaces.phonopy_displacements import (
+from ase_e3dos.interfaces.phonopy.displacements import (
     thermal_displacement_matrices,
     thermal_displacements,
 )

@@ -29,7 +29,7 @@ def read(paths: Sequence[Path]) -> Iterator[LabelledEntry | Reject]:
         try:
             for row in connect(path).select():
                 yield _entry(str(row.get("name", f"{path.stem}-{row.id}")), row)
-        except Exception as error:  # noqa: BLE001 - a file that is none can raise anything
+        except Exception as error:  # noqa: BLE001 - what is not a database can raise anything
             what = "not a readable ase.db file" if row is None else f"unreadable after row {row.id}"
             yield Reject(path.name, f"{what} ({type(error).__name__}: {error})")
         else:

@@ -12,11 +12,13 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from ase_e3dos.errors import ScreeningError
+from ase_e3dos.errors import ScreeningError, need_pyarrow
 from ase_e3dos.screening.shards import list_shards, read_metadata, reading
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    need_pyarrow("the report of a screening")
     import pyarrow as pa
 
 Array = NDArray[np.float64]
@@ -247,6 +249,7 @@ def _chosen(found: list[dict[str, Any]], model: str | None, directory: Path) -> 
 
 
 def _batches(directory: Path, columns: list[str], model: str) -> Any:
+    need_pyarrow("the report of a screening")
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 

@@ -71,7 +71,7 @@ def hulls_of(
     Raises
     ------
     EntriesError
-        If an entry has no structure and is no gas, or an element has no entry.
+        If an entry has no structure and is not a gas, or an element has no entry.
     """
     t = _temperatures(temperatures)
     if not entries:

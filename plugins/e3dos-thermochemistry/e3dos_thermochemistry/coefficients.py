@@ -173,7 +173,7 @@ def fit(
     Raises
     ------
     FitError
-        If the form is unknown or the ranges are none.
+        If the form is unknown, or the ranges are not valid.
     """
     if form not in get_args(Form):
         raise FitError(f"form={form!r} is not one of {', '.join(get_args(Form))}.")

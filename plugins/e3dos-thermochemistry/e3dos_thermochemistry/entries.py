@@ -60,8 +60,9 @@ def _entry(value: Any, k: int, place: Path) -> ComputedEntry:
             raise TypeError(f"a {type(entry).__name__}")
     except Exception as error:
         raise EntriesError(
-            f"{place}: entry {k} is none of pymatgen's computed entries ({type(error).__name__}: "
-            f"{error}). Each needs its composition or structure, and an energy in eV."
+            f"{place}: entry {k} is not one of pymatgen's computed entries "
+            f"({type(error).__name__}: {error}). Each needs its composition or structure, and an "
+            "energy in eV."
         ) from error
     return entry
 

@@ -52,7 +52,7 @@ def balanced(text: str) -> Equation:
     Raises
     ------
     ReactionError
-        If it is no equation, cannot be balanced, or can be in more than one way.
+        If it is not an equation, cannot be balanced, or can be in more than one way.
 
     Examples
     --------
@@ -108,8 +108,8 @@ def _formulas(side: str, text: str) -> list[str]:
                 raise ValueError("no formula")
         except Exception as error:
             raise ReactionError(
-                f"{term!r} in {text!r} is no formula. Write symbols of elements and numbers, such "
-                "as Mg(OH)2, and '+' between species."
+                f"{term!r} in {text!r} is not a formula. Write symbols of elements and numbers, "
+                "such as Mg(OH)2, and '+' between species."
             ) from error
         found.append(match["formula"])
     return found

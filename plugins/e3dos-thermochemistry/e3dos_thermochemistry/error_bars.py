@@ -198,11 +198,11 @@ def joint_errors(
     ThermochemistryError
         If there is no such model.
     SpectrumError
-        If "members" is asked for and there are none.
+        If "members" is asked for, and a model has none.
     """
     if errors not in get_args(Errors):
         raise ThermochemistryError(
-            f"errors={errors!r} is no error model: choose from {', '.join(get_args(Errors))}."
+            f"errors={errors!r} is not an error model: choose from {', '.join(get_args(Errors))}."
         )
     if not spectra:
         return None

@@ -132,7 +132,9 @@ def gas(name: str, source: GasSource = "ase") -> Gas:
     214.0
     """
     if source not in get_args(GasSource):
-        raise GasError(f"gases={source!r} is no source: choose from {get_args(GasSource)}.")
+        raise GasError(
+            f"gases={source!r} is not a source of gases: choose from {get_args(GasSource)}."
+        )
     found = _ideal_gas(name) if source == "ase" else _cantera_gas(name)
     if found is None:
         known = f"those known are {', '.join(ideal_gases())}" if source == "ase" else "see its file"

@@ -264,7 +264,7 @@ class Hulls:
         points = np.vstack([np.column_stack([x[candidates, 1:], formation[candidates]]), top])
         try:
             hull = ConvexHull(points)
-        except QhullError:  # pragma: no cover - a plane with a point above is no plane
+        except QhullError:  # pragma: no cover - a plane with a point above it has a volume
             return marks
         lower = hull.simplices[(hull.simplices < len(candidates)).all(axis=1)]
         marks[lowest[candidates[np.unique(lower)]]] = True

@@ -316,7 +316,7 @@ def _pressures(
     for name, value in given.items():
         if name not in gaseous:
             raise ReactionError(
-                f"A pressure is given for {name!r}, which is no gas of this reaction: its gases "
+                f"A pressure is given for {name!r}, which is not a gas of this reaction: its gases "
                 f"are {', '.join(gaseous) or 'none'}."
             )
         if not (np.isfinite(value) and value > 0):

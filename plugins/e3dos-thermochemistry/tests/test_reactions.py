@@ -34,7 +34,7 @@ def test_balances(text, expected):
     [
         ("CaCO3", "not an equation"),
         ("CaCO3 -> CaO", "cannot be balanced"),
-        ("Xy -> CaO", "no formula"),
+        ("Xy -> CaO", "not a formula"),
         ("SiO2 -> SiO2", "twice"),
         ("H2 + O2 -> H2O + H2O2", "more than one way"),
         ("CaO + CO2 + CaCO3 -> CaC2O5", "more than one way|left out"),

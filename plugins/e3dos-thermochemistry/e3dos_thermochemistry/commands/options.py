@@ -76,7 +76,7 @@ def by_formula(text: str | None, option: str) -> dict[str, float]:
                 raise ValueError
             found[formula] = float(number)
         except ValueError:
-            raise ThermochemistryError(f"{example}; {pair.strip()!r} is none.") from None
+            raise ThermochemistryError(f"{example}; {pair.strip()!r} is not such a pair.") from None
     return found
 
 
@@ -84,11 +84,11 @@ def _from_file(path: Path, example: str) -> dict[str, float]:
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(data, Mapping):
-            raise TypeError("it is no mapping of formulas to numbers")
+            raise TypeError("it does not map formulas to numbers")
         return {str(name): float(value) for name, value in data.items()}
     except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
         raise ThermochemistryError(
-            f"{example}, or a YAML or JSON file of them; {path} is none ({error})."
+            f"{example}, or a YAML or JSON file of them; {path} is neither ({error})."
         ) from error
 
 

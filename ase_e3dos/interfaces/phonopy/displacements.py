@@ -48,7 +48,7 @@ def thermal_displacements(
     Raises
     ------
     SpectrumError
-        Without site densities, or for temperatures that are none.
+        Without site densities, or for temperatures that are not valid.
     """
     from phonopy.phonon.thermal_displacement import ThermalDisplacements
 
@@ -99,7 +99,7 @@ def thermal_displacement_matrices(
     Raises
     ------
     SpectrumError
-        The model gives no tensors, or a temperature is none.
+        The model gives no tensors, or a temperature is not valid.
     """
     from phonopy.phonon.thermal_displacement import ThermalDisplacementMatrices
 
