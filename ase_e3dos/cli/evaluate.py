@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ase_e3dos.cli.options import AsJson, Device, TableFile
+from ase_e3dos.cli.options import AsJson, Device, Grouping, TableFile
 from ase_e3dos.cli.output import check_file, check_folder, print_json, write_table, writing
 
 if TYPE_CHECKING:
-    from ase_e3dos.evaluation.predictions import Evaluation
+    from ase_e3dos.evaluation.predictions import Evaluation, Section
 
 
 def evaluate_command(
@@ -48,6 +49,13 @@ def evaluate_command(
         bool,
         typer.Option(help="Run the whole ensemble; otherwise the one network that stands for it."),
     ] = True,
+    by: Annotated[
+        list[Grouping] | None,
+        typer.Option(
+            help="A table by class of anion (anion) or by element (element) besides, of the "
+            "stable crystals; may be given twice."
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -63,9 +71,11 @@ def evaluate_command(
         found = with_sections(evaluate(model, data, split, device, source, uncertainty))
         if any(found.model == r.model for r in results):
             found = _renamed(found, str(model))
+        tables = _by_chemistry(found, by or [])
+        found = replace(found, sections={**found.sections, **_flat(tables)})
         results.append(found)
         if not as_json:
-            _show(found)
+            _show(found, tables)
         if figures is not None:
             from ase_e3dos.evaluation.figures import write_figures
 
@@ -89,20 +99,45 @@ def evaluate_command(
 
 def _renamed(found: Evaluation, name: str) -> Evaluation:
     """The same under another name, where two models have the same."""
-    from dataclasses import replace
-
     known = found.predictions
     predictions = None if known is None else replace(known, model=name.replace("/", "-"))
     return replace(found, model=name, predictions=predictions)
 
 
-def _show(found: Evaluation) -> None:
+def _by_chemistry(found: Evaluation, by: list[Grouping]) -> dict[str, dict[str, Section]]:
+    """Sections of each class, by what the classes tell apart."""
+    from ase_e3dos.evaluation.chemistry import chemistry_sections
+
+    assert found.predictions is not None
+    return {name.value: chemistry_sections(found.predictions, name.value) for name in by}
+
+
+def _flat(tables: dict[str, dict[str, Section]]) -> dict[str, Section]:
+    return {f"{by} {name}": row for by, rows in tables.items() for name, row in rows.items()}
+
+
+def _show(found: Evaluation, tables: dict[str, dict[str, Section]]) -> None:
     from ase_e3dos.evaluation.metrics import format_errors
 
     typer.echo(f"{found.model} on {found.data}, split {found.split}")
     typer.echo(format_errors(found.errors))
+    in_tables = _flat(tables)
     for name, section in found.sections.items():
-        typer.echo(f"  {name}: {format_errors(section)}")
+        if name not in in_tables:
+            typer.echo(f"  {name}: {format_errors(section)}")
+    for by, rows in tables.items():
+        typer.echo(f"stable crystals by {by}:")
+        typer.echo(_class_table(by, rows))
+
+
+def _class_table(by: str, rows: dict[str, Section]) -> str:
+    """A Markdown table, one row a class."""
+    columns = list(next(iter(rows.values()), {}))
+    lines = [f"| {by} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [f"{row[c]:.3g}" for c in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def _rows(results: list[Evaluation]) -> list[dict[str, Any]]:

@@ -43,6 +43,13 @@ class Per(StrEnum):
     ATOM = "atom"
 
 
+class Grouping(StrEnum):
+    """What errors are told apart by."""
+
+    ANION = "anion"
+    ELEMENT = "element"
+
+
 class Units(StrEnum):
     """Units of frequencies and energies."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,8 @@ _SCALARS = ("in_petretto_valid", "imaginary_fraction")
 SLOWEST_SOUND = 0.2
 #: Share of imaginary modes up to which displacements are taken as those of a stable crystal.
 _STABLE = 0.002
+#: Share of imaginary modes above which a crystal counts as unstable.
+_UNSTABLE = 0.01
 #: Site labels: bins of 10 cm^-1 from -400 to 1600 cm^-1, or 480 where modes lie above.
 SITE_BINS = 200
 
@@ -112,6 +115,19 @@ class LabelledSet:
     def n_sites(self) -> NDArray[np.int64]:
         """Sites of each crystal, shape (n,)."""
         return np.array([c.n_sites for c in self.crystals])
+
+    @cached_property
+    def unstable(self) -> NDArray[np.float32]:
+        """1 where more than 1 % of the modes are imaginary, else 0, shape (n,).
+
+        By `imaginary_fraction` where the file states it, else by the bins below -5 cm^-1. Of
+        raw and site labels; sampled ones are too coarse and noisy near zero to tell.
+        """
+        share = self.reference.get("imaginary_fraction")
+        if share is None:
+            below = DEFAULT_GRID < -5.0
+            share = np.array([np.atleast_2d(b)[:, below].sum(1).mean() for b in self.bins])
+        return np.asarray(share > _UNSTABLE, dtype=np.float32)
 
     def subset(self, keep: Sequence[int] | NDArray[Any]) -> LabelledSet:
         """The entries with these indices (or where a boolean mask is true)."""

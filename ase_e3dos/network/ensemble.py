@@ -40,6 +40,8 @@ class Densities:
         crystal after crystal, shape (n_sites in all, 3, 6); None for a model without them.
     log_sound : ndarray of float32 or None
         Logarithm of the sound velocity in km/s, shape (n_crystals,), or None.
+    instability : ndarray of float32 or None
+        Probability that more than 1 % of the modes are imaginary, shape (n_crystals,), or None.
     """
 
     crystals: NDArray[np.float32]
@@ -47,6 +49,7 @@ class Densities:
     sites: NDArray[np.float32] | None
     log_displacements: NDArray[np.float32] | None = None
     log_sound: NDArray[np.float32] | None = None
+    instability: NDArray[np.float32] | None = None
 
 
 def resolve_device(device: str) -> torch.device:
@@ -278,6 +281,7 @@ class Model:
         spectra: list[Tensor] = []
         tensors: list[Tensor] = []
         sounds: list[Tensor] = []
+        unstable: list[Tensor] = []
         shared: dict[tuple[Any, ...], list[Any]] = {}
         for network in cast(list[SiteNetwork], networks):
             kind = network.edge_kind()
@@ -291,12 +295,15 @@ class Model:
                 tensors.append(output.log_displacements)
             if output.log_sound is not None:
                 sounds.append(output.log_sound)
+            if output.log_odds_unstable is not None:
+                unstable.append(output.log_odds_unstable.sigmoid())
         assert total is not None
         order = graph.site_order
         return torch.stack(spectra), {
             "sites": (total / len(spectra)).index_select(0, order),
             "log_displacements": _mean(tensors).index_select(0, order) if tensors else None,
             "log_sound": _mean(sounds) if sounds else None,
+            "instability": _mean(unstable) if unstable else None,
         }
 
 
@@ -310,7 +317,7 @@ class RunningBatch:
 
     Attributes
     ----------
-    crystals, members, sites, log_displacements, log_sound
+    crystals, members, sites, log_displacements, log_sound, instability
         Tensors with the content of `Densities`, in host memory.
     peaks : torch.Tensor or None
         Highest value of each member's spectrum before it was normalised, shape (n_members,
@@ -325,6 +332,7 @@ class RunningBatch:
     peaks: Tensor | None = None
     log_displacements: Tensor | None = None
     log_sound: Tensor | None = None
+    instability: Tensor | None = None
     ready: torch.cuda.Event | None = None
 
     @classmethod
@@ -355,8 +363,10 @@ class RunningBatch:
             self.ready.synchronize()
         if self.peaks is not None:
             check_nonzero(self.peaks.amin(dim=0, keepdim=True).t(), names)
-        rest = (self.members, self.sites, self.log_displacements, self.log_sound)
-        return Densities(self.crystals.numpy(), *(None if v is None else v.numpy() for v in rest))
+        sites, members = self.sites, self.members
+        sides = (self.log_displacements, self.log_sound, self.instability)
+        rest = (None if v is None else v.numpy() for v in (members, sites, *sides))
+        return Densities(self.crystals.numpy(), *rest)
 
 
 def _to_host(values: Tensor) -> Tensor:

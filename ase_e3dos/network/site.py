@@ -47,10 +47,13 @@ class SiteSettings:
     heads: int = 1
     displacements: int = 0
     sound: int = 0
+    stability: int = 0
 
 
 #: Displacement tensors are given at so many temperatures (100, 300 and 600 K).
 N_TEMPERATURES = 3
+#: Logarithm of the odds of a site beyond which they say nothing more (and could overflow).
+MOST_LOG_ODDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,15 @@ class SiteOutput:
         (n_nodes, 3, 6); None for a network without them.
     log_sound : torch.Tensor or None
         Logarithm of the Debye mean of the sound velocities in km/s, shape (n_crystals,), or None.
+    log_odds_unstable : torch.Tensor or None
+        Logarithm of the odds that more than 1 % of the modes are imaginary, shape (n_crystals,),
+        or None.
     """
 
     log_weights: Tensor
     log_displacements: Tensor | None
     log_sound: Tensor | None
+    log_odds_unstable: Tensor | None = None
 
 
 class SiteLayer(nn.Module):
@@ -200,6 +207,11 @@ class SiteNetwork(nn.Module):
                 nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
             )
 
+        if s.stability:
+            self.read_stability = nn.Sequential(
+                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
+            )
+
     @property
     def self_edges(self) -> bool:
         """No self-edges: the site's own features are carried along by the layers."""
@@ -283,8 +295,13 @@ class SiteNetwork(nn.Module):
         sound = None
         if self.settings.sound:
             sound = self.read_sound(mean_over_sites(hidden, batch)).squeeze(1)
+        unstable = None
+        if self.settings.stability:
+            # The mean of the odds: one unstable site tells, and a supercell has those of its cell.
+            odds = self.read_stability(hidden).clamp_max(MOST_LOG_ODDS).exp()
+            unstable = mean_over_sites(odds, batch).log().squeeze(1)
         tensors = self._displacements(hidden, features) if self.settings.displacements else None
-        return SiteOutput(log_weights, tensors, sound)
+        return SiteOutput(log_weights, tensors, sound, unstable)
 
     def _displacements(self, hidden: Tensor, features: Features) -> Tensor:
         """Logarithms of the displacement tensors, see `SiteOutput`."""

@@ -416,11 +416,9 @@ def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> Si
     basis = network.edge_functions(graph)
     with torch.autocast(source.device.type, torch.bfloat16):
         output: SiteOutput = network(graph, source, basis)
-    tensors, sound = output.log_displacements, output.log_sound
+    sides = (output.log_displacements, output.log_sound, output.log_odds_unstable)
     return SiteOutput(
-        output.log_weights.float(),
-        None if tensors is None else tensors.float(),
-        None if sound is None else sound.float(),
+        output.log_weights.float(), *(None if side is None else side.float() for side in sides)
     )
 
 
@@ -526,6 +524,10 @@ def _side_loss(
     ends = graph.first_site + graph.n_sites
     for number, entries, span in batch.parts:
         labelled = sets[number].labelled
+        if output.log_odds_unstable is not None and labelled.kind != "sampled":
+            # Sampled spectra end too near to zero, and are too noisy there, to tell.
+            unstable = torch.from_numpy(labelled.unstable[entries]).to(device)
+            total = total + loss.stability(output.log_odds_unstable[span], unstable).sum()
         if number in transferred:
             continue
         known = labelled.log_displacements

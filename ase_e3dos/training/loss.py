@@ -35,6 +35,7 @@ class LossWeights:
     high_frequency: float = 0.3
     displacement: float = 1.0
     sound: float = 1.0
+    stability: float = 0.4
 
 
 class SiteLoss(nn.Module):
@@ -45,7 +46,8 @@ class SiteLoss(nn.Module):
     the max-normalised labels (what the published measures are), difference of the imaginary
     weight. Where site spectra are known, their Wasserstein distances too; where one crystal
     is known at several strains, the change of the logarithm of its average frequency. Where they
-    are known and the network gives them, logarithms of displacement tensors and sound velocities.
+    are known and the network gives them, logarithms of displacement tensors and sound velocities,
+    and whether modes are imaginary.
     """
 
     def __init__(self, weights: LossWeights) -> None:
@@ -142,3 +144,8 @@ class SiteLoss(nn.Module):
         """Loss of logarithms of sound velocities p, q (n,), shape (n,)."""
         each = nn.functional.smooth_l1_loss(p, q, beta=0.1, reduction="none")
         return self.weights.sound * each
+
+    def stability(self, log_odds: Tensor, unstable: Tensor) -> Tensor:
+        """Cross entropy of log odds against 0 or 1, both of shape (n,), shape (n,)."""
+        each = nn.functional.binary_cross_entropy_with_logits(log_odds, unstable, reduction="none")
+        return self.weights.stability * each
