@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.evaluation.reference import imaginary_shares
-from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
+from ase_e3dos.prediction.trust import IMAGINARY_LIMIT, PROBABLY_UNSTABLE
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,9 @@ class Stability:
         Spectra, each divided by its maximum.
     predicted_share, reference_share : ndarray, shape (n,)
         Share of the modes that are imaginary; that of the prediction by its own grid.
+    instability : ndarray or None
+        Predicted probability of more than 1 % of imaginary modes, shape (n,); None for a model
+        without it.
     """
 
     model: str
@@ -44,6 +47,7 @@ class Stability:
     reference: Array
     predicted_share: Array
     reference_share: Array
+    instability: Array | None = None
 
     @property
     def negative(self) -> NDArray[np.bool_]:
@@ -70,6 +74,9 @@ class Stability:
         negative, positive = self.squared_errors()
         nothing = (self.reference[:, self.negative] ** 2).mean()
         called = self.predicted_share > IMAGINARY_LIMIT
+        score = self.predicted_share
+        if self.instability is not None:
+            called, score = called | (self.instability > PROBABLY_UNSTABLE), self.instability
         hits = float((self.unstable & called).sum())
         section = {
             "MSE_negative": float(negative.mean()),
@@ -82,8 +89,8 @@ class Stability:
             "recall": hits / max(float(self.unstable.sum()), 1.0),
         }
         if 0 < self.unstable.sum() < len(self.unstable):
-            section["roc_area"] = roc_area(self.predicted_share, self.unstable)
-            low, high = roc_interval(self.predicted_share, self.unstable)
+            section["roc_area"] = roc_area(score, self.unstable)
+            low, high = roc_interval(score, self.unstable)
             section |= {"roc_low": low, "roc_high": high}
         stable = self.reference_share < _NONE
         if stable.any():
@@ -106,6 +113,7 @@ def stability(found: Predictions) -> Stability | None:
         true_share = imaginary_shares(found.labelled)
     else:
         true_share = reference[:, grid < 0].sum(axis=1) / reference.sum(axis=1)
+    known = [s.instability for s in found.spectra if s.instability is not None]
     return Stability(
         found.model,
         found.labelled.formulas,
@@ -114,6 +122,7 @@ def stability(found: Predictions) -> Stability | None:
         reference / reference.max(axis=1, keepdims=True),
         np.array([s.imaginary_fraction for s in found.spectra]),
         true_share,
+        np.array(known) if len(known) == len(found.spectra) else None,
     )
 
 
@@ -133,7 +142,8 @@ def stability_errors(found: Predictions) -> Section:
         `MSE_negative`, `MSE_positive` of max-normalised spectra on each side of zero (raw
         labels: 61 points), their medians over the crystals, and `MSE_negative_of_nothing`, the
         error below zero of a prediction that has no imaginary modes; `n_unstable`; `precision`
-        and `recall` of the verdict; `roc_area` of the imaginary share as a score, with a 95 %
+        and `recall` of the verdict (that of the warning); `roc_area` of the predicted probability,
+        or else of the imaginary share, as a score, with a 95 %
         bootstrap interval from `roc_low` to `roc_high`; `leak`, the mean imaginary share
         predicted for crystals that have none; empty for a model without imaginary modes.
     """

@@ -252,7 +252,11 @@ class Batcher:
             try:
                 densities = self._checked(graphs, started.running)
                 warnings = assess_batch(
-                    graphs, self._model.header, densities.crystals, densities.members
+                    graphs,
+                    self._model.header,
+                    densities.crystals,
+                    densities.members,
+                    densities.instability,
                 )
             except Exception as error:  # noqa: BLE001 - what it is stands in the failure
                 failure = _failure_of(error, graphs)

@@ -124,6 +124,7 @@ class Predictor:
         )
         first = np.cumsum([0, *n_sites])
         tensors, sound = densities.log_displacements, densities.log_sound
+        unstable = densities.instability
         return [
             PhononSpectrum.of_normalised(
                 grid,
@@ -136,6 +137,7 @@ class Predictor:
                 warnings=batch.warnings[k],
                 log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
                 sound_velocity=_velocity(sound, k),
+                instability=None if unstable is None else float(unstable[k]),
             )
             for k, (part, graph) in enumerate(zip(parts, batch.graphs, strict=True))
         ]

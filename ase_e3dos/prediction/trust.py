@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Share of the modes that may be imaginary without a warning.
 IMAGINARY_LIMIT = 0.01
+#: Probability of imaginary modes beyond which there is a warning.
+PROBABLY_UNSTABLE = 0.5
 #: Share of the modes that may lie in the last 2 % of the grid without a warning.
 EDGE_LIMIT = 0.005
 #: Relative disagreement of the members on the average frequency without a warning.
@@ -90,6 +92,7 @@ def assess_batch(
     header: WeightsHeader,
     weights: Shares,
     members: NDArray[np.float32] | None,
+    instability: NDArray[np.float32] | None = None,
 ) -> list[tuple[E3DOSWarning, ...]]:
     """Warnings about the predictions of a batch, for each the most serious first.
 
@@ -103,13 +106,15 @@ def assess_batch(
         Share of the modes in each bin, shape (n_crystals, n_bins).
     members : ndarray of float32 or None
         The same for each member of the ensemble, shape (n_members, n_crystals, n_bins), or None.
+    instability : ndarray of float32, optional
+        Probability that more than 1 % of the modes are imaginary, shape (n_crystals,).
 
     Returns
     -------
     list of tuple of E3DOSWarning
         For each crystal, as `assess` gives them.
     """
-    batch = _Batch(graphs, header, weights, members)
+    batch = _Batch(graphs, header, weights, members, instability)
     found: dict[int, list[E3DOSWarning]] = {}
     for check in _CHECKS:
         for k, warning in check(batch):
@@ -149,8 +154,10 @@ class _Batch:
         header: WeightsHeader,
         weights: Shares,
         members: NDArray[np.float32] | None,
+        instability: NDArray[np.float32] | None,
     ) -> None:
         self.graphs, self.header, self.weights, self.members = graphs, header, weights, members
+        self.instability = instability
         self.crystals = [g.crystal for g in graphs]
         self.n_sites = np.array([c.n_sites for c in self.crystals])
         self.first_site = np.cumsum(self.n_sites) - self.n_sites
@@ -286,15 +293,22 @@ def _disagreement(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
 
 def _imaginary(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     share = batch.weights[:, batch.header.grid.wavenumbers < 0].sum(axis=1)
-    for k in np.flatnonzero(share > (1 + _ROUNDING) * IMAGINARY_LIMIT).tolist():
-        yield (
-            k,
-            ImaginaryWeightWarning(
-                f"{batch.name(k)}: {100 * share[k]:.1f} % of the modes are imaginary: the "
-                "structure is probably not stable as given. Thermal properties leave these modes "
-                "out; relax the structure, or choose imaginary='pretend_real' or 'refuse'."
-            ),
-        )
+    imaginary = share > (1 + _ROUNDING) * IMAGINARY_LIMIT
+    odds = np.zeros(len(share)) if batch.instability is None else batch.instability
+    for k in np.flatnonzero(imaginary | (odds > PROBABLY_UNSTABLE)).tolist():
+        if imaginary[k]:
+            text = (
+                f"{100 * share[k]:.1f} % of the modes are imaginary: the structure is probably not "
+                "stable as given. Thermal properties leave these modes out; relax the structure, "
+                "or choose imaginary='pretend_real' or 'refuse'."
+            )
+        else:
+            text = (
+                "the structure is probably not stable as given: more than 1 % of the modes are "
+                f"imaginary with a probability of {100 * odds[k]:.0f} %, but the spectrum cannot "
+                "say which. Relax the structure in a larger cell, or check it with a calculation."
+            )
+        yield k, ImaginaryWeightWarning(f"{batch.name(k)}: {text}")
 
 
 def _edge(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:

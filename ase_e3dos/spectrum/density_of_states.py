@@ -64,6 +64,8 @@ class DensityOfStates:
         `ase_e3dos.spectrum.displacement_tensors` has them.
     sound_velocity : float, optional
         Debye mean of the sound velocities over directions and branches, km/s.
+    instability : float, optional
+        Probability that more than 1 % of the modes are imaginary.
     weights : str, optional
         SHA-256 of the weights of the model.
     version : str, optional
@@ -90,6 +92,7 @@ class DensityOfStates:
         "_density",
         "_density_std",
         "_grid",
+        "_instability",
         "_log_displacements",
         "_members",
         "_scale",
@@ -119,6 +122,7 @@ class DensityOfStates:
         label_like: bool = False,
         log_displacements: ArrayLike | None = None,
         sound_velocity: float | None = None,
+        instability: float | None = None,
         weights: str = "",
         version: str = __version__,
     ) -> None:
@@ -149,6 +153,11 @@ class DensityOfStates:
                 f"The sound velocity of {crystal.name} has to be positive and finite, in km/s; "
                 f"got {sound_velocity!r}."
             )
+        if instability is not None and not 0 <= instability <= 1:
+            raise SpectrumError(
+                f"The instability of {crystal.name} is a probability, from 0 to 1; "
+                f"got {instability!r}."
+            )
         self._fill(
             grid,
             crystal,
@@ -161,6 +170,7 @@ class DensityOfStates:
             label_like=label_like,
             log_displacements=log_displacements,
             sound_velocity=sound_velocity,
+            instability=instability,
             weights=weights,
             version=version,
         )
@@ -240,6 +250,11 @@ class DensityOfStates:
         It fixes the limit of low frequencies, g(w) = 3 V w^2 / (2 pi^2 v^3).
         """
         return self._sound_velocity
+
+    @property
+    def instability(self) -> float | None:
+        """Probability that more than 1 % of the modes are imaginary; None where not predicted."""
+        return self._instability
 
     @property
     def debye_temperature(self) -> float | None:
@@ -500,8 +515,8 @@ class DensityOfStates:
             Total, of the sites, and of the members.
         crystal : Crystal
         **about
-            `model`, `calibration`, `label_like`, `warnings`, `log_displacements` and
-            `sound_velocity`.
+            `model`, `calibration`, `label_like`, `warnings`, `log_displacements`,
+            `sound_velocity` and `instability`.
         """
         density, site_density, members = densities
         dos = object.__new__(cls)
@@ -531,6 +546,7 @@ class DensityOfStates:
             origin=self.origin,
             log_displacements=self._log_displacements,
             sound_velocity=self._sound_velocity,
+            instability=self._instability,
         )
         return view
 
@@ -553,6 +569,7 @@ class DensityOfStates:
         warnings: tuple[E3DOSWarning, ...] = (),
         log_displacements: Array | None = None,
         sound_velocity: float | None = None,
+        instability: float | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
         """The one place where a spectrum gets its values."""
@@ -561,6 +578,7 @@ class DensityOfStates:
         self._site_density, self._members = site_density, members
         self._density_std = density_std
         self._log_displacements, self._sound_velocity = log_displacements, sound_velocity
+        self._instability = instability
         self.normalization = normalization
         self.model, self.calibration, self.label_like = model, calibration, label_like
         self.weights, self.version = weights, version
@@ -604,7 +622,7 @@ class DensityOfStates:
             return NotImplemented
         names = ("_density", "_site_density", "_members", "density_std", "_log_displacements")
         about = ("normalization", "model", "weights", "label_like", "calibration",
-                 "_sound_velocity")  # fmt: skip
+                 "_sound_velocity", "_instability")  # fmt: skip
         return (
             all(getattr(self, name) == getattr(other, name) for name in about)
             and np.array_equal(self.wavenumbers, other.wavenumbers)

@@ -56,6 +56,7 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
         "version": cell.version,
         "label_like": cell.label_like,
         "sound_velocity": cell.sound_velocity,
+        "instability": cell.instability,
         "origin": None if cell.origin is None else dict(cell.origin),
         "calibration": cell.calibration.to_dict() if cell.calibration else None,
     }
@@ -92,6 +93,7 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             calibration=Calibration.from_dict(calibration) if calibration else None,
             log_displacements=data.get("log_displacements"),
             sound_velocity=data.get("sound_velocity"),
+            instability=data.get("instability"),
             label_like=bool(data["label_like"]),
             weights=str(data.get("weights", "")),
             version=str(data.get("version", "")) or "of unknown version",

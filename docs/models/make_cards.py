@@ -113,8 +113,8 @@ both validation sets. Matrices are stored in float16. To train: `python
 docs/models/train_default.py --data-dir DATA --potential FILE.nqx --former FILE`; what was tried is
 in docs/models.""",
         (
-            f"--model default --data {DFPT} --split valid",
-            f"--model default --data {PHONONDB} --split valid",
+            f"--model default --data {DFPT} --split valid --by anion --by element",
+            f"--model default --data {PHONONDB} --split valid --by anion --by element",
             f"--model default --source nequix --data {SITES}",
         ),
     ),

@@ -144,7 +144,7 @@ def test_every_site_of_the_site_network_has_weight_one(
 
 
 SEVERAL = SiteSettings(
-    n_bins=20, scalars=16, vectors=8, hidden=16, heads=3, displacements=6, sound=1
+    n_bins=20, scalars=16, vectors=8, hidden=16, heads=3, displacements=6, sound=1, stability=1
 )
 
 
@@ -164,6 +164,8 @@ def test_displacement_tensors_turn_with_the_crystal(batch_of: BatchOf, low_symme
     np.testing.assert_allclose(v, turn @ u @ turn.T, rtol=1e-4, atol=1e-5 * float(u.max()))
     assert one.log_sound is not None
     torch.testing.assert_close(one.log_sound, other.log_sound, atol=1e-5, rtol=0)
+    assert one.log_odds_unstable is not None
+    torch.testing.assert_close(one.log_odds_unstable, other.log_odds_unstable, atol=1e-5, rtol=0)
 
 
 def test_sites_of_cubic_symmetry_move_alike_in_all_directions(batch_of: BatchOf) -> None:

@@ -260,3 +260,15 @@ def test_a_supercell_gets_the_warnings_of_its_primitive_cell(default_model: str,
         )
     assert [str(w) for w in other.warnings] == [str(w) for w in small.warnings]
     assert bool(small.warnings) == (name != "Al")
+
+
+def test_a_probably_unstable_crystal_is_warned_of():
+    """Also where the spectrum itself has nothing below zero."""
+    graphs = [build_graph(Crystal.from_any(bulk("NaCl", "rocksalt", a=5.64)), 5.0)] * 2
+    weights = np.stack([bump(200.0)] * 2).astype(np.float32)
+    odds = np.array([0.3, 0.7], dtype=np.float32)
+    calm, unstable = assess_batch(graphs, HEADER, weights, None, odds)
+    assert not calm
+    (warning,) = unstable
+    assert isinstance(warning, ImaginaryWeightWarning)
+    assert "70 %" in str(warning)

@@ -84,10 +84,13 @@ def test_tensors_and_velocity_are_written_and_read(tensors: np.ndarray, tmp_path
     crystal = Crystal.from_any(bulk("Si"))
     density = np.where((GRID > 0) & (GRID < 500), GRID, 0.0)
     logs = log_components(tensors[:6].reshape(2, 3, 3, 3))
-    s = PhononSpectrum(GRID, density, crystal=crystal, log_displacements=logs, sound_velocity=5.9)
+    s = PhononSpectrum(
+        GRID, density, crystal=crystal, log_displacements=logs, sound_velocity=5.9, instability=0.25
+    )
     s.write(tmp_path / "s.json")
     again = PhononSpectrum.read(tmp_path / "s.json")
     assert again.sound_velocity == 5.9
+    assert again.instability == 0.25
     assert again.per_atom().debye_temperature == s.debye_temperature
     np.testing.assert_array_equal(again.log_displacements, logs)
 
