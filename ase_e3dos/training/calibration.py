@@ -149,11 +149,15 @@ def _covariates(predicted: Sequence[PhononSpectrum]) -> Array:
 def _fit_density(
     predicted: Sequence[PhononSpectrum], reference: Sequence[PhononSpectrum]
 ) -> Spread:
-    """Error model of single bins, those that hold a percent of the highest density or more."""
+    """Error model of single bins, those that hold a percent of the highest density or more.
+
+    Per atom, as all of them, so that crystals of many sites do not set the width for all.
+    """
     rng = np.random.default_rng(0)
     residuals: list[Array] = []
     spreads: list[Array] = []
-    for p, y in zip(predicted, reference, strict=True):
+    pairs = zip(predicted, reference, strict=True)
+    for p, y in ((p.per_atom(), y.per_atom()) for p, y in pairs):
         filled = np.flatnonzero(p.density > 0.01 * p.density.max())
         bins = rng.choice(filled, _BINS_PER_CRYSTAL)
         truth = y.on_grid(p.wavenumbers) * constants().thz_to_cm
@@ -205,8 +209,9 @@ def _relative_spread(spectra: Sequence[PhononSpectrum]) -> float:
 
 def _typical_spread(spectra: Sequence[PhononSpectrum], quantity: str, temperature: float) -> float:
     if quantity == "density":
-        filled = [s.density > 0.01 * s.density.max() for s in spectra]
-        bins = [np.asarray(s.spread("density"))[k] for s, k in zip(spectra, filled, strict=True)]
+        atoms = [s.per_atom() for s in spectra]
+        filled = [s.density > 0.01 * s.density.max() for s in atoms]
+        bins = [np.asarray(s.spread("density"))[k] for s, k in zip(atoms, filled, strict=True)]
         return float(np.median(np.concatenate(bins)))
     return float(np.median([member_spread(s, quantity, temperature) for s in spectra]))
 

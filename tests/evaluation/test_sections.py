@@ -202,6 +202,17 @@ def test_an_error_model_serves_another_ensemble(data_dir):
         assert 0.83 <= row.covered[0.9] <= 0.97, row.quantity
 
 
+def test_the_error_model_of_densities_is_per_atom(data_dir):
+    """Cells of many sites do not set the width for all: their densities count per atom."""
+    data = many(data_dir, 40)
+    pairs = ensemble_of(data, np.random.default_rng(3)), reference_spectra(data)
+    cells, atoms = (
+        fit_calibration(*[[view(s) for s in spectra] for spectra in pairs]).calibration
+        for view in (PhononSpectrum.per_cell, PhononSpectrum.per_atom)
+    )
+    assert cells.spreads["density"] == atoms.spreads["density"]
+
+
 def test_calibration_needs_members(data_dir):
     reference = reference_spectra(many(data_dir, 12))
     with pytest.raises(TrainingError, match="no ensemble"):
