@@ -1,9 +1,10 @@
-"""PhononSpectrum: a phonon density of states with all that can be asked of it."""
+"""PhononSpectrum: a phonon density of states with all that can be asked of it; Spectra: many."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from numpy.typing import ArrayLike
 
@@ -12,6 +13,11 @@ from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.analysis.neutron import WeightedSpectrum
+    from ase_e3dos.export.curves import FrequencyUnit, Projection
+    from ase_e3dos.export.overlays import Overlay
+    from ase_e3dos.export.thermal_curves import EnergyUnit
+    from ase_e3dos.export.thermal_table import ThermalTable
+    from ase_e3dos.spectrum.thermal import Acoustic, Quantity
 
 
 class PhononSpectrum(DensityOfStates):
@@ -119,11 +125,40 @@ class PhononSpectrum(DensityOfStates):
 
         return total_dos(self)
 
-    def thermal_properties(self, **options: Any) -> Any:
-        """Return phonopy's ThermalProperties, run; options of `Phonopy.run_thermal_properties`."""
+    def thermal_properties(
+        self,
+        temperatures: ArrayLike | None = None,
+        *,
+        t_min: float = 0.0,
+        t_max: float = 1000.0,
+        t_step: float = 10.0,
+        acoustic: Acoustic = "debye",
+        **options: Any,
+    ) -> ThermalTable:
+        """Return phonopy's ThermalProperties, run, with `to_dataframe` and `to_csv` besides.
+
+        Parameters
+        ----------
+        temperatures : array_like, optional
+            K; else `t_min` to `t_max` every `t_step`.
+        t_min, t_max, t_step : float
+            K.
+        acoustic : {"debye", None}
+            Repair of the density near zero (`ase_e3dos.spectrum.thermal`).
+        **options
+            Of `Phonopy.run_thermal_properties`; see `ase_e3dos.export.phonopy`.
+        """
         from ase_e3dos.export.phonopy import thermal_properties
 
-        return thermal_properties(self, **options)
+        return thermal_properties(
+            self,
+            temperatures=temperatures,
+            t_min=t_min,
+            t_max=t_max,
+            t_step=t_step,
+            acoustic=acoustic,
+            **options,
+        )
 
     def to_pymatgen(self) -> Any:
         """Return a pymatgen CompletePhononDos where sites are known and ordered, else PhononDos."""
@@ -143,16 +178,85 @@ class PhononSpectrum(DensityOfStates):
 
         write(self, path, **options)
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        units: FrequencyUnit = "THz",
+        projection: Projection | None = None,
+        stacked: bool = False,
+        band: float | None = INTERVAL_LEVEL,
+        smoothing: float = 0.0,
+        label: str | None = None,
+        color: str | None = None,
+        overlays: tuple[Overlay, ...] = (),
+    ) -> Any:
         """Draw on Matplotlib axes and return them; see `ase_e3dos.export.plots.plot_spectrum`."""
         from ase_e3dos.export.plots import plot_spectrum
 
-        return plot_spectrum(self, ax, **options)
+        return plot_spectrum(
+            self,
+            ax,
+            units=units,
+            projection=projection,
+            stacked=stacked,
+            band=band,
+            smoothing=smoothing,
+            label=label,
+            color=color,
+            overlays=overlays,
+        )
+
+    def plot_thermal(
+        self,
+        ax: Any = None,
+        *,
+        quantity: Quantity = "heat_capacity",
+        temperatures: ArrayLike | None = None,
+        energy_units: EnergyUnit = "kJ/mol",
+        band: float | None = INTERVAL_LEVEL,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> Any:
+        """Draw C_V, S, F or U over temperature; see `ase_e3dos.export.plots.plot_thermal`."""
+        from ase_e3dos.export.plots import plot_thermal
+
+        return plot_thermal(
+            self,
+            ax,
+            quantity=quantity,
+            temperatures=temperatures,
+            energy_units=energy_units,
+            band=band,
+            label=label,
+            color=color,
+        )
+
+    def show(
+        self,
+        *,
+        units: FrequencyUnit = "THz",
+        projection: Projection | Literal["auto"] | None = "auto",
+        energy_units: EnergyUnit = "kJ/mol",
+        band: float | None = INTERVAL_LEVEL,
+    ) -> None:
+        """Open the interactive figure in the notebook or the browser; see `export.page`."""
+        from ase_e3dos.export.page import figure
+
+        figure(
+            [self], units=units, projection=projection, energy_units=energy_units, band=band
+        ).show()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: formula, thumbnail, C_V, S and F with error bars, warnings."""
+        from ase_e3dos.export.cards import card
+
+        return card(self)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Spectrum from a JSON file that `write` wrote."""
-        from ase_e3dos.export.files import read_json
+        from ase_e3dos.export.json_file import read_json
 
         return cls.from_dict(read_json(path))
 
@@ -178,7 +282,74 @@ class PhononSpectrum(DensityOfStates):
         return spectrum_from_dict(data, cls)
 
     def to_dataframe(self) -> Any:
-        """`pandas.DataFrame` with a row for each point of the grid; see `export.tables`."""
+        """`pandas.DataFrame` with a row for each point of the grid; see `export.tables`.
+
+        `thermal_properties(T).to_dataframe()` is the one over temperature.
+        """
         from ase_e3dos.export.tables import dataframe
 
         return dataframe(self)
+
+
+class Spectra(list[PhononSpectrum]):
+    """A list of spectra that shows itself in notebooks, draws itself, and becomes tables."""
+
+    def __repr__(self) -> str:
+        if len(self) <= 3:
+            return super().__repr__()
+        return f"[{self[0]!r}, {self[1]!r}, ..., {self[-1]!r}]  # {len(self)} spectra"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: a table with thumbnails, C_V, S and F with error bars."""
+        from ase_e3dos.export.cards import table
+
+        return {"text/plain": repr(self), "text/html": table(self)}
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        units: FrequencyUnit = "THz",
+        waterfall: bool = False,
+        band: float | None = INTERVAL_LEVEL,
+        smoothing: float = 0.0,
+        labels: Sequence[str] | None = None,
+        overlays: Sequence[Overlay] = (),
+    ) -> Any:
+        """Draw all on Matplotlib axes, per atom; see `ase_e3dos.export.plots.plot_spectra`."""
+        from ase_e3dos.export.plots import plot_spectra
+
+        return plot_spectra(
+            self,
+            ax,
+            units=units,
+            waterfall=waterfall,
+            band=band,
+            smoothing=smoothing,
+            labels=labels,
+            overlays=overlays,
+        )
+
+    def show(
+        self,
+        *,
+        units: FrequencyUnit = "THz",
+        projection: Projection | Literal["auto"] | None = "auto",
+        energy_units: EnergyUnit = "kJ/mol",
+        band: float | None = INTERVAL_LEVEL,
+    ) -> None:
+        """Open one interactive figure in the notebook or the browser; see `export.page`."""
+        from ase_e3dos.export.page import figure
+
+        figure(
+            self, units=units, projection=projection, energy_units=energy_units, band=band
+        ).show()
+
+    def to_dataframe(self, temperatures: ArrayLike = 300.0) -> Any:
+        """`pandas.DataFrame` with a row for each spectrum and temperature (K), per cell.
+
+        Columns as `ase_e3dos.export.tables.thermal_columns` has them.
+        """
+        from ase_e3dos.export.tables import thermal_dataframe
+
+        return thermal_dataframe(self, temperatures)

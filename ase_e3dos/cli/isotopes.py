@@ -30,6 +30,7 @@ from ase_e3dos.cli.output import (
 from ase_e3dos.errors import E3DOSError
 
 if TYPE_CHECKING:
+    from ase_e3dos.export.curves import FrequencyUnit
     from ase_e3dos.phonon_spectrum import PhononSpectrum
     from ase_e3dos.structures.crystal import Crystal
 
@@ -176,10 +177,11 @@ def _values(spectrum: PhononSpectrum, temperatures: list[float]) -> dict[str, fl
     return values
 
 
-def _draw(spectra: list[PhononSpectrum], ax: Any, units: str) -> None:
+def _draw(spectra: list[PhononSpectrum], ax: Any, units: FrequencyUnit) -> None:
     from ase_e3dos.export.plots import COLOURS, plot_spectrum
+    from ase_e3dos.export.plots.styles import legend_above
 
     names = ("standard masses", "changed")
     for spectrum, colour, name in zip(spectra, COLOURS, names, strict=False):
         plot_spectrum(spectrum, ax, units=units, label=name, color=colour)
-    ax.legend()
+    legend_above(ax)

@@ -21,8 +21,17 @@ from ase_e3dos.cli.options import (
     Units,
     kelvin,
 )
-from ase_e3dos.cli.output import check_figure, check_folder, write_figure, writing
-from ase_e3dos.cli.prediction_report import Outcome, show_json, show_table
+from ase_e3dos.cli.output import check_figure, check_file, check_folder, writing
+from ase_e3dos.cli.prediction_figure import (
+    PAGES,
+    Drawing,
+    EnergyUnits,
+    FigureLayout,
+    ProjectionKind,
+    overlay_of,
+    panels_of,
+)
+from ase_e3dos.cli.prediction_report import Outcome, show_json, show_table, view
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
 
 if TYPE_CHECKING:
@@ -39,9 +48,40 @@ def predict(
     temperature: Temperatures = DEFAULT_TEMPERATURES,
     per: Annotated[Per, typer.Option(help="What C_V, S and F are per mole of.")] = Per.CELL,
     plot: Annotated[
-        Path | None, typer.Option(help="Write a figure of the DoS and C_V(T): png, pdf, svg, ...")
+        Path | None,
+        typer.Option(
+            help="Write a figure of the DoS and C_V(T): png, pdf, svg, ..., or html for a page to "
+            "hover over."
+        ),
     ] = None,
     units: Annotated[Units, typer.Option(help="Frequency axis of the figure.")] = Units.THZ,
+    panels: Annotated[
+        str, typer.Option(help="Of the figure, separated by commas: dos, cv, s, f, u.")
+    ] = "dos,cv",
+    projection: Annotated[
+        ProjectionKind, typer.Option(help="Parts in the figure; auto: the elements of one crystal.")
+    ] = ProjectionKind.AUTO,
+    stacked: Annotated[bool, typer.Option("--stacked", help="Parts upon each other.")] = False,
+    layout: Annotated[
+        FigureLayout,
+        typer.Option(help="Of several spectra; auto: overlay of up to six, else a grid."),
+    ] = FigureLayout.AUTO,
+    overlay: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Lay a DFT or measured spectrum over them: total_dos.dat, or columns; repeatable.",
+        ),
+    ] = None,
+    smoothing: Annotated[
+        float, typer.Option(min=0, help="Gaussian width in cm^-1 for the figure; 0: none.")
+    ] = 0.0,
+    style: Annotated[
+        str, typer.Option(help="Of the figure: publication, phonopy, dark, or one of Matplotlib's.")
+    ] = "publication",
+    energy_units: Annotated[
+        EnergyUnits, typer.Option(help="Of the thermal panels: C_V and S follow suit.")
+    ] = EnergyUnits.KJ,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +91,14 @@ def predict(
             "structure into a folder of its own in this one.",
         ),
     ] = None,
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="With -o: also dos.csv and thermal.csv (at the temperatures of -T) in each "
+            "folder, and one thermal.csv of all.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     device: Device = "auto",
     encoder: EncoderName = None,
@@ -60,17 +108,25 @@ def predict(
 
     Exits with 2 if a structure could not be predicted; the others are printed all the same.
     """
-    from ase_e3dos.export.plots import plot_summary
-
     temperatures = kelvin(temperature)
-    check_figure(plot)
+    if plot is not None and plot.suffix.lower() in PAGES:
+        check_file(plot, PAGES, "--plot")
+    else:
+        check_figure(plot)
     check_folder(output)
+    if as_csv and output is None:
+        raise E3DOSError("--csv writes into the folder of --output: give -o FOLDER, too.")
+    drawing = Drawing(
+        plot, units.value, panels_of(panels), projection.value, stacked, layout.value,
+        [] if plot is None else [overlay_of(path) for path in overlay or ()],
+        smoothing, style, energy_units.value, temperatures,
+    )  # fmt: skip
     outcomes = list(_outcomes(files, model, device, encoder, uncertainty))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if plot is not None and spectra:
-        write_figure(plot, plot_summary(spectra, units=units.value))
+        drawing.write([view(s, per) for s in spectra])
     if output is not None:
-        _write_files(outcomes, output)
+        _write_files(outcomes, output, temperatures if as_csv else None)
     if as_json:
         show_json(outcomes, temperatures, per)
     else:
@@ -128,7 +184,8 @@ def _show(caught: list[warnings.WarningMessage]) -> None:
     caught.clear()
 
 
-def _write_files(outcomes: list[Outcome], folder: Path) -> None:
+def _write_files(outcomes: list[Outcome], folder: Path, temperatures: list[float] | None) -> None:
+    """Files of each structure, and tables over the temperatures where they are asked for."""
     taken: set[str] = set()
     for outcome in outcomes:
         if isinstance(outcome.result, E3DOSError):
@@ -140,6 +197,15 @@ def _write_files(outcomes: list[Outcome], folder: Path) -> None:
                 outcome.result.write(place / name)
             if outcome.result.site_density is not None:
                 outcome.result.write(place / "projected_dos.dat")
+            if temperatures is not None:
+                outcome.result.write(place / "dos.csv")
+                outcome.result.write(place / "thermal.csv", temperatures=temperatures)
+    spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
+    if temperatures is not None and spectra:
+        from ase_e3dos.export.tables import write_thermal_csv
+
+        with writing(folder):
+            write_thermal_csv(spectra, folder / "thermal.csv", temperatures)
 
 
 def _folder_name(spectrum: PhononSpectrum, source: str, taken: set[str]) -> str:

@@ -57,7 +57,7 @@ def show_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> 
     thermal = ("heat_capacity", "entropy", "free_energy", "specific_heat")
     rows, with_bars, model = [], False, ""
     for outcome in good:
-        spectrum = _view(outcome.result, per)
+        spectrum = view(outcome.result, per)
         model = spectrum.model
         for i, temperature in enumerate(temperatures):
             row = _values(spectrum, temperature)
@@ -99,7 +99,7 @@ def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, A
             "file": outcome.source,
             "error": {"type": type(result).__name__, "message": str(result)},
         }
-    spectrum = _view(result, per)
+    spectrum = view(result, per)
     thermal = []
     for temperature in temperatures:
         values = _values(spectrum, temperature)
@@ -126,7 +126,8 @@ def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, A
     }
 
 
-def _view(result: Any, per: Per) -> PhononSpectrum:
+def view(result: Any, per: Per) -> PhononSpectrum:
+    """The spectrum per what `per` says."""
     spectrum: PhononSpectrum = result
     if per.value == "atom":
         return spectrum.per_atom()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import MissingExtraError, SpectrumError, UnreadableFileError
+from ase_e3dos.errors import MissingExtraError, SpectrumError
+from ase_e3dos.export.json_file import write_json
 from ase_e3dos.export.pymatgen import structure_of
 from ase_e3dos.export.samples import samples
-from ase_e3dos.export.tables import columns
+from ase_e3dos.export.tables import columns, write_columns, write_thermal_csv
 from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
-from ase_e3dos.spectrum.serialization import spectrum_to_dict
-from ase_e3dos.structures.json_text import parse_json
 
 
 def write(
@@ -37,11 +36,14 @@ def write(
         - "projected_dos": `projected_dos*.dat`, phonopy's, a column for each site
         - "thermal_properties": `*.yaml`, phonopy's thermal_properties.yaml
         - "json": `*.json`, all of the spectrum (`PhononSpectrum.from_dict`)
-        - "csv": `*.csv`, cm^-1, THz, density, standard deviation, sites
+        - "thermal_csv": `*thermal*.csv`, heat capacity, entropy and energies over temperature
+        - "csv": other `*.csv`, cm^-1, THz, density, standard deviation, sites
         - "plot": `*.png`, `*.pdf`, `*.svg`, the figure of `plot_summary`
+        - "page": `*.html`, the interactive figure of `ase_e3dos.export.page`
     **options
         Of the writer: temperatures for "thermal_properties" (`t_min`, `t_max`,
-        `t_step`, ...), figure options for "plot".
+        `t_step`, ...) and "thermal_csv" (those or `temperatures`), figure options for "plot" and
+        "page".
 
     Raises
     ------
@@ -55,33 +57,11 @@ def write(
     if kind not in _WRITERS:
         raise SpectrumError(
             f"It is not clear what to write into {path.name!r}: name it *.dat, projected_dos.dat, "
-            f"*.yaml, *.json, *.csv, *.png, *.pdf or *.svg, or give kind={'|'.join(_WRITERS)}."
+            "*.yaml, *.json, *.csv, thermal*.csv, *.png, *.pdf, *.svg or *.html, or give "
+            f"kind={'|'.join(_WRITERS)}."
         )
     with writing(path):
         _WRITERS[kind](spectrum, path, **options)
-
-
-def read_json(path: str | Path) -> Any:
-    """What a JSON file that `write` wrote holds; `PhononSpectrum.read` makes a spectrum of it.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file cannot be opened.
-    SpectrumError
-        If it is not such a file.
-    """
-    try:
-        return parse_json(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnreadableFileError(
-            f"{path}: the file cannot be opened ({error.strerror or error}). Check the path."
-        ) from error
-    except ValueError as error:
-        raise SpectrumError(
-            f"{path}: this is not a JSON file ({error}). Write it again with "
-            "`PhononSpectrum.write`."
-        ) from error
 
 
 def write_total_dos(spectrum: DensityOfStates, path: str | Path) -> None:
@@ -107,22 +87,24 @@ def write_thermal_properties(spectrum: DensityOfStates, path: str | Path, **opti
     write_yaml(result, path, spectrum, volume=volume)
 
 
-def write_json(spectrum: DensityOfStates, path: str | Path) -> None:
-    """All of the spectrum, for `PhononSpectrum.read`."""
-    Path(path).write_text(json.dumps(spectrum_to_dict(spectrum)) + "\n", encoding="utf-8")
-
-
 def write_csv(spectrum: DensityOfStates, path: str | Path) -> None:
     """One row for each point of the grid, with a header that states units."""
-    table = columns(spectrum)
-    np.savetxt(
-        path,
-        np.column_stack(list(table.values())),
-        fmt="%.8g",
-        delimiter=",",
-        header=",".join(table),
-        comments="",
-    )
+    write_columns(columns(spectrum), path)
+
+
+def write_thermal_table(
+    spectrum: DensityOfStates,
+    path: str | Path,
+    *,
+    t_min: float = 0.0,
+    t_max: float = 1000.0,
+    t_step: float = 10.0,
+    temperatures: ArrayLike | None = None,
+) -> None:
+    """One row for each temperature, with a header that states units; see `export.tables`."""
+    from ase_e3dos.export.phonopy import phonopy_temperatures
+
+    write_thermal_csv([spectrum], path, phonopy_temperatures(t_min, t_max, t_step, temperatures))
 
 
 def emmet_dict(spectrum: DensityOfStates) -> dict[str, Any]:
@@ -173,6 +155,12 @@ def _write_plot(spectrum: DensityOfStates, path: str | Path, **options: Any) -> 
     plot_summary([spectrum], path, **options)
 
 
+def _write_page(spectrum: DensityOfStates, path: str | Path, **options: Any) -> None:
+    from ase_e3dos.export.page import write_page
+
+    write_page(spectrum, path, **options)
+
+
 def _write_columns(
     spectrum: DensityOfStates, path: str | Path, columns: list[Any], what: str
 ) -> None:
@@ -189,8 +177,11 @@ def _kind(path: Path) -> str:
     name = path.name.lower()
     if name.endswith(".dat"):
         return "projected_dos" if "projected" in name or "pdos" in name else "total_dos"
+    if name.endswith(".csv") and "thermal" in name:
+        return "thermal_csv"
     kinds = {".yaml": "thermal_properties", ".yml": "thermal_properties"}
     kinds |= {".json": "json", ".csv": "csv", ".png": "plot", ".pdf": "plot", ".svg": "plot"}
+    kinds |= {".html": "page", ".htm": "page"}
     return kinds.get(path.suffix.lower(), "")
 
 
@@ -200,5 +191,7 @@ _WRITERS: dict[str, Callable[..., None]] = {
     "thermal_properties": write_thermal_properties,
     "json": write_json,
     "csv": write_csv,
+    "thermal_csv": write_thermal_table,
     "plot": _write_plot,
+    "page": _write_page,
 }

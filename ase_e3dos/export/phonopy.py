@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,9 @@ from ase_e3dos.spectrum.thermal import (
     checked_temperatures,
     warn_of_low_temperatures,
 )
+
+if TYPE_CHECKING:
+    from ase_e3dos.export.thermal_table import ThermalTable
 
 #: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
 N_MODES = 12000
@@ -311,7 +314,7 @@ def thermal_properties(
     temperatures: Sequence[float] | ArrayLike | None = None,
     acoustic: Acoustic = "debye",
     **options: Any,
-) -> Any:
+) -> ThermalTable:
     """`phonopy.phonon.thermal_properties.ThermalProperties`, run by phonopy's own formulas.
 
     Parameters
@@ -330,15 +333,16 @@ def thermal_properties(
 
     Returns
     -------
-    phonopy.phonon.thermal_properties.ThermalProperties
-        kJ/mol and J/(K mol); `write_yaml` and `plot` work.
+    ase_e3dos.export.thermal_table.ThermalTable
+        phonopy's `ThermalProperties` in kJ/mol and J/(K mol), with its `write_yaml` and `plot`,
+        and `to_dataframe` and `to_csv` besides.
 
     Raises
     ------
     SpectrumError
         If there are no temperatures, or one is negative or not finite.
     """
-    from phonopy.phonon.thermal_properties import ThermalProperties
+    from ase_e3dos.export.thermal_table import ThermalTable
 
     cutoff = options.get("cutoff_frequency")
     if cutoff is not None and not _is_number(cutoff):
@@ -348,7 +352,8 @@ def thermal_properties(
         )
     asked = phonopy_temperatures(t_min, t_max, t_step, temperatures)
     mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
-    result = ThermalProperties(mesh, **_known(ThermalProperties, options))
+    result = ThermalTable(mesh, **_known(ThermalTable, options))
+    result.spectrum = spectrum
     result.temperatures = asked
     warn_of_low_temperatures(spectrum.grid, asked, spectrum.crystal.name, 3)
     result.run()

@@ -1,10 +1,18 @@
-"""Spectra as tables: a row for each point of the grid."""
+"""Spectra as tables: a row for each point of the grid, or for each temperature."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from ase_e3dos.errors import MissingExtraError
+from ase_e3dos.export.curves import names_of
+from ase_e3dos.export.thermal_curves import SYMBOLS, thermal_curve
+from ase_e3dos.export.writing import save_table
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 
@@ -38,14 +46,112 @@ def dataframe(spectrum: DensityOfStates) -> Any:
     MissingExtraError
         If pandas is not installed.
     """
+    return dataframe_of(columns(spectrum), spectrum)
+
+
+#: Units of thermal properties, as names of columns have them.
+THERMAL_UNITS = {
+    "heat_capacity": "J_per_K_mol",
+    "entropy": "J_per_K_mol",
+    "free_energy": "kJ_per_mol",
+    "internal_energy": "kJ_per_mol",
+}
+
+
+def thermal_columns(spectrum: DensityOfStates, temperatures: ArrayLike) -> dict[str, Array]:
+    """Thermal properties over temperature, by names of columns that state units.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    temperatures : array_like, shape (n,)
+        K.
+
+    Returns
+    -------
+    dict
+        temperature_K, heat_capacity_J_per_K_mol, heat_capacity_low_..., heat_capacity_high_...
+        (ends of the calibrated 90 % interval, where there is one), and so for entropy,
+        free_energy and internal_energy; each of shape (n,), per mole of what the spectrum is
+        normalised to.
+    """
+    found: dict[str, Array] = {}
+    for quantity in SYMBOLS:
+        shown = thermal_curve(spectrum, quantity, temperatures, band_points=None)
+        unit = THERMAL_UNITS[quantity]
+        found.setdefault("temperature_K", shown.temperatures)
+        found[f"{quantity}_{unit}"] = shown.values
+        if shown.low is not None and shown.high is not None:
+            found[f"{quantity}_low_{unit}"] = shown.low
+            found[f"{quantity}_high_{unit}"] = shown.high
+    return found
+
+
+def thermal_dataframe(spectra: Sequence[DensityOfStates], temperatures: ArrayLike) -> Any:
+    """`pandas.DataFrame` of `thermal_columns`, a row for each spectrum and temperature.
+
+    Raises
+    ------
+    MissingExtraError
+        If pandas is not installed.
+    """
+    return dataframe_of(_thermal_rows(spectra, temperatures), *spectra[:1])
+
+
+def write_thermal_csv(
+    spectra: Sequence[DensityOfStates], path: str | Path, temperatures: ArrayLike
+) -> None:
+    """CSV file of `thermal_columns`, a row for each spectrum and temperature."""
+    write_columns(_thermal_rows(spectra, temperatures), path)
+
+
+def write_columns(table: Mapping[str, Sequence[Any] | Array], path: str | Path) -> None:
+    """CSV file of columns of one length, numbers with eight digits."""
+    rows = zip(*table.values(), strict=True)
+    save_table([dict(zip(table, map(_eight_digits, row), strict=True)) for row in rows], path)
+
+
+def _eight_digits(value: Any) -> Any:
+    return value if isinstance(value, str) else float(f"{value:.8g}")
+
+
+def _thermal_rows(
+    spectra: Sequence[DensityOfStates], temperatures: ArrayLike
+) -> dict[str, Sequence[Any] | Array]:
+    """Columns of all spectra one after the other, led by their names where they are several."""
+    parts = [thermal_columns(s, temperatures) for s in spectra]
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    rows: dict[str, Sequence[Any] | Array] = {}
+    if len(spectra) > 1:
+        lengths = [len(part["temperature_K"]) for part in parts]
+        rows["crystal"] = [
+            name for name, n in zip(names_of(spectra), lengths, strict=True) for _ in range(n)
+        ]
+    for name in names:
+        empty = [np.full(len(part["temperature_K"]), np.nan) for part in parts]
+        rows[name] = np.concatenate(
+            [part.get(name, nothing) for part, nothing in zip(parts, empty, strict=True)]
+        )
+    return rows
+
+
+def dataframe_of(table: Mapping[str, Any], *spectra: DensityOfStates) -> Any:
+    """`pandas.DataFrame` of columns; its `attrs` say what the first spectrum is.
+
+    Raises
+    ------
+    MissingExtraError
+        If pandas is not installed.
+    """
     try:
         import pandas as pd
     except ImportError as error:
         raise MissingExtraError("to_dataframe needs pandas: pip install pandas.") from error
-    table = pd.DataFrame(columns(spectrum))
-    table.attrs = {
-        "formula": spectrum.crystal.formula,
-        "normalization": spectrum.normalization,
-        "provenance": spectrum.provenance,
-    }
-    return table
+    frame = pd.DataFrame(table)
+    if spectra:
+        frame.attrs = {
+            "formula": spectra[0].crystal.formula,
+            "normalization": spectra[0].normalization,
+            "provenance": spectra[0].provenance,
+        }
+    return frame

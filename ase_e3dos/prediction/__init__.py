@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, overload
 
 from ase_e3dos.errors import E3DOSError
-from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.structures.crystal import Crystal
@@ -20,7 +20,7 @@ def predict(
     uncertainty: bool = True,
     progress: bool = False,
     encoder: str | None = None,
-) -> list[PhononSpectrum]:
+) -> Spectra:
     """Predict the phonon density of states of any number of crystals.
 
     Parameters
@@ -36,15 +36,15 @@ def predict(
     uncertainty : bool, optional
         Run the whole ensemble and give error bars; False runs one network, several times faster.
     progress : bool, optional
-        Show a progress bar.
+        Show a progress bar, in notebooks as one of theirs.
     encoder : str, optional
         Name of an encoder; by default the model's own, or its alloy form for mixed sites.
 
     Returns
     -------
-    list of PhononSpectrum
-        In the order given. For more of them than memory holds (some 60 kB each), `predict_iter`
-        gives one after the other.
+    Spectra
+        A list of PhononSpectrum in the order given, which notebooks show as a table. For more of
+        them than memory holds (some 60 kB each), `predict_iter` gives one after the other.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def predict(
     """
     predictor = load_predictor(model, device, encoder)
     crystals = _with_progress(_crystals(structures), structures, progress)
-    found = []
+    found = Spectra()
     for spectrum in predictor.stream(crystals, uncertainty):
         if isinstance(spectrum, E3DOSError):
             raise spectrum
@@ -162,6 +162,9 @@ def _with_progress(
 ) -> Iterable[Crystal | E3DOSError]:
     if not progress:
         return crystals
-    from rich.progress import track
+    from tqdm.auto import tqdm
 
-    return track(crystals, description="Predicting", total=count(structures))
+    bar: Iterable[Crystal | E3DOSError] = tqdm(
+        crystals, desc="Predicting", total=count(structures), unit="crystal"
+    )
+    return bar

@@ -177,14 +177,14 @@ def test_plotted_curves_integrate_to_the_modes(salt, units, scale):
     ax = salt.plot(units=units, projection="element", smoothing=0)
     total, sodium, chlorine = ax.lines
     x, y = total.get_data()
-    assert np.trapezoid(y, x) == pytest.approx(6, rel=1e-6)
-    assert np.trapezoid(sodium.get_ydata() + chlorine.get_ydata(), x) == pytest.approx(6, rel=1e-6)
+    assert np.trapezoid(y, x) == pytest.approx(6, rel=1e-3)  # but for ends that are not seen
+    assert np.trapezoid(sodium.get_ydata() + chlorine.get_ydata(), x) == pytest.approx(6, rel=1e-3)
     peak = salt.frequencies[salt.density.argmax()] * scale
     assert x[y.argmax()] == pytest.approx(peak, rel=1e-3)
     assert len(ax.collections) == 1  # the band of one standard deviation
     assert {"THz": "THz", "cm-1": "cm", "meV": "meV"}[units] in ax.get_xlabel()
-    smooth = salt.plot(units=units).lines[0].get_ydata()  # smoothing moves modes, none are lost
-    assert np.trapezoid(smooth, x) == pytest.approx(6, rel=0.02)
+    points, smooth = salt.plot(units=units, smoothing=10).lines[0].get_data()
+    assert np.trapezoid(smooth, points) == pytest.approx(6, rel=0.02)  # modes move, none are lost
     assert np.abs(np.diff(smooth, 2)).sum() < np.abs(np.diff(y, 2)).sum()
 
 

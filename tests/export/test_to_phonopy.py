@@ -31,7 +31,7 @@ def test_our_formulas_are_those_of_phonopy(salt, unstable):
     """phonopy's sums over the quantiles against our integrals."""
     for s in (salt, unstable):
         theirs = s.thermal_properties(temperatures=T)
-        assert type(theirs) is ThermalProperties
+        assert isinstance(theirs, ThermalProperties)
         for name, tolerance in (("heat_capacity", 1e-3), ("entropy", 2e-3), ("free_energy", 1e-3)):
             ours = getattr(s, name)(T)
             assert by_name(theirs)[name] == pytest.approx(ours, rel=tolerance, abs=1e-4)

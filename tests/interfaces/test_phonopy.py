@@ -146,6 +146,9 @@ def test_total_dos(phonon, tmp_path, monkeypatch):
     plot = phonon.auto_total_dos(plot=True, write_dat=True, filename="again.dat", mesh=20)
     plot.savefig("dos.png")
     assert Path("again.dat").exists()
+    ours, theirs = phonon.spectrum.plot().lines[0], plot.gca().lines[0]
+    x = ours.get_xdata()
+    assert np.interp(x, *theirs.get_data()) == pytest.approx(ours.get_ydata())  # the same curve
     phonon.plot_total_dos(with_tight_frequency_range=True)
     phonon.run_total_dos(freq_min=100, freq_max=120, freq_pitch=1.0)
     phonon.plot_total_dos(with_tight_frequency_range=True)  # nothing there: phonopy's fails

@@ -8,7 +8,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ase_e3dos.export.phonopy import projected_dos, resampled_total_dos, write_dos
+from ase_e3dos.export.phonopy import (
+    projected_dos,
+    resampled_total_dos,
+    total_dos,
+    write_dos,
+)
 from ase_e3dos.export.writing import writing
 from ase_e3dos.interfaces.phonopy import plots
 from ase_e3dos.interfaces.phonopy.predicted_cell import PredictedCell
@@ -98,8 +103,14 @@ class Densities(PredictedCell):
         ylabel: str | None = None,
         with_tight_frequency_range: bool = False,
     ) -> Any:
-        """Draw the total density of states; returns matplotlib.pyplot."""
-        dos = ran(self._total_dos, "run_total_dos")
+        """Draw the total density of states; returns matplotlib.pyplot.
+
+        The curve is that of `spectrum.plot()`, within the range of `run_total_dos`; with a
+        smearing of phonopy's it is the smeared one.
+        """
+        dos = plots.as_predicted(
+            ran(self._total_dos, "run_total_dos"), lambda: total_dos(self.spectrum)
+        )
         return plots.plot_dos(
             dos, dos.dos, with_tight_frequency_range, xlabel=xlabel, ylabel=ylabel
         )
@@ -206,8 +217,10 @@ class Densities(PredictedCell):
         ylabel: str | None = None,
         with_tight_frequency_range: bool = False,
     ) -> Any:
-        """Draw the projected densities of states; returns matplotlib.pyplot."""
-        dos = ran(self._projected_dos, "run_projected_dos")
+        """Draw the projected densities of states, as `plot_total_dos` does the total."""
+        dos = plots.as_predicted(
+            ran(self._projected_dos, "run_projected_dos"), lambda: projected_dos(self.spectrum)
+        )
         return plots.plot_dos(
             dos,
             dos.projected_dos.sum(axis=0),

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ase_e3dos.spectrum.grid import Array
+
+
+def as_predicted(dos: Any, predicted: Callable[[], Any]) -> Any:
+    """What is drawn of a result: the density as predicted, where phonopy's was only resampled.
+
+    Parameters
+    ----------
+    dos : phonopy.phonon.dos.TotalDos or ProjectedDos
+        As `run_total_dos` made it.
+    predicted : callable
+        Makes one on the samples of the spectrum, which `spectrum.plot` draws, too.
+
+    Returns
+    -------
+    phonopy.phonon.dos.TotalDos or ProjectedDos
+        `dos` itself if it is smeared; else the predicted one, within the range of `dos`.
+    """
+    if not getattr(dos, "averaged", False):
+        return dos
+    drawn, ends = predicted(), dos.frequency_points[[0, -1]]
+    x = drawn.frequency_points
+    kept = np.flatnonzero((x > ends[0] - 1e-9) & (x < ends[1] + 1e-9))
+    if len(kept) < 2:  # a range narrower than the model's bins
+        return dos
+    drawn._frequency_points = x[kept]
+    if hasattr(drawn, "_projected_dos"):
+        drawn._projected_dos = drawn._projected_dos[:, kept]
+    else:
+        drawn._dos = drawn._dos[kept]
+    return drawn
 
 
 def plot_dos(dos: Any, total: Array, tight: bool = False, **options: Any) -> Any:

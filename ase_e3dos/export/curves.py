@@ -1,0 +1,310 @@
+"""What figures of spectra draw: curves in the units asked for, with bands and parts, and names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.samples import samples
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
+
+FrequencyUnit = Literal["THz", "cm-1", "meV"]
+#: "element", "site", "species" (kinds of occupation), or named groups of sites.
+Projection = Literal["element", "site", "species"] | Mapping[str, Sequence[int]]
+
+#: Share of the highest density below which a curve is not seen.
+_SEEN = 2e-3
+#: Share of a common range that is empty where a few high modes would stretch it, the share of
+#: all modes that still counts as none there, and that of the modes below at least.
+_EMPTY, _NEARLY_NOTHING, _MOST = 0.4, 0.004, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A density of states as it is drawn, over the range that holds weight.
+
+    Attributes
+    ----------
+    name : str
+    x : ndarray, shape (n,)
+        Frequencies in `unit`.
+    y : ndarray, shape (n,)
+        States per `unit` and what `per` says.
+    low, high : ndarray, shape (n,), or None
+        Band around `y`.
+    band : str
+        What the band is; empty without one.
+    parts : tuple of (str, ndarray of shape (n,))
+        Names and densities of the projections.
+    unit : {"THz", "cm-1", "meV"}
+    per : str
+        "cell", "atom", ...
+    n_modes : float
+        Integral of the whole density.
+    smoothing : float
+        Width in cm^-1 of the Gaussian in the drawing; 0 for the spectrum as it is.
+    """
+
+    name: str
+    x: Array
+    y: Array
+    low: Array | None
+    high: Array | None
+    band: str
+    parts: tuple[tuple[str, Array], ...]
+    unit: FrequencyUnit
+    per: str
+    n_modes: float
+    smoothing: float
+
+
+def unit_per_thz(units: str) -> float:
+    """How many of a unit one THz is.
+
+    Raises
+    ------
+    SpectrumError
+        If the unit is unknown.
+    """
+    c = constants()
+    scales = {"THz": 1.0, "cm-1": c.thz_to_cm, "meV": c.thz_to_ev * 1000.0}
+    if units not in scales:
+        raise SpectrumError(f"units={units!r} has to be one of {', '.join(scales)}.")
+    return scales[units]
+
+
+def curve(
+    spectrum: DensityOfStates,
+    *,
+    units: FrequencyUnit = "THz",
+    projection: Projection | None = None,
+    band: float | None = INTERVAL_LEVEL,
+    smoothing: float = 0.0,
+    name: str | None = None,
+) -> Curve:
+    """Return the curve of a spectrum.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    units : {"THz", "cm-1", "meV"}
+    projection : {"element", "site", "species"} or mapping, optional
+        Parts by element (a mixed site counts for each by its fraction), by site, by kind of
+        occupation, or by groups of sites, as in ``{"apical": [3], "planar": [4, 5]}``.
+    band : float, optional
+        Level of the calibrated interval; None for no band. A model that is not calibrated has
+        one standard deviation of its members, and the band's name says so.
+    smoothing : float
+        Standard deviation in cm^-1 of a Gaussian that everything is drawn with.
+    name : str, optional
+        The formula if not given.
+
+    Raises
+    ------
+    SpectrumError
+        If units, projection or smoothing are unknown, or the model has no site densities.
+    """
+    scale = unit_per_thz(units)
+    if not 0 <= smoothing < np.inf:
+        raise SpectrumError(
+            f"smoothing={smoothing!r} has to be a width in cm^-1; 0 draws the bins as they are."
+        )
+    width = smoothing / spectrum.grid.step
+    points = samples(spectrum)
+    y = _smooth(points.density, width)
+    parts = [(n, _smooth(r, width)) for n, r in _parts(spectrum, points.site_density, projection)]
+    low, high, what = _band(spectrum, band)
+    if low is not None and high is not None:
+        below, above = (spectrum.density - low, high - spectrum.density)
+        halves = [np.interp(points.frequencies, spectrum.frequencies, h) for h in (below, above)]
+        below, above = (_smooth(half, width) for half in halves)
+        low, high = np.maximum(y - below, 0.0), y + above
+    seen = np.flatnonzero(y > _SEEN * y.max())
+    at_zero = int(np.searchsorted(points.frequencies, -1e-3))
+    first = max(seen[0] - 1, 0) if points.frequencies[seen[0]] < 0 else at_zero
+    keep = slice(int(first), int(seen[-1]) + 2)
+    return Curve(
+        name or spectrum.crystal.formula,
+        points.frequencies[keep] * scale,
+        y[keep] / scale,
+        None if low is None else low[keep] / scale,
+        None if high is None else high[keep] / scale,
+        what,
+        tuple((n, row[keep] / scale) for n, row in parts),
+        units,
+        spectrum.normalization,
+        spectrum.n_modes,
+        smoothing,
+    )
+
+
+def _band(spectrum: DensityOfStates, level: float | None) -> tuple[Array | None, Array | None, str]:
+    std, calibration = spectrum.density_std, spectrum.calibration
+    if level is None or std is None:
+        return None, None, ""
+    if calibration is not None and "density" in calibration.spreads:
+        low, high = spectrum.interval("density", level)
+        return low, high, interval_name(level)
+    return spectrum.density - std, spectrum.density + std, STD_NAME
+
+
+#: What the band of a model is whose error bars nobody checked.
+STD_NAME = "± one standard deviation of the members (not calibrated)"
+
+
+def interval_name(level: float) -> str:
+    """What a calibrated band is called in legends."""
+    return f"{100 * level:g} % interval"
+
+
+def _smooth(y: Array, width: float) -> Array:
+    """Convolve rows with a Gaussian of `width` points."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return y if width <= 0 else np.asarray(gaussian_filter1d(y, width, mode="reflect"))
+
+
+def _parts(
+    spectrum: DensityOfStates, rows: Array | None, projection: Projection | None
+) -> list[tuple[str, Array]]:
+    """Names and densities (states/THz) of the parts."""
+    if projection is None:
+        return []
+    if isinstance(projection, str) and projection not in ("element", "site", "species"):
+        raise SpectrumError(
+            f"projection={projection!r} has to be 'element', 'site', 'species', groups of sites "
+            "such as {'apical': [3], 'planar': [4, 5]}, or None."
+        )
+    if rows is None:
+        raise SpectrumError(
+            f"The model {spectrum.model or 'unnamed'!r} gives no site densities to project on. "
+            "Draw with projection=None, or use a model that has them, such as 'default'."
+        )
+    crystal = spectrum.crystal
+    if isinstance(projection, Mapping):
+        return [(name, _group(rows, sites, name)) for name, sites in projection.items()]
+    names = occupations(spectrum)
+    if projection == "site":
+        return [(f"{name} {i}", row) for i, (name, row) in enumerate(zip(names, rows, strict=True))]
+    sums: dict[str, Array] = {}
+    if projection == "species":
+        for name, row in zip(names, rows, strict=True):
+            sums[name] = sums.get(name, 0.0) + row
+        return list(sums.items())
+    occupied = np.bincount(crystal.species_site, crystal.species_fraction, crystal.n_sites)
+    for site, number, fraction in zip(
+        crystal.species_site, crystal.species_number, crystal.species_fraction, strict=True
+    ):
+        symbol = chemical_symbols[number]
+        sums[symbol] = sums.get(symbol, 0.0) + rows[site] * (fraction / occupied[site])
+    return list(sums.items())
+
+
+def _group(rows: Array, sites: Sequence[int], name: str) -> Array:
+    chosen = np.asarray(list(sites))
+    if (
+        not chosen.size
+        or chosen.dtype.kind not in "iu"
+        or not ((chosen >= 0) & (chosen < len(rows))).all()
+    ):
+        raise SpectrumError(
+            f"The group {name!r} of the projection has to list sites from 0 to {len(rows) - 1}; "
+            f"got {list(sites)!r:.200}."
+        )
+    return np.asarray(rows[np.unique(chosen)].sum(axis=0))
+
+
+def occupations(spectrum: DensityOfStates) -> list[str]:
+    """What occupies each site: "O", or "Si0.5Ge0.5" on a mixed one."""
+    crystal = spectrum.crystal
+    names = ["" for _ in range(crystal.n_sites)]
+    for site, number, fraction in zip(
+        crystal.species_site, crystal.species_number, crystal.species_fraction, strict=True
+    ):
+        share = "" if abs(fraction - 1.0) < 1e-6 else f"{fraction:.3g}"
+        names[site] += f"{chemical_symbols[number]}{share}"
+    return names
+
+
+def names_of(spectra: Sequence[DensityOfStates]) -> list[str]:
+    """Names that tell spectra apart: formulas, with the files' names where formulas repeat."""
+    formulas = [s.crystal.formula for s in spectra]
+    repeated = Counter(formulas)
+    names = [
+        formula if repeated[formula] == 1 else _with_source(formula, spectrum.crystal.name)
+        for formula, spectrum in zip(formulas, spectra, strict=True)
+    ]
+    again = Counter(names)
+    seen: Counter[str] = Counter()
+    for k, name in enumerate(names):
+        if again[name] > 1:
+            seen[name] += 1
+            names[k] = f"{name} #{seen[name]}"
+    return names
+
+
+def _with_source(formula: str, name: str) -> str:
+    """A formula with the file's name, and the place in the file, that a crystal came from."""
+    path, bracket, place = name.partition("[")
+    stem = PurePath(path).stem
+    source = f"{stem}{bracket}{place}"
+    return formula if source in ("", formula) else f"{formula}, {source}"
+
+
+def formula_in_mathtext(name: str) -> str:
+    """A name for Matplotlib, with the numbers of a formula at its beginning as subscripts."""
+    formula, comma, rest = name.partition(",")
+    if re.fullmatch(r"([A-Z][a-z]?[\d.]*)+", formula):
+        formula = re.sub(r"(\d[\d.]*)", r"$_{\1}$", formula)
+    else:
+        formula = formula.replace("$", r"\$")
+    rest = rest.replace("$", r"\$")
+    whole = formula + comma + rest
+    return f"\N{ZERO WIDTH SPACE}{whole}" if whole.startswith("_") else whole  # else no legend
+
+
+def common_range(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Range of frequencies for several curves in one figure.
+
+    It holds all of them, but for a few high modes beyond an empty stretch (stretching modes of
+    hydrogen, say) that would press all others into a corner: there it ends where the others do,
+    and `beyond` says what lies above.
+    """
+    low = min(float(c.x[0]) for c in curves)
+    high = max(float(c.x[-1]) for c in curves)
+    if len(curves) < 2:
+        return low, high
+    points = np.linspace(low, high, 1001)
+    there = np.array([np.interp(points, c.x, c.y, left=0.0, right=0.0) for c in curves])
+    below = np.cumsum(there / there.sum(axis=1, keepdims=True), axis=1).mean(axis=0)
+    ends = np.searchsorted(below, below + _NEARLY_NOTHING, side="right") - 1
+    lengths = ends - np.arange(len(points))
+    k = int(np.argmax(lengths))
+    if lengths[k] > _EMPTY * len(points) and below[k] > _MOST:
+        high = float(points[k] + 0.06 * (points[k] - low))
+    return low, high
+
+
+def beyond(curves: Sequence[Curve], high: float) -> list[str]:
+    """What `common_range` leaves out: names, shares and places of modes above it."""
+    said = []
+    for c in curves:
+        above = c.x > high
+        share = np.trapezoid(c.y * above, c.x) / max(np.trapezoid(c.y, c.x), 1e-300)
+        if share > 1e-3:
+            middle = np.trapezoid(c.x * c.y * above, c.x) / np.trapezoid(c.y * above, c.x)
+            unit = {"cm-1": "cm$^{-1}$"}.get(c.unit, c.unit)
+            name = formula_in_mathtext(c.name)
+            said.append(f"{name}: {100 * share:.0f} % of the modes near {middle:.0f} {unit} →")
+    return said

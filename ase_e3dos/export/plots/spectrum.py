@@ -1,0 +1,276 @@
+"""Figures of one quantity: a density of states, or a thermal property, on one pair of axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, formula_in_mathtext
+from ase_e3dos.export.overlays import Overlay
+from ase_e3dos.export.plots.styles import axes, legend_above
+from ase_e3dos.export.thermal_curves import EnergyUnit, ThermalCurve, energy_unit, thermal_curve
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.thermal import Quantity
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
+
+_THERMAL_NAMES = {
+    "heat_capacity": "$C_V$",
+    "entropy": "$S$",
+    "free_energy": "$F$",
+    "internal_energy": "$U$",
+}
+_UNITS_IN_TEX = {
+    "cm-1": "cm$^{-1}$",
+    "J/(K mol)": r"J K$^{-1}$ mol$^{-1}$",
+    "k_B": "$k_B$",
+    "k_B K": "$k_B$ K",
+}
+
+
+def plot_spectrum(
+    spectrum: DensityOfStates,
+    ax: Any = None,
+    *,
+    units: FrequencyUnit = "THz",
+    projection: Projection | None = None,
+    stacked: bool = False,
+    band: float | None = INTERVAL_LEVEL,
+    smoothing: float = 0.0,
+    label: str | None = None,
+    color: str | None = None,
+    overlays: tuple[Overlay, ...] = (),
+) -> Any:
+    """Draw a density of states with the interval that is known for it.
+
+    On axes that are given, nothing but the spectrum and missing labels is added: limits that
+    were set stay, others grow with every spectrum, colours go on in the axes' cycle.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    ax : matplotlib.axes.Axes, optional
+        A new figure's, with a legend, if not given.
+    units : {"THz", "cm-1", "meV"}
+        Of the frequency; the density is per that unit.
+    projection : {"element", "site", "species"} or mapping, optional
+        Draw parts, too: by element (a mixed site counts for each by its fraction), by site, by
+        kind of occupation, or by named groups of sites, as in ``{"apical": [3], "rest": [0, 1]}``.
+    stacked : bool
+        Parts as areas upon each other instead of lines.
+    band : float, optional
+        Level of the calibrated interval; None for no band.
+    smoothing : float
+        Standard deviation in cm^-1 of a Gaussian for the drawing, which the label of the axis
+        then states; 0, the default, draws the spectrum as it is.
+    label, color : str, optional
+        Of the total.
+    overlays : tuple of Overlay, optional
+        Spectra of others (`ase_e3dos.export.overlays.read_overlay`), scaled to the same area.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    SpectrumError
+        If units or projection are unknown, smoothing is not a width, or the model has no site
+        densities.
+    """
+    new = ax is None
+    shown = curve(
+        spectrum, units=units, projection=projection, band=band, smoothing=smoothing, name=label
+    )
+    ax = axes(ax)
+    draw_curve(ax, shown, stacked=stacked, color=color, label=label, name_band=new)
+    for overlay in overlays:
+        draw_overlay(ax, overlay, spectrum.n_modes, units)
+    label_axes(ax, shown)
+    if new:
+        legend_above(ax)
+    return ax
+
+
+def draw_curve(
+    ax: Any,
+    shown: Curve,
+    *,
+    stacked: bool = False,
+    color: str | None = None,
+    label: str | None = None,
+    name_band: bool = True,
+    offset: float = 0.0,
+    alpha: float = 0.22,
+) -> Any:
+    """Draw a curve with its band and parts; returns the line of the total."""
+    style = {} if color is None else {"color": color}
+    label = formula_in_mathtext(shown.name) if label is None else label
+    (line,) = ax.plot(shown.x, shown.y + offset, label=label, zorder=3, **style)
+    line.sticky_edges.y.append(offset)
+    if shown.x[0] > -1e-6 * shown.x[-1]:
+        line.sticky_edges.x.append(0.0)
+    color = line.get_color()
+    if shown.low is not None and shown.high is not None:
+        ax.fill_between(
+            shown.x,
+            shown.low + offset,
+            shown.high + offset,
+            color=color,
+            alpha=alpha,
+            lw=0,
+            label=shown.band if name_band else None,
+        ).sticky_edges.y.append(offset)
+    if stacked and shown.parts:
+        for patch in ax.stackplot(
+            shown.x,
+            *(row for _, row in shown.parts),
+            labels=[formula_in_mathtext(name) for name, _ in shown.parts],
+            alpha=0.55,
+            lw=0,
+            zorder=1,
+        ):
+            patch.sticky_edges.y.append(0.0)
+    else:
+        for name, row in shown.parts:
+            ax.plot(shown.x, row + offset, lw=0.9, label=formula_in_mathtext(name), zorder=2)
+    if shown.x[0] < -1e-3 * shown.x[-1]:
+        ax.axvline(0, color="0.6", lw=0.6, zorder=0)
+    return line
+
+
+def draw_overlay(
+    ax: Any, overlay: Overlay, n_modes: float, units: FrequencyUnit, dashes: int = 0
+) -> None:
+    """Draw a spectrum of others, scaled to the area of ours."""
+    x, y = overlay.scaled(n_modes, units)
+    seen = np.flatnonzero(y > 2e-3 * y.max())
+    keep = slice(max(int(seen[0]) - 1, 0), int(seen[-1]) + 2)
+    (line,) = ax.plot(
+        x[keep],
+        y[keep],
+        color=_ink(),
+        lw=1.0,
+        ls=("--", ":", "-.")[dashes % 3],
+        zorder=4,
+        label=f"{formula_in_mathtext(overlay.name)} (same area)",
+    )
+    line.sticky_edges.y.append(0.0)
+
+
+def _ink() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rcParams["text.color"]
+
+
+def label_axes(ax: Any, shown: Curve) -> None:
+    """Name the axes of a density of states where they have no names yet."""
+    unit = _UNITS_IN_TEX.get(shown.unit, shown.unit)
+    if not ax.get_xlabel():
+        ax.set_xlabel(f"{'Wavenumber' if shown.unit == 'cm-1' else 'Frequency'} ({unit})")
+    if not ax.get_ylabel():
+        smooth = f",\nsmoothed by {shown.smoothing:g} cm$^{{-1}}$" if shown.smoothing else ""
+        ax.set_ylabel(f"DoS (states/{unit} per {shown.per}{smooth})")
+
+
+def plot_thermal(
+    spectrum: DensityOfStates,
+    ax: Any = None,
+    *,
+    quantity: Quantity = "heat_capacity",
+    temperatures: ArrayLike | None = None,
+    energy_units: EnergyUnit = "kJ/mol",
+    band: float | None = INTERVAL_LEVEL,
+    label: str | None = None,
+    color: str | None = None,
+) -> Any:
+    """Draw a thermal property over temperature with its calibrated interval.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    ax : matplotlib.axes.Axes, optional
+        A new figure's, with a legend, if not given.
+    quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
+    temperatures : array_like, optional
+        K; 0 to 1000 if not given.
+    energy_units : {"kJ/mol", "meV", "eV", "kB"}
+        "kJ/mol" stands for J/(K mol), too, "meV" for meV/K, "kB" for k_B and k_B K.
+    band : float, optional
+        Level of the interval; None for no band.
+    label, color : str, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    SpectrumError
+        If quantity, unit or a temperature are not such.
+    """
+    new = ax is None
+    shown = thermal_curve(
+        spectrum, quantity, temperatures, energy_units=energy_units, band=band, name=label
+    )
+    ax = axes(ax)
+    draw_thermal(ax, shown, color=color, label=label, name_band=new)
+    label_thermal(ax, shown)
+    if new:
+        legend_above(ax)
+    return ax
+
+
+def draw_thermal(
+    ax: Any,
+    shown: ThermalCurve,
+    *,
+    color: str | None = None,
+    label: str | None = None,
+    name_band: bool = True,
+) -> Any:
+    """Draw a thermal property with its band; returns the line."""
+    style = {} if color is None else {"color": color}
+    label = formula_in_mathtext(shown.name) if label is None else label
+    (line,) = ax.plot(shown.temperatures, shown.values, label=label, zorder=3, **style)
+    line.sticky_edges.x.extend([float(shown.temperatures[0]), float(shown.temperatures[-1])])
+    if shown.quantity in ("heat_capacity", "entropy"):
+        line.sticky_edges.y.append(0.0)
+    if shown.low is not None and shown.high is not None:
+        ax.fill_between(
+            shown.temperatures,
+            shown.low,
+            shown.high,
+            color=line.get_color(),
+            alpha=0.22,
+            lw=0,
+            label=shown.band if name_band else None,
+        )
+    return line
+
+
+def label_thermal(ax: Any, shown: ThermalCurve) -> None:
+    """Name the axes of a thermal property where they have no names yet."""
+    if not ax.get_xlabel():
+        ax.set_xlabel("Temperature (K)")
+    if not ax.get_ylabel():
+        unit = _UNITS_IN_TEX.get(shown.unit, shown.unit)
+        ax.set_ylabel(f"{_THERMAL_NAMES[shown.quantity]} ({unit} per {shown.per})")
+
+
+def draw_classical_limit(ax: Any, energy_units: EnergyUnit) -> None:
+    """A line at 3R, the limit of the heat capacity per atom, below its curves."""
+    limit = 3 * constants().gas_constant * energy_unit("heat_capacity", energy_units)[1]
+    ax.axhline(limit, color="0.5", lw=0.7, ls="--", zorder=1)
+    ax.annotate(
+        "$3R$" if energy_units == "kJ/mol" else "$3k_B$",
+        (0.02, limit),
+        xycoords=ax.get_yaxis_transform(),
+        va="bottom",
+        fontsize="small",
+        color="0.5",
+    )
+    ax.margins(y=0.1)

@@ -1,0 +1,146 @@
+"""Thermal properties as curves over temperature, in the units asked for, with bands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.curves import interval_name
+from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.thermal import Quantity, checked_temperatures, thermal_property
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
+
+EnergyUnit = Literal["kJ/mol", "meV", "eV", "kB"]
+#: Symbols of the quantities, for axes and commands.
+SYMBOLS: dict[Quantity, str] = {
+    "heat_capacity": "C_V",
+    "entropy": "S",
+    "free_energy": "F",
+    "internal_energy": "U",
+}
+#: Temperatures at which bands of figures are computed; between them widths are straight.
+BAND_POINTS = 21
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalCurve:
+    """A thermal property over temperature.
+
+    Attributes
+    ----------
+    name : str
+    quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
+    temperatures : ndarray, shape (n,)
+        K.
+    values : ndarray, shape (n,)
+        In `unit`, per what `per` says.
+    low, high : ndarray, shape (n,), or None
+        Calibrated interval.
+    band : str
+        What the band is; empty without one.
+    unit : str
+        "J/(K mol)", "kJ/mol", "meV/K", ...
+    per : str
+    """
+
+    name: str
+    quantity: Quantity
+    temperatures: Array
+    values: Array
+    low: Array | None
+    high: Array | None
+    band: str
+    unit: str
+    per: str
+
+
+def energy_unit(quantity: str, units: str) -> tuple[str, float]:
+    """Name of the unit of a quantity, and how many of it its unit here (J or kJ per mole) is.
+
+    Raises
+    ------
+    SpectrumError
+        If quantity or unit are unknown.
+    """
+    if quantity not in SYMBOLS or units not in get_args(EnergyUnit):
+        raise SpectrumError(
+            f"quantity={quantity!r} has to be one of {', '.join(SYMBOLS)}, and energy_units="
+            f"{units!r} one of {', '.join(get_args(EnergyUnit))}."
+        )
+    per_kelvin = quantity in ("heat_capacity", "entropy")
+    if units == "kJ/mol":
+        return ("J/(K mol)" if per_kelvin else "kJ/mol"), 1.0
+    gas = constants().gas_constant
+    joules = 1.0 if per_kelvin else 1000.0
+    if units == "kB":
+        return ("k_B" if per_kelvin else "k_B K"), joules / gas
+    from scipy.constants import eV, k
+
+    size = joules / gas * k / eV * (1000.0 if units == "meV" else 1.0)
+    return (f"{units}/K" if per_kelvin else units), size
+
+
+def thermal_curve(
+    spectrum: DensityOfStates,
+    quantity: Quantity = "heat_capacity",
+    temperatures: ArrayLike | None = None,
+    *,
+    energy_units: EnergyUnit = "kJ/mol",
+    band: float | None = INTERVAL_LEVEL,
+    band_points: int | None = BAND_POINTS,
+    name: str | None = None,
+) -> ThermalCurve:
+    """Return a thermal property of a spectrum over temperature.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
+    temperatures : array_like, optional
+        K, ascending; 0 to 1000 if not given.
+    energy_units : {"kJ/mol", "meV", "eV", "kB"}
+        "kJ/mol" stands for kJ/mol and J/(K mol), "meV" for meV and meV/K, "kB" for k_B K and k_B.
+    band : float, optional
+        Level of the calibrated interval, where there is one; None for no band.
+    band_points : int, optional
+        Temperatures at which the interval is computed; None for all of them.
+    name : str, optional
+        The formula if not given.
+
+    Raises
+    ------
+    SpectrumError
+        If quantity or unit are unknown, or a temperature is not one.
+    """
+    unit, scale = energy_unit(quantity, energy_units)
+    asked = np.linspace(0.0, 1000.0, 201) if temperatures is None else temperatures
+    t = np.atleast_1d(checked_temperatures(asked))
+    values = thermal_property(spectrum.grid, spectrum.density[None], quantity, t)[0] * scale
+    calibration = spectrum.calibration
+    known = calibration is not None and quantity in calibration.spreads
+    low = high = None
+    if band is not None and known and spectrum.members is not None and len(t):
+        at = t if band_points is None else np.linspace(t[0], t[-1], band_points)
+        bounds = spectrum.interval(quantity, band, at)
+        # the band is of the curve: what is interpolated are its widths
+        middle = thermal_property(spectrum.grid, spectrum.density[None], quantity, at)[0]
+        low, high = (values + np.interp(t, at, b - middle) * scale for b in bounds)
+        if quantity in ("heat_capacity", "entropy"):
+            low = np.maximum(low, 0.0)
+    return ThermalCurve(
+        name or spectrum.crystal.formula,
+        quantity,
+        t,
+        values,
+        low,
+        high,
+        "" if low is None or band is None else interval_name(band),
+        unit,
+        spectrum.normalization,
+    )

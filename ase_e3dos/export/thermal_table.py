@@ -1,0 +1,62 @@
+"""phonopy's thermal properties that know how to become tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from phonopy.phonon.thermal_properties import ThermalProperties
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.tables import THERMAL_UNITS, dataframe_of, thermal_columns, write_columns
+from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.grid import Array
+
+
+class ThermalTable(ThermalProperties):
+    """`phonopy.phonon.thermal_properties.ThermalProperties` of a predicted spectrum.
+
+    Attributes
+    ----------
+    spectrum : DensityOfStates
+        What the properties are of; its calibrated intervals are in the tables.
+    """
+
+    spectrum: DensityOfStates
+
+    def columns(self) -> dict[str, Array]:
+        """Columns of a table by their names, which state units.
+
+        Returns
+        -------
+        dict
+            As `ase_e3dos.export.tables.thermal_columns` has them, with the values here (which
+            depend on options such as `pretend_real`) for free energy, entropy and heat capacity.
+
+        Raises
+        ------
+        SpectrumError
+            If it has not been run.
+        """
+        if self.thermal_properties is None:
+            raise SpectrumError("There is no table yet: call run() first.")
+        temperatures, free_energy, entropy, heat_capacity = self.thermal_properties
+        exact = thermal_columns(self.spectrum, temperatures)
+        ours = {"free_energy": free_energy, "entropy": entropy, "heat_capacity": heat_capacity}
+        for quantity, values in ours.items():
+            unit = THERMAL_UNITS[quantity]
+            moved = np.asarray(values) - exact[f"{quantity}_{unit}"]
+            for end in ("", "_low", "_high"):
+                name = f"{quantity}{end}_{unit}"
+                if name in exact:
+                    exact[name] = exact[name] + moved
+        return exact
+
+    def to_dataframe(self) -> Any:
+        """`pandas.DataFrame` with a row for each temperature; MissingExtraError without pandas."""
+        return dataframe_of(self.columns(), self.spectrum)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a CSV file with a row for each temperature and a header that states units."""
+        write_columns(self.columns(), path)

@@ -1,0 +1,197 @@
+"""What figures show: limits, colours, names, bands, parts, layouts."""
+
+from __future__ import annotations
+
+import inspect
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.curves import common_range, curve, names_of
+from ase_e3dos.export.overlays import read_overlay
+from ase_e3dos.export.plots import plot_spectra, plot_summary
+from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
+from ase_e3dos.spectrum.uncertainty import Calibration, Spread
+from ase_e3dos.structures.crystal import Crystal
+
+
+@pytest.fixture
+def calibrated(salt) -> PhononSpectrum:
+    spread = Spread(0.05, 0.0, (0.5, 0.9), (1.0, 2.0), 100, 0.01)
+    salt.calibration = Calibration(
+        {"density": {0.0: spread}, "heat_capacity": {100.0: spread, 300.0: spread}}
+    )
+    return salt
+
+
+@pytest.fixture
+def hydride(salt) -> PhononSpectrum:
+    """A fifth of the modes far above all others, and a little noise between."""
+    x = salt.wavenumbers
+    y = np.exp(-(((x - 200) / 60) ** 2)) + 0.3 * np.exp(-(((x - 3600) / 50) ** 2)) + 1e-4 * (x > 0)
+    return PhononSpectrum(x, np.where(x > 0, y, 0.0), crystal=salt.crystal, model="made up")
+
+
+def drawn(ax) -> list[float]:
+    ax.figure.canvas.draw()
+    return [*ax.get_xlim(), *ax.get_ylim()]
+
+
+def test_axes_hold_all_that_is_drawn_on_them(salt, copper):
+    """Whatever comes first: no curve is cut off, and each has its colour."""
+    for spectra in ((salt, copper), (copper, salt)):
+        _, ax = plt.subplots()
+        for spectrum in spectra:
+            spectrum.plot(ax)
+        left, right, _, top = drawn(ax)
+        for spectrum, line in zip(spectra, ax.lines, strict=True):
+            shown = curve(spectrum)
+            np.testing.assert_allclose(line.get_ydata(), shown.y)
+            assert left <= shown.x[0] < shown.x[-1] <= right
+            assert max(shown.y.max(), 0 if shown.high is None else shown.high.max()) <= top
+        assert len({line.get_color() for line in ax.lines}) == 2
+        plt.close()
+
+
+def test_what_the_user_set_on_axes_stays(salt, copper):
+    _, ax = plt.subplots()
+    ax.set(xlim=(1, 4), ylim=(0, 7), xlabel="mine", ylabel="mine too", title="title")
+    salt.plot(ax)
+    plot_spectra([salt, copper], ax)
+    assert drawn(ax) == [1, 4, 0, 7]
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("mine", "mine too", "title")
+    assert ax.get_legend() is None
+    plt.close()
+
+
+def test_bands_are_the_calibrated_level_and_named(calibrated, unstable):
+    shown = curve(calibrated, band=0.9)
+    low, high = calibrated.interval("density", 0.9)
+    x = calibrated.frequencies
+    inner = (shown.x > 1) & (shown.x < 6)
+    np.testing.assert_allclose(shown.high[inner], np.interp(shown.x, x, high)[inner], rtol=2e-3)
+    np.testing.assert_allclose(shown.low[inner], np.interp(shown.x, x, low)[inner], atol=2e-3)
+    assert shown.band == "90 % interval"
+    assert curve(calibrated, band=0.5).band == "50 % interval"
+    calibrated.calibration = None
+    assert "not calibrated" in curve(calibrated).band
+    assert curve(unstable).low is None
+
+
+def test_legend_names_the_band_once_and_covers_no_curve(calibrated, copper):
+    figure = plot_summary([calibrated, copper], band=0.9)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    texts = [t.get_text() for t in legend.get_texts()]
+    assert texts == ["NaCl", "Cu", "90 % interval"]
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(ax.get_window_extent()) for ax in figure.axes)
+
+
+def test_smoothing_is_off_or_said(salt):
+    np.testing.assert_allclose(salt.plot().lines[0].get_ydata().max(), curve(salt).y.max())
+    assert "smoothed" not in salt.plot().get_ylabel()
+    assert "smoothed by 20" in salt.plot(smoothing=20).get_ylabel()
+    plt.close("all")
+
+
+def test_one_molecule_does_not_stretch_the_axis_for_all(salt, copper, hydride):
+    alone = common_range([curve(hydride)])
+    assert alone[1] > 100
+    curves = [curve(s) for s in (salt, copper, hydride)]
+    _, high = common_range(curves)
+    assert high < 20
+    for c in curves[:2]:
+        assert np.trapezoid(c.y * (c.x > high), c.x) < 2e-3 * c.n_modes
+    ax = plot_summary([salt, copper, hydride]).axes[0]
+    said = " ".join(t.get_text() for t in ax.texts)
+    share = 0.3 * 50 / (0.3 * 50 + 60)
+    assert f"{100 * share:.0f} % of the modes" in said
+
+
+def test_parts_sum_to_the_total_in_every_projection(salt):
+    for projection in ("element", "site", "species", {"both": [0, 1]}):
+        shown = curve(salt, projection=projection)
+        np.testing.assert_allclose(sum(row for _, row in shown.parts), shown.y, rtol=1e-6)
+    assert [n for n, _ in curve(salt, projection="site").parts] == ["Na 0", "Cl 1"]
+    stacked = salt.plot(projection="element", stacked=True)
+    tops = [p.get_paths()[0].vertices[:, 1].max() for p in stacked.collections[-2:]]
+    assert tops[-1] == pytest.approx(curve(salt).y.max())
+    plt.close("all")
+    with pytest.raises(SpectrumError, match="sites from 0 to 1"):
+        salt.plot(projection={"none": [2]})
+
+
+def test_names_repeat_no_more(salt):
+    def named(*names):
+        crystals = [Crystal.from_any(salt.crystal, name) for name in names]
+        return names_of(
+            [PhononSpectrum(salt.wavenumbers, salt.density, crystal=c) for c in crystals]
+        )
+
+    assert named("a/one.cif", "b/two.cif") == ["NaCl, one", "NaCl, two"]
+    assert named("all.extxyz[0]", "all.extxyz[1]") == ["NaCl, all[0]", "NaCl, all[1]"]
+    assert named("a/POSCAR", "b/POSCAR") == ["NaCl, POSCAR #1", "NaCl, POSCAR #2"]
+    assert named("x.cif") == ["NaCl"]
+
+
+def test_beyond_a_few_each_has_its_panel(salt, copper):
+    figure = plot_summary([salt, copper] * 4)
+    assert len([ax for ax in figure.axes if ax.lines]) == 8
+    assert len(plot_summary([salt, copper] * 2).axes) == 2
+    ax = plot_summary([salt, copper] * 2, layout="waterfall", panels=["dos"]).axes[0]
+    bottoms = [line.get_ydata().min() for line in ax.lines if len(line.get_xdata()) > 2]
+    assert bottoms[0] < bottoms[1] < bottoms[2] < bottoms[3]
+    for layout in ("heap", ""):
+        with pytest.raises(SpectrumError, match="layout"):
+            plot_summary([salt], layout=layout)
+    with pytest.raises(SpectrumError, match="no style"):
+        plot_summary([salt], style="nobody")
+
+
+@pytest.mark.parametrize(("units", "factor"), [("meV", 10.364269), ("eV", 0.010364269)])
+def test_thermal_panels_in_units_of_choice(salt, units, factor):
+    panels = ["dos", "heat_capacity", "entropy", "free_energy", "internal_energy"]
+    figure = plot_summary(salt, panels=panels, energy_units=units, units="meV")
+    labels = [ax.get_ylabel() for ax in figure.axes[:5]]
+    assert f"$F$ ({units} per cell)" in labels
+    assert f"$S$ ({units}/K per cell)" in labels
+    ends = [ax.lines[0].get_ydata()[-1] for ax in figure.axes[1:5]]
+    ours = (salt.heat_capacity(1000.0) / 1000, salt.entropy(1000.0) / 1000,
+            salt.free_energy(1000.0), salt.internal_energy(1000.0))  # fmt: skip
+    np.testing.assert_allclose(ends, np.array(ours) * factor, rtol=1e-5)
+
+
+def test_spectra_of_others_lie_over_ours(salt, copper, tmp_path):
+    copper.write(tmp_path / "total_dos.dat")
+    copper.write(tmp_path / "copper.json")
+    (tmp_path / "measured.csv").write_text(
+        "energy (meV), intensity\n" + "".join(f"{k}, {k * (9 - k)}\n" for k in range(1, 9))
+    )
+    shown = curve(copper)
+    for name in ("total_dos.dat", "copper.json"):
+        x, y = read_overlay(tmp_path / name).scaled(copper.n_modes, "THz")
+        np.testing.assert_allclose(np.interp(shown.x[5:-5], x, y), shown.y[5:-5], rtol=0.02,
+                                   atol=0.02 * y.max())  # fmt: skip
+    measured = read_overlay(tmp_path / "measured.csv")
+    x, y = measured.scaled(6.0, "meV")
+    assert x[0] == pytest.approx(1.0)
+    assert np.trapezoid(y, x) == pytest.approx(6.0)
+    ax = salt.plot(overlays=(measured,))
+    assert "measured (same area)" in ax.get_legend_handles_labels()[1]
+    plt.close("all")
+
+
+def test_completion_shows_what_can_be_chosen():
+    for method in (
+        PhononSpectrum.plot,
+        Spectra.plot,
+        PhononSpectrum.show,
+        PhononSpectrum.plot_thermal,
+    ):
+        kinds = {p.kind for p in inspect.signature(method).parameters.values()}
+        assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert {"units", "projection"} <= set(inspect.signature(PhononSpectrum.plot).parameters)
+    assert "temperatures" in inspect.signature(PhononSpectrum.plot_thermal).parameters

@@ -1,0 +1,91 @@
+"""Spectra as tables, pages and cards of notebooks."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from phonopy.phonon.thermal_properties import ThermalProperties
+
+from ase_e3dos.phonon_spectrum import Spectra
+from ase_e3dos.spectrum.uncertainty import Calibration, Spread
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+
+@pytest.fixture
+def calibrated(salt):
+    spread = Spread(0.2, 0.0, (0.5, 0.9), (1.0, 2.0), 100, 0.01)
+    quantities = ("heat_capacity", "entropy", "free_energy")
+    salt.calibration = Calibration({q: {100.0: spread, 300.0: spread} for q in quantities})
+    return salt
+
+
+def test_a_table_over_temperature_is_one_step(calibrated, tmp_path):
+    salt, t = calibrated, [0.0, 77.5, 300.0]
+    result = salt.thermal_properties(t)
+    assert isinstance(result, ThermalProperties)
+    result.to_csv(tmp_path / "a.csv")
+    salt.write(tmp_path / "thermal.csv", temperatures=t)
+    for name in ("a.csv", "thermal.csv"):
+        table = pd.read_csv(tmp_path / name)
+        np.testing.assert_allclose(table["temperature_K"], t)
+        heat = table["heat_capacity_J_per_K_mol"]
+        np.testing.assert_allclose(heat, salt.heat_capacity(t), rtol=2e-3, atol=1e-6)
+        np.testing.assert_allclose(
+            table["entropy_J_per_K_mol"], salt.entropy(t), rtol=2e-3, atol=1e-6
+        )
+        np.testing.assert_allclose(table["free_energy_kJ_per_mol"], salt.free_energy(t), rtol=2e-3)
+        np.testing.assert_allclose(
+            table["internal_energy_kJ_per_mol"], salt.internal_energy(t), rtol=2e-3
+        )
+        low, high = salt.interval("heat_capacity", 0.9, 300.0)
+        assert table["heat_capacity_low_J_per_K_mol"][2] == pytest.approx(low, rel=2e-3)
+        assert table["heat_capacity_high_J_per_K_mol"][2] == pytest.approx(high, rel=2e-3)
+    frame = result.to_dataframe()
+    assert list(frame.columns) == list(pd.read_csv(tmp_path / "a.csv").columns)
+    salt.write(tmp_path / "dos.csv")
+    assert "frequency_THz" in pd.read_csv(tmp_path / "dos.csv")
+
+
+def test_many_become_one_table(calibrated, copper):
+    many = Spectra([calibrated, copper])
+    frame = many.to_dataframe([100.0, 300.0])
+    assert list(frame["crystal"]) == ["NaCl", "NaCl", "Cu", "Cu"]
+    assert frame["heat_capacity_J_per_K_mol"][3] == pytest.approx(copper.heat_capacity(300.0))
+    assert frame["heat_capacity_low_J_per_K_mol"].isna().tolist() == [False, False, True, True]
+    assert many[:1] == [calibrated]
+
+
+def test_notebooks_show_cards(calibrated, copper):
+    html = calibrated._repr_html_()
+    low, high = calibrated.interval("heat_capacity", 0.9, 300.0)
+    value = calibrated.heat_capacity(300.0)
+    half = max(high - value, value - low)
+    assert f"{value:.1f} ± {half:.1f} J/(K mol)" in html
+    assert "<svg" in html
+    assert "calibrated 90 % interval" in html
+    assert "±" not in copper._repr_html_()
+    bundle = Spectra([calibrated, copper] * 15)._repr_mimebundle_()
+    assert bundle["text/html"].count("<svg") == 20
+    assert "and 10 more" in bundle["text/html"]
+    assert "30 spectra" in bundle["text/plain"]
+
+
+def test_the_page_stands_alone(calibrated, copper, tmp_path):
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    from ase_e3dos.export.page import figure, write_page
+
+    copper_named = Spectra([calibrated, copper])
+    write_page(copper_named, tmp_path / "page.html", title="</title><script>alert(1)</script>")
+    text = (tmp_path / "page.html").read_text()
+    own = re.sub(r"<script[^>]*>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:)[^"'>\s]+""", own)
+    assert "<script>alert(1)" not in text
+    data = figure(calibrated).data
+    assert {t.name for t in data} >= {"NaCl", "Na 0", "Cl 1"}
+    heat = next(t for t in data if t.xaxis == "x2" and t.name == "NaCl")
+    assert heat.y[-1] == pytest.approx(calibrated.heat_capacity(1000.0), rel=1e-4)
+    calibrated.write(tmp_path / "own.html")
+    assert (tmp_path / "own.html").stat().st_size > 1e6
