@@ -65,6 +65,13 @@ KINDS = {
         "NIST, public domain",
         "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1",
     ),
+    "phonondb": Kind(
+        "phonondb",
+        "archives of the phonon database of Kyoto University (tar.lzma)",
+        "phonondb",
+        "CC-BY-4.0",
+        "A. Togo, Phonon database at Kyoto University, version 2018-04-17",
+    ),
     "phonopy": Kind("phonopy_runs", "folders, yaml files or archives of phonopy runs"),
     "pymatgen": Kind("pymatgen_dos", "JSON of pymatgen PhononDos with a structure"),
     "ase-db": Kind("ase_db", "ase.db files with spectra in the data of their rows"),

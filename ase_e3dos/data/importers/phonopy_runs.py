@@ -2,8 +2,9 @@
 
 With force constants (in the yaml, FORCE_CONSTANTS or force_constants.hdf5) or forces (in the yaml
 or FORCE_SETS) site spectra are calculated for the primitive cell, with the charges of a BORN file
-that lies beside them; a folder with `phonopy.yaml` and `total_dos.dat` only gives the total
-spectrum. A folder without yaml needs SPOSCAR (or a POSCAR that is the supercell), since FORCE_SETS
+that lies beside them, and displacement tensors, sound velocity and imaginary share with them; a
+folder with `phonopy.yaml` and `total_dos.dat` only gives the total spectrum. A folder without yaml
+needs SPOSCAR (or a POSCAR that is the supercell), or POSCAR with `phonopy.conf`, since FORCE_SETS
 and FORCE_CONSTANTS do not say which supercell they are for. Archives of phonopy yaml files
 (Alexandria, the MDR phonon database) are read member by member.
 """
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -29,11 +31,18 @@ from ase_e3dos.data.labelled_file import (
     LabelledEntry,
     Reject,
 )
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import DataError, E3DOSError
 from ase_e3dos.potentials.mode_counts import mode_counts
+from ase_e3dos.potentials.thermal_motion import (
+    displacement_tensors,
+    imaginary_share,
+    sound_velocity,
+)
 from ase_e3dos.structures.crystal import Crystal
 
 _NAMES = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
+#: Settings of a run, which say how the supercell of a unit cell lies; names of the latter.
+CONFIGURATION, UNIT_CELLS = "phonopy.conf", ("POSCAR-unitcell", "POSCAR")
 _FORCES = ("FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5")
 _ENDINGS = (".yaml", ".yaml.xz", ".yaml.bz2", ".yaml.gz", ".yaml.lzma")
 
@@ -128,10 +137,18 @@ def _archive(path: Path) -> Iterator[LabelledEntry | Reject]:
 
 @rejecting
 def _without_yaml(name: str, folder: Path) -> LabelledEntry | Reject:
-    """A run of structure and forces; the structure has to be the supercell."""
+    """A run of structure and forces: the supercell, or the unit cell with a configuration."""
+    settings = folder / CONFIGURATION
+    unit_cell = next((folder / f for f in UNIT_CELLS if (folder / f).is_file()), None)
+    if settings.is_file() and unit_cell is not None:
+        return _loaded(name, unit_cell, settings)
     structure = next((f for f in (folder / "SPOSCAR", folder / "POSCAR") if f.is_file()), None)
     if structure is None:
-        return Reject(name, "forces, but no phonopy yaml file and no SPOSCAR that says for what")
+        return Reject(
+            name,
+            "forces, but no phonopy yaml file, no SPOSCAR that says for what, and no "
+            f"{CONFIGURATION} with a POSCAR",
+        )
     sets = folder / "FORCE_SETS"
     if structure.name == "POSCAR":
         try:
@@ -150,23 +167,32 @@ def _without_yaml(name: str, folder: Path) -> LabelledEntry | Reject:
 
 @rejecting
 def _run(name: str, file: Path) -> LabelledEntry | Reject:
+    return _loaded(name, file, None)
+
+
+def _loaded(name: str, file: Path, settings: Path | None) -> LabelledEntry | Reject:
+    """What phonopy makes of a yaml file, a supercell, or a unit cell with its settings."""
     import phonopy
 
     file = file.resolve()
     folder = file.parent
-    is_supercell = file.name in ("SPOSCAR", "POSCAR")
+    is_supercell = settings is None and file.name in ("SPOSCAR", "POSCAR")
+    is_run = settings is not None or is_supercell or file.name.startswith(_NAMES)
 
     def beside(other: str) -> str | None:
         path = folder / other
-        part_of_run = is_supercell or file.name.startswith(_NAMES)
-        return str(path) if path.is_file() and part_of_run else None
+        return str(path) if path.is_file() and is_run else None
 
     try:
+        cell: dict[str, Any] = {"phonopy_yaml": str(file)}
+        if settings is not None:
+            cell = {"unitcell_filename": str(file), **_cells_of(settings)}
+        elif is_supercell:
+            cell = {"supercell_filename": str(file)}
         # What a run lacks phonopy takes from the working directory, whosever it is: give it none.
         with tempfile.TemporaryDirectory() as empty, chdir(empty):
             phonon = phonopy.load(
-                None if is_supercell else str(file),
-                supercell_filename=str(file) if is_supercell else None,
+                **cell,
                 log_level=0,
                 force_constants_filename=beside("FORCE_CONSTANTS")
                 or beside("force_constants.hdf5"),
@@ -186,8 +212,28 @@ def _run(name: str, file: Path) -> LabelledEntry | Reject:
     except E3DOSError as error:
         return Reject(name, str(error))
     values = counts[:, : SITE_BINS if highest < 1590 else SITE_BINS_WIDE] / SITE_STEP
-    scalars = {"min_wavenumber": lowest, "max_wavenumber": highest}
+    scalars = {
+        "min_wavenumber": lowest,
+        "max_wavenumber": highest,
+        "imaginary_fraction": imaginary_share(phonon),
+        "born_charges": phonon.nac_params is not None,
+        "sound_velocity": sound_velocity(phonon),
+        "u_tensor": displacement_tensors(phonon).ravel().tolist(),
+    }
     return LabelledEntry(name, crystal, values, scalars=scalars, provenance=file.name)
+
+
+def _cells_of(settings: Path) -> dict[str, Any]:
+    """Supercell and primitive cell of a phonopy configuration, read by phonopy itself."""
+    from phonopy.cui.settings import PhonopyConfParser
+
+    found = PhonopyConfParser(filename=str(settings)).settings
+    if found.supercell_matrix is None:
+        raise DataError(f"{settings.name} says no DIM: add it, or SPOSCAR")
+    cells: dict[str, Any] = {"supercell_matrix": found.supercell_matrix}
+    if found.primitive_matrix is not None:
+        cells["primitive_matrix"] = found.primitive_matrix
+    return cells
 
 
 def _total(name: str, crystal: Crystal, file: Path) -> LabelledEntry | Reject:
