@@ -1,22 +1,28 @@
 """Train, calibrate and write the shipped network `default` from the Parquet files.
 
     python docs/models/train_default.py --data-dir DATA --potential nequix-oam-1-pft.nqx \\
-        --former default-of-0.1.safetensors --output runs/default
+        --former default-of-0.1.safetensors --labels labels.parquet --output runs/default
 
 1. A head on the features of a pre-trained potential (`trunk.py`) learns the spectra of the phonon
    database, of the DFPT training set and of the potential's own phonons.
 2. The head, and the ensemble of seven networks that version 0.1 shipped (`--former`; without it the
    head alone), predict the site spectra of 16,100 crystals without labels. Shares of 0.65 and 0.35
    were chosen on the crystals of step 4.
-3. The network learns all labels and these spectra together (preset `default`). Each of its four
+3. A network learns all labels and these spectra together (preset `default`). Each of its four
    heads leaves out the spectra of one composition in four.
-4. Error bars are fitted on crystals that no network saw, of formulas drawn by a hash: a quarter of
-   the formulas of the phonon database that are in no other set, and a tenth of the DFPT training
-   set's. Neither validation set is touched.
+4. Error bars are fitted on crystals that this network did not see, of formulas drawn by a hash: a
+   quarter of the formulas of the phonon database that are in no other set, and a tenth of the DFPT
+   training set's. Neither validation set is touched.
+5. The network is trained further, with the crystals of step 4 among the others, with phonons of
+   more small crystals by the potential (`--labels`, as `e3dos label` writes them), and with the
+   spectra of 22,000 crystals without labels that head, ensemble and network predict together. It
+   keeps the error bars of step 4: its errors are smaller, and whether the intervals hold is seen
+   on the validation sets.
 
 Every step leaves a file in the output folder and is not done again. The shipped file is this
-script's with one difference: its steps 1 to 3 ran as separate scripts, and the potential's features
-came from a compiled kernel (see `trunk.py`).
+script's with two differences: its steps 1 to 3 and 5 ran as separate scripts (`--state` and
+`--final` take what they left), and the potential's features came from a compiled kernel (see
+`trunk.py`).
 """
 
 from __future__ import annotations
@@ -60,6 +66,9 @@ HEAD_SETS = ((PHONONDB, 24, 28, 0), (DFPT, 8, 40, 0), (NEQUIX, 8, 16, 2))
 HEAD_SHARE = 0.65
 #: Crystals without labels: up to so many of at most eight sites, larger ones of so many sites.
 SMALL, LARGE_SITES, TAUGHT_PER_BATCH = 13_000, 100_000, 20
+#: Of step 5: shares of head, ensemble and network; larger crystals; crystals a batch of each set.
+LAST_SHARES, LAST_SITES, LAST_PER_BATCH = (0.4, 0.3, 0.3), 180_000, (16, 8, 8, 8)
+LAST_EPOCHS, LAST_LEARNING_RATE, LAST_TAUGHT = 16, 1.2e-3, 16
 #: References with a larger share of imaginary modes calibrate nothing.
 CALIBRATED = 0.01
 
@@ -96,7 +105,9 @@ def only(labelled: LabelledSet, compositions: set[Key]) -> LabelledSet:
     return labelled.subset(np.array([k in compositions for k in keys(labelled)], dtype=bool))
 
 
-def unlabelled(data_dir: Path, trunk: Trunk, hidden: set[Key]) -> list[Crystal]:
+def unlabelled(
+    data_dir: Path, trunk: Trunk, hidden: set[Key], large_sites: int = LARGE_SITES
+) -> list[Crystal]:
     """Crystals without labels that the potential knows, none of a hidden or labelled formula."""
     import pyarrow.parquet as pq
 
@@ -116,7 +127,7 @@ def unlabelled(data_dir: Path, trunk: Trunk, hidden: set[Key]) -> list[Crystal]:
     small = [found[k] for k in order if found[k].n_sites <= 8][:SMALL]
     large = [found[k] for k in order if found[k].n_sites > 8]
     sites = np.cumsum([c.n_sites for c in large])
-    return small + large[: int(np.searchsorted(sites, LARGE_SITES))]
+    return small + large[: int(np.searchsorted(sites, large_sites))]
 
 
 def teaching_head(data_dir: Path, output: Path, trunk: Trunk, hidden: set[Key]) -> TrunkHead:
@@ -139,21 +150,26 @@ def teaching_head(data_dir: Path, output: Path, trunk: Trunk, hidden: set[Key]) 
 
 
 def taught_set(
-    data_dir: Path, output: Path, potential: Path, former: Path | None, hidden: set[Key]
+    file: Path,
+    crystals: list[Crystal],
+    trunk: Trunk,
+    head: TrunkHead,
+    others: list[tuple[float, Path]],
 ) -> LabelledSet:
-    """Step 2: crystals without labels, with the spectra that the teachers predict."""
-    trunk = Trunk(potential)
-    crystals = unlabelled(data_dir, trunk, hidden)
-    file = output / "taught.npy"
+    """Steps 2 and 5: crystals without labels, with the spectra that the teachers predict.
+
+    `others` are weights files with their shares of the spectra; the head has the rest. Where one of
+    them refuses a crystal, the rest speaks for it.
+    """
     if not file.is_file():
-        head = teaching_head(data_dir, output, trunk, hidden)
         bins = predicted_sites(head, crystals, trunk.features(crystals))
-        if former is not None:
-            spectra = Predictor(former, "cpu").stream(crystals)
-            for k, spectrum in enumerate(spectra):
+        share = 1 - sum(share for share, _ in others)
+        bins = [share * b for b in bins]
+        for share, weights in others:
+            for k, spectrum in enumerate(Predictor(weights, "cpu").stream(crystals)):
                 if isinstance(spectrum, PhononSpectrum) and spectrum.site_density is not None:
                     theirs = spectrum.site_density / spectrum.site_density.sum(1, keepdims=True)
-                    bins[k] = HEAD_SHARE * bins[k] + (1 - HEAD_SHARE) * theirs
+                    bins[k] = bins[k] + share * theirs
         np.save(file, np.concatenate(bins).astype(np.float16))
     rows = np.load(file).astype(np.float32)
     ends = np.cumsum([c.n_sites for c in crystals])[:-1]
@@ -174,15 +190,34 @@ def taught_set(
     )
 
 
-def train_network(data_dir: Path, output: Path, taught: LabelledSet, hidden: set[Key]) -> Path:
-    """Step 3: the weights, without error bars."""
-    file = output / "network.safetensors"
+def train_network(
+    data_dir: Path,
+    file: Path,
+    taught: LabelledSet,
+    hidden: set[Key],
+    labels: Path | None = None,
+    start: Path | None = None,
+) -> None:
+    """Steps 3 and 5: the weights, without error bars; from the beginning, or from other weights."""
     if file.is_file():
-        return file
+        return
     config = read_config("default")
+    per_batch = TAUGHT_PER_BATCH
+    if start is not None:
+        parts = [
+            p.model_copy(update={"per_batch": n})
+            for p, n in zip(config.data, LAST_PER_BATCH, strict=True)
+        ]
+        schedule = {"epochs": LAST_EPOCHS, "learning_rate": LAST_LEARNING_RATE}
+        config = config.model_copy(update={"data": parts, **schedule})
+        per_batch = LAST_TAUGHT
     encoder = get_registry().encoder(config.encoder)
     labelled = [without(select(load_part(p, data_dir), p), hidden) for p in config.data]
-    part = DataConfig(path="taught", per_batch=TAUGHT_PER_BATCH, positions_noise=0.0)
+    if labels is not None:
+        part = config.data[-1].model_copy(update={"path": str(labels.resolve())})
+        labelled.append(without(select(load_part(part, data_dir), part), hidden))
+        config = config.model_copy(update={"data": [*config.data, part]})
+    part = DataConfig(path="taught", per_batch=per_batch, positions_noise=0.0)
     config = config.model_copy(update={"data": [*config.data, part]})
     training = [
         GraphSet.build(s, 5.0, False, encoder, SOURCES.index(s.source)) for s in (*labelled, taught)
@@ -192,17 +227,20 @@ def train_network(data_dir: Path, output: Path, taught: LabelledSet, hidden: set
         for s in (select(load_part(p, data_dir), p) for p in config.validation)
     ]
     network = make_network(config, encoder)
-    trainer = Trainer(config, network, training, judges, output / "network", "cpu", print)
+    if start is not None:
+        network.load_state_dict(load_weights(start)[1][0])
+    trainer = Trainer(config, network, training, judges, file.with_suffix(""), "cpu", print)
     trainer.resume()
-    trained = trainer.run()
-    write(data_dir, file, trained.state_dict(), hidden)
-    return file
+    write(data_dir, file, trainer.run().state_dict(), hidden)
 
 
 def write(data_dir: Path, file: Path, state: dict[str, torch.Tensor], hidden: set[Key]) -> None:
     """A weights file with its header."""
     config = read_config("default")
     encoder = get_registry().encoder(config.encoder)
+    if not any(name.startswith("read_stability") for name in state):
+        sizes = {**config.settings, "stability": 0}  # of a first network without it
+        config = config.model_copy(update={"settings": sizes})
     network = make_network(config, encoder)
     network.load_state_dict(state)
     sets = []
@@ -213,8 +251,8 @@ def write(data_dir: Path, file: Path, state: dict[str, torch.Tensor], hidden: se
     header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
     header = replace(
         header,
-        description="site spectra, displacement tensors and sound velocities; four heads on one "
-        "trunk, taught by a pre-trained potential and by the ensemble of version 0.1 besides",
+        description="site spectra, displacement tensors, sound velocities and stability; four "
+        "heads on one trunk, taught by a pre-trained potential and the ensemble of version 0.1",
     )
     save_weights(file, header, [network.state_dict()], half=True)
 
@@ -244,32 +282,54 @@ def calibrate(data_dir: Path, weights: Path, shipped: Path, compositions: set[Ke
     save_weights(shipped, header, states, half=True)
 
 
+def with_error_bars_of(weights: Path, calibrated: Path, shipped: Path) -> None:
+    """Step 5: the file that ships, of the last network and the first one's error bars."""
+    header, states = load_weights(weights)
+    known = load_weights(calibrated)[0]
+    header = replace(header, calibration=known.calibration, trust=known.trust)
+    save_weights(shipped, header, states, half=True)
+
+
 def main() -> None:
     """Do what is not done yet, and write the file that ships."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--potential", type=Path, help="weights of the potential, .nqx")
     parser.add_argument("--former", type=Path, help="the ensemble of version 0.1")
+    parser.add_argument("--labels", type=Path, help="more phonons of the potential, .parquet")
     parser.add_argument("--state", type=Path, help="a trained state dict in place of steps 1 to 3")
+    parser.add_argument("--final", type=Path, help="a trained state dict in place of step 5")
     parser.add_argument("--output", type=Path, default=Path("runs/default"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    options.output.mkdir(parents=True, exist_ok=True)
-    calibration, judges = held_out(options.data_dir)
+    data, output = options.data_dir, options.output
+    output.mkdir(parents=True, exist_ok=True)
+    calibration, judges = held_out(data)
     hidden = calibration | judges
-    if options.state is not None:
-        weights = options.output / "network.safetensors"
-        state = torch.load(options.state, weights_only=True)
-        write(options.data_dir, weights, state, hidden)
+    first, last = output / "first.safetensors", output / "last.safetensors"
+    if options.state is not None and options.final is not None:
+        write(data, first, torch.load(options.state, weights_only=True), hidden)
+        write(data, last, torch.load(options.final, weights_only=True), judges)
     elif options.potential is None:
-        raise E3DOSError("Give the potential's weights with --potential, or a state with --state.")
-    else:
-        taught = taught_set(
-            options.data_dir, options.output, options.potential, options.former, hidden
+        raise E3DOSError(
+            "Give the potential's weights with --potential, or states with --state and --final."
         )
-        weights = train_network(options.data_dir, options.output, taught, hidden)
-    shipped = options.output / "default.safetensors"
-    calibrate(options.data_dir, weights, shipped, calibration)
+    else:
+        trunk = Trunk(options.potential)
+        head = teaching_head(data, output, trunk, hidden)
+        former = [] if options.former is None else [options.former]
+        crystals = unlabelled(data, trunk, hidden)
+        others = [(1 - HEAD_SHARE, f) for f in former]
+        taught = taught_set(output / "taught.npy", crystals, trunk, head, others)
+        train_network(data, first, taught, hidden)
+        crystals = unlabelled(data, trunk, hidden, LAST_SITES)
+        others = list(zip(LAST_SHARES[1:], [*former, first], strict=False))
+        taught = taught_set(output / "taught-last.npy", crystals, trunk, head, others)
+        train_network(data, last, taught, judges, options.labels, first)
+    calibrated = output / "first-calibrated.safetensors"
+    calibrate(data, first, calibrated, calibration)
+    shipped = output / "default.safetensors"
+    with_error_bars_of(last, calibrated, shipped)
     print(f"{shipped}: {shipped.stat().st_size / 1e6:.1f} MB")
 
 
