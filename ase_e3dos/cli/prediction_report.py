@@ -118,6 +118,7 @@ def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, A
         "mean_wavenumber": mean,
         "mean_wavenumber_interval": mean_interval,
         "imaginary_fraction": spectrum.imaginary_fraction,
+        "instability": spectrum.instability,
         "thermal": thermal,
         "warnings": [{"type": type(w).__name__, "message": str(w)} for w in outcome.warnings],
         "wavenumbers": spectrum.wavenumbers.tolist(),

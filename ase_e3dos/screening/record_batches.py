@@ -60,7 +60,9 @@ def record_batches(
             members = batch.densities.members
             texts = [f"{type(w).__name__}: {w}" for w in batch.warnings[k]]
             of_members = None if members is None else members[:, k]
-            rows.add(entry, shares[k], of_members, texts)
+            odds = batch.densities.instability
+            unstable = None if odds is None else float(odds[k])
+            rows.add(entry, shares[k], of_members, texts, unstable)
             k += 1
         if len(rows) >= ROWS or time.monotonic() - last > _ROW_SECONDS:
             yield rows.build()

@@ -43,6 +43,7 @@ class RowBuilder:
     _good: list[Entry] = field(default_factory=list)
     _shares: list[NDArray[np.float32]] = field(default_factory=list)
     _members: list[NDArray[np.float32]] = field(default_factory=list)
+    _instability: list[float] = field(default_factory=list)
     _warnings: list[list[str]] = field(default_factory=list)
     _bad: list[tuple[Entry, str]] = field(default_factory=list)
     _place: list[int] = field(default_factory=list)
@@ -56,6 +57,7 @@ class RowBuilder:
         shares: NDArray[np.float32],
         members: NDArray[np.float32] | None,
         warnings: list[str],
+        instability: float | None = None,
     ) -> None:
         """Add a prediction.
 
@@ -69,10 +71,13 @@ class RowBuilder:
             The same by the members of the ensemble, shape (n_members, n_bins), or None.
         warnings : list of str
             Texts for the column.
+        instability : float, optional
+            Probability of imaginary modes.
         """
         self._place.append(len(self._good))
         self._good.append(entry)
         self._shares.append(shares)
+        self._instability.append(np.nan if instability is None else instability)
         self._warnings.append([storable(text) for text in warnings])
         if members is not None:
             self._members.append(members)
@@ -114,6 +119,7 @@ class RowBuilder:
             self._good,
             self._shares,
             self._members,
+            self._instability,
             self._warnings,
             self._bad,
             self._place,
@@ -151,6 +157,7 @@ class RowBuilder:
             "mean_wavenumber": _nullable(density @ weights / 3.0, n_bad),
             "zero_point_energy_per_cell": _nullable(zero_point * n_sites, n_bad),
             "imaginary_fraction": _nullable(imaginary_fraction(grid, density), n_bad),
+            "instability": _nullable(np.array(self._instability), n_bad),
         }
         c_v = per_atom["heat_capacity"]
         per_cell = n_sites[:, None]
@@ -206,11 +213,11 @@ class RowBuilder:
 
 
 def _nullable(values: NDArray[Any], n_bad: int) -> Any:
-    """An array with nulls behind it, one for each error."""
+    """An array with nulls behind it, one for each error, and in the place of NaN."""
     import pyarrow as pa
 
-    padded = np.concatenate([values, np.zeros(n_bad)])
-    return pa.array(padded, mask=np.arange(len(padded)) >= len(values))
+    padded = np.concatenate([values, np.full(n_bad, np.nan)])
+    return pa.array(padded, mask=np.isnan(padded))
 
 
 def _masses(crystals: list[Crystal | None]) -> Array:

@@ -46,6 +46,12 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     ),
     "zero_point_energy_per_cell": ("number", "kJ/mol", "of the real modes, per mole of cells"),
     "imaginary_fraction": ("number", "", "share of the modes with imaginary frequency"),
+    "instability": (
+        "number",
+        "",
+        "probability that more than 1 % of the modes are imaginary; null where the model does not "
+        "give it",
+    ),
     "uncertainty": (
         "thermal",
         "J/(K mol)",

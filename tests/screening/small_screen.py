@@ -51,6 +51,7 @@ def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool =
 
 
 SMALL: dict[str, int] = {
+    "stability": 1,
     "scalars": 16,
     "vectors": 8,
     "message_scalars": 8,

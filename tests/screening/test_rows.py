@@ -49,6 +49,7 @@ def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
             "free_energy_per_cell": spectrum.free_energy(300.0),
             "zero_point_energy_per_cell": spectrum.zero_point_energy,
             "imaginary_fraction": spectrum.imaginary_fraction,
+            "instability": spectrum.instability,
             "average_mass": np.sqrt(atoms.get_masses()).mean() ** 2,
             "minimum_mass": atoms.get_masses().min(),
             "error": None,
