@@ -8,7 +8,10 @@ that ``e3dos --help`` answers at once.
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
+import threading
 import warnings
 from typing import TextIO
 
@@ -21,6 +24,8 @@ from ase_e3dos.version import __version__
 
 #: Exit code of an error that the user can mend; 1 is left to what nobody foresaw.
 USER_ERROR = 2
+#: Exit code of a command that Ctrl-C stopped, as shells have it.
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def build_app() -> typer.Typer:
@@ -45,9 +50,20 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; errors and warnings of the package's own are printed as one line."""
+    """Run the command line; errors and warnings of the package's own are printed as one line.
+
+    The first Ctrl-C lets a command end in order (`screen` writes what it has), the second ends the
+    process at once.
+    """
     warnings.showwarning = _show_warning
     prepare_streams()
+    before = signal.getsignal(signal.SIGINT)
+    ours = (
+        before is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+    )
+    if ours:
+        signal.signal(signal.SIGINT, _interrupt)
     code: int | str | None = 0
     try:
         try:
@@ -58,6 +74,8 @@ def main() -> None:
     except E3DOSError as error:
         typer.echo(f"error: {error}", err=True)
         code = USER_ERROR
+    except KeyboardInterrupt:  # outside of a command, which ends with this code, too
+        code = INTERRUPTED
     except BrokenPipeError:  # `e3dos ... | head` has read enough
         drop_output()
         code = 1
@@ -67,7 +85,18 @@ def main() -> None:
         drop_output()
         typer.echo(f"error: what was to be written has no room ({error}). Make some.", err=True)
         code = USER_ERROR
+    if ours:  # after an interruption nothing may disturb the end of the interpreter
+        signal.signal(signal.SIGINT, signal.SIG_IGN if code == INTERRUPTED else before)
     sys.exit(code)
+
+
+def _interrupt(*_: object) -> None:
+    signal.signal(signal.SIGINT, _end_now)
+    raise KeyboardInterrupt
+
+
+def _end_now(*_: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 _show_others = warnings.showwarning

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import warnings
@@ -348,6 +349,7 @@ class ProcessPool:
 def _start_worker(devices: Any, done: Done | None) -> None:
     """Take a device, and note which rows are there."""
     global _device, _done
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: whoever started this ends it
     _device, _done = devices.get(), done
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,6 +232,34 @@ def test_ascii_and_closed_and_full_output(default_model: str, salt: Path) -> Non
     assert b"Traceback" not in done.stderr
     closed = start("models", preexec_fn=lambda: os.close(1))
     assert (closed.returncode, closed.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_is_no_traceback(tmp_path: Path, times: int) -> None:
+    """In the middle of a command: as soon as PyTorch is loaded, with far too much to predict."""
+    write(tmp_path / "many.extxyz", [bulk("Cu", a=3.6 + k / 1e6) for k in range(20_000)])
+    script = "from ase_e3dos.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "predict", tmp_path / "many.extxyz", "--model", "paper"],
+        env=os.environ | {"PYTHONPATH": str(Path(ase_e3dos.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.02)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in err
+    assert out == ""
 
 
 def test_shells_complete_commands_and_options() -> None:
