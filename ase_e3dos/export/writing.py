@@ -32,7 +32,7 @@ TABLES = (".csv", ".json", ".parquet")
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """An OutputError in the place of an OSError from writing a file.
+    """An OutputError in the place of what the system says against a file.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def writing(path: str | Path) -> Iterator[None]:
     Raises
     ------
     OutputError
-        Whatever the system said against the file.
+        If it cannot be written.
     """
     try:
         yield
@@ -52,6 +52,12 @@ def writing(path: str | Path) -> Iterator[None]:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}). Check that the folder exists "
             "and may be written to."
+        ) from error
+    except ValueError as error:
+        if "\0" not in str(path):
+            raise
+        raise OutputError(
+            f"{str(path)!r}: a name cannot hold a zero byte. Give another."
         ) from error
 
 

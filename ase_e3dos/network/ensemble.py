@@ -64,7 +64,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise DeviceError(
             f"device {device!r} is not known to PyTorch; use 'auto', 'cpu' or 'cuda'."
         ) from error

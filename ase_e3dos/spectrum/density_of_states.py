@@ -13,7 +13,13 @@ from ase_e3dos.errors import E3DOSWarning, SpectrumError
 from ase_e3dos.spectrum import thermal
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density import normalised_density, normalised_rows
-from ase_e3dos.spectrum.grid import Array, FrequencyGrid, bin_edges, paper_label
+from ase_e3dos.spectrum.grid import (
+    Array,
+    FrequencyGrid,
+    bin_edges,
+    finite_wavenumbers,
+    paper_label,
+)
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity, checked_temperatures
 from ase_e3dos.spectrum.uncertainty import (
     INTERVAL_LEVEL,
@@ -317,7 +323,7 @@ class DensityOfStates:
         """
         per_cm = self._density / constants().thz_to_cm
         if self.label_like:
-            x = np.asarray(wavenumbers, dtype=np.float64)
+            x = finite_wavenumbers(wavenumbers)
             return np.interp(x, self.wavenumbers, per_cm, left=0.0, right=0.0)
         return paper_label(self._grid, per_cm, wavenumbers)
 

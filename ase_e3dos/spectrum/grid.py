@@ -7,7 +7,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import SpectrumError, shortly
 from ase_e3dos.spectrum.constants import constants
 
 Array = NDArray[np.float64]
@@ -198,15 +198,44 @@ def named_grid(name: str) -> FrequencyGrid:
 
 
 def bin_edges(wavenumbers: ArrayLike) -> Array:
-    """Edges half-way between ascending wavenumbers, the outer bins symmetric; shape (n + 1,)."""
-    x = np.asarray(wavenumbers, dtype=np.float64)
-    if x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all() or (np.diff(x) <= 0).any():
+    """Edges half-way between wavenumbers, the outer bins symmetric.
+
+    Parameters
+    ----------
+    wavenumbers : array_like, shape (n,)
+        cm^-1, ascending.
+
+    Returns
+    -------
+    ndarray, shape (n + 1,)
+        cm^-1.
+
+    Raises
+    ------
+    SpectrumError
+        If they are fewer than two, not finite, or do not ascend.
+    """
+    x = finite_wavenumbers(wavenumbers)
+    if x.ndim != 1 or len(x) < 2 or (np.diff(x) <= 0).any():
         raise SpectrumError(
             "The wavenumbers to average a spectrum on have to be at least two, finite and "
             "ascending, in cm^-1."
         )
     middle = (x[1:] + x[:-1]) / 2
     return np.concatenate([[1.5 * x[0] - 0.5 * x[1]], middle, [1.5 * x[-1] - 0.5 * x[-2]]])
+
+
+def finite_wavenumbers(wavenumbers: ArrayLike) -> Array:
+    """Wavenumbers (cm^-1, any shape) as an array; SpectrumError where one is not finite."""
+    try:
+        x = np.asarray(wavenumbers, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        x = np.array([np.nan])
+    if not np.isfinite(x).all():
+        raise SpectrumError(
+            f"Wavenumbers have to be finite numbers, in cm^-1; got {shortly(wavenumbers)}."
+        )
+    return x
 
 
 def paper_label(grid: FrequencyGrid, density: Array, wavenumbers: ArrayLike) -> Array:
@@ -229,6 +258,11 @@ def paper_label(grid: FrequencyGrid, density: Array, wavenumbers: ArrayLike) -> 
     -------
     ndarray, shape (m,)
         In the unit of `density`.
+
+    Raises
+    ------
+    SpectrumError
+        If a wavenumber is not finite.
     """
     counts = np.cumsum(density)
     counts /= counts[-1]
@@ -236,7 +270,7 @@ def paper_label(grid: FrequencyGrid, density: Array, wavenumbers: ArrayLike) -> 
     start = PUBLISHED_START if low >= 0 else np.floor(low) - 1.0
     x = np.arange(start, max(high, start + 101.0) + 60.0)
     smooth = _smoothed(np.interp(x, grid.wavenumbers, density, left=0.0, right=0.0))
-    at = np.asarray(wavenumbers, dtype=np.float64)
+    at = finite_wavenumbers(wavenumbers)
     return np.asarray(np.maximum(np.interp(at, x, smooth, left=0.0, right=0.0), 0.0))
 
 

@@ -267,6 +267,9 @@ def checked_temperatures(temperatures: ArrayLike) -> Array:
         If one is not a number, not finite, negative, or beyond any crystal.
     """
     try:
+        given = np.asarray(temperatures)
+        if given.dtype.kind in "bmM":  # truth, dates: numpy would count them
+            raise TypeError
         t = np.asarray(temperatures, dtype=np.float64).ravel()
     except (TypeError, ValueError, OverflowError):
         raise SpectrumError(

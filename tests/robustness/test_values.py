@@ -12,7 +12,14 @@ from safetensors.numpy import save_file
 
 from ase_e3dos.analysis import measurement
 from ase_e3dos.analysis.measurement import Measurement, read_measurement
-from ase_e3dos.errors import MeasurementWarning, SpectrumError, TrainingError, WeightsError
+from ase_e3dos.errors import (
+    DeviceError,
+    MeasurementWarning,
+    OutputError,
+    SpectrumError,
+    TrainingError,
+    WeightsError,
+)
 from ase_e3dos.network.weights import load_weights, read_header
 from ase_e3dos.training.config import read_config
 
@@ -73,7 +80,8 @@ def test_numbers_that_overflow_and_energies_far_outside(salt, measured, tmp_path
         Measurement.of(np.linspace(2000, 9000, 50), np.ones(50), unit="meV")  # those were cm^-1
 
 
-IMPOSSIBLE = [1e308, 1e7, 10**400, 10**5000, [300.0, 10**400], "a", None]
+DATE = np.datetime64("2026-01-01")  # which numpy counts in days
+IMPOSSIBLE = [1e308, 1e7, 10**400, 10**5000, [300.0, 10**400], "a", None, float("nan"), True, DATE]
 
 
 @pytest.mark.parametrize("temperature", IMPOSSIBLE, ids=range(len(IMPOSSIBLE)))
@@ -83,6 +91,23 @@ def test_impossible_temperatures(salt, temperature):
             getattr(salt, name)(temperature)
     with pytest.raises(SpectrumError):
         salt.spread("free_energy", temperature=temperature)
+
+
+@pytest.mark.parametrize("wavenumbers", ["a", float("nan"), [0.0, float("inf")], [10**400]])
+def test_impossible_wavenumbers(salt, wavenumbers):
+    for name in ("on_grid", "weight_outside", "as_paper_label"):
+        with pytest.raises(SpectrumError, match="finite"):
+            getattr(salt, name)(wavenumbers)
+
+
+def test_impossible_devices_and_names_of_files(salt, rocksalt):
+    from ase_e3dos import predict
+
+    for device in (None, "abacus", 3.5):
+        with pytest.raises(DeviceError, match="not known"):
+            predict(rocksalt, model="paper", device=device)
+    with pytest.raises(OutputError, match="zero byte"):
+        salt.write("a\0b.dat")
 
 
 def test_intervals_at_several_temperatures(default_model, rocksalt):
