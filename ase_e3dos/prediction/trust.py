@@ -219,6 +219,24 @@ def _unseen(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         )
 
 
+def _alone(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    seen = batch.header.trust.get("alone")
+    if seen is None:
+        return
+    for k, crystal in enumerate(batch.crystals):
+        numbers = crystal.species_number
+        if (numbers == numbers[0]).all() and float(numbers[0]) not in seen:
+            name = chemical_symbols[int(numbers[0])]
+            yield (
+                k,
+                OutOfDistributionWarning(
+                    f"{batch.name(k)}: no crystal of {name} alone is among the training data, and "
+                    f"compounds say little of bonds between atoms of {name}. Do not rely on the "
+                    "spectrum or its error bars; check it with a calculation."
+                ),
+            )
+
+
 def _crowded(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     center, neighbor, length = batch.bonds
     usual = batch.radii[center] + batch.radii[neighbor]
@@ -357,6 +375,7 @@ def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
 
 _CHECKS: tuple[Callable[[_Batch], Iterator[tuple[int, E3DOSWarning]]], ...] = (
     _unseen,
+    _alone,
     _crowded,
     _geometry,
     _disagreement,

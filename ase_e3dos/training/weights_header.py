@@ -74,7 +74,7 @@ def make_header(
         sources=sources,
         elements=element_counts(crystals),
         label_like=config.network == "paper",
-        trust={"filling": list(filling_range(crystals))},
+        trust={"filling": list(filling_range(crystals)), "alone": elements_alone(crystals)},
         trained_on=digests_by_name(
             [
                 (part.path.rsplit("/", 1)[-1], data.labelled.sha256)
@@ -129,6 +129,12 @@ def joint_licence(licences: Iterable[tuple[str, str]]) -> str:
     if len({text for _, text in each}) == 1:
         return each[0][1]
     return "; ".join(f"{source}: {text or 'not given'}" for source, text in each)
+
+
+def elements_alone(crystals: Iterable[Crystal]) -> list[float]:
+    """Atomic numbers of which there is a crystal of that element alone, ascending."""
+    single = {int(c.numbers[0]) for c in crystals if len(np.unique(c.species_number)) == 1}
+    return [float(z) for z in sorted(single)]
 
 
 def filling(crystal: Crystal) -> float:

@@ -286,7 +286,8 @@ def with_error_bars_of(weights: Path, calibrated: Path, shipped: Path) -> None:
     """Step 5: the file that ships, of the last network and the first one's error bars."""
     header, states = load_weights(weights)
     known = load_weights(calibrated)[0]
-    header = replace(header, calibration=known.calibration, trust=known.trust)
+    trust = {**header.trust, "disagreement": known.trust["disagreement"]}
+    header = replace(header, calibration=known.calibration, trust=trust)
     save_weights(shipped, header, states, half=True)
 
 

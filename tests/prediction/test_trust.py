@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -272,3 +273,14 @@ def test_a_probably_unstable_crystal_is_warned_of():
     (warning,) = unstable
     assert isinstance(warning, ImaginaryWeightWarning)
     assert "70 %" in str(warning)
+
+
+def test_an_element_that_was_never_alone_is_warned_of():
+    header = replace(HEADER, trust={"alone": [14.0]})
+    texts = {
+        atoms.get_chemical_formula(): str(assess(graph, header, bump(900.0), None))
+        for atoms in (bulk("Si"), bulk("C"), bulk("SiC", "zincblende", a=4.36))
+        for graph in [build_graph(Crystal.from_any(atoms), 5.0)]
+    }
+    assert "no crystal of C alone" in texts["C2"]
+    assert "alone" not in texts["Si2"] + texts["CSi"]
