@@ -46,6 +46,13 @@ class PhononSpectrum(DensityOfStates):
     label_like : bool, optional
         Whether the values are already paper labels (smoothed), so that
         `as_paper_label` only interpolates.
+    log_displacements : array_like, shape (n_sites, 3, 6), optional
+        Logarithms of the sites' displacement tensors (Å^2) at 100, 300 and 600 K, as
+        `ase_e3dos.spectrum.displacement_tensors` has them.
+    sound_velocity : float, optional
+        Debye mean of the sound velocities over directions and branches, km/s.
+    instability : float, optional
+        Probability that more than 1 % of the modes are imaginary.
     weights : str, optional
         SHA-256 of the weights of the model.
     version : str, optional

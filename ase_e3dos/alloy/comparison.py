@@ -80,7 +80,20 @@ def linear_mixture(sweep: CompositionSweep) -> AlloyComparison:
 def mixed_spectrum(
     solution: SolidSolution, ends: Sequence[PhononSpectrum], fractions: Any
 ) -> PhononSpectrum:
-    """Sum of fraction times spectrum of the end members, as the spectrum of the mixed crystal."""
+    """Sum of fraction times spectrum of the end members, as the spectrum of the mixed crystal.
+
+    Parameters
+    ----------
+    solution : SolidSolution
+    ends : sequence of PhononSpectrum
+        Of the end members.
+    fractions : array_like, shape (n_members,)
+        Of the end members.
+
+    Returns
+    -------
+    PhononSpectrum
+    """
     p = solution.weights(fractions)
     present = [i for i in range(len(p)) if p[i] > 0]
     parts = [ends[i] for i in present]

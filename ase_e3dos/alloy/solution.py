@@ -131,6 +131,20 @@ class SolidSolution:
         """Crystal of a composition; see `weights` for the fractions.
 
         With all weight on one end member it is that end member, in its own cell.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (n_members,) or a number
+            Of the end members; of two, the fraction of the second is enough.
+
+        Returns
+        -------
+        Crystal
+
+        Raises
+        ------
+        AlloyError
+            If the fractions are not those of a mixture.
         """
         p = self.weights(fractions)
         present = np.flatnonzero(p > 0)

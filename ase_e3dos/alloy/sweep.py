@@ -112,7 +112,22 @@ class CompositionSweep:
         return [property_row(p, s, temperature, level) for p, s in self]
 
     def predict(self, fractions: Sequence[ArrayLike]) -> tuple[PhononSpectrum, ...]:
-        """Spectra of further compositions, by the same model."""
+        """Spectra of further compositions, by the same model.
+
+        Parameters
+        ----------
+        fractions : sequence of array_like
+            As for `composition_sweep`.
+
+        Returns
+        -------
+        tuple of PhononSpectrum
+
+        Raises
+        ------
+        AlloyError
+            If fractions are not those of a mixture.
+        """
         crystals = [self.solution.crystal(p) for p in fractions]
         return tuple(predict(crystals, **self.options)) if crystals else ()
 
@@ -183,6 +198,23 @@ def composition_grid(n_members: int, n: int) -> Array:
     """All fractions that are multiples of 1 / (n - 1), shape (n_compositions, n_members).
 
     With two end members these are n compositions, from the first to the second.
+
+    Parameters
+    ----------
+    n_members : int
+        End members, two or more.
+    n : int
+        Points along each edge, its ends counted.
+
+    Returns
+    -------
+    ndarray, shape (n_compositions, n_members)
+        Rows sum to one.
+
+    Raises
+    ------
+    AlloyError
+        If there are fewer than two points, or too many compositions.
     """
     from math import comb
 
@@ -215,7 +247,28 @@ def property_row(
     temperature: float = 300.0,
     level: float = INTERVAL_LEVEL,
 ) -> PropertyRow:
-    """Average frequency, C_V and S per atom of a spectrum."""
+    """Average frequency, C_V and S per atom of a spectrum.
+
+    Parameters
+    ----------
+    fractions : ndarray, shape (n_members,)
+        Of the end members.
+    spectrum : PhononSpectrum
+    temperature : float
+        K.
+    level : float
+        Of the intervals, where the model is calibrated.
+
+    Returns
+    -------
+    PropertyRow
+        cm^-1 and J/(K mol) per atom.
+
+    Raises
+    ------
+    SpectrumError
+        If the temperature is impossible.
+    """
     atom = spectrum.per_atom()
     values = {
         "mean_wavenumber": atom.mean_wavenumber,

@@ -120,7 +120,22 @@ class VirtualCrystal:
                 )
 
     def phonons(self, fractions: ArrayLike) -> Any:
-        """`phonopy.Phonopy` of the virtual crystal, with its masses and force constants."""
+        """`phonopy.Phonopy` of the virtual crystal, with its masses and force constants.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (n_members,) or a number
+            Of the end members; of two, the fraction of the second is enough.
+
+        Returns
+        -------
+        phonopy.Phonopy
+
+        Raises
+        ------
+        AlloyError
+            If the fractions are not those of a mixture.
+        """
         p = self.solution.weights(fractions)
         phonon, keys = self._phonopy(p)
         average = np.einsum("m,mijab->ijab", p, self.force_constants)
@@ -129,7 +144,22 @@ class VirtualCrystal:
         return phonon
 
     def spectrum(self, fractions: ArrayLike) -> PhononSpectrum:
-        """Spectrum of the virtual crystal in bins of `PITCH`, by linear tetrahedra."""
+        """Spectrum of the virtual crystal in bins of `PITCH`, by linear tetrahedra.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (n_members,) or a number
+            Of the end members; of two, the fraction of the second is enough.
+
+        Returns
+        -------
+        PhononSpectrum
+
+        Raises
+        ------
+        AlloyError
+            If the fractions are not those of a mixture.
+        """
         phonon = self.phonons(fractions)
         # all wave vectors: the average of force constants may have less symmetry than its cell
         phonon.run_mesh(self.mesh, is_mesh_symmetry=False, is_gamma_center=False)
@@ -147,7 +177,22 @@ class VirtualCrystal:
         )
 
     def compare(self, sweep: CompositionSweep) -> AlloyComparison:
-        """Virtual crystals at the compositions of a sweep of the same end members."""
+        """Virtual crystals at the compositions of a sweep of the same end members.
+
+        Parameters
+        ----------
+        sweep : CompositionSweep
+            Of the same end members.
+
+        Returns
+        -------
+        AlloyComparison
+
+        Raises
+        ------
+        AlloyError
+            If its end members are others.
+        """
         if sweep.solution is not self.solution:
             raise AlloyError(
                 "The sweep and the virtual crystal have different end members. Build both from "

@@ -86,6 +86,11 @@ def peaks(
     threshold, prominence : float
         Least height, and least height above the higher of the neighbouring minima, as
         fractions of the highest density.
+
+    Returns
+    -------
+    ndarray, shape (n_peaks,)
+        cm^-1, ascending.
     """
     return peak_positions(spectrum.wavenumbers, spectrum.density, threshold, prominence)
 
@@ -93,7 +98,21 @@ def peaks(
 def peak_positions(
     x: Array, y: Array, threshold: float = PEAK_THRESHOLD, prominence: float = 0.05
 ) -> Array:
-    """Positions of the maxima of sampled values at uniform x > 0; see `peaks`."""
+    """Positions of the maxima of sampled values at uniform x > 0; see `peaks`.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        Uniform, ascending, in any unit.
+    y : ndarray, shape (n,)
+    threshold, prominence : float
+        As for `peaks`.
+
+    Returns
+    -------
+    ndarray, shape (n_peaks,)
+        In the unit of x.
+    """
     from scipy.signal import find_peaks
 
     y = np.where(x > 0, y, 0.0)
@@ -141,6 +160,22 @@ def debye_temperature_from_heat_capacity(
 
     At temperatures where C_V is within 0.1 % of its classical limit the answer is that of the
     second moment, to which it tends; nan where there is no heat capacity to speak of.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    temperature : array_like
+        K.
+
+    Returns
+    -------
+    float or ndarray
+        K, of the shape of `temperature`.
+
+    Raises
+    ------
+    SpectrumError
+        If a temperature is impossible.
     """
     t = np.asarray(temperature, dtype=np.float64)
     real = spectrum.n_modes * (1 - spectrum.imaginary_fraction)
@@ -171,6 +206,11 @@ def einstein_fit(
         K, ascending.
     weights : ndarray, shape (n_modes,)
         Shares of the real modes; they sum to one.
+
+    Raises
+    ------
+    SpectrumError
+        If `n_modes` is not from 1 to 4, or a temperature is impossible.
     """
     from scipy.optimize import least_squares
 
@@ -208,6 +248,16 @@ def similarity(a: DensityOfStates, b: DensityOfStates, kind: str = "overlap") ->
         Integral of the smaller of the two normalised densities (1 for equal ones); their
         cosine; a.b / (a.a + b.b - a.b), the measure of pymatgen's fingerprints; or the mean
         distance in cm^-1 by which modes move from one to the other (0 for equal ones).
+
+    Returns
+    -------
+    float
+        Without unit, or in cm^-1 for "wasserstein".
+
+    Raises
+    ------
+    SpectrumError
+        If the kind is unknown.
     """
     step = min(a.grid.step, b.grid.step)
     low = min(a.wavenumbers[0], b.wavenumbers[0]) - step

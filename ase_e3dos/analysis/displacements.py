@@ -277,12 +277,52 @@ def has_interval(spectrum: DensityOfStates) -> bool:
 def mean_square_displacements(
     spectrum: DensityOfStates, temperature: ArrayLike, **options: Any
 ) -> Any:
-    """<u^2> of the sites over all three axes in Å^2: three times `u_iso`, same parameters."""
+    """<u^2> of the sites over all three axes in Å^2: three times `u_iso`, same parameters.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities.
+    temperature : array_like
+        K.
+    **options
+        As for `u_iso`.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, ...)
+        Å^2; the further axes are those of `temperature`.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, or if a temperature is impossible.
+    """
     return 3.0 * u_iso(spectrum, temperature, **options)
 
 
 def b_iso(spectrum: DensityOfStates, temperature: ArrayLike, **options: Any) -> Any:
-    """B_iso = 8 pi^2 U_iso of the sites in Å^2; same parameters as `u_iso`."""
+    """B_iso = 8 pi^2 U_iso of the sites in Å^2; same parameters as `u_iso`.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+        With site densities.
+    temperature : array_like
+        K.
+    **options
+        As for `u_iso`.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, ...)
+        Å^2; the further axes are those of `temperature`.
+
+    Raises
+    ------
+    SpectrumError
+        Without site densities, or if a temperature is impossible.
+    """
     return B_OVER_U * u_iso(spectrum, temperature, **options)
 
 

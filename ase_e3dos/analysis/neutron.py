@@ -77,7 +77,22 @@ class WeightedSpectrum:
 
 
 def unit_in_cm(unit: str) -> float:
-    """cm^-1 of one meV, THz or cm-1; SpectrumError for other units."""
+    """cm^-1 of one meV, THz or cm-1; SpectrumError for other units.
+
+    Parameters
+    ----------
+    unit : {"meV", "THz", "cm-1"}
+
+    Returns
+    -------
+    float
+        cm^-1.
+
+    Raises
+    ------
+    SpectrumError
+        If the unit is unknown.
+    """
     c = constants()
     known = {"meV": c.thz_to_cm / c.thz_to_ev / 1000.0, "THz": c.thz_to_cm, "cm-1": 1.0}
     if unit not in known:
@@ -151,6 +166,24 @@ def site_weights(crystal: Crystal, weighting: str = "neutron") -> Array:
     """Weight of each site's density, shape (n_sites,); see `neutron_weighted`.
 
     In barn/amu for neutrons; averages over the species on mixed sites.
+
+    Parameters
+    ----------
+    crystal : Crystal
+    weighting : str
+        "neutron", "xray", "none" or an element.
+
+    Returns
+    -------
+    ndarray, shape (n_sites,)
+        barn/amu for neutrons, else without unit.
+
+    Raises
+    ------
+    SpectrumError
+        If the weighting is unknown.
+    MissingExtraError
+        For neutrons, without periodictable.
     """
     number, mass = crystal.species_number, crystal.species_mass
     if weighting == "none":

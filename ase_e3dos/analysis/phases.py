@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ase_e3dos.analysis.crossings import Bounds, bounds_of, crossing_at
 from ase_e3dos.errors import LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
@@ -46,33 +47,33 @@ class Transition:
         Stable below and above.
     temperature : float
         K.
-    interval : tuple of float or None
-        Where the crossing may lie within the error of the free-energy difference, in K. None
-        without an ensemble.
+    bounds : Bounds or None
+        Where the crossing may lie within the error of the free-energy difference. None without
+        an ensemble.
     entropy : float
         Of the high phase minus the low one at the transition, J/(K mol of formula units).
-    open_ends : tuple of bool
-        Whether the ends of the interval are those of the temperatures asked for, and no bounds.
     """
 
     low_phase: str
     high_phase: str
     temperature: float
-    interval: tuple[float, float] | None
+    bounds: Bounds | None
     entropy: float
-    open_ends: tuple[bool, bool] = (False, False)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the crossing may lie, K; None without an ensemble."""
+        return None if self.bounds is None else self.bounds.interval
+
+    @property
+    def open_ends(self) -> tuple[bool, bool]:
+        """Whether the ends of the interval are those of the temperatures, and no bounds."""
+        return (False, False) if self.bounds is None else self.bounds.open_ends
 
     @property
     def interval_text(self) -> str:
         """The interval in words, empty without one."""
-        if self.interval is None:
-            return ""
-        low, high = (f"{v:.0f} K" for v in self.interval)
-        if all(self.open_ends):
-            return f"not bounded from {low} to {high}"
-        if self.open_ends[0]:
-            return f"below {high}"
-        return f"above {low}" if self.open_ends[1] else f"{low[:-2]} to {high}"
+        return "" if self.bounds is None else str(self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ def _half_widths(views: list[DensityOfStates], t: Array, of_energy: float) -> Ar
     values = [thermal_property(v.grid, np.asarray(v.members), "free_energy", t) for v in views]
     half = np.zeros((len(views), len(views), len(t)))
     for i, j in zip(*np.triu_indices(len(views), 1), strict=True):
-        alike = _same(views[i], views[j])
+        alike = _of_one_crystal(views[i], views[j])
         spread = WIDENING * _spread_of_difference(values[i], values[j])
         if errors is not None and not alike:
             spread = SHARED * np.hypot(errors[i], errors[j])
@@ -288,7 +289,7 @@ def _spread_of_difference(a: Array, b: Array) -> Array:
     return np.asarray(np.hypot(a.std(axis=0, ddof=1), b.std(axis=0, ddof=1)))
 
 
-def _same(a: DensityOfStates, b: DensityOfStates) -> bool:
+def _of_one_crystal(a: DensityOfStates, b: DensityOfStates) -> bool:
     """Whether two predictions are of one crystal, in whatever cell."""
     if a.density.shape != b.density.shape:
         return False
@@ -305,29 +306,8 @@ def _transitions(
     for k in map(int, np.flatnonzero(np.diff(stable))):
         low, high = int(stable[k]), int(stable[k + 1])
         gap = free[high] - free[low]
-        at = _crossing(t, gap, k)
-        interval, open_ends = None, (False, False)
-        if halves is not None:
-            half = halves[low, high]
-            within = np.abs(gap) <= half
-            first, last = k, k + 1
-            while first > 0 and within[first]:
-                first -= 1
-            while last < len(t) - 1 and within[last]:
-                last += 1
-            open_ends = bool(within[first]), bool(within[last])
-            start = float(t[0]) if open_ends[0] else _level(t, gap - half, first)
-            end = float(t[-1]) if open_ends[1] else _level(t, gap + half, last - 1)
-            interval = (min(start, at), max(end, at))
+        at = crossing_at(t, gap, k)
+        bounds = None if halves is None else bounds_of(t, gap, halves[low, high], k)
         change = float(np.interp(at, t, entropy[high] - entropy[low]))
-        found.append(Transition(names[low], names[high], at, interval, change, open_ends))
+        found.append(Transition(names[low], names[high], at, bounds, change))
     return found
-
-
-def _crossing(t: Array, y: Array, k: int) -> float:
-    """Zero of y between t[k] and t[k + 1], on a straight line."""
-    return float(t[k] + (t[k + 1] - t[k]) * y[k] / (y[k] - y[k + 1]))
-
-
-def _level(t: Array, y: Array, k: int) -> float:
-    return _crossing(t, y, k) if y[k] * y[k + 1] <= 0 else float(t[k])

@@ -24,13 +24,13 @@ class CommandGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, those of the package first."""
-        self.commands = {n: _listed(spec) for n, spec in get_registry().commands().items()}
+        self.commands = {n: _stand_in(spec) for n, spec in get_registry().commands().items()}
         return list(self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """What a list shows of a command, or None."""
         if cmd_name in COMMANDS:
-            return _listed(COMMANDS[cmd_name])
+            return _stand_in(COMMANDS[cmd_name])
         self.list_commands(ctx)  # `commands` is also what misspelled names are compared with
         return self.commands.get(cmd_name)
 
@@ -43,7 +43,7 @@ class CommandGroup(TyperGroup):
         return name, _imported(name, own.load() if own else get_registry().command(name)), rest
 
 
-def _listed(spec: CommandSpec) -> Any:
+def _stand_in(spec: CommandSpec) -> Any:
     """A command that has a name and a description, and does nothing."""
 
     def nothing() -> None:

@@ -87,12 +87,12 @@ def show_json(outcomes: list[Outcome], temperatures: list[float], per: Per) -> N
             },
             "per": per.value,
             "interval_level": INTERVAL_LEVEL,
-            "structures": [_plain(o, temperatures, per) for o in outcomes],
+            "structures": [_structure_row(o, temperatures, per) for o in outcomes],
         }
     )
 
 
-def _plain(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, Any]:
+def _structure_row(outcome: Outcome, temperatures: list[float], per: Per) -> dict[str, Any]:
     result = outcome.result
     if isinstance(result, E3DOSError):
         return {

@@ -217,6 +217,13 @@ class E3DOSPredictor(Calculator):
         -------
         int or None
             The row's id, with `db`.
+
+        Raises
+        ------
+        E3DOSError
+            For key-value pairs without a database.
+        CrystalError
+            If the atoms are not a crystal.
         """
         with self._lock:
             atoms = self._resolved(atoms)

@@ -207,7 +207,18 @@ def _compact(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def cell_heights(cell: NDArray[np.float64]) -> list[float]:
-    """Distances between opposite faces of the cell in Å (plain floats: five times faster)."""
+    """Distances between opposite faces of the cell in Å (plain floats: five times faster).
+
+    Parameters
+    ----------
+    cell : ndarray, shape (3, 3)
+        Vectors in rows, Å.
+
+    Returns
+    -------
+    list of float
+        Three, in Å.
+    """
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
     u = (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx)
     v = (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax)

@@ -171,7 +171,18 @@ def mean_over_sites(values: Tensor, batch: GraphBatch) -> Tensor:
 
 
 def normalise_by_maximum(spectra: Tensor) -> Tensor:
-    """Divide each row by its maximum; rows of zeros stay zero."""
+    """Divide each row by its maximum; rows of zeros stay zero.
+
+    Parameters
+    ----------
+    spectra : Tensor, shape (n_crystals, n_points)
+        In any unit.
+
+    Returns
+    -------
+    Tensor, shape (n_crystals, n_points)
+        Without unit.
+    """
     return spectra / spectra.amax(dim=1, keepdim=True).clamp_min(1e-12)
 
 

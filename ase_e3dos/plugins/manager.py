@@ -220,14 +220,14 @@ class PluginRegistry:
         except TypeError as error:
             raise UnknownModelError(
                 f"model={model!r} is neither a name nor the path of a weights file. There are: "
-                f"{_listed(self.models())}."
+                f"{_in_words(self.models())}."
             ) from error
         if path.is_file():
             return ModelSpec(name=path.stem, weights=path, description="a weights file")
         if not isinstance(model, str) or path.suffix == ".safetensors":
             raise UnknownModelError(
                 f"there is no weights file {path}. Check the path, or give the name of a model: "
-                f"{_listed(self.models())}."
+                f"{_in_words(self.models())}."
             )
         return self.model(model)
 
@@ -316,7 +316,7 @@ class PluginRegistry:
             for name in sorted(self._listed_in(variable) - installed - also):
                 warnings.warn(
                     f"{variable} names {name!r}, but no plug-in and no distribution with plug-ins "
-                    f"of this name is installed. There are: {_listed(installed)}.",
+                    f"of this name is installed. There are: {_in_words(installed)}.",
                     PluginWarning,
                     stacklevel=5,
                 )
@@ -448,7 +448,7 @@ def _without(specs: dict[str, Spec], name: str) -> dict[str, Spec]:
     return {key: spec for key, spec in specs.items() if key != name}
 
 
-def _listed(names: Iterable[str]) -> str:
+def _in_words(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none is installed"
 
 
@@ -457,6 +457,6 @@ def _unknown(what: str, name: str, there: Iterable[str]) -> str:
     close = get_close_matches(str(name), there, n=2, cutoff=0.6)
     meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     return (
-        f"no installed plug-in offers the {what} {name!r}.{meant} There are: {_listed(there)}. "
+        f"no installed plug-in offers the {what} {name!r}.{meant} There are: {_in_words(there)}. "
         "`e3dos plugins` shows what was loaded and what was skipped."
     )

@@ -154,7 +154,28 @@ def shares_of_sites(grid: FrequencyGrid, sites: ArrayLike, first_site: ArrayLike
 
 
 def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float | Array, what: str) -> Array:
-    """Non-negative densities (m, n), each scaled to its `modes` over the frequencies in THz."""
+    """Non-negative densities (m, n), each scaled to its `modes` over the frequencies in THz.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    rows : array_like, shape (m, n)
+        Densities in any unit.
+    modes : float or array_like, shape (m,)
+        What each is to integrate to.
+    what : str
+        Their name in messages.
+
+    Returns
+    -------
+    ndarray, shape (m, n)
+        states/THz.
+
+    Raises
+    ------
+    SpectrumError
+        If the shape does not fit, or a row is negative, not finite or zero.
+    """
     y = np.asarray(rows, dtype=np.float64)
     if y.ndim != 2 or y.shape[1] != len(grid):
         raise SpectrumError(

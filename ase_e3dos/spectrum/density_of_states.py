@@ -40,55 +40,8 @@ PAPER_GRID.flags.writeable = False
 class DensityOfStates:
     """Phonon density of states of a crystal, with its thermal properties and error bars.
 
-    `ase_e3dos.PhononSpectrum` is this with what the rooms above make of it.
-
-    Parameters
-    ----------
-    wavenumbers : array_like, shape (n,)
-        Uniform, ascending grid in cm^-1; imaginary modes are negative.
-    density : array_like, shape (n,), optional
-        Total density in any unit; it is scaled so that its trapezoid integral
-        over frequencies in THz is 3 `crystal.n_sites`. An array of shape
-        (n_sites, n) is taken as `site_density`.
-    site_density : array_like, shape (n_sites, n), optional
-        Densities of the sites in any unit; each is scaled to 3, their sum is the total.
-    crystal : Crystal
-        The cell that the spectrum is of.
-    density_std : array_like, shape (n,), optional
-        Standard deviation of `density`, in its unit.
-    members : array_like, shape (n_members, n), optional
-        Densities by the members of an ensemble, in any unit.
-    model : str, optional
-        Name of the model.
-    calibration : Calibration, optional
-        Error model behind `interval`.
-    label_like : bool, optional
-        Whether the values are already paper labels (smoothed), so that
-        `as_paper_label` only interpolates.
-    log_displacements : array_like, shape (n_sites, 3, 6), optional
-        Logarithms of the sites' displacement tensors (Å^2) at 100, 300 and 600 K, as
-        `ase_e3dos.spectrum.displacement_tensors` has them.
-    sound_velocity : float, optional
-        Debye mean of the sound velocities over directions and branches, km/s.
-    instability : float, optional
-        Probability that more than 1 % of the modes are imaginary.
-    weights : str, optional
-        SHA-256 of the weights of the model.
-    version : str, optional
-        Version of the package that made the spectrum; this one by default.
-
-    Raises
-    ------
-    SpectrumError
-        If shapes do not fit, a value is negative or not finite, or all are zero.
-
-    Notes
-    -----
-    Thermal methods are per mole of what `normalization` says, take temperatures
-    as a float or an array (K, not negative), and share two options, documented
-    in `ase_e3dos.spectrum.thermal`: `imaginary` ("drop", as phonopy does, so that
-    C_V tends to 3N k_B (1 - imaginary_fraction); "pretend_real"; "refuse") and
-    `acoustic` ("debye" repairs the w^2 law near zero; None does not).
+    Parameters, errors and conventions are those of `ase_e3dos.PhononSpectrum`, which is this with
+    what the rooms above make of it.
     """
 
     _density_std: Array | None
@@ -298,6 +251,11 @@ class DensityOfStates:
         -------
         ndarray, shape (m,)
             states/cm^-1.
+
+        Raises
+        ------
+        SpectrumError
+            If they are fewer than two, not finite, or do not ascend.
         """
         edges = bin_edges(wavenumbers)
         modes = np.diff(self._modes_below(edges))
@@ -310,16 +268,45 @@ class DensityOfStates:
         return (grid.binned if whole_bins else grid.cumulative)(self._density, edges)
 
     def weight_outside(self, wavenumbers: ArrayLike) -> float:
-        """Share of the modes outside the bins around the wavenumbers (cm^-1)."""
+        """Share of the modes outside the bins around wavenumbers.
+
+        Parameters
+        ----------
+        wavenumbers : array_like, shape (m,)
+            cm^-1, ascending.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        SpectrumError
+            If they are fewer than two, not finite, or do not ascend.
+        """
         ends = self._modes_below(bin_edges(wavenumbers))[[0, -1]]
         return float(np.clip(1.0 - (ends[1] - ends[0]) / self.n_modes, 0.0, 1.0))
 
     def as_paper_label(self, wavenumbers: ArrayLike = PAPER_GRID) -> Array:
-        """Density as the paper's training labels are made, in states/cm^-1.
+        """Density as the paper's training labels are made.
 
-        Savitzky-Golay smoothing (window 101, order 3) of the spectrum at 1 cm^-1,
-        sampled at the wavenumbers (cm^-1, shape (m,)) and clipped at zero. A
-        `label_like` spectrum is only interpolated, with zero outside its grid.
+        Savitzky-Golay smoothing (window 101, order 3) of the spectrum at 1 cm^-1, sampled and
+        clipped at zero. A `label_like` spectrum is only interpolated, with zero outside its grid.
+
+        Parameters
+        ----------
+        wavenumbers : array_like, shape (m,)
+            cm^-1; the paper's 51 points if not given.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            states/cm^-1.
+
+        Raises
+        ------
+        SpectrumError
+            If a wavenumber is not finite.
         """
         per_cm = self._density / constants().thz_to_cm
         if self.label_like:
@@ -332,25 +319,105 @@ class DensityOfStates:
     def heat_capacity(
         self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
     ) -> Any:
-        """Heat capacity at constant volume in J/(K mol); float or array as `temperature`."""
+        """Heat capacity at constant volume.
+
+        Parameters
+        ----------
+        temperature : array_like
+            K, not negative.
+        imaginary, acoustic
+            See the notes of the class.
+
+        Returns
+        -------
+        float or ndarray
+            J/(K mol), of the shape of `temperature`.
+
+        Raises
+        ------
+        SpectrumError
+            If a temperature is impossible.
+        ImaginaryModesError
+            For "refuse", if there is imaginary weight.
+        """
         return self._thermal("heat_capacity", temperature, imaginary, acoustic)
 
     def entropy(
         self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
     ) -> Any:
-        """Vibrational entropy in J/(K mol); float or array as `temperature`."""
+        """Vibrational entropy.
+
+        Parameters
+        ----------
+        temperature : array_like
+            K, not negative.
+        imaginary, acoustic
+            See the notes of the class.
+
+        Returns
+        -------
+        float or ndarray
+            J/(K mol), of the shape of `temperature`.
+
+        Raises
+        ------
+        SpectrumError
+            If a temperature is impossible.
+        ImaginaryModesError
+            For "refuse", if there is imaginary weight.
+        """
         return self._thermal("entropy", temperature, imaginary, acoustic)
 
     def free_energy(
         self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
     ) -> Any:
-        """Vibrational Helmholtz free energy with the zero-point energy in kJ/mol."""
+        """Vibrational Helmholtz free energy with the zero-point energy.
+
+        Parameters
+        ----------
+        temperature : array_like
+            K, not negative.
+        imaginary, acoustic
+            See the notes of the class.
+
+        Returns
+        -------
+        float or ndarray
+            kJ/mol, of the shape of `temperature`.
+
+        Raises
+        ------
+        SpectrumError
+            If a temperature is impossible.
+        ImaginaryModesError
+            For "refuse", if there is imaginary weight.
+        """
         return self._thermal("free_energy", temperature, imaginary, acoustic)
 
     def internal_energy(
         self, temperature: ArrayLike, *, imaginary: Imaginary = "drop", acoustic: Acoustic = "debye"
     ) -> Any:
-        """Vibrational internal energy with the zero-point energy in kJ/mol."""
+        """Vibrational internal energy with the zero-point energy.
+
+        Parameters
+        ----------
+        temperature : array_like
+            K, not negative.
+        imaginary, acoustic
+            See the notes of the class.
+
+        Returns
+        -------
+        float or ndarray
+            kJ/mol, of the shape of `temperature`.
+
+        Raises
+        ------
+        SpectrumError
+            If a temperature is impossible.
+        ImaginaryModesError
+            For "refuse", if there is imaginary weight.
+        """
         return self._thermal("internal_energy", temperature, imaginary, acoustic)
 
     @property
@@ -359,7 +426,20 @@ class DensityOfStates:
         return float(self._thermal("internal_energy", 0.0, "drop", "debye"))
 
     def specific_heat(self, temperature: ArrayLike = 293.15, **options: Any) -> Any:
-        """Heat capacity per kilogram in J/(kg K) (equation 2 of the paper)."""
+        """Heat capacity per kilogram (equation 2 of the paper).
+
+        Parameters
+        ----------
+        temperature : array_like
+            K, not negative.
+        **options
+            As for `heat_capacity`, whose errors it raises.
+
+        Returns
+        -------
+        float or ndarray
+            J/(kg K), of the shape of `temperature`.
+        """
         return self.heat_capacity(temperature, **options) * (1000.0 / self.molar_mass)
 
     @property
@@ -372,7 +452,23 @@ class DensityOfStates:
     def spread(self, quantity: str, *, temperature: ArrayLike = 300.0) -> Any:
         """Standard deviation of a quantity over the ensemble's members, not calibrated.
 
-        Parameters and units as for `interval`.
+        Parameters
+        ----------
+        quantity : str
+            As for `interval`.
+        temperature : array_like
+            K, for thermal properties.
+
+        Returns
+        -------
+        float or ndarray
+            In the unit of the quantity: of the shape of `temperature` for thermal properties, (n,)
+            for "density".
+
+        Raises
+        ------
+        SpectrumError
+            Without an ensemble, or for a quantity or temperature that is not known.
         """
         if self._members is None or len(self._members) < 2:
             raise SpectrumError(
@@ -632,7 +728,7 @@ class DensityOfStates:
         return (
             all(getattr(self, name) == getattr(other, name) for name in about)
             and np.array_equal(self.wavenumbers, other.wavenumbers)
-            and all(_same(getattr(self, name), getattr(other, name)) for name in names)
+            and all(_same_array(getattr(self, name), getattr(other, name)) for name in names)
             and _same_crystal(self._crystal, other._crystal)
         )
 
@@ -679,7 +775,7 @@ class DensityOfStates:
         raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")
 
 
-def _same(ours: Array | None, theirs: Array | None) -> bool:
+def _same_array(ours: Array | None, theirs: Array | None) -> bool:
     if ours is None or theirs is None:
         return ours is theirs
     return np.array_equal(ours, theirs)

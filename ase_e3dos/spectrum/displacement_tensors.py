@@ -32,7 +32,18 @@ def quadrupoles() -> Array:
 
 
 def tensor_matrices(components: ArrayLike) -> Array:
-    """Tensors (..., 6) in the order of `COMPONENTS` as matrices (..., 3, 3)."""
+    """Tensors (..., 6) in the order of `COMPONENTS` as matrices (..., 3, 3).
+
+    Parameters
+    ----------
+    components : array_like, shape (..., 6)
+        In the order of `COMPONENTS`, in any unit.
+
+    Returns
+    -------
+    ndarray, shape (..., 3, 3)
+        Symmetric, in the same unit.
+    """
     values = np.asarray(components, dtype=np.float64)
     matrices = np.empty((*values.shape[:-1], 3, 3))
     for k, (i, j) in enumerate(COMPONENTS):

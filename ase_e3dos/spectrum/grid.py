@@ -61,7 +61,22 @@ class FrequencyGrid:
 
     @staticmethod
     def of(wavenumbers: ArrayLike | FrequencyGrid) -> FrequencyGrid:
-        """Return the one grid object with these wavenumbers."""
+        """Return the one grid object with these wavenumbers.
+
+        Parameters
+        ----------
+        wavenumbers : array_like, shape (n,), or FrequencyGrid
+            cm^-1, at least three, finite, ascending, equally spaced to 1e-6.
+
+        Returns
+        -------
+        FrequencyGrid
+
+        Raises
+        ------
+        SpectrumError
+            If they are not such a grid.
+        """
         if isinstance(wavenumbers, FrequencyGrid):
             return wavenumbers
         return _grid_of(np.ascontiguousarray(wavenumbers, dtype=np.float64).tobytes())
@@ -90,7 +105,13 @@ class FrequencyGrid:
 
     @cached_property
     def knots(self) -> Array:
-        """Ends of the pieces in cm^-1: the points, and zero where it lies between two."""
+        """Ends of the pieces in cm^-1: the points, and zero where it lies between two.
+
+        Returns
+        -------
+        ndarray, shape (n_pieces + 1,)
+            cm^-1, ascending.
+        """
         x = self.wavenumbers
         if self.zero_knot < 0 or 0.0 in x:
             return x
@@ -145,6 +166,18 @@ class FrequencyGrid:
         """Modes below each wavenumber, the weight of each bin spread evenly over it.
 
         Parameters and result as for `cumulative`; the grid has to be one of bins.
+
+        Parameters
+        ----------
+        density : ndarray, shape (n,)
+            states/THz.
+        wavenumbers : ndarray, shape (m,)
+            cm^-1, ascending.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            Modes.
         """
         modes = np.cumsum(density * self.trapezoid)
         edges = bin_edges(self.wavenumbers)
@@ -177,6 +210,20 @@ class FrequencyGrid:
 
 def named_grid(name: str) -> FrequencyGrid:
     """Return the grid of a built-in model: "paper", "imaginary" or "default".
+
+    Parameters
+    ----------
+    name : str
+        "paper", "imaginary" or "default".
+
+    Returns
+    -------
+    FrequencyGrid
+
+    Raises
+    ------
+    SpectrumError
+        If there is no grid of this name.
 
     Examples
     --------

@@ -130,6 +130,15 @@ def total_factor(old: ArrayLike, new: ArrayLike) -> float:
 
     The sites are taken to be bound alike (equal Tr Phi_ii), so that the mean frequency is
     proportional to the sum of m_i^(-1/2).
+
+    Parameters
+    ----------
+    old, new : array_like, shape (n_sites,)
+        Masses in amu.
+
+    Returns
+    -------
+    float
     """
     before, after = (float((np.asarray(m, float) ** -0.5).sum()) for m in (old, new))
     return after / before

@@ -67,7 +67,25 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
 
 
 def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectrum:
-    """Spectrum of a class from `spectrum_to_dict`'s dictionary; SpectrumError if damaged."""
+    """Spectrum of a class from `spectrum_to_dict`'s dictionary; SpectrumError if damaged.
+
+    Parameters
+    ----------
+    data : mapping
+        Of `spectrum_to_dict`.
+    kind : type
+        DensityOfStates or a class made of it.
+
+    Returns
+    -------
+    DensityOfStates
+        Of that kind.
+
+    Raises
+    ------
+    SpectrumError
+        If the dictionary is damaged, or of a format that this version does not read.
+    """
     from ase_e3dos.structures.crystal import Crystal
 
     form = data.get("format") if isinstance(data, Mapping) else type(data).__name__

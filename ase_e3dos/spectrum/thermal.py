@@ -101,6 +101,11 @@ def kernel(grid: FrequencyGrid, quantity: Quantity, temperature: float) -> Kerne
     Returns
     -------
     Kernel
+
+    Raises
+    ------
+    SpectrumError
+        If there is no such property.
     """
     if quantity not in QUANTITIES:
         raise SpectrumError(
@@ -291,7 +296,20 @@ def checked_temperatures(temperatures: ArrayLike) -> Array:
 
 
 def imaginary_fraction(grid: FrequencyGrid, densities: Array) -> Array:
-    """Share of the modes below zero; densities (..., n) in states/THz, result (...)."""
+    """Share of the modes below zero; densities (..., n) in states/THz, result (...).
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+        Of n points.
+    densities : ndarray, shape (..., n)
+        states/THz.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Between 0 and 1.
+    """
     total = densities @ grid.trapezoid
     return np.asarray(densities @ imaginary_weights(grid) / total)
 

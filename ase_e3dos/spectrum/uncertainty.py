@@ -257,7 +257,22 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
-        """Calibration from `to_dict`'s dictionary; SpectrumError where it is damaged."""
+        """Calibration from `to_dict`'s dictionary; SpectrumError where it is damaged.
+
+        Parameters
+        ----------
+        data : mapping
+            Of `to_dict`.
+
+        Returns
+        -------
+        Calibration
+
+        Raises
+        ------
+        SpectrumError
+            If it is damaged.
+        """
         try:
             spreads = {
                 quantity: {

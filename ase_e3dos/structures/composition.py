@@ -138,8 +138,8 @@ def _composition(stated: Stated, amounts: dict[int, float]) -> list[str]:
     times = f" times Z = {stated.units:g}" if stated.units else ""
     expected = {z: n * factors[0] for z, n in stated.formula.items() if n > 0.0}
     return [
-        f"it states {stated.text!r}{times}, that is {_listed(expected)}; read were "
-        f"{_listed(amounts)}"
+        f"it states {stated.text!r}{times}, that is {_amounts_in_words(expected)}; read were "
+        f"{_amounts_in_words(amounts)}"
     ]
 
 
@@ -157,5 +157,5 @@ def _agree(stated: Stated, factor: float, amounts: dict[int, float]) -> bool:
     )
 
 
-def _listed(amounts: Mapping[int, float]) -> str:
+def _amounts_in_words(amounts: Mapping[int, float]) -> str:
     return ", ".join(f"{chemical_symbols[z]} {round(n, 3):g}" for z, n in amounts.items())

@@ -18,7 +18,17 @@ from ase_e3dos.data.labels import (
 
 
 def paper_loss(predicted: Tensor, label: Tensor) -> Tensor:
-    """Mean squared error of max-normalised spectra, the paper's loss."""
+    """Mean squared error of max-normalised spectra, the paper's loss.
+
+    Parameters
+    ----------
+    predicted, label : Tensor, shape (n_crystals, n_points)
+        Spectra, each divided by its maximum.
+
+    Returns
+    -------
+    Tensor, shape ()
+    """
     return nn.functional.mse_loss(predicted, label)
 
 

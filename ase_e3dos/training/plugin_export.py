@@ -115,7 +115,7 @@ def plugin_names(name: str, directory: str | Path, weights: str | Path) -> Plugi
     identifier = _identifier(name)
     for known, spec in get_registry().models().items():
         if _identifier(known) == identifier and not (
-            known == name and _same(spec.weights_path(), weights)
+            known == name and _same_content(spec.weights_path(), weights)
         ):
             raise TrainingError(
                 f"a model {known!r} is installed already, so a plug-in of the name {name!r} would "
@@ -125,14 +125,14 @@ def plugin_names(name: str, directory: str | Path, weights: str | Path) -> Plugi
     distribution = f"e3dos-model-{identifier.replace('_', '-')}"
     package = f"e3dos_model_{identifier}"
     folder = Path(directory) / distribution
-    if folder.exists() and not _same(folder / package / _WEIGHTS, weights):
+    if folder.exists() and not _same_content(folder / package / _WEIGHTS, weights):
         raise TrainingError(
             f"{folder} is there already, with other weights. Choose another name, or remove it."
         )
     return PluginNames(identifier, package, distribution, folder)
 
 
-def _same(a: str | Path, b: str | Path) -> bool:
+def _same_content(a: str | Path, b: str | Path) -> bool:
     """Whether two files are there and have the same content."""
     return Path(a).is_file() and Path(b).is_file() and filecmp.cmp(a, b, shallow=False)
 

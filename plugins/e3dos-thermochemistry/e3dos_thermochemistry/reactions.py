@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from pymatgen.core import Composition
 
 from ase_e3dos import PhononSpectrum
+from ase_e3dos.analysis.crossings import Crossing, crossings
 from e3dos_thermochemistry.constants import EV, GAS_CONSTANT, ROOM
-from e3dos_thermochemistry.crossings import Crossing, crossings
 from e3dos_thermochemistry.equations import Equation, balanced
 from e3dos_thermochemistry.error_bars import (
     LEVEL,

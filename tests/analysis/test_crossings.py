@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from e3dos_thermochemistry.crossings import crossings
+
+from ase_e3dos.analysis.crossings import crossings
 
 T = np.array([100.0, 200.0, 300.0, 400.0])
 
