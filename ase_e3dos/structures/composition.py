@@ -20,7 +20,8 @@ DENSITY_TOLERANCE = 0.04
 
 _LEAST = 0.005
 _GRAMS = 1.66053906660  # amu/Å^3 in g/cm^3
-_PART = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*|\.\d+)?(?:\(\d+\))?")
+#: An element, bracket or comma, and the number behind it (without its estimated error).
+_TOKEN = re.compile(r"([A-Z][a-z]?|[()\[\],]|(?=\d))(\d+\.?\d*|\.\d+|)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +57,68 @@ class Stated:
 
 @lru_cache(maxsize=4096)
 def formula_amounts(text: str) -> dict[int, float]:
-    """Amounts of the elements in a formula such as "Ba Ti O2.4 H0.6" or "SrTiO3".
+    """Amounts of the elements in a formula such as "Ba Ti O2.4 H0.6" or "Ca S O4, 2(H2 O)".
 
-    Deuterium and tritium count as hydrogen. Empty if it is not such a formula (with brackets, or
-    with letters for numbers).
+    Deuterium and tritium count as hydrogen. Empty if the amounts are not all stated ("(Mg,Fe)2 Si
+    O4", "C60n").
     """
     amounts: dict[int, float] = {}
-    words = text.replace(",", " ").split()
+    plain = re.sub(r"~(\d+\.?\d*)~", r"\1", text)  # subscripts
+    plain = re.sub(r"(?<=[\d.])\(\d+\)", "", plain)  # estimated errors
+    plain = re.sub(r"\.(?=\s*\d*\s*\(?[HD]2\s*O)", ",", plain)  # the dot of hydrates
+    words = plain.split()
     if words and all(re.fullmatch(r"[A-Z]{2}[\d.]*|[A-Z][\d.]*", w) for w in words):
         words = [w[:1] + w[1:].lower() for w in words] if len(words) > 1 else words
-    for word in words:
-        at = 0
-        while at < len(word):
-            found = _PART.match(word, at)
-            symbol = found[1] if found else ""
-            number = 1 if symbol in ("D", "T") else atomic_numbers.get(symbol, 0)
-            if found is None or number == 0:
-                return {}
-            amounts[number] = amounts.get(number, 0.0) + float(found[2] or 1.0)
-            at = found.end()
+    tokens = _TOKEN.findall(" ".join(words))
+    if "".join(t for token in tokens for t in token) != "".join(words):
+        return {}
+    try:
+        _add_formula(amounts, tokens)
+    except _NoFormulaError:
+        return {}
     return amounts
+
+
+class _NoFormulaError(ValueError):
+    """A text that is no formula with all amounts."""
+
+
+def _add_formula(amounts: dict[int, float], tokens: list[tuple[str, str]]) -> None:
+    """Add the atoms of some tokens; those of brackets and of numbers before them are multiplied."""
+    stack: list[tuple[dict[int, float], float]] = [(amounts, 1.0)]
+    factor = 1.0  # of all up to the next comma
+    new = True  # whether a number may be such a factor
+    for name, number in tokens:
+        times = float(number) if number not in ("", ".") else 1.0
+        if name == "":
+            if not new or len(stack) > 1:
+                raise _NoFormulaError
+            factor, new = times, False
+        elif name == ",":
+            if len(stack) > 1:
+                raise _NoFormulaError
+            factor, new = times, not number
+        elif name in ("(", "["):
+            stack.append(({}, 1.0))
+            if number:
+                raise _NoFormulaError
+            new = False
+        elif name in (")", "]"):
+            if len(stack) == 1:
+                raise _NoFormulaError
+            inner, _ = stack.pop()
+            scale = times * (factor if len(stack) == 1 else 1.0)
+            for z, n in inner.items():
+                stack[-1][0][z] = stack[-1][0].get(z, 0.0) + n * scale
+        else:
+            z = 1 if name in ("D", "T") else int(atomic_numbers.get(name, 0))
+            if z == 0:
+                raise _NoFormulaError
+            scale = times * (factor if len(stack) == 1 else 1.0)
+            stack[-1][0][z] = stack[-1][0].get(z, 0.0) + scale
+            new = False
+    if len(stack) > 1:
+        raise _NoFormulaError
 
 
 def disagreements(

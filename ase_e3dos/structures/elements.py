@@ -29,6 +29,7 @@ TRITIUM_MASS = 3.01604928
 """Mass of tritium in amu."""
 
 _HYDROGEN = {"D": DEUTERIUM_MASS, "T": TRITIUM_MASS, "2H": DEUTERIUM_MASS, "3H": TRITIUM_MASS}
+_MOST_TYPES = 30
 _SAME_ISOTOPE = 2e-3
 
 #: Heaviest element whose symbol is known in capitals too: those beyond occur in no crystal, and
@@ -45,6 +46,8 @@ _GROUPS = frozenset(
 
 #: Symbols that stay what they are in capitals beside their first letter: no carbon is called CL.
 _UNMISTAKABLE = frozenset(("Cl", "Br", "Si"))
+#: Elements whose sites are often named by letters.
+_ORGANIC = frozenset("CHNO")
 #: Elements of one letter by which sites are seldom called.
 _SELDOM_SITES = frozenset("HCNOFK")
 
@@ -106,7 +109,10 @@ def element_of_symbol(
         raise NotAnElementError(_saying(symbol))
     letters = found["letters"]
     second = _SECOND.match(found["tail"] or "")
-    if second is not None and _number(second[1]) not in (0, _number(letters)):
+    if second is not None and (
+        _number(second[1]) not in (0, _number(letters))
+        or (second[1] in ("D", "T") and letters.upper() == "H")
+    ):
         raise NotAnElementError(_saying(symbol))
     if letters.upper() in _HYDROGEN:
         if letters.upper() == "T" and found["number"]:  # a tetrahedral site, as a rule
@@ -215,7 +221,7 @@ def ambiguous_labels(labels: Iterable[str]) -> dict[str, str]:
                 f"the label {label!r} may be {two} or {one}, as that of {lettered[one]!r} is. Give "
                 "_atom_site_type_symbol, or the formula in _chemical_formula_sum"
             )
-    return {label: two for label, (one, two) in both.items() if one in plain}
+    return {label: two for label, (one, two) in both.items() if one in plain & _ORGANIC}
 
 
 def element_against_label(number: int, mass: float, label: str) -> bool:
@@ -228,6 +234,8 @@ def element_against_label(number: int, mass: float, label: str) -> bool:
     if found is None:
         return False
     letters = found["letters"]
+    if letters.upper().startswith(("DUM", "CENT", "VAC")):
+        return True
     if letters in ("D", "T") and found["rest"].isdigit() and number == 1:
         return letters == "D" and mass < 1.5
     if len(letters) == 2 and letters[1].islower():
@@ -268,7 +276,10 @@ def look_like_types(numbers: ArrayLike) -> bool:
 
     Hydrogen and helium form no crystal together; a lone 1 may be hydrogen.
     """
-    found = set(np.ravel(numbers).tolist())
+    each = np.asarray(numbers).ravel()
+    if each.size < 2 or each.min() != 1 or each.max() > _MOST_TYPES:
+        return False
+    found = set(each.tolist())
     return len(found) > 1 and found == set(range(1, len(found) + 1))
 
 

@@ -35,6 +35,8 @@ _PAIR = re.compile(
     re.VERBOSE,
 )
 _SPECIES = ("species", "symbols", "element", "Z", "numbers")
+#: Columns that are no standard, and which nobody should pass over.
+_FRACTIONS = frozenset(("occupancy", "occupancies", "site_occupancy", "occupation", "occ"))
 _TRUE, _FALSE = frozenset(("t", "true", "1", ".true.")), frozenset(("f", "false", "0", ".false."))
 
 
@@ -212,6 +214,8 @@ def _header(comment: bytes) -> _Header:
     for name, kind, width in zip(words[::3], words[1::3], words[2::3], strict=True):
         if kind not in ("R", "I", "S", "L") or not width.isdigit() or len(width) > 9:
             raise _FrameError(f"its Properties hold '{name[:40]}:{kind[:9]}:{width[:20]}'")
+        if name in columns:
+            raise _FrameError(f"its Properties name {name[:40]} twice. Delete the wrong one")
         columns[name] = (kind, start, int(width))
         start += int(width)
         if start > _MOST_COLUMNS:
@@ -270,6 +274,15 @@ def _atoms(header: _Header, rows: list[bytes]) -> Atoms:
                 atoms.set_initial_magnetic_moments(
                     moments if moments.shape[1] == 3 else moments[:, 0]
                 )
+    for tag in columns.keys() & _FRACTIONS:
+        fractions = _numbers(columns, words, (tag,), columns[tag][2])
+        if tag == "occupancy":
+            atoms.arrays[tag] = fractions[:, 0]
+        elif (fractions != 1.0).any():
+            raise _FrameError(
+                f"its column {tag} holds numbers that may be fractions of occupied sites. Call it "
+                "occupancy if they are, and else delete it"
+            )
     if "occupancy" in info:
         atoms.info["occupancy"] = _json(info["occupancy"])
         kinds = _numbers(columns, words, ("spacegroup_kinds",), 1)
@@ -283,7 +296,7 @@ def _elements(columns: Columns, words: list[list[str]]) -> tuple[list[int], Any]
     given = [tag for tag in _SPECIES if tag in columns]
     if not given:
         raise _FrameError("it has no column of species")
-    several = [_elements_of([row[columns[tag][1]] for row in words]) for tag in given]
+    several = [_elements_of([row[columns[tag][1]] for row in words], tag) for tag in given]
     for tag, (numbers, _) in zip(given[1:], several[1:], strict=True):
         wrong = next((k for k, z in enumerate(numbers) if z != several[0][0][k]), None)
         if wrong is not None:
@@ -294,13 +307,13 @@ def _elements(columns: Columns, words: list[list[str]]) -> tuple[list[int], Any]
     return several[0]
 
 
-def _elements_of(names: list[str]) -> tuple[list[int], Any]:
+def _elements_of(names: list[str], tag: str) -> tuple[list[int], Any]:
     """Atomic numbers of one column, and masses where isotopes are named."""
     if all(name.isdigit() and len(name) <= 3 for name in names):
         numbers = [int(name) for name in names]
-        if look_like_types(numbers):
+        if look_like_types(numbers) or (set(numbers) == {1} and tag == "species"):
             raise _FrameError(
-                "its species are 1, 2 and so on, which would be hydrogen and helium and looks like "
+                f"its {tag} are 1, 2 and so on, which would be hydrogen and helium and looks like "
                 "types. Write symbols"
             )
         return numbers, None
@@ -332,7 +345,7 @@ def _numbers(columns: Columns, words: list[list[str]], tags: tuple[str, ...], wi
 
 
 def _lattice(text: str) -> Any:
-    words = re.split(r"[\s,]+", text.strip("[]{} "))
+    words = re.sub(r"[\[\]{},]", " ", text).split()
     try:
         values = [number_in(word) for word in words]
     except ValueError as error:

@@ -19,7 +19,7 @@ from ase_e3dos.structures.elements import (
     isotope_masses,
     look_like_types,
 )
-from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE
+from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 from ase_e3dos.structures.moments import MOMENTS, has_moments
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
 from ase_e3dos.structures.sites import Remark, Sites
@@ -63,6 +63,9 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
         sites = _occupied_sites(atoms, name or str(atoms.symbols))
         return merged_sites(cell, scaled, sites, remarks)
     masses = isotope_masses(atoms.numbers, atoms.arrays.get("masses"))
+    if "occupancy" in atoms.arrays and (atoms.arrays["occupancy"] != 1).any():
+        sites = _partly_occupied(atoms, masses, name or str(atoms.symbols))
+        return merged_sites(cell, scaled, sites, remarks)
     site = np.arange(len(atoms))
     return Sites(cell, scaled, site, atoms.numbers, None, masses, remarks)
 
@@ -106,6 +109,20 @@ def _occupied_sites(atoms: Atoms, label: str) -> list[Site]:
         mass = None if masses is None else float(masses[i])
         sites.append(_site_with_mass([(z, p, m) for z, m, p in site], mass, i, label))
     return sites
+
+
+def _partly_occupied(atoms: Atoms, masses: Any, label: str) -> list[Site]:
+    """Sites of atoms with a fraction for each, as ASE reads them from PDB files."""
+    fractions = np.asarray(atoms.arrays["occupancy"])
+    if fractions.shape != (len(atoms),) or not ((fractions > 0) & (fractions <= 1)).all():
+        raise CrystalError(
+            f"{label}: atoms.arrays['occupancy'] is not a fraction above zero and up to one for "
+            "each atom. Correct it, or delete it if every site is fully occupied."
+        )
+    if masses is None:
+        masses = STANDARD_MASSES[atoms.numbers]
+    each = zip(atoms.numbers.tolist(), fractions.tolist(), masses.tolist(), strict=True)
+    return [[species] for species in each]
 
 
 def _contents(occupancy: Any, label: str) -> dict[str, dict[str, float]]:

@@ -28,6 +28,8 @@ _SHELX_ATOM = re.compile(
     rb"^[A-Za-z]{1,2}\S{0,6}\s+-?\d+\s+\S+\s+\S+\s+\S+\s+(\d+\.\d+)", re.MULTILINE
 )
 _PDB_GROUP = re.compile(rb"^CRYST1.{49}(.{1,11})", re.MULTILINE)
+_PDB_NO_CELL = re.compile(rb"^CRYST1\s+1\.0+\s+1\.0+\s+1\.0+\s", re.MULTILINE)
+_PDB_MODEL = re.compile(rb"^MODEL\s+\d+", re.MULTILINE)
 _QE_GROUP = re.compile(rb"\bspace_group\s*=\s*(\d+)", re.IGNORECASE)
 _ABINIT_GROUP = re.compile(rb"^\s*(?:spgroup\s+[2-9]|spgroup\s+1\d|natrd)", re.MULTILINE | re.I)
 _LAMMPS_DUMP = re.compile(rb"^ITEM: ATOMS (.*)$", re.MULTILINE)
@@ -117,6 +119,15 @@ def _look_through(path: Path, label: str) -> None:
         if group is not None and group[1].split() not in ([], [b"P", b"1"], [b"P1"]):
             name = b" ".join(group[1].split()).decode("ascii", "replace")
             reason = f"lists an asymmetric unit of the space group {name}"
+        if _PDB_NO_CELL.search(head):
+            raise CrystalError(
+                f"{label}: its cell is 1 x 1 x 1, which stands for none. Give that of the crystal."
+            )
+        if len(_PDB_MODEL.findall(head)) > 1:
+            raise CrystalError(
+                f"{label}: there are several models of the same atoms in it. Write the one you "
+                "mean to a file of its own."
+            )
     elif _QE_GROUP.search(head) and b"&" in head:
         reason = "lists an asymmetric unit (space_group)"
     elif suffixes & {".in", ".abi"} and _ABINIT_GROUP.search(head):

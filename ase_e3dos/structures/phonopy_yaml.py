@@ -24,6 +24,8 @@ _CELLS = ("unit_cell", "primitive_cell", "supercell")
 _HEADERS = ("phonopy", "phono3py")
 _ANGSTROM = frozenset(("angstrom", "angstroms", "ang", "ang.", "a", "å"))
 _BOHR = frozenset(("au", "a.u.", "a.u", "bohr", "bohrs", "atomic", "atomic_units", "a0"))
+#: Keys under which files of several hands state the unit of length.
+_UNITS = ("physical_unit", "physical_units", "units", "unit", "length_unit")
 _KEY = re.compile(r"""^(["']?)([A-Za-z_]\w*)\1[ \t]*:""", re.MULTILINE)
 _LONGEST_WHOLE = 2**20
 
@@ -52,6 +54,7 @@ def phonopy_sites(text: str, label: str) -> Sites:
     part = next((data[key] for key in _CELLS if _is_cell(data.get(key))), None)
     if part is None and _is_cell(data):
         part = data
+        _check_number(part, label)
     if part is None:
         raise UnreadableFileError(
             f"{label}: no cell of phonopy in this YAML file (unit_cell, primitive_cell or "
@@ -64,6 +67,17 @@ def phonopy_sites(text: str, label: str) -> Sites:
         raise CrystalError(f"{label}: {error}.") from None
 
 
+def _check_number(part: Mapping[str, Any], label: str) -> None:
+    """Raise where a file announces another number of atoms than it has, because it is cut off."""
+    points = part["points"] if "points" in part else part["atoms"]
+    announced = part.get("natom")
+    if isinstance(announced, int) and isinstance(points, list) and announced != len(points):
+        raise CrystalError(
+            f"{label}: natom is {announced}, and there are {len(points)} atoms. The file may be "
+            "cut off; write it again."
+        )
+
+
 class _CellError(ValueError):
     """A cell that is not complete, or of an unknown unit."""
 
@@ -74,7 +88,17 @@ def _parsed(text: str, label: str) -> Mapping[str, Any]:
 
     starts = [(m.start(), m[2]) for m in _KEY.finditer(text)]
     ends = [*(start for start, _ in starts), len(text)][1:]
-    wanted = {*_CELLS, *_HEADERS, "physical_unit", "lattice", "points", "atoms", "calculator"}
+    wanted = {*_CELLS, *_HEADERS, *_UNITS, "lattice", "points", "atoms", "calculator", "natom"}
+    doubled = next(
+        (
+            k
+            for n, (_, k) in enumerate(starts)
+            if (k in wanted) and k in {other for _, other in starts[:n]}
+        ),
+        None,
+    )
+    if doubled is not None:
+        raise UnreadableFileError(f"{label}: {doubled} is there twice. Delete the wrong one.")
     pieces = [
         text[start:end] for (start, key), end in zip(starts, ends, strict=True) if key in wanted
     ]
@@ -98,15 +122,16 @@ def _is_cell(part: Any) -> bool:
 
 def _angstrom(data: Mapping[str, Any]) -> float:
     """Å in a unit of length of the file."""
-    units = data.get("physical_unit")
-    if isinstance(units, Mapping) and isinstance(units.get("length"), str):
-        name = units["length"].strip().lower()
+    units = next((data[key] for key in _UNITS if data.get(key) is not None), None)
+    length = units.get("length") if isinstance(units, Mapping) else units
+    if isinstance(length, str):
+        name = length.strip().lower()
         if name in _ANGSTROM:
             return 1.0
         if name in _BOHR:
             return float(Bohr)
         raise _CellError(
-            f"its unit of length {units['length'][:40]!r} is not known. Write 'angstrom' or 'au'"
+            f"its unit of length {length[:40]!r} is not known. Write 'angstrom' or 'au'"
         )
     headers = [data.get(key) for key in _HEADERS]
     calculator = next(

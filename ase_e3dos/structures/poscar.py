@@ -77,6 +77,10 @@ class _Lines:
                 return line
         raise _PoscarError(f"{what} is missing at its end")
 
+    def following(self) -> str:
+        """The next line, blank or not; none is taken."""
+        return self._lines[self.number] if self.number < len(self._lines) else ""
+
     def plain_positions(self, n: int) -> NDArray[np.float64] | None:
         """The next n lines, if each is just three plain numbers; else None, and none is taken."""
         rows = [line.split() for line in self._lines[self.number : self.number + n]]
@@ -127,14 +131,14 @@ def _sites(text: str, label: str) -> Sites:
     if n > _MOST_SITES:
         raise _PoscarError(f"it announces {n} atoms, more than {_MOST_SITES}")
     positions, names = _positions(lines, n)
-    remarks: tuple[Remark, ...] = ()
+    remarks = tuple(_further_positions(lines, n))
     if symbols is None:
         elements = _unnamed_elements(lines.comment, counts, names)
     else:
         pseudo = [symbol for symbol in symbols if _PSEUDO_HYDROGEN.match(symbol)]
         of_kind = [element_of_symbol("H" if s in pseudo else s) for s in symbols]
         elements = [e for e, count in zip(of_kind, counts, strict=True) for _ in range(count)]
-        remarks = tuple(_contradiction(names, elements))
+        remarks += tuple(_contradiction(names, elements))
         if pseudo:
             remarks += (
                 Remark(
@@ -284,6 +288,21 @@ def _symbols_in(comment: str, counts: list[int]) -> list[str] | None:
         return None
     ratio = {counts[k] / amounts[z] for k, z in enumerate(order)}
     return parts if max(ratio) - min(ratio) < 1e-9 * max(ratio) else None
+
+
+def _further_positions(lines: _Lines, n: int) -> Iterator[Remark]:
+    """Whether there are more positions than announced (a blank line comes before velocities)."""
+    words = lines.following().split()
+    try:
+        more = len(words) >= 3 and all(isfinite(number_in(word)) for word in words[:3])
+    except ValueError:
+        more = False
+    if more:
+        yield Remark(
+            CompositionWarning,
+            f"behind the {n} positions that are announced are more numbers, without a blank line "
+            "between. Check the numbers of atoms.",
+        )
 
 
 def _contradiction(names: list[str], elements: list[tuple[int, float]]) -> Iterator[Remark]:

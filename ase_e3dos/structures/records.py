@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import CrystalError, E3DOSError
+from ase_e3dos.structures.elements import look_like_types
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.sites import Sites
 
@@ -87,13 +88,25 @@ def _structure(value: Any, name: str) -> Any:
         return _sites_of_jarvis(value, name)
     if all(c in value for c in ARRAY_COLUMNS):
         numbers, cell, positions = (value[c] for c in ARRAY_COLUMNS)
+        if value.get("occupancy") is not None and np.any(np.asarray(value["occupancy"]) != 1):
+            raise CrystalError(
+                f"{name}: fractions (occupancy) are not read from columns. Give structures of "
+                "pymatgen or ASE, or CIF."
+            )
         return sites_of_arrays(numbers, cell, positions, name)
     if "numbers" in value and "positions" in value:
         from ase import Atoms
 
         known = ("numbers", "positions", "cell", "pbc", "masses", "initial_magmoms")
         made = {key: value[key] for key in known if key in value}
-        return Atoms(magmoms=made.pop("initial_magmoms", None), **made)
+        atoms = Atoms(magmoms=made.pop("initial_magmoms", None), **made)
+        info = value.get("info")
+        if isinstance(info, Mapping) and "occupancy" in info:
+            atoms.info["occupancy"] = info["occupancy"]
+        for key in ("spacegroup_kinds", "occupancy"):
+            if value.get(key) is not None:
+                atoms.set_array(key, np.asarray(value[key]))
+        return atoms
     for column in OBJECT_COLUMNS:
         if value.get(column) is not None:
             return _structure(value[column], name)
@@ -148,6 +161,11 @@ def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites
         )
     if z.dtype.kind == "f" and (z != np.rint(z)).any():
         raise CrystalError(f"{name}: the atomic numbers are not whole. Check the columns.")
+    if look_like_types(z):
+        raise CrystalError(
+            f"{name}: the atomic numbers are 1, 2 and so on, which would be hydrogen and helium "
+            "and looks like types. Give the numbers of the elements."
+        )
     return Sites(h.reshape(3, 3), x.reshape(-1, 3), np.arange(z.size), z)
 
 
@@ -168,6 +186,7 @@ def _sites_of_jarvis(value: Mapping[Any, Any], name: str) -> Any:
     from ase_e3dos.structures.objects import sites_of_atoms
 
     symbols = [str(e).strip() for e in value["elements"]]
-    place = "positions" if value.get("cartesian") else "scaled_positions"
+    cartesian = str(value.get("cartesian", False)).lower() in ("true", "1")
+    place = "positions" if cartesian else "scaled_positions"
     atoms = Atoms(symbols, cell=value["lattice_mat"], pbc=True, **{place: value["coords"]})
     return sites_of_atoms(atoms, name)

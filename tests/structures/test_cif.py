@@ -125,6 +125,10 @@ def test_spellings_of_one_symmetry(symmetry: str) -> None:
         (operations("x1,x2,x3,x4", tag="_space_group_symop_ssg_operation_algebraic"), "modulated"),
         ("_cell_modulation_dimension 1\n_space_group_ssg_name 'F m -3 m(00g)'", "modulated"),
         ("_space_group_magn.number_BNS 225.116", "no symmetry is known"),
+        *((f"{said}\n{ROCK_SALT}", "modulated") for said in (
+            "_space_group_ssg_name 'F m -3 m(00g)'", "_cell_subsystems_number 2",
+            "loop_\n_atom_site_displace_Fourier_atom_site_label\nNa1",
+            "loop_\n_atom_site_occ_Fourier_atom_site_label\nNa1")),
     ],
 )  # fmt: skip
 def test_a_symmetry_that_is_not_known_is_refused(symmetry: str, says: str) -> None:
@@ -166,6 +170,10 @@ def test_without_a_word_on_symmetry_all_atoms_are_listed_and_that_is_said() -> N
         ("P2_1/c", (5.1, 6.2, 7.3, 90, 95, 90), 4),
         ("P 2 1 / c", (5.1, 6.2, 7.3, 90, 95, 90), 4),
         ("P 21/C", (5.1, 6.2, 7.3, 90, 95, 90), 4),
+        ("I 43d", (11.9, 11.9, 11.9, 90, 90, 90), 48),
+        ("P 62m", (9.2, 9.2, 15.2, 90, 90, 120), 12),
+        ("P421m", (9.2, 9.2, 15.2, 90, 90, 90), 8),
+        ("Ia3-d", (11.9, 11.9, 11.9, 90, 90, 90), 96),
         ("I a 3 d", (11.9, 11.9, 11.9, 90, 90, 90), 96),
         ("P a 3", (5.4, 5.4, 5.4, 90, 90, 90), 24),
     ],
@@ -307,7 +315,7 @@ def test_elements_by_their_types(symbol: str, element: str) -> None:
     "symbol",
     ["OH", "OH-", "H2O", "Wat", "WAT", "SiAl", "Si,Al", "(Si,Al)", "Va", "VA", "Vac", "X", "M",
      "T1", "NH4", "NH4+", "CN", "NO3", "SO4", "PO4", "CO3", "Q", "Lp", "DUM", "Cg", "11", "Xx",
-     "CF3", "H3O", "Ow", "FeNi", "Al0.5Si0.5", "A"],
+     "CF3", "H3O", "H/D", "H(D)", "Ow", "FeNi", "Al0.5Si0.5", "A"],
 )  # fmt: skip
 def test_what_is_no_element_is_refused_by_name(symbol: str) -> None:
     with pytest.raises(CrystalError, match="not a chemical element") as caught:
@@ -373,6 +381,7 @@ def by_labels(labels: str, more: str = "") -> str:
         ("NA1 CL1", {"Na": 1, "Cl": 1}, False),
         ("CA1 C1 O1 O2 O3", {"Ca": 1, "C": 1, "O": 3}, True),  # calcite, or a molecule
         ("CD1 S1", {"Cd": 1, "S": 1}, False),
+        ("SB1 S1", {"Sb": 1, "S": 1}, False),
         ("C1 C2 CL1 H1", {"C": 2, "Cl": 1, "H": 1}, False),  # no carbon is called CL
         ("HG1 HG2 O1", {"Hg": 2, "O": 1}, False),
         ("N1 NA1 CL2", {"N": 1, "Na": 1, "Cl": 1}, True),
@@ -409,7 +418,8 @@ def test_a_formula_tells_what_labels_in_capitals_are() -> None:
         ("C", "CA", "", False), ("Al", "Y1", "", False), ("O", "OW1", "", False),
         ("Si", "T1", "", False), ("Fe3+", "Fe1", "", False), ("FE", "Fe1", "", False),
         ("H", "D1", "", True), ("D", "H1", "", False), ("H", "D1", "'D2 O'", True),
-        ("Ti", "B1", "", False), ("Zn", "Zn_Zn_301_A_0", "", False), ("Co", "CO1", "", False),
+        ("H", "DUM1", "", True), ("Ti", "B1", "", False),
+        ("Zn", "Zn_Zn_301_A_0", "", False), ("Co", "CO1", "", False),
     ],
 )  # fmt: skip
 def test_a_label_that_names_another_element_than_the_type(
@@ -457,7 +467,8 @@ def test_dummies_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["0.333 0.667 0.25", "0.3333 0.6667 0.25", "0.33333 0.66667 .25", "1/3 2/3 1/4",
+    ["0.333 0.667 0.25", "0.333 0.666 0.25",
+     "0.3333 0.6667 0.25", "0.33333 0.66667 .25", "1/3 2/3 1/4",
      "0.3333(3) 0.6667(3) 0.25", "0.33300 0.66700 0.25000", "0.33 0.67 0.25", "-0.667 -0.333 0.25",
      "1.333 0.667 -0.75", "3.33E-1 6.67E-1 2.5e-1", ".333 .667 .25", "0.333D0 0.667D0 0.25"],
 )  # fmt: skip
@@ -547,10 +558,18 @@ def test_an_occupancy_that_is_none_is_refused(value: str) -> None:
         read_cif(mixed(f"Na1 Na 0 0 0 {value}", "Cl1 Cl .5 .5 .5 1"))
 
 
-def test_different_elements_on_one_place_are_refused_whatever_the_tag_is_called() -> None:
-    text = mixed("Ti1 Ti 0 0 0 .5", "Mg1 Mg 0 0 0 .5", "N1 N .5 .5 .5 1")
-    with pytest.raises(CrystalError, match="_atom_site_occupation is not an item"):
-        read_cif(text.replace("_occupancy", "_occupation"))
+@pytest.mark.parametrize(
+    "tag", ["_occupation", "_occ", "_site_occupancy", "_site_occupation_factor", "_sof"]
+)
+def test_fractions_under_another_name_are_refused(tag: str) -> None:
+    for rows in (("Ti1 Ti 0 0 0 .5", "Mg1 Mg 0 0 0 .5"), ("Ti1 Ti 0 0 0 .5",)):
+        text = mixed(*rows, "N1 N .5 .5 .5 1").replace("_occupancy", tag)
+        with pytest.raises(CrystalError, match=f"_atom_site{tag} is not an item"):
+            read_cif(text)
+    assert amounts(read_cif(text.replace(" .5\n", " 1.0\n"))) == {"Ti": 4.0, "N": 4.0}
+
+
+def test_different_elements_on_one_place_are_refused() -> None:
     with pytest.raises(CrystalError, match="Ti1 and Mg1 are on one place"):
         read_cif(salt(rows=(("Ti1", "Ti", "0 0 0"), ("Mg1", "Mg", "0 .5 .5"), SALT[1])))
 
@@ -750,3 +769,36 @@ def test_a_sign_of_degrees_is_read() -> None:
 def test_zero_bytes_are_named() -> None:
     with pytest.raises(UnreadableFileError, match="zero bytes"):
         read_cif(salt().replace("Cl1 Cl", "Cl1\0 Cl").encode())
+
+
+SALT_IN_MMCIF = "data_x\n" + cell_text(CUBE, "_cell.{}") + P1 + "\n"
+
+
+def test_models_on_top_of_each_other_are_refused() -> None:
+    tags = "_atom_site.type_symbol _atom_site.Cartn_x _atom_site.Cartn_y _atom_site.Cartn_z "
+    tags += "_atom_site.pdbx_PDB_model_num"
+    rows = ["NA 0 0 0 1", "CL 2.82 2.82 2.82 1", "NA 1 0 0 2", "CL 2.82 1.8 2.82 2"]
+    with pytest.raises(CrystalError, match="2 models"):
+        read_cif(SALT_IN_MMCIF + loop(tags, rows))
+    assert amounts(read_cif(SALT_IN_MMCIF + loop(tags, rows[:2]))) == {"Na": 1.0, "Cl": 1.0}
+    none = SALT_IN_MMCIF.replace("5.64", "1.000")
+    with pytest.raises(CrystalError, match="stands for none"):
+        read_cif(none + loop(tags, rows[:2]))
+
+
+def test_alternative_places_need_occupancies() -> None:
+    tags = "label type_symbol fract_x fract_y fract_z disorder_assembly disorder_group"
+    rows = ["O1 O 0 0 0 A 1", "O2 O .1 0 0 A 2", "Na1 Na .5 .5 .5 . ."]
+    text = f"data_x\n{cell_text((9, 9, 9, 90, 90, 90))}{P1}\n"
+    with pytest.raises(CrystalError, match="without occupancies"):
+        read_cif(text + atoms(*rows, tags=tags))
+    with_fractions = atoms(*(f"{row} {p}" for row, p in zip(rows, (0.7, 0.3, 1), strict=True)),
+                           tags=tags + " occupancy")  # fmt: skip
+    assert amounts(read_cif(text + with_fractions)) == {"O": 1.0, "Na": 1.0}
+
+
+def test_cartesian_coordinates_stand_in_for_fractional_ones_that_are_not_known() -> None:
+    tags = "label fract_x fract_y fract_z Cartn_x Cartn_y Cartn_z"
+    table = atoms("Na1 ? ? ? 0 0 0", "Cl1 ? ? ? 2.82 2.82 2.82", tags=tags)
+    crystal = read_cif(f"data_x\n{cell_text()}{P1}\n{table}")
+    np.testing.assert_allclose(crystal.scaled_positions[1], 0.5)

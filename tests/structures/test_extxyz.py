@@ -47,6 +47,7 @@ def read_text(tmp_path: Path, text: str | bytes) -> Crystal:
         frame(LATTICE + " Properties=species:S:1:pos:R:3:forces:R:3",
               "Na 0 0 0 1 2 3\nCl 2.82 2.82 2.82 1 2 3\n"),
         frame(LATTICE.replace("Lattice", "lattice")),
+        frame('Lattice="[[5.64, 0, 0], [0, 5.64, 0], [0, 0, 5.64]]"'),
         frame(LATTICE + " properties=pos:R:3:species:S:1", "0 0 0 Na\n2.82 2.82 2.82 Cl\n"),
         frame(LATTICE + " Properties=species:S:1:pos:R:3:Z:I:1",
               "Na 0 0 0 11\nCl 2.82 2.82 2.82 17\n"),
@@ -83,6 +84,10 @@ HEADER = LATTICE + " Properties={}"
         (frame('Lattice="1 2 3"'), "3 numbers"), (frame('cell="5 0 0 0 5 0 0 0 5"'), "no Lattice"),
         (frame(LATTICE + ' lattice="9 0 0 0 9 0 0 0 9"'), "two different Lattices"),
         (frame(rows="1 0 0 0\n2 2.8 2.8 2.8\n"), "types"),
+        (frame(rows="1 0 0 0\n1 2.8 2.8 2.8\n"), "types"),
+        (frame(HEADER.format("species:S:1:pos:R:3:pos:R:3"), "Na 0 0 0 1 1 1\n" * 2), "pos twice"),
+        (frame(HEADER.format("species:S:1:pos:R:3:occ:R:1"), "Na 0 0 0 1\nCl 2.8 2.8 2.8 .5\n"),
+         "column occ"),
         (frame(HEADER.format("species:S:1:pos:R:3:Z:I:1"), "Na 0 0 0 11\nCl 2.8 2.8 2.8 35\n"),
          "species and Z name different elements for atom 2"),
         (frame('Lattice="a b c"'), "Lattice"), (frame("no cell"), "not periodic"),
@@ -144,3 +149,11 @@ def test_what_ase_writes(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "all.xyz.gz", "wb") as stream:
         stream.write(path.read_bytes())
     assert [c.formula for c in read(tmp_path / "all.xyz.gz")] == [c.formula for c in crystals]
+
+
+def test_a_column_of_occupancies_is_read(tmp_path: Path) -> None:
+    text = frame(HEADER.format("species:S:1:pos:R:3:occupancy:R:1"),
+                 "Na 0 0 0 .25\nK 0 0 0 .75\nCl 2.82 2.82 2.82 1\n", 3)  # fmt: skip
+    crystal = read_text(tmp_path, text)
+    assert amounts(crystal) == {"Na": 0.25, "K": 0.75, "Cl": 1.0}
+    assert crystal.n_sites == 2

@@ -40,6 +40,8 @@ IN_BOHR = "unit_cell:\n" + cell(5.64 / BOHR)
         UNIT.format('"ANGSTROM"') + UNITCELL, UNIT.format("Ang") + UNITCELL,
         UNIT.format('"au"') + IN_BOHR, UNIT.format("bohr") + IN_BOHR, UNIT.format("Bohr") + IN_BOHR,
         UNIT.format('"a.u."') + IN_BOHR, "phonopy:\n  calculator: qe\n" + IN_BOHR,
+        "units:\n  length: au\n" + IN_BOHR, "length_unit: bohr\n" + IN_BOHR,
+        "physical_unit: au\n" + IN_BOHR,
         "phonopy:\n  calculator: vasp\n" + UNITCELL, "phono3py:\n  calculator: abinit\n" + IN_BOHR,
         "calculator: elk\n" + IN_BOHR, "primitive_cell:\n" + cell(), "supercell:\n" + cell(),
         "supercell:\n" + cell(99) + UNITCELL, UNITCELL + "displacements:\n- [1, 2\n",
@@ -67,6 +69,8 @@ def test_one_crystal_in_many_files(text: str) -> None:
     [
         (UNIT.format("furlong") + UNITCELL, CrystalError, "unit of length 'furlong'"),
         ("a: 1\n", UnreadableFileError, "no cell of phonopy"), ("", UnreadableFileError, "no cell"),
+        (UNITCELL + "unit_cell:\n" + cell(9), UnreadableFileError, "unit_cell is there twice"),
+        ("natom: 3\n" + cell(indent=""), CrystalError, "natom is 3"),
         ("unit_cell: 5\n", UnreadableFileError, "no cell"),
         ("unit_cell: [\n", UnreadableFileError, "YAML"),
         ("unit_cell:\n  lattice: 1\n  points: 2\n", CrystalError, "points"),

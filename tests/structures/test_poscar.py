@@ -126,3 +126,10 @@ def test_pseudo_hydrogen_is_hydrogen_and_that_is_said(symbol: str) -> None:
     assert amounts(crystal) == {"Na": 4.0, "H": 4.0}
     (warning,) = crystal.warnings
     assert symbol in str(warning)
+
+
+def test_more_positions_than_announced_are_said() -> None:
+    (warning,) = read(poscar(places=PLACES + ".25 .25 .25\n")).warnings
+    assert "numbers of atoms" in str(warning)
+    for velocities in ("\n0 0 0\n", "Lattice velocities\n1\n", "0 0\n"):
+        assert read(poscar(places=PLACES + velocities)).warnings == ()

@@ -209,3 +209,28 @@ def test_molecules_and_incomplete_dictionaries_of_pymatgen() -> None:
     del dictionary["lattice"]
     with pytest.raises(CrystalError, match="without 'lattice'"):
         read(dictionary)
+
+
+def test_fractions_in_dictionaries_and_arrays_of_ase_are_kept() -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.64)
+    atoms.info["occupancy"] = {"0": {"Na": 0.5, "K": 0.5}, "1": {"Cl": 1.0}}
+    assert Crystal.from_any(atoms.todict()).formula == Crystal.from_any(atoms).formula
+    atoms = bulk("NaCl", "rocksalt", a=5.64)
+    atoms.arrays["occupancy"] = np.array([0.5, 1.0])  # of PDB files
+    with pytest.warns(PartialOccupationWarning):
+        assert Crystal.from_any(atoms).species_fraction.tolist() == [0.5, 1.0]
+    atoms.arrays["occupancy"] = np.array([0.0, 1.0])
+    with pytest.raises(CrystalError, match="not a fraction"):
+        Crystal.from_any(atoms)
+
+
+def test_columns_that_would_be_passed_over_are_not() -> None:
+    own = {"numbers": [11, 17], "cell": np.eye(3) * 5.64, "positions_frac": [[0] * 3, [0.5] * 3]}
+    assert Crystal.from_any(own).formula == "NaCl"
+    with pytest.raises(CrystalError, match="fractions"):
+        Crystal.from_any({**own, "occupancy": [0.5, 1]})
+    with pytest.raises(CrystalError, match="types"):
+        Crystal.from_any({**own, "numbers": [1, 2]})
+    jarvis = {"lattice_mat": np.eye(3) * 5.64, "coords": [[0] * 3, [0.5] * 3],
+              "elements": ["Na", "Cl"], "cartesian": "False"}  # fmt: skip
+    np.testing.assert_allclose(Crystal.from_any(jarvis).scaled_positions[1], 0.5)

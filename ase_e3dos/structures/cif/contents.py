@@ -161,9 +161,8 @@ def _overfull(unit: AtomSites, rows: list[int]) -> str:
     names = " and ".join(unit.labels[k] for k in there[:4])
     total = sum(float(unit.occupancies[k]) for k in rows)
     images = " (with images of themselves)" if len(there) < len(rows) else ""
-    hint = f" ({unit.note})" if unit.note else ""
     return (
-        f"{names}{images} are on one place, with occupancies that add to {total:.4g}{hint}. Give "
+        f"{names}{images} are on one place, with occupancies that add to {total:.4g}. Give "
         "fractions that add up to at most one, in _atom_site_occupancy"
     )
 

@@ -102,7 +102,7 @@ def cif_sites(content: bytes | str, label: str) -> Iterator[Sites | E3DOSError]:
 
 def _sites(block: Block) -> Sites:
     cell = _cell(block)
-    text = block.value("_chemical_formula_sum") or ""
+    text = block.value("_chemical_formula_sum", "_chemical_formula_structural") or ""
     formula = formula_amounts(text)
     unit = sites_of(block, cell, frozenset(chemical_symbols[z] for z in formula))
     symmetry = symmetry_of(block, cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,17 @@ _TYPES = ("_atom_site_type_symbol",)
 _OCCUPANCY = "_atom_site_occupancy"
 _FLAGS = ("_atom_site_calc_flag",)
 _HYDROGENS = "_atom_site_attached_hydrogens"
+_MODEL = "_atom_site_pdbx_pdb_model_num"
+_GROUPS, _ASSEMBLIES = "_atom_site_disorder_group", "_atom_site_disorder_assembly"
 _MULTIPLICITIES = (
     "_atom_site_site_symmetry_multiplicity",
     "_atom_site_symmetry_multiplicity",
 )
-_MISSPELLED = ("_atom_site_occupation", "_atom_site_occ", "_atom_site_occupancies")
+#: Items of others that look like fractions, and those of the dictionaries that are none.
+_LIKE_OCCUPANCY = re.compile(r"_atom_site_\w*(?:occ|sof$|_population$|_fraction$)")
+_NO_OCCUPANCY = re.compile(
+    r"_atom_site_(occupancy(_su|_esd)?|refinement_flags_occupancy|occ_(fourier|special)_\w*)$"
+)
 
 
 class SiteError(ValueError):
@@ -64,8 +71,6 @@ class AtomSites:
         Elements that may be others, in words.
     contradictions : tuple of str
         Sites whose labels name other elements, in words.
-    note : str
-        About the file, for error messages.
     """
 
     labels: list[str]
@@ -78,7 +83,6 @@ class AtomSites:
     hydrogens_of: list[float]
     guesses: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
-    note: str = ""
 
     @property
     def roundings(self) -> NDArray[np.float64]:
@@ -111,7 +115,14 @@ def sites_of(
     ------
     SiteError
     """
+    _one_model(block)
     tags = _FRACTIONAL if all(tag in block for tag in _FRACTIONAL) else _CARTESIAN
+    if all(tag in block for tag in _CARTESIAN) and not any(block.value(t) for t in tags):
+        tags = _CARTESIAN
+    if tags is _CARTESIAN and np.array_equal(cell, np.eye(3)):  # of the Protein Data Bank
+        raise SiteError(
+            "the lengths of its cell are all 1, which stands for none. Give those of the crystal"
+        )
     columns = [block.column(tag) or [] for tag in tags]
     n = len(columns[0])
     labels = _column(block, _LABELS, n)
@@ -146,7 +157,9 @@ def sites_of(
         positions = _fractional(block, positions, cell)
     else:
         texts = tuple([column[k] or "" for k in kept] for column in columns)
-    note = next((tag for tag in _MISSPELLED if tag in block), "")
+    if occupancy is None:
+        _no_other_fractions(block, n, kept)
+        _no_alternatives(block, n)
     return AtomSites(
         [called[k] for k in kept],
         np.array([z for z, _ in elements], dtype=np.int64),
@@ -158,7 +171,6 @@ def sites_of(
         _hydrogens(block, n, kept),
         guesses,
         _contradictions(kept, labels, types, elements),
-        f"{note} is not an item of CIF: the fractions belong in {_OCCUPANCY}" if note else "",
     )
 
 
@@ -173,6 +185,54 @@ def _column(block: Block, tags: tuple[str, ...], n: int) -> list[str | None] | N
                 )
             return values
     return None
+
+
+def _one_model(block: Block) -> None:
+    """Raise where the sites are those of several models on top of each other."""
+    models = {v for v in block.column(_MODEL) or () if v is not None}
+    if len(models) > 1:
+        raise SiteError(
+            f"there are {len(models)} models of the same atoms in it ({_MODEL}). Write the one you "
+            "mean to a file of its own"
+        )
+
+
+def _no_alternatives(block: Block, n: int) -> None:
+    """Raise where atoms in alternative places have no occupancies."""
+    groups = _column(block, (_GROUPS,), n)
+    if groups is None:
+        return
+    assemblies = _column(block, (_ASSEMBLIES,), n) or [None] * n
+    alternatives = {
+        (assembly, group)
+        for assembly, group in zip(assemblies, groups, strict=True)
+        if group is not None and group != "0"
+    }
+    if len(alternatives) > len({assembly for assembly, _ in alternatives}):
+        raise SiteError(
+            f"there are alternative places of atoms in it ({_GROUPS}) without occupancies. Give "
+            f"their fractions in {_OCCUPANCY}"
+        )
+
+
+def _no_other_fractions(block: Block, n: int, kept: list[int]) -> None:
+    """Raise where fractions are in an item that is none of CIF, so that nobody would see them."""
+    for name in block.names():
+        if not _LIKE_OCCUPANCY.match(name) or _NO_OCCUPANCY.match(name):
+            continue
+        values = block.column(name) or []
+        if len(values) != n:
+            continue
+        for k in kept:
+            try:
+                whole = values[k] is None or number_in(str(values[k])) == 1.0
+            except ValueError:
+                continue
+            if not whole:
+                raise SiteError(
+                    f"{name} is not an item of CIF: the fractions belong in {_OCCUPANCY}. Call it "
+                    "so, if these are fractions"
+                )
 
 
 def _occupancies(values: list[str | None], called: list[str]) -> list[float]:

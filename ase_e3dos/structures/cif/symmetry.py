@@ -67,8 +67,14 @@ _CODES = ("_space_group_it_coordinate_system_code",)
 _MODULATED = (
     "_space_group_symop_ssg_",
     "_space_group_symop_magn_ssg_",
+    "_space_group_ssg_",
     "_cell_wave_vector",
     "_cell_modulation_dim",
+    "_cell_commen_",
+    "_cell_subsystem",
+    "_atom_site_displace_",
+    "_atom_site_occ_fourier_",
+    "_atom_site_occ_special_",
 )
 _ABOUT_SYMMETRY = re.compile(
     r"_(symmetry|space_?group|spacegroup|symop|cod_original_sg|parent_space_group)"
@@ -172,7 +178,7 @@ def _listed(block: Block) -> Operations | None:
             operations = operations_of(magnetic)
             centring = _known(block.column(_MAGNETIC_CENTRING))
             return operations if not centring else _product(magnetic, centring)
-        if any(name.startswith(_MODULATED) for name in block.names()) and _is_modulated(block):
+        if _is_modulated(block):
             raise UnknownSymmetryError(
                 "the structure is modulated (it has a superspace group), which three dimensions "
                 "cannot hold. Give a commensurate approximant"
@@ -241,8 +247,9 @@ def _is_part_of(some: Operations, others: Operations) -> bool:
 
 
 def _is_modulated(block: Block) -> bool:
-    dimension = block.value("_cell_modulation_dimension")
-    return dimension is None or dimension != "0"
+    if block.value("_cell_modulation_dimension") == "0":
+        return False
+    return any(name.startswith(_MODULATED) and block.value(name) for name in block.names())
 
 
 def _known(column: list[str | None] | None) -> tuple[str, ...]:

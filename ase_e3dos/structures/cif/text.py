@@ -22,7 +22,7 @@ _ASCII = {
     **{chr(0x2080 + k): str(k) for k in range(10)},  # subscripts
     **{chr(0x2070 + k): str(k) for k in range(4, 10)},
     "\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3",
-    "\N{DEGREE SIGN}": "",
+    "\N{DEGREE SIGN}": "", "\N{MIDDLE DOT}": ".", "\N{DOT OPERATOR}": ".", "\N{BULLET}": ".",
     "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": "A", "\N{ANGSTROM SIGN}": "A",
     "\N{SUPERSCRIPT PLUS SIGN}": "+", "\N{SUPERSCRIPT MINUS}": "-",
 }  # fmt: skip

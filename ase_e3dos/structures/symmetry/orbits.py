@@ -12,8 +12,8 @@ __all__ = ["COARSE_ROUNDING", "ROUNDING", "images_of"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-ROUNDING = 6e-4
-"""Fractional coordinates this close to a special position are put onto it (0.333 onto 1/3)."""
+ROUNDING = 7e-4
+"""Fractional coordinates this close to a special position are put onto it (0.666 onto 2/3)."""
 
 COARSE_ROUNDING = 6e-3
 """The same for coordinates written with two decimals or fewer (0.33)."""

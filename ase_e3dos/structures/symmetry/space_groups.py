@@ -210,6 +210,8 @@ def _short(setting: Setting) -> Iterator[str]:
     elif 143 <= setting.number <= 194 and "1" in words[2:]:
         shorter = [word for k, word in enumerate(words) if k < 2 or word != "1"]
         yield from _spellings(" ".join(shorter))
+    if len(words) > 2 and words[1] in ("-4", "-6"):  # "F 43m": without its bar, no other group
+        yield " ".join([words[0], words[1][1:], *words[2:]])
     if setting.extension == "H":
         yield "H" + setting.symbol.partition(":")[0][1:]  # of the Protein Data Bank
 
@@ -249,9 +251,10 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
     text = _NUMBERED.sub("", symbol.strip().strip("*").strip())
     text = re.sub(r"(\d)\s*\((\d)\)", r"\1\2", text)  # 2(1)
     text = re.sub(r"\\?bar\s*\{?(\d)\}?|\\overline\{(\d)\}|(\d)\s*bar", _barred, text)
-    for known in (_index, _full_symbols):
-        if found := _named(text, known()):
-            return found
+    for spelling in dict.fromkeys((text, re.sub(r"(\d)-", r"-\1", text))):  # "Fm3-m"
+        for known in (_index, _full_symbols):
+            if found := _named(spelling, known()):
+                return found
     return ()
 
 
