@@ -118,6 +118,21 @@ def test_self_edges_join_each_site_to_itself_once(rocksalt: Atoms) -> None:
     assert (with_self.vectors[own] == 0).all()
 
 
+def test_edges_of_many_sites_end_at_the_cutoff_and_are_sorted(rocksalt: Atoms) -> None:
+    """More sites than short keys hold, and a pair just outside, which the search finds at first."""
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (3, 3, 3)
+    atoms.rattle(0.05, seed=3)
+    all_lengths = np.sort(neighbor_list("d", atoms, 5.2))
+    outside = all_lengths[np.searchsorted(all_lengths, 5.0)]
+    cutoff = float(outside) - 5 * CUTOFF_TOLERANCE
+    graph = build_graph(Crystal.from_any(atoms), cutoff)
+    assert graph.n_edges == np.count_nonzero(all_lengths < cutoff + CUTOFF_TOLERANCE)
+    assert graph.lengths.max() <= cutoff + CUTOFF_TOLERANCE
+    keys = graph.center.astype(int) * len(atoms) + graph.neighbor
+    assert len(atoms) > 181
+    assert (np.diff(keys) >= 0).all()
+
+
 def test_isolated_sites_have_no_edges_and_still_batch() -> None:
     far = Crystal.from_any(Atoms("Ar", cell=[30] * 3, pbc=True))
     graph = build_graph(far, 5.0)

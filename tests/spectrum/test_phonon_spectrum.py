@@ -36,6 +36,13 @@ def test_the_unit_of_the_input_does_not_matter(spectrum, rock_salt):
     )
     assert np.allclose(other.density, spectrum.density)
     assert np.allclose(other.density_std, 0.2 * spectrum.density)
+    of_sites = PhononSpectrum(
+        X,
+        site_density=1e3 * spectrum.site_density,
+        crystal=rock_salt,
+        density_std=2e2 * spectrum.density,
+    )
+    assert np.allclose(of_sites.density_std, 0.2 * spectrum.density)
     assert np.allclose(
         PhononSpectrum(X, spectrum.site_density.astype(np.float32), crystal=rock_salt).density,
         spectrum.density,
@@ -67,6 +74,8 @@ def test_contradictory_densities_are_refused(spectrum, rock_salt):
     both["density"] = np.where(X > 0, 1.0, 0.0)
     with pytest.raises(SpectrumError, match="add up"):
         PhononSpectrum(X, **both, crystal=rock_salt)
+    with pytest.raises(SpectrumError, match=r"one row each with the 480 points"):
+        PhononSpectrum(X, spectrum.density, crystal=rock_salt, members=np.ones((4, 7)))
     with pytest.raises(SpectrumError, match="density_std"):
         PhononSpectrum(X, spectrum.density, crystal=rock_salt, density_std=np.ones(3))
 
