@@ -268,7 +268,10 @@ P21C = operations("x,y,z", "-x,y+1/2,-z+1/2", "-x,-y,-z", "x,-y+1/2,z+1/2")
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("_symmetry_space_group_name_H-M 'P n m a'\n", "14, and it also says 'P n m a'"),
+        (
+            "_symmetry_space_group_name_H-M 'P n m a'\n",
+            "14, which were taken, and it also says 'P n m a'",
+        ),
         ("_symmetry_Int_Tables_number 11\n", "number 11"),
         ("_space_group_name_Hall '-P 2yn'\n", ""),  # P 21/n: another setting of the same group
         ("_space_group_name_Hall '-C 2yc'\n", "'-C 2yc'"),
@@ -802,3 +805,25 @@ def test_cartesian_coordinates_stand_in_for_fractional_ones_that_are_not_known()
     table = atoms("Na1 ? ? ? 0 0 0", "Cl1 ? ? ? 2.82 2.82 2.82", tags=tags)
     crystal = read_cif(f"data_x\n{cell_text()}{P1}\n{table}")
     np.testing.assert_allclose(crystal.scaled_positions[1], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "c", "outcome"),
+    [(5.64, 5.643, []), (5.64, 5.70, ["SymmetryWarning"]), (5.64, 6.3, None)],
+)
+def test_a_cell_that_departs_from_its_symmetry(a: float, c: float, outcome: list[str]) -> None:
+    for symmetry in (ROCK_SALT, "_space_group_name_Hall '-F 4 2 3'"):
+        text = salt(symmetry, cell=(a, a, c, 90, 90, 90))
+        if outcome is None:
+            with pytest.raises(CrystalError, match="shape"):
+                read_cif(text)
+        else:
+            assert kinds(read_cif(text)) == outcome
+
+
+def test_a_hall_symbol_of_another_setting_than_the_name_is_taken_and_that_is_said() -> None:
+    hall = "_space_group_name_Hall 'F 4d 2 3 -1d'\n"  # of the first origin
+    for name, said in ((" ", False), (":1", False), (":2", True)):
+        text = DIAMOND + hall + FD3M.format(name) + atoms("C1 C 0 0 0")
+        assert amounts(read_cif(text)) == {"C": 8.0}
+        assert (kinds(read_cif(text)) == ["SymmetryWarning"]) is said

@@ -47,6 +47,8 @@ _LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
 _DEUTERIUM = re.compile(r"(?<![A-Za-z])D(?![a-z])")
 _MOST_COMPARED = 64
+#: How far the shape of a cell may be from its symmetry without a word.
+_METRIC_ROUNDING = 0.01
 #: Contact of an atom over the sum of the covalent radii, as structures have it.
 _CONTACT = (0.87, 1.5)
 #: The same as no crystal has it, and as short bonds (Ti-O in anatase) still have it.
@@ -120,8 +122,17 @@ def _sites(block: Block) -> Sites:
         remarks.append(
             Remark(
                 SymmetryWarning,
-                f"the file does not agree with itself: {symmetry.contradiction}. The operations "
-                "were taken. Correct what is wrong.",
+                f"the file does not agree with itself: {symmetry.contradiction}. Correct what is "
+                "wrong.",
+            )
+        )
+    deviation = metric_deviation(symmetry.candidates[0][1], cell)
+    if deviation > _METRIC_ROUNDING:
+        remarks.append(
+            Remark(
+                SymmetryWarning,
+                f"the shape of the cell departs by {deviation:.1%} from what its symmetry asks "
+                "for. Correct the cell or the symmetry.",
             )
         )
     missing = [tag for tag in _ANGLES if block.value(tag) is None]

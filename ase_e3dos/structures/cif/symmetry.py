@@ -96,7 +96,7 @@ class Symmetry:
     named : tuple of Setting
         Settings that its names stand for, for a check against the operations that it lists.
     contradiction : str
-        A name that is not that of the operations listed, in words; empty if there is none.
+        A name that is not that of the operations taken, in words; empty if there is none.
     stated : bool
         Whether it says anything; if not, the candidate is P 1.
     """
@@ -142,7 +142,7 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
         if found is not None:
             if metric_deviation(found, cell) > METRIC_TOLERANCE:
                 raise UnknownSymmetryError(_misfit(hall))
-            return Symmetry(((hall, found),))
+            return Symmetry(((hall, found),), (), _other_setting(found, hall, names))
     settings = _named(names, number, reference, code)
     if settings:
         fitting = _fitting(settings, cell)
@@ -232,7 +232,26 @@ def _other_group(
     ]
     if not wrong:
         return ""
-    return f"it lists the operations of space group {own}, and it also says {', '.join(wrong)}"
+    return (
+        f"it lists the operations of space group {own}, which were taken, and it also says "
+        f"{', '.join(wrong)}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _other_setting(operations: Operations, hall: str, names: tuple[str, ...]) -> str:
+    """The names of another setting than that of the Hall symbol, in words; "" if there is none."""
+    if number_of(hall) is None:  # of no table, so that no name fits it
+        return ""
+    wrong = [
+        repr(name)
+        for name in names
+        if (settings := settings_named(name))
+        and not any(_same(operations, s.operations) for s in settings)
+    ]
+    if not wrong:
+        return ""
+    return f"the setting of its Hall symbol {hall!r}, which was taken, is not {' or '.join(wrong)}"
 
 
 def _is_part_of(some: Operations, others: Operations) -> bool:
@@ -289,7 +308,7 @@ def _by_hall(
         if names or number:
             return None
         raise UnknownSymmetryError(f"{error}. Correct it, or list the operations") from None
-    own = number_of(hall)
+    own = number_of(hall) or number_of_operations(operations)
     others = {_number(number)} if number else set()
     others |= {s.number for name in names for s in settings_named(name)}
     others -= {None}
