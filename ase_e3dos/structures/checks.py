@@ -108,7 +108,9 @@ def checked_geometry(
 
 def unit_of_length(cell: FloatArray, n_sites: int) -> str:
     """What is to be said about a cell that is much too small or large for its sites, or ""."""
-    room = abs(float(np.linalg.det(cell))) / n_sites
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()  # plain floats, for speed
+    volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+    room = abs(volume) / n_sites
     if MIN_ROOM <= room <= MAX_ROOM:
         return ""
     if room > MAX_ROOM and np.linalg.norm(cell, axis=1).min() < _LONG:
