@@ -110,7 +110,7 @@ def _look_through(path: Path, label: str) -> None:
     if ".res" in suffixes or ".ins" in suffixes:
         lattice = _SHELX_LATTICE.search(head)
         operations = [s for s in _SHELX_SYMMETRY.findall(head) if s.strip()]
-        if operations or (lattice and int(lattice[1]) != -1):
+        if operations or lattice is None or int(lattice[1]) != -1:  # 1 where there is none
             reason = "lists an asymmetric unit with symmetry (LATT, SYMM)"
         elif any(float(p) not in (1.0, 11.0) for p in _SHELX_ATOM.findall(head)):
             reason = "has sites that are occupied in part"
