@@ -133,7 +133,7 @@ def count_frames(path: Path) -> int | None:
 
 
 def _announced(line: bytes, label: str) -> int:
-    text = line.strip()
+    text = line.strip().removeprefix(b"\xef\xbb\xbf")  # a byte-order mark
     if text.isdigit() and (len(text) > 12 or int(text) > _MOST_ATOMS) and len(text) < 40:
         raise UnreadableFileError(
             f"{label}: {text.decode()} atoms are announced, more than {_MOST_ATOMS}. Check whether "

@@ -264,7 +264,7 @@ def _sites_of_spglib(cell: Any, name: str) -> Sites:
         species = [_element(str(symbol), name or "the cell") for symbol in numbers.tolist()]
         each: list[Site] = [[(z, 1.0, mass)] for z, mass in species]
         return merged_sites(lattice, positions, each)
-    if look_like_types(numbers):
+    if look_like_types(numbers) or (len(numbers) > 1 and (numbers == 1).all()):
         raise CrystalError(
             f"{name or 'the cell'}: the third part of spglib's cell is made of 1, 2 and so on, "
             "which would be hydrogen and helium and looks like types. Give atomic numbers, or "

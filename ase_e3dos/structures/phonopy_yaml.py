@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ _BOHR = frozenset(("au", "a.u.", "a.u", "bohr", "bohrs", "atomic", "atomic_units
 #: Keys under which files of several hands state the unit of length.
 _UNITS = ("physical_unit", "physical_units", "units", "unit", "length_unit")
 _KEY = re.compile(r"""^(["']?)([A-Za-z_]\w*)\1[ \t]*:""", re.MULTILINE)
+_SAME_ROOM = 0.02
 _LONGEST_WHOLE = 2**20
 
 
@@ -62,7 +64,10 @@ def phonopy_sites(text: str, label: str) -> Sites:
         )
     try:
         factor = _angstrom(data)
-        return _sites(part, factor)
+        sites = _sites(part, factor)
+        if part is data.get("unit_cell") and _is_cell(data.get("primitive_cell")):
+            _check_density(sites, _sites(data["primitive_cell"], factor))
+        return sites
     except (NotAnElementError, _CellError) as error:
         raise CrystalError(f"{label}: {error}.") from None
 
@@ -78,6 +83,19 @@ def _check_number(part: Mapping[str, Any], label: str) -> None:
         )
 
 
+def _check_density(unit: Sites, primitive: Sites) -> None:
+    """Raise where a unit cell has lost atoms, because the file is cut off behind some."""
+    room = [
+        abs(float(np.linalg.det(sites.cell))) / max(len(sites.scaled_positions), 1)
+        for sites in (unit, primitive)
+    ]
+    if abs(room[0] / max(room[1], 1e-9) - 1.0) > _SAME_ROOM:
+        raise _CellError(
+            f"its unit cell has {room[0]:.4g} Å^3 for each atom, and its primitive cell "
+            f"{room[1]:.4g}. The file may be cut off; write it again"
+        )
+
+
 class _CellError(ValueError):
     """A cell that is not complete, or of an unknown unit."""
 
@@ -89,16 +107,9 @@ def _parsed(text: str, label: str) -> Mapping[str, Any]:
     starts = [(m.start(), m[2]) for m in _KEY.finditer(text)]
     ends = [*(start for start, _ in starts), len(text)][1:]
     wanted = {*_CELLS, *_HEADERS, *_UNITS, "lattice", "points", "atoms", "calculator", "natom"}
-    doubled = next(
-        (
-            k
-            for n, (_, k) in enumerate(starts)
-            if (k in wanted) and k in {other for _, other in starts[:n]}
-        ),
-        None,
-    )
-    if doubled is not None:
-        raise UnreadableFileError(f"{label}: {doubled} is there twice. Delete the wrong one.")
+    often = [key for key, n in Counter(key for _, key in starts).items() if n > 1 and key in wanted]
+    if often:
+        raise UnreadableFileError(f"{label}: {often[0]} is there twice. Delete the wrong one.")
     pieces = [
         text[start:end] for (start, key), end in zip(starts, ends, strict=True) if key in wanted
     ]

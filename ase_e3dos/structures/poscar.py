@@ -63,7 +63,7 @@ class _Lines:
     """The lines that are not blank, one after the other, with their numbers."""
 
     def __init__(self, text: str) -> None:
-        lines = text.splitlines()
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # a comment holds any
         self.comment = lines[0].strip() if lines else ""
         self._lines = lines
         self.number = 1  # of the line that was taken last

@@ -46,7 +46,7 @@ def read_text(tmp_path: Path, text: str | bytes) -> Crystal:
         frame(rows="Na 0.0D0 0 0\nCl 2.82d0 2.82 2.82\n"), frame(rows=ROWS).rstrip(),
         frame(LATTICE + " Properties=species:S:1:pos:R:3:forces:R:3",
               "Na 0 0 0 1 2 3\nCl 2.82 2.82 2.82 1 2 3\n"),
-        frame(LATTICE.replace("Lattice", "lattice")),
+        frame(LATTICE.replace("Lattice", "lattice")), "\ufeff" + frame(),
         frame('Lattice="[[5.64, 0, 0], [0, 5.64, 0], [0, 0, 5.64]]"'),
         frame(LATTICE + " properties=pos:R:3:species:S:1", "0 0 0 Na\n2.82 2.82 2.82 Cl\n"),
         frame(LATTICE + " Properties=species:S:1:pos:R:3:Z:I:1",

@@ -70,6 +70,8 @@ def test_one_crystal_in_many_files(text: str) -> None:
         (UNIT.format("furlong") + UNITCELL, CrystalError, "unit of length 'furlong'"),
         ("a: 1\n", UnreadableFileError, "no cell of phonopy"), ("", UnreadableFileError, "no cell"),
         (UNITCELL + "unit_cell:\n" + cell(9), UnreadableFileError, "unit_cell is there twice"),
+        ("primitive_cell:\n" + cell() + UNITCELL[: UNITCELL.rindex("  - symbol")], CrystalError,
+         "cut off"),
         ("natom: 3\n" + cell(indent=""), CrystalError, "natom is 3"),
         ("unit_cell: 5\n", UnreadableFileError, "no cell"),
         ("unit_cell: [\n", UnreadableFileError, "YAML"),

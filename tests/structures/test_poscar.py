@@ -43,6 +43,7 @@ def read(text: str) -> Crystal:
         poscar(cell=CELL.replace("5.64", "0.564D1")), poscar(scale="-179.406144"),
         poscar(scale="5.64", cell="1 0 0\n0 1 0\n0 0 1\n"),
         poscar(scale="5.64 5.64 5.64", cell="1 0 0\n0 1 0\n0 0 1\n"),
+        poscar(comment="rock\x0bsalt\u2028 \x85"), poscar().replace("\n", "\r"),
         poscar(mode="direct lattice"), poscar(mode="D"), poscar(mode="Selective dynamics\nDirect",
             places=PLACES.replace("\n", " T T F\n")), poscar(comment=""),
         poscar(places=PLACES.replace("\n", "\n\n")), poscar().replace("\n", "\r\n"),

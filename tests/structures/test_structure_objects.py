@@ -192,8 +192,9 @@ def test_rows_of_an_ase_database(tmp_path):
 def test_spglibs_cell_with_symbols_or_types() -> None:
     lattice, places = np.eye(3) * 4.1, [[0, 0, 0], [0.5, 0.5, 0.5]]
     assert Crystal.from_any((lattice, places, ["Cs", "Cl"])).formula == "CsCl"
-    with pytest.raises(CrystalError, match="looks like types"):
-        Crystal.from_any((lattice, places, [1, 2]))
+    for types in ([1, 2], [1, 1]):
+        with pytest.raises(CrystalError, match="looks like types"):
+            Crystal.from_any((lattice, places, types))
     with pytest.warns(CompositionWarning, match="types"):
         Crystal.from_any(Atoms(numbers=[1, 2], cell=lattice, scaled_positions=places, pbc=True))
 
