@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import ase_e3dos
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the notebooks, too
 
 project = "ase-e3dos"
 author = "The ase-e3dos developers"
@@ -10,13 +17,13 @@ project_copyright = "The ase-e3dos developers"
 release = version = ase_e3dos.__version__
 
 extensions = [
-    "myst_parser",
+    "generated",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "numpydoc",
 ]
-source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build", "crystals/*.md", "examples/*.md"]
+exclude_patterns = ["_build", "_extensions", "crystals/*.md", "examples/*.md"]
 templates_path: list[str] = []
 
 # References to other projects would need their inventories from the network; ours are checked.
@@ -34,7 +41,16 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 autosummary_generate = False
 
+# Notebooks are kept without outputs and executed here; an exception in one ends the build.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_merge_streams = True
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"ase-e3dos {release}"
 html_theme_options = {"navigation_with_keys": True}
 html_show_sphinx = False

@@ -259,7 +259,9 @@ def _with_source(formula: str, name: str) -> str:
     path, bracket, place = name.partition("[")
     stem = PurePath(path).stem
     source = f"{stem}{bracket}{place}"
-    return formula if source in ("", formula) else f"{formula}, {source}"
+    if not source or source.startswith(formula):
+        return source or formula
+    return f"{formula}, {source}"
 
 
 def formula_in_mathtext(name: str) -> str:
@@ -302,7 +304,7 @@ def beyond(curves: Sequence[Curve], high: float) -> list[str]:
     for c in curves:
         above = c.x > high
         share = np.trapezoid(c.y * above, c.x) / max(np.trapezoid(c.y, c.x), 1e-300)
-        if share > 1e-3:
+        if share > 5e-3:
             middle = np.trapezoid(c.x * c.y * above, c.x) / np.trapezoid(c.y * above, c.x)
             unit = {"cm-1": "cm$^{-1}$"}.get(c.unit, c.unit)
             name = formula_in_mathtext(c.name)

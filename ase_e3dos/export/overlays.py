@@ -90,5 +90,5 @@ def _phonopy_columns(path: Path, unit: FrequencyUnit) -> Overlay:
     frequencies = table[:, 0] / unit_per_thz(unit)
     if not np.trapezoid(density, frequencies) > 0:
         raise SpectrumError(f"{path}: the density of states has no area. Check its columns.")
-    name = path.stem if path.stem not in ("total_dos", "projected_dos") else path.parent.name
-    return Overlay(name or path.stem, frequencies, density)
+    folder = path.resolve().parent.name  # all of phonopy's have the same name
+    return Overlay(f"{folder}/{path.name}" if folder else path.name, frequencies, density)

@@ -53,7 +53,7 @@ def figure(
         One is shown per what it is normalised to, several per atom.
     units : {"THz", "cm-1", "meV"}
     projection : {"auto", "element", "site", "species"}, mapping, or None
-        "auto": sites, for models that have them.
+        "auto": the sites of one spectrum, the elements of several, for models that have sites.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
     band : float, optional
         Level of the calibrated intervals; None for no bands.
@@ -85,9 +85,10 @@ def figure(
     for spectrum, name in zip(shown, names, strict=True):
         parts = projection
         if parts == "auto":
-            parts = "site" if spectrum.site_density is not None else None
+            kind: Projection = "site" if len(shown) == 1 else "element"
+            parts = kind if spectrum.site_density is not None else None
         curves.append(curve(spectrum, units=units, projection=parts, band=band, name=name))
-    page = make_subplots(rows=2, cols=1, vertical_spacing=0.2, row_heights=[0.58, 0.42])
+    page = make_subplots(rows=2, cols=1, vertical_spacing=0.25, row_heights=[0.58, 0.42])
     colours = {k: COLOURS[k % len(COLOURS)] for k in range(len(curves))}
     for k, c in enumerate(curves):
         _add_density(page, go, c, colours[k], hidden=len(curves) > 1)
@@ -106,7 +107,7 @@ def figure(
         template="plotly_white",
         hovermode="x unified",
         height=760,
-        margin={"l": 64, "r": 16, "t": 24, "b": 48},
+        margin={"l": 64, "r": 16, "t": 44, "b": 48},
         legend={
             "orientation": "h",
             "y": 1.0,
@@ -269,7 +270,7 @@ def _add_thermal(
     page.update_yaxes(title=titles["heat_capacity"], row=2, col=1)
     page.update_layout(
         updatemenus=[
-            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0, "y": 0.43,
+            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0, "y": 0.33,
              "xanchor": "left", "yanchor": "bottom", "showactive": True}
         ]
     )  # fmt: skip

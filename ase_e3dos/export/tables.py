@@ -70,10 +70,10 @@ def thermal_columns(spectrum: DensityOfStates, temperatures: ArrayLike) -> dict[
     Returns
     -------
     dict
-        temperature_K, heat_capacity_J_per_K_mol, heat_capacity_low_..., heat_capacity_high_...
-        (ends of the calibrated 90 % interval, where there is one), and so for entropy,
-        free_energy and internal_energy; each of shape (n,), per mole of what the spectrum is
-        normalised to.
+        `temperature_K`, `heat_capacity_J_per_K_mol`, `heat_capacity_low_J_per_K_mol` and
+        `heat_capacity_high_J_per_K_mol` (ends of the calibrated 90 % interval, where there is
+        one), and so for entropy, free_energy and internal_energy; each of shape (n,), per mole of
+        what the spectrum is normalised to.
     """
     found: dict[str, Array] = {}
     for quantity in SYMBOLS:

@@ -1,4 +1,4 @@
-"""Progress of a run: rate, failures and time left on a terminal; silence elsewhere."""
+"""Progress of a run: rate, failures and time left on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ def progress_report(progress: bool | Report, total: int | None) -> Iterator[Repo
     Parameters
     ----------
     progress : bool or callable
-        True for a bar on standard error if that is a terminal; a function of one's own; False.
+        True for a bar in a notebook, or on standard error if that is a terminal; a function of
+        one's own; False.
     total : int or None
         Structures in the input, if known.
     """
     if callable(progress):
         yield progress
-    elif progress and sys.stderr.isatty():
+    elif progress and (sys.stderr.isatty() or "ipykernel" in sys.modules):
         with _bar(total) as report:
             yield report
     else:
@@ -55,41 +56,14 @@ def progress_report(progress: bool | Report, total: int | None) -> Iterator[Repo
 
 @contextmanager
 def _bar(total: int | None) -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import (
-        Progress as Bar,
-    )
+    from tqdm.auto import tqdm
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("Screening"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[failures]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, rate="", failures="")
+    with tqdm(total=total, desc="Screening", unit="crystal", dynamic_ncols=True) as bar:
 
         def report(state: Progress) -> None:
-            new = state.done - state.skipped
-            elapsed = bar.tasks[0].elapsed or 0.0
-            bar.update(
-                task,
-                completed=state.done,
-                rate=f"{new / elapsed:,.0f}/s" if new and elapsed > 1 else "",
-                failures=f"[red]{state.failed} failed[/]" if state.failed else "0 failed",
-            )
+            bar.initial = state.skipped  # so that the rate is of new rows
+            bar.n = state.done
+            bar.set_postfix_str(f"{state.failed} failed", refresh=False)
+            bar.refresh()
 
         yield report

@@ -15,6 +15,8 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 
 HERE = Path(__file__).parent
+#: Origin at -4m2, oxygen at z = 0.2081.
+ANATASE = [[0, 0, 0], [0, 0, 0.2081]]
 
 
 def crystals() -> dict[str, Structure]:
@@ -51,6 +53,23 @@ def crystals() -> dict[str, Structure]:
         "Si.vasp": group("Fd-3m", cubic(5.4310), ["Si"], [[0, 0, 0]]),
         "Cu.vasp": group("Fm-3m", cubic(3.6149), ["Cu"], [[0, 0, 0]]),
         "GaAs.vasp": group("F-43m", cubic(5.6533), ["Ga", "As"], [[0, 0, 0], [0.25] * 3]),
+        "LiH.cif": group("Fm-3m", cubic(4.0834), ["Li", "H"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+        "TiO2_anatase.cif": group("I4_1/amd", tetragonal(3.7845, 9.5143), ["Ti", "O"], ANATASE),
+        "TiO2_brookite.cif": group(
+            "Pbca",
+            Lattice.orthorhombic(9.174, 5.449, 5.138),
+            ["Ti", "O", "O"],
+            [[0.1289, 0.0972, 0.8628], [0.0095, 0.1491, 0.1835], [0.2314, 0.1110, 0.5366]],
+        ),
+        "MgO2H2.cif": group(
+            "P-3m1",
+            hexagonal(3.142, 4.766),
+            ["Mg", "O", "H"],
+            [[0, 0, 0], [1 / 3, 2 / 3, 0.2203], [1 / 3, 2 / 3, 0.4303]],
+        ),
+        "Au.vasp": group("Fm-3m", cubic(4.0782), ["Au"], [[0, 0, 0]]),
+        "GaP.vasp": group("F-43m", cubic(5.4505), ["Ga", "P"], [[0, 0, 0], [0.25] * 3]),
+        "InAs.vasp": group("F-43m", cubic(6.0583), ["In", "As"], [[0, 0, 0], [0.25] * 3]),
         "several.extxyz": group("Fd-3m", cubic(3.5668), ["C"], [[0, 0, 0]]),
     }
 

@@ -52,6 +52,15 @@ def test_examples_on_pages(page: Path, copy_of_docs: Path) -> None:
     assert result.failed == 0, "".join(told)
 
 
+@pytest.mark.parametrize("page", ["index", "gallery"])
+def test_python_on_pages_runs(page: str, copy_of_docs: Path) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(f"import matplotlib; matplotlib.use('Agg')\n{code}", page, "exec"), {})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_scripts_print_what_the_tutorials_show(name: str, copy_of_docs: Path) -> None:
