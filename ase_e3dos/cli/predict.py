@@ -103,6 +103,17 @@ def predict(
     device: Device = "auto",
     encoder: EncoderName = None,
     uncertainty: Uncertainty = True,
+    relax: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CALCULATOR",
+            help="Relax positions and cell before, with a calculator that `e3dos plugins` lists "
+            "(NAME=WEIGHTS for weights of your own).",
+        ),
+    ] = None,
+    fmax: Annotated[
+        float, typer.Option(min=1e-6, help="Largest force after --relax, eV/Å.")
+    ] = 0.01,
 ) -> None:
     """Predict the phonon DoS and thermal properties of crystals.
 
@@ -121,7 +132,11 @@ def predict(
         [] if plot is None else [overlay_of(path) for path in overlay or ()],
         smoothing, style, energy_units.value, temperatures,
     )  # fmt: skip
-    outcomes = list(_outcomes(files, model, device, encoder, uncertainty))
+    if relax is not None:
+        from ase_e3dos.potentials.choice import check_calculator
+
+        check_calculator(relax)
+    outcomes = list(_outcomes(files, model, device, encoder, uncertainty, relax, fmax))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if plot is not None and spectra:
         drawing.write([view(s, per) for s in spectra])
@@ -139,9 +154,16 @@ def predict(
 
 
 def _outcomes(
-    files: list[Path], model: str, device: str, encoder: str | None, uncertainty: bool
+    files: list[Path],
+    model: str,
+    device: str,
+    encoder: str | None,
+    uncertainty: bool,
+    relax: str | None,
+    fmax: float,
 ) -> Iterator[Outcome]:
     from ase_e3dos.prediction.pipeline import load_predictor
+    from ase_e3dos.prediction.relaxed import stream
 
     sources: list[tuple[str, tuple[E3DOSWarning, ...]]] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -158,7 +180,7 @@ def _outcomes(
                     sources.append((source, ours))
                     yield item
 
-        for k, result in enumerate(predictor.stream(crystals(), uncertainty)):
+        for k, result in enumerate(stream(predictor, crystals(), uncertainty, relax, fmax)):
             source, about = sources[k]
             if not isinstance(result, E3DOSError):
                 about = (*about, *result.warnings)
@@ -195,6 +217,8 @@ def _write_files(outcomes: list[Outcome], folder: Path, temperatures: list[float
             place.mkdir(parents=True, exist_ok=True)
             for name in ("total_dos.dat", "thermal_properties.yaml", "spectrum.json"):
                 outcome.result.write(place / name)
+            if outcome.result.origin is not None:  # relaxed: the structure that it is of
+                outcome.result.crystal.to_atoms().write(place / "relaxed.vasp", format="vasp")
             if outcome.result.site_density is not None:
                 outcome.result.write(place / "projected_dos.dat")
             if temperatures is not None:

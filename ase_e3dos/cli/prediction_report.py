@@ -70,6 +70,11 @@ def show_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> 
     print_table([*columns, *(_HEADINGS[n] for n in thermal)], rows, left={"file", "crystal"})
     mole = {"cell": "cells", "formula": "formula units", "atom": "atoms"}[per.value]
     bars_are = f"± half a calibrated {INTERVAL_LEVEL:.0%} interval" if with_bars else ""
+    changes = [(o.result.origin or {}).get("relaxation") for o in good]  # type: ignore[union-attr]
+    if found := [c for c in changes if c is not None]:
+        volumes = ", ".join(f"{c['volume_change']:+.1%}" for c in found[:8])
+        volumes += ", ..." if len(found) > 8 else ""
+        print_notes(f"relaxed with {found[0]['calculator']}; volumes changed by {volumes}")
     print_notes(f"model {model}; C_V, S and F per mole of {mole}", bars_are)
     for outcome in good:
         print_warnings(outcome.warnings)
@@ -115,6 +120,7 @@ def _structure_row(outcome: Outcome, temperatures: list[float], per: Per) -> dic
         "n_sites": spectrum.crystal.n_sites,
         "model": spectrum.model,
         "provenance": spectrum.provenance,
+        "origin": spectrum.origin,
         "mean_wavenumber": mean,
         "mean_wavenumber_interval": mean_interval,
         "imaginary_fraction": spectrum.imaginary_fraction,

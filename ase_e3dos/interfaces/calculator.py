@@ -20,8 +20,11 @@ from ase.outputs import Properties
 
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.potentials.choice import calculator_name
+from ase_e3dos.potentials.relaxation import FORCE
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.prediction.relaxed import stream
 from ase_e3dos.spectrum.thermal import checked_temperatures
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
@@ -61,6 +64,12 @@ class E3DOSPredictor(Calculator):
         Temperature in K of the scalar thermal properties.
     uncertainty : bool, optional
         Run the whole ensemble and give error bars; False runs one network, several times faster.
+    relax : str or ase.calculators.calculator.Calculator, optional
+        Relax a copy of the atoms (positions and cell) before each prediction, with a calculator
+        or one of a name that ``e3dos plugins`` lists. Results are then of the relaxed cell,
+        which `get_relaxed_atoms` returns; the atoms themselves are not moved.
+    fmax : float, optional
+        Largest force after that relaxation, eV/Å.
     atoms : ase.Atoms, optional
         Atoms to attach the calculator to.
     restart, label, directory : optional
@@ -102,6 +111,8 @@ class E3DOSPredictor(Calculator):
         "encoder": None,
         "temperature": 300.0,
         "uncertainty": True,
+        "relax": None,
+        "fmax": FORCE,
     }
     # Charges and moments do not enter the networks.
     ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 - ASE's interface
@@ -115,6 +126,8 @@ class E3DOSPredictor(Calculator):
         temperature: float = 300.0,
         uncertainty: bool = True,
         *,
+        relax: str | Calculator | None = None,
+        fmax: float = FORCE,
         atoms: Atoms | None = None,
         restart: str | None = None,
         label: str | None = None,
@@ -123,6 +136,7 @@ class E3DOSPredictor(Calculator):
         self._lock = threading.RLock()
         self._spectrum: PhononSpectrum | None = None
         self._attached: list[weakref.ref[Atoms]] = []
+        self._forces: str | Calculator | None = None
         super().__init__(
             restart=restart,
             label=label,
@@ -133,6 +147,8 @@ class E3DOSPredictor(Calculator):
             encoder=encoder,
             temperature=temperature,
             uncertainty=uncertainty,
+            relax=relax,
+            fmax=fmax,
         )
 
     # ---- predictions --------------------------------------------------------------------------
@@ -159,6 +175,16 @@ class E3DOSPredictor(Calculator):
             self.get_property("phonon_dos", atoms)
             assert self._spectrum is not None
             return self._spectrum
+
+    def get_relaxed_atoms(self, atoms: Atoms | None = None) -> Atoms:
+        """Atoms of the crystal that the spectrum is of: relaxed, where `relax` is set.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            As for `get_phonon_dos`.
+        """
+        return self.get_phonon_dos(atoms).crystal.to_atoms()
 
     def get_total_dos(self, atoms: Atoms | None = None) -> Any:
         """`phonopy.phonon.dos.TotalDos` of the cell, in THz and states/THz."""
@@ -234,6 +260,12 @@ class E3DOSPredictor(Calculator):
         scalars |= {"e3dos_temperature": temperature, "e3dos_model": spectrum.model}
         scalars |= {"e3dos_version": spectrum.version, "e3dos_weights": spectrum.weights}
         arrays = {f"e3dos_{name}": results[name] for name in _ARRAYS}
+        relaxation = (spectrum.origin or {}).get("relaxation")
+        if relaxation is not None:
+            scalars["e3dos_relaxed_with"] = relaxation["calculator"]
+            scalars["e3dos_relaxed_volume_change"] = relaxation["volume_change"]
+            arrays["e3dos_relaxed_cell"] = np.array(spectrum.crystal.cell)
+            arrays["e3dos_relaxed_scaled_positions"] = np.array(spectrum.crystal.scaled_positions)
         if spectrum.density_std is not None:
             arrays["e3dos_phonon_dos_std"] = spectrum.density_std
         if db is not None:
@@ -282,7 +314,11 @@ class E3DOSPredictor(Calculator):
             p = self.parameters
             predictor = load_predictor(p["model"], p["device"], p["encoder"])
             crystal = Crystal.quietly(atoms)
-            spectrum = predictor.spectra([crystal], p["uncertainty"])[0]
+            (spectrum,) = stream(
+                predictor, [crystal], p["uncertainty"], self._forces, float(p["fmax"])
+            )
+            if isinstance(spectrum, E3DOSError):
+                raise spectrum
             self.atoms = atoms.copy()
             if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
                 self.atoms.info["occupancy"] = copy.deepcopy(atoms.info["occupancy"])
@@ -317,6 +353,10 @@ class E3DOSPredictor(Calculator):
             )
         if "temperature" in kwargs:
             kwargs["temperature"] = float(checked_temperatures(kwargs["temperature"])[0])
+        if "relax" in kwargs:
+            self._forces = kwargs["relax"]
+            # Parameters are plain values; the calculator itself is kept beside them.
+            kwargs["relax"] = None if self._forces is None else calculator_name(self._forces)
         if "model" in kwargs:
             from ase_e3dos.plugins import get_registry
 

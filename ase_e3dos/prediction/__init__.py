@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
+from ase_e3dos.potentials.relaxation import FORCE
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.prediction.relaxed import stream
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.reading import count, read_each
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
 
 
 def predict(
@@ -20,6 +25,9 @@ def predict(
     uncertainty: bool = True,
     progress: bool = False,
     encoder: str | None = None,
+    *,
+    relax: str | Calculator | None = None,
+    fmax: float = FORCE,
 ) -> Spectra:
     """Predict the phonon density of states of any number of crystals.
 
@@ -39,6 +47,12 @@ def predict(
         Show a progress bar, in notebooks as one of theirs.
     encoder : str, optional
         Name of an encoder; by default the model's own, or its alloy form for mixed sites.
+    relax : str or Calculator, optional
+        Relax positions and cell before, with an ASE calculator or one of a name that
+        ``e3dos plugins`` lists. The spectrum is of the relaxed crystal, which is its `crystal`;
+        its `origin` says how it was relaxed and by how much the volume changed.
+    fmax : float, optional
+        Largest force after the relaxation, eV/Å.
 
     Returns
     -------
@@ -49,8 +63,8 @@ def predict(
     Raises
     ------
     E3DOSError
-        A structure cannot be predicted (the message names it), or the model or device is not
-        available.
+        A structure cannot be predicted or relaxed (the message names it), or the model, device
+        or calculator is not available.
 
     Examples
     --------
@@ -62,7 +76,7 @@ def predict(
     predictor = load_predictor(model, device, encoder)
     crystals = _with_progress(_crystals(structures), structures, progress)
     found = Spectra()
-    for spectrum in predictor.stream(crystals, uncertainty):
+    for spectrum in stream(predictor, crystals, uncertainty, relax, fmax):
         if isinstance(spectrum, E3DOSError):
             raise spectrum
         found.append(spectrum)
@@ -80,6 +94,8 @@ def predict_iter(
     encoder: str | None = ...,
     *,
     errors: Literal["raise"] = ...,
+    relax: str | Calculator | None = ...,
+    fmax: float = ...,
 ) -> Iterator[PhononSpectrum]: ...
 
 
@@ -92,6 +108,8 @@ def predict_iter(
     encoder: str | None = ...,
     *,
     errors: Literal["yield"],
+    relax: str | Calculator | None = ...,
+    fmax: float = ...,
 ) -> Iterator[PhononSpectrum | E3DOSError]: ...
 
 
@@ -103,6 +121,8 @@ def predict_iter(
     encoder: str | None = None,
     *,
     errors: Literal["raise", "yield"] = "raise",
+    relax: str | Calculator | None = None,
+    fmax: float = FORCE,
 ) -> Iterator[PhononSpectrum | E3DOSError]:
     """`predict` for streams: one spectrum after the other, in memory that does not grow.
 
@@ -115,6 +135,8 @@ def predict_iter(
     errors : {"raise", "yield"}, optional
         "raise" ends at the first structure that cannot be predicted; "yield" gives its error in
         its place and goes on.
+    relax, fmax
+        As for `predict`.
 
     Yields
     ------
@@ -136,7 +158,8 @@ def predict_iter(
     [6, 6, 6]
     """
     predictor = load_predictor(model, device, encoder)
-    return _warned(predictor.stream(_crystals(structures), uncertainty), errors)
+    found = stream(predictor, _crystals(structures), uncertainty, relax, fmax)
+    return _warned(found, errors)
 
 
 def _warned(

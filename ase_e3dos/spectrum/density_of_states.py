@@ -714,9 +714,11 @@ class DensityOfStates:
         if self.model:
             is_calculated = "calculator" in (self.origin or {})
             said += f", {'calculator' if is_calculated else 'model'} {self.model}"
+        if self.weights:
+            said += f", weights {self.weights[:12]}"
         if "relaxation" in (self.origin or {}):
             said += f", relaxed with {(self.origin or {})['relaxation']['calculator']}"
-        return said + (f", weights {self.weights[:12]}" if self.weights else "")
+        return said
 
     def __eq__(self, other: object) -> bool:
         """Whether crystal, grid, all densities, model and its calibration are the same."""
