@@ -42,6 +42,38 @@ def import_command(
     typer.echo(account.text())
 
 
+@data.command("from-screen")
+def from_screen_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="SCREEN", help="Directory whose rows e3dos refine calculated.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    calculator: Annotated[
+        str | None,
+        typer.Option("--calculator", "-c", help="Whose rows, where several refined the screen."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Name of the potential or method; the calculator's if not given."),
+    ] = None,
+    split: Annotated[
+        Literal["random", "composition", "prototype"], typer.Option(help="How to divide.")
+    ] = "composition",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    licence: Annotated[str, typer.Option(help="Of the labels.")] = "",
+    citation: Annotated[str, typer.Option(help="Article to cite for the labels.")] = "",
+) -> None:
+    """Make labelled crystals of refined rows, for `e3dos train fine-tune --data FILE`."""
+    from ase_e3dos.data.refined import labels_from_screen
+
+    check_file(output, (".parquet",))
+    account = labels_from_screen(
+        directory, output, calculator=calculator, source=source, by=split, seed=seed,
+        licence=licence, citation=citation,
+    )  # fmt: skip
+    typer.echo(account.text())
+
+
 @data.command("show")
 def show_command(
     file: Annotated[Path, typer.Argument(help="Parquet file of labelled crystals.")],

@@ -10,13 +10,35 @@ import typer
 
 from ase_e3dos.cli.options import AsJson, Device, Grouping, TableFile
 from ase_e3dos.cli.output import check_file, check_folder, print_json, write_table, writing
+from ase_e3dos.errors import DataError
 
 if TYPE_CHECKING:
     from ase_e3dos.evaluation.predictions import Evaluation, Section
 
 
 def evaluate_command(
-    data: Annotated[Path, typer.Option(help="Parquet file of labelled crystals.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Parquet file of labelled crystals; with --against-calculator it is written, and "
+            "goes on where it stopped."
+        ),
+    ],
+    structures: Annotated[
+        list[Path] | None,
+        typer.Argument(help="With --against-calculator: structure files, or folders of them."),
+    ] = None,
+    against_calculator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Judge by finite displacements with a calculator that `e3dos plugins` lists "
+            "(NAME=WEIGHTS, package.module:function), positions relaxed in the cells given.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="That calculate with --against-calculator.")
+    ] = 1,
     models: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", help="Name or weights file; several are compared."),
@@ -64,8 +86,16 @@ def evaluate_command(
     from ase_e3dos.evaluation.sections import with_sections
 
     check_file(output, inputs=[data])
+    if (against_calculator is None) != (not structures):
+        raise DataError(
+            "--against-calculator NAME and structures go together: it calculates their spectra "
+            "into --data. Without it, --data holds labelled crystals."
+        )
     check_folder(figures, "--figures")
     check_file(page, (".html", ".htm"), "--page")
+    if against_calculator is not None:
+        _calculate(structures or [], against_calculator, data, processes, as_json)
+        split = split or "all"
     results: list[Evaluation] = []
     for model in models or ["default"]:
         found = with_sections(evaluate(model, data, split, device, source, uncertainty))
@@ -95,6 +125,27 @@ def evaluate_command(
         print_json([r.to_dict() for r in results])
     elif len(results) > 1:
         typer.echo(_table(results))
+
+
+def _calculate(
+    structures: list[Path], calculator: str, data: Path, processes: int, as_json: bool
+) -> None:
+    """Reference spectra of structures, into a file of labelled crystals."""
+    from ase_e3dos.cli.label import crystals_of
+    from ase_e3dos.data.labelling import LabelSettings, label_all
+    from ase_e3dos.potentials.choice import check_calculator
+
+    check_file(data, (".parquet",), "--data")
+    check_calculator(calculator)
+    settings = LabelSettings(displacement=0.01, relax="positions")
+    crystals = [c for path in structures for c in crystals_of(path)]
+    done, failed = label_all(
+        crystals, calculator, data, settings, workers=processes,
+        report=lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    typer.echo(f"{done} crystals calculated with {calculator}; {failed} failed", err=as_json)
+    if not done:
+        raise DataError(f"nothing could be calculated; the reasons are in {data}.errors.jsonl.")
 
 
 def _renamed(found: Evaluation, name: str) -> Evaluation:

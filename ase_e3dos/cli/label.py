@@ -79,7 +79,7 @@ def label_command(
                 f"{output} would lie in {path} and be read as structures the next time. Write it "
                 "to a place outside that folder."
             )
-    crystals = [c for path in structures for c in _crystals(path)]
+    crystals = [c for path in structures for c in crystals_of(path)]
     done, failed = label_all(
         crystals,
         calculator,
@@ -107,7 +107,7 @@ def label_command(
         typer.echo(line)
 
 
-def _crystals(path: Path) -> Iterator[Crystal | Reject]:
+def crystals_of(path: Path) -> Iterator[Crystal | Reject]:
     """Crystals of a file, folder or pattern; what cannot be read is a row of the errors."""
     from ase_e3dos.data.labelled_file import Reject
     from ase_e3dos.structures import read_each

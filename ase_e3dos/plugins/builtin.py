@@ -46,6 +46,7 @@ _COMMANDS = (
     ("phases", "phases", "phases_command", "Free energies of polymorphs, and where they cross."),
     ("alloy", "alloy", "alloy", "An alloy over its composition."),
     ("screen", "screen", "screen_command", "Any number of structures into a Parquet data set."),
+    ("refine", "refine", "refine_command", "Rows of a screen that matter, with a potential."),
     ("report", "report", "report_command", "A screening as one page to read offline."),
     ("train", "train", "train_command", "Train or fine-tune a model."),
     ("curves", "train", "curves_command", "Learning curves of trainings in one figure."),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Columns of the structure, and the types of their values.
+_STRUCTURE = (("numbers", "int32"), ("cell", "float64"), ("positions_frac", "float64"))
+
 
 @dataclass
 class RowBuilder:
@@ -109,6 +112,11 @@ class RowBuilder:
         columns["model"] = pa.repeat(self.settings.model_name, len(entries))
         columns["model_hash"] = pa.repeat(self.settings.model_hash, len(entries))
 
+        plain = [c if c and c.is_ordered and not c.has_isotopes else None for c in crystals]
+        arrays = [(c.numbers, c.cell.ravel(), c.scaled_positions.ravel()) if c else (None,) * 3
+                  for c in plain]  # fmt: skip
+        for k, (name, kind) in enumerate(_STRUCTURE):
+            columns[name] = pa.array([a[k] for a in arrays], pa.list_(getattr(pa, kind)()))
         form = schema(self.settings.single_temperature)
         batch = pa.RecordBatch.from_arrays([columns[name] for name in form.names], schema=form)
         place = np.array(self._place, dtype=np.int64)

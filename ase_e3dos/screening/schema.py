@@ -65,7 +65,11 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "model": ("text", "", "name of the model"),
     "model_hash": ("text", "", "of weights, source, encoder and ensemble"),
     "content": ("text", "", "hash of the crystal"),
-}
+    "numbers": ("counts", "", "atomic number of each site; this and the next two are null where "
+                "sites are mixed or masses are not the standard ones"),
+    "cell": ("numbers", "Å", "lattice vectors, one after the other"),
+    "positions_frac": ("numbers", "", "three for each site, in units of the lattice vectors"),
+}  # fmt: skip
 
 
 @cache
@@ -81,6 +85,8 @@ def schema(single_temperature: bool = True) -> pa.Schema:
         "number": number,
         "thermal": number if single_temperature else pa.list_(number),
         "density": pa.list_(pa.float32()),
+        "counts": pa.list_(pa.int32()),
+        "numbers": pa.list_(number),
     }
     return pa.schema(
         [

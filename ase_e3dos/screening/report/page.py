@@ -26,12 +26,22 @@ _TABLE = (
     ("specific_heat", "C_V", "J/(kg K)", 0),
     ("heat_capacity_per_atom", "C_V per atom", "J/(K mol)", 2),
     ("uncertainty", "± (90 %)", "J/(K mol)", 2),
+    ("specific_heat_refined", "C_V refined", "J/(kg K)", 0),
+    ("heat_capacity_per_atom_refined", "C_V per atom, refined", "J/(K mol)", 2),
+    ("difference_in_errors", "Refined − predicted, in errors", "", 2),
     ("mean_wavenumber", "Mean wavenumber", "cm⁻¹", 0),
     ("imaginary_fraction", "Imaginary share", "", 4),
     ("average_mass", "Average mass", "amu", 1),
     ("warnings", "Warnings", "", 0),
 )
 _TEXTS = ("formula", "id", "warnings")
+#: Columns that are shown where they have values.
+_OPTIONAL = (
+    "uncertainty",
+    "specific_heat_refined",
+    "heat_capacity_per_atom_refined",
+    "difference_in_errors",
+)
 #: Failures that the page lists at most.
 _FAILURES = 500
 
@@ -99,7 +109,7 @@ def _columns(screened: ScreenedSet) -> list[dict[str, Any]]:
     shown = screened.table.iloc[screened.shown]
     columns = []
     for key, name, unit, digits in _TABLE:
-        if key == "uncertainty" and not shown[key].notna().any():
+        if key in _OPTIONAL and (key not in shown or not shown[key].notna().any()):
             continue
         values: list[Any] = shown[key].tolist()
         if key in _TEXTS:
@@ -139,9 +149,25 @@ def _lead(screened: ScreenedSet) -> str:
         )
     return (
         f"Specific heat at {screened.temperature:g} K and phonon spectra predicted with the model "
-        f"<b>{escape(about['model'])}</b>.{sample} Hover over a point to see its crystal, click it "
-        "to see its spectrum."
+        f"<b>{escape(about['model'])}</b>.{sample}{_refined(screened)} "
+        "Hover over a point to see its crystal, click it to see its spectrum."
     )
+
+
+def _refined(screened: ScreenedSet) -> str:
+    """What was calculated again, and how the error bars fared."""
+    if not screened.refined:
+        return ""
+    by = " and ".join(f"{n:,} with <b>{escape(c)}</b>" for c, n in screened.refined.items())
+    said = f" Refined by finite displacements: {by}; rows are ranked by the refined value if any."
+    found = screened.error_bars
+    if found is not None:
+        count, inside, median = found
+        said += (
+            f" The refined C<sub>V</sub> of {inside:.0%} of {count:,} crystals lies within the "
+            f"predicted 90 % interval (median difference: {median:.2f} of half of it)."
+        )
+    return said
 
 
 def _fit(screened: ScreenedSet) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import ScreeningError, need_pyarrow
+from ase_e3dos.screening.refined_rows import read_refined, refined_files
 from ase_e3dos.screening.shards import list_shards, read_metadata, reading
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ _COLUMNS = (
     "error",
 )
 
+#: Columns of refined rows that the page shows.
+_REFINED = ("specific_heat_refined", "heat_capacity_per_atom_refined", "difference_in_errors")
+
 
 @dataclass
 class ScreenedSet:
@@ -67,6 +71,8 @@ class ScreenedSet:
         In K, of the thermal columns.
     directory : Path
         Of the shards.
+    refined : dict
+        Calculators that refined rows, with their number; empty where none did.
     """
 
     about: dict[str, Any]
@@ -75,6 +81,21 @@ class ScreenedSet:
     n_warned: dict[str, int]
     temperature: float
     directory: Path
+    refined: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def error_bars(self) -> tuple[int, float, float] | None:
+        """How the error bars fared against refined values of the heat capacity.
+
+        Rows with both, the share of them within the predicted 90 % interval, and the median of
+        the difference in units of half that interval; None where there are no such rows.
+        """
+        if "difference_in_errors" not in self.table:
+            return None
+        ratio = self.table["difference_in_errors"].dropna().abs()
+        if ratio.empty:
+            return None
+        return len(ratio), float((ratio <= 1.0).mean()), float(ratio.median())
 
     @property
     def n_joined(self) -> int:
@@ -232,8 +253,42 @@ def read_screen(
     bad = rows["error"].notna()
     failed = rows.loc[bad, ["id", "formula", "error"]].reset_index(drop=True)
     table = rows[~bad].drop(columns="error")
-    table = table.sort_values("specific_heat", ascending=False, kind="stable", ignore_index=True)
-    return ScreenedSet(about, table, failed, warned, float(wanted), directory)
+    table, refined = _with_refined(table, directory, about, temperatures.index(wanted))
+    best = table["specific_heat"]
+    if refined:
+        best = table["specific_heat_refined"].fillna(best)
+    order = best.sort_values(ascending=False, kind="stable").index
+    table = table.loc[order].reset_index(drop=True)
+    return ScreenedSet(about, table, failed, warned, float(wanted), directory, refined)
+
+
+def _with_refined(
+    table: pd.DataFrame, directory: Path, about: dict[str, Any], k: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The table with refined values where rows were calculated; of several calculators the last.
+
+    Rows of crystals or models that the screen has replaced since are passed over.
+    """
+    import pandas as pd
+
+    refined: dict[str, int] = {}
+    several = []
+    for file in sorted(refined_files(directory), key=lambda f: f.stat().st_mtime):
+        known, rows = read_refined(file)
+        if known["model"] != about["model"]:
+            continue
+        frame = rows.select([*_REFINED, "id", "model_hash"]).to_pandas()
+        frame = frame[(frame["model_hash"] == about["model_hash"]) & frame["id"].isin(table["id"])]
+        for column in _REFINED:
+            values = [v[k] if isinstance(v, np.ndarray) else v for v in frame[column]]
+            frame[column] = pd.Series(values, index=frame.index, dtype=float)
+        frame = frame.dropna(subset=["specific_heat_refined"]).drop(columns="model_hash")
+        refined[known["calculator"]] = len(frame)
+        several.append(frame)
+    if not several:
+        return table, {}
+    latest = pd.concat(several).drop_duplicates("id", keep="last")
+    return table.merge(latest, on="id", how="left"), refined
 
 
 def _chosen(found: list[dict[str, Any]], model: str | None, directory: Path) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""`e3dos refine`: rows of a screen again, by finite displacements with a potential."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Relaxation = Literal["none", "positions", "cell"]
+
+
+def refine_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="SCREEN", help="Directory that e3dos screen wrote.")
+    ],
+    calculator: Annotated[
+        str,
+        typer.Option(
+            "--calculator",
+            "-c",
+            help="A name that `e3dos plugins` lists, NAME=WEIGHTS, or package.module:function.",
+        ),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Rows to refine.")] = 100,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Column whose largest values come first: specific_heat, heat_capacity_per_atom, "
+            "uncertainty, mean_wavenumber, ..."
+        ),
+    ] = "specific_heat",
+    lowest: Annotated[bool, typer.Option("--lowest", help="Smallest values first.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Whose rows, where there are several models'.")
+    ] = None,
+    relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "positions",
+    fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
+    supercell: Annotated[float, typer.Option(min=1.0, help="Least size in Å.")] = 9.0,
+    displacement: Annotated[float, typer.Option(min=1e-4, help="Å.")] = 0.01,
+    mesh: Annotated[float, typer.Option(min=1.0, help="Mesh density as phonopy's length.")] = 40.0,
+    structures: Annotated[
+        list[str] | None,
+        typer.Option(help="What was screened, for rows whose structure the screen does not hold."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That calculate at a time.")] = 1,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Calculate rows with an error again.")
+    ] = False,
+) -> None:
+    """Refine the rows of a finished screen that matter, or that its error bars doubt.
+
+    Run the same command again after any interruption: it goes on where it stopped. `e3dos report`
+    shows the refined values beside the predictions, `e3dos data from-screen` makes labels of them.
+    """
+    from ase_e3dos.potentials.choice import check_calculator
+    from ase_e3dos.potentials.reference import ReferenceSettings
+    from ase_e3dos.screening.refinement import refine
+
+    check_calculator(calculator)
+    settings = ReferenceSettings(supercell, displacement, mesh, relax, fmax)
+    summary = refine(
+        directory,
+        calculator,
+        top=top,
+        by=by,
+        lowest=lowest,
+        model=model,
+        settings=settings,
+        structures=structures or None,
+        processes=processes,
+        retry_errors=retry_errors,
+        report=typer.echo,
+    )
+    typer.echo(
+        f"{summary.file}: {summary.refined} rows refined, {summary.failed} failed, "
+        f"{summary.new} calculated now"
+    )
+    if summary.failed:
+        typer.echo("why: column error_refined")
