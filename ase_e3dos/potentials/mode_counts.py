@@ -91,10 +91,10 @@ def mode_counts(phonon: Any, mesh: float = 40.0, step: float = STEP) -> tuple[Ar
 def _modes_below(mesh: Any, frequencies: Array, shares: Array, edges: Array) -> Array:
     """Modes of each site below some frequencies in THz, shape (n_edges, n_sites)."""
     weights = np.asarray(mesh.weights)
-    try:
-        from phonopy.phonon.spectrum import TetrahedronDOSAccumulator
-    except ImportError:
+    if not hasattr(mesh, "bz_grid"):
         return _modes_below_of_old(mesh, frequencies, shares, edges)
+    from phonopy.phonon.spectrum import TetrahedronDOSAccumulator
+
     found = np.zeros((len(edges), shares.shape[2]))
     size = max(1, _BLOCK // max(1, frequencies.size))
     for k in range(0, len(edges), size):
@@ -111,7 +111,7 @@ def _modes_below(mesh: Any, frequencies: Array, shares: Array, edges: Array) -> 
 
 
 def _modes_below_of_old(mesh: Any, frequencies: Array, shares: Array, edges: Array) -> Array:
-    """The same by phonopy before 4.2."""
+    """The same by a phonopy whose mesh has no grid of the Brillouin zone: 3.0 to 4.2."""
     from phonopy.phonon.tetrahedron_mesh import TetrahedronMesh
 
     tetrahedra = TetrahedronMesh(

@@ -23,9 +23,12 @@ from ase_e3dos.errors import (
     MagnetismWarning,
     OutOfDistributionWarning,
     TruncatedWeightWarning,
+    UnlikelyVolumeWarning,
     UnseenElementWarning,
 )
 from ase_e3dos.prediction.layers import widest_gaps
+from ase_e3dos.prediction.volumes import LIMIT as VOLUME_LIMIT
+from ase_e3dos.prediction.volumes import N_ELEMENTS, expected
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 
@@ -373,11 +376,36 @@ def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         )
 
 
+def _volume(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    species = [c.species_number for c in batch.crystals]
+    crystal = np.repeat(np.arange(len(species)), [len(s) for s in species])
+    number = np.concatenate(species)
+    fraction = np.concatenate([c.species_fraction for c in batch.crystals])
+    shares = np.zeros((len(species), 120))
+    np.add.at(shares, (crystal, number), fraction)
+    shares /= shares.sum(axis=1, keepdims=True)
+    known = expected(shares[:, :N_ELEMENTS])
+    known[(shares[:, N_ELEMENTS:] > 0).any(axis=1)] = np.nan
+    given = np.log([c.volume for c in batch.crystals] / batch.n_sites)
+    for k in np.flatnonzero(np.abs(given - known) > VOLUME_LIMIT).tolist():
+        change = np.exp(given[k] - known[k]) - 1
+        yield (
+            k,
+            UnlikelyVolumeWarning(
+                f"{batch.name(k)}: the volume is {abs(change):.0%} "
+                f"{'larger' if change > 0 else 'smaller'} than crystals of this composition have "
+                "in the training data. Check cell and units; relax=CALCULATOR predicts the relaxed "
+                "crystal."
+            ),
+        )
+
+
 _CHECKS: tuple[Callable[[_Batch], Iterator[tuple[int, E3DOSWarning]]], ...] = (
     _unseen,
     _alone,
     _crowded,
     _geometry,
+    _volume,
     _disagreement,
     _imaginary,
     _edge,
