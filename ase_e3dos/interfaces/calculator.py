@@ -314,11 +314,14 @@ class E3DOSPredictor(Calculator):
             p = self.parameters
             predictor = load_predictor(p["model"], p["device"], p["encoder"])
             crystal = Crystal.quietly(atoms)
-            (spectrum,) = stream(
-                predictor, [crystal], p["uncertainty"], self._forces, float(p["fmax"])
-            )
-            if isinstance(spectrum, E3DOSError):
-                raise spectrum
+            if self._forces is None:
+                spectrum = predictor.spectra([crystal], p["uncertainty"])[0]
+            else:
+                fmax = float(p["fmax"])
+                (found,) = stream(predictor, [crystal], p["uncertainty"], self._forces, fmax)
+                if isinstance(found, E3DOSError):
+                    raise found
+                spectrum = found
             self.atoms = atoms.copy()
             if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
                 self.atoms.info["occupancy"] = copy.deepcopy(atoms.info["occupancy"])
