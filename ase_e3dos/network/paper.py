@@ -24,6 +24,8 @@ class PaperSettings:
     """Sizes of the paper's network (table S1, last column, and figure S2).
 
     `radial_hidden`, `mass_scale` and `neighbors` are left open by the paper; the rest is its own.
+    `embedding_activation` 1 puts a bias and a ReLU after the embedding, as the code that the
+    authors published does and their figure S2 does not show.
     """
 
     n_features: int = 118
@@ -36,6 +38,7 @@ class PaperSettings:
     radial_hidden: int = 16
     neighbors: float = 30.0
     mass_scale: float = _MASS_SCALE
+    embedding_activation: int = 0
 
 
 class Gate(nn.Module):
@@ -98,6 +101,9 @@ class PaperNetwork(nn.Module):
         self.settings = s = settings
         self.embedding = nn.Parameter(torch.empty(s.n_features, s.embedding))
         nn.init.normal_(self.embedding)
+        self.embedding_bias = (
+            nn.Parameter(torch.zeros(s.embedding)) if s.embedding_activation else None
+        )
         self.basis = GaussianBasis(s.cutoff, s.n_radial)
         self.radial = nn.ModuleList()
         self.convolutions = nn.ModuleList()
@@ -151,6 +157,9 @@ class PaperNetwork(nn.Module):
         radial = torch.cat([r(lengths) for r in self.radial], dim=1)
         sums = sum_over_images(harmonics, radial, batch).split(self.settings.radial_hidden, dim=2)
         x = batch.features @ self.embedding / self.settings.mass_scale
+        if self.settings.embedding_activation:
+            # the factor keeps the second moment of a normal, as those of the gates do
+            x = torch.relu(x + self.embedding_bias) * math.sqrt(2.0)
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
         for i, convolution in enumerate(self.convolutions):

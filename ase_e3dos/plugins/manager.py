@@ -168,7 +168,12 @@ class PluginRegistry:
         """
         specs = self.encoders()
         if name not in specs:
-            raise EncoderError(_unknown("encoder", name, specs))
+            meant = (
+                f" {name!r} is a model, with an encoder of its own: write model={name!r} instead."
+                if name in self.models()
+                else ""
+            )
+            raise EncoderError(_unknown("encoder", name, specs) + meant)
         key = name, json.dumps(dict(settings), sort_keys=True, default=repr) if settings else ""
         known = self._made.get(key)
         if known is not None:

@@ -1,4 +1,4 @@
-"""`e3dos paper figures | control | experiment`."""
+"""`e3dos paper ...`: the commands."""
 
 from __future__ import annotations
 
@@ -141,6 +141,44 @@ def experiment_command(
     typer.echo(f"results: {file}")
     experiment_figure(series, output / "errors.png")
     typer.echo(f"figure: {output / 'errors.png'}")
+
+
+@paper.command("recipes")
+def recipes_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.")] = Path(
+        "runs/recipes"
+    ),
+    config: Annotated[
+        str, typer.Option(help="Preset or YAML file that the trials change.")
+    ] = "paper",
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(help="A trial by its name; may be given several times. All without it."),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds of each trial: 1,2,3.")] = "1,2,3",
+    data_dir: DataDirectory = None,
+    data: DataFiles = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Train the paper's network with what its text leaves open set otherwise, one by one.
+
+    Stop it at any time; the same command goes on where it was. Prints the table, and writes
+    results.json.
+    """
+    from ase_e3dos.training.folders import new_folders
+    from e3dos_paper.recipes import CHANGES, recipe_trials, trial_table, varied
+
+    check_folder(output)
+    set_threads(threads)
+    run = configuration(config, fields_to_set(overrides), data)
+    names = trial or list(CHANGES)
+    for name in names:
+        varied(run, name)
+    with new_folders(output):
+        trials = recipe_trials(run, names, _integers(seeds), data_dir, output, device, typer.echo)
+    typer.echo(f"\n{trial_table(trials)}")
 
 
 def _integers(text: str) -> list[int]:
