@@ -73,12 +73,12 @@ paper's study of Mg3Sb2(1-p)Bi2p. Training: `e3dos train alloy --data-dir DATA`.
 are training data, so that these errors show the fit, not what the model foresees:
 
 ```console
-$ python docs/examples/mg3sb2_bi2.py | grep MAE
+$ python docs/examples/mg3sb2_bi2.py | grep 'alloy: MAE'
 """
         + "".join(
             line
             for line in (DOCS / "examples" / "output" / "mg3sb2_bi2.txt").open(encoding="utf-8")
-            if "MAE" in line
+            if "alloy: MAE" in line
         )
         + "```",
         (f"--model alloy --data {DFPT} --split valid",),

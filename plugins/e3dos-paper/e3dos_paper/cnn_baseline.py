@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ase_e3dos.data.labelled_set import LabelledSet
@@ -23,6 +25,7 @@ from ase_e3dos.training.loss import paper_loss
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 from e3dos_paper.cnn_network import GRID, DensityCNN, densities, translated
+from e3dos_paper.examples_by_error import examples_by_error
 
 PAPER_DATA = "dfpt_petretto.parquet"
 
@@ -63,8 +66,9 @@ def train_cnn(
     report : callable, optional
         Gets a line of text after each epoch.
     directory : str or Path, optional
-        Folder for `history.jsonl` (a row an epoch) and `results.json` (settings and the errors
-        of the best epoch); None writes nothing.
+        Folder for `history.jsonl` (a row an epoch), `results.json` (settings and the errors
+        of the best epoch), `network.safetensors` and `figure-s16.png` (validation crystals by
+        their error); None writes nothing.
     device : str, optional
         "auto", "cpu", "cuda", ...
 
@@ -137,14 +141,31 @@ def train_cnn(
         results = {"settings": settings.model_dump(), "data": file, "errors": best[2]}
         text = json.dumps(results, indent=1) + "\n"
         (output / "results.json").write_text(text, encoding="utf-8")
+        tensors = {**network.cpu().state_dict(), "scale": scale[0].contiguous()}
+        save_file(tensors, output / "network.safetensors")
+        network.to(where)
+        figure_s16(network, valid_grids / scale[0], valid, output / "figure-s16.png")
     return network, best[2]
 
 
-@torch.no_grad()
 def evaluate_cnn(network: DensityCNN, grids: Tensor, labelled: LabelledSet) -> dict[str, float]:
     """The usual measures of the control network's spectra."""
+    assert labelled.label is not None
+    predicted = _predicted(network, grids)
+    return spectrum_errors(predicted, labelled.label, labelled.n_sites, PAPER_GRID)
+
+
+def figure_s16(network: DensityCNN, grids: Tensor, labelled: LabelledSet, path: Path) -> None:
+    """Examples of the control network's spectra, the smallest error first."""
+    assert labelled.label is not None
+    predicted, reference = _predicted(network, grids).astype(float), labelled.label.astype(float)
+    title = "CNN of table S3"
+    examples_by_error(PAPER_GRID, predicted, reference, labelled.formulas, title, path, 60)
+
+
+@torch.no_grad()
+def _predicted(network: DensityCNN, grids: Tensor) -> NDArray[np.float32]:
     network.eval()
     device = next(network.parameters()).device
-    predicted = network(grids.to(device)).cpu().numpy()
-    assert labelled.label is not None
-    return spectrum_errors(predicted, labelled.label, labelled.n_sites, PAPER_GRID)
+    spectra: NDArray[np.float32] = network(grids.to(device)).cpu().numpy()
+    return spectra

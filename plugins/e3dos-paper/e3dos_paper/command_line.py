@@ -39,7 +39,7 @@ def figures_command(
     source: Annotated[str | None, typer.Option(help="Data source to speak for.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Draw figures 2, S12 and S13, and S7 to S10 for a model with imaginary modes."""
+    """Draw figures 2 and S11 to S13, and S7 to S10 for a model with imaginary modes."""
     from ase_e3dos.data.labelled_set import read_labelled
     from ase_e3dos.evaluation.predictions import evaluate
     from e3dos_paper.figures import write_figures
@@ -51,6 +51,117 @@ def figures_command(
     parts[split] = evaluate(model, data, split, device, source).predictions
     for path in write_figures({k: v for k, v in parts.items() if v is not None}, output):
         typer.echo(f"figure: {path}")
+
+
+@paper.command("data", no_args_is_help=True)
+def data_command(
+    data: Annotated[Path, typer.Option(help="Parquet file of raw spectra.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")],
+) -> None:
+    """Draw figures S3 (raw and filtered spectra) and S6 (their mean with its imaginary part)."""
+    from ase_e3dos.data.labelled_set import read_labelled
+    from e3dos_paper.data_figures import figure_s3, figure_s6, mean_spectrum
+
+    check_folder(output)
+    labelled = read_labelled(data)
+    found = mean_spectrum(labelled)
+    output.mkdir(parents=True, exist_ok=True)
+    figure_s3(labelled, output / "figure-s3.png")
+    figure_s6(found, output / "figure-s6.png")
+    typer.echo(
+        f"{len(labelled)} spectra; average frequency of the part below zero, none counted as 0: "
+        f"{found.imaginary.mean():.2f} cm^-1, standard deviation {found.imaginary.std():.2f}\n"
+        f"below zero: {100 * found.shares.mean():.2f} % of the modes on average; "
+        f"{100 * (found.shares > 0.01).mean():.1f} % of the materials have more than 1 %"
+    )
+    for name in ("s3", "s6"):
+        typer.echo(f"figure: {output / f'figure-{name}.png'}")
+
+
+@paper.command("materials")
+def materials_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")],
+    data_dir: DataDirectory = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Beside the model `paper`: a name or a file.")
+    ] = "default",
+    device: Device = "auto",
+) -> None:
+    """Draw figures 5d, 5e and S15 and print table S2, with and without structures seen before."""
+    from ase_e3dos import predict
+    from ase_e3dos.data.labelled_set import read_labelled
+    from ase_e3dos.evaluation.predictions import evaluate
+    from ase_e3dos.training.run import data_directory
+    from e3dos_paper.known_crystals import trained_on
+    from e3dos_paper.table_s2 import figure_5d, figure_5e, figure_s15, materials, table_text
+
+    check_folder(output)
+    folder = data_directory(data_dir)
+    found = materials(folder, trained_on(model, folder))
+    for name in (model, "paper"):
+        predicted = predict([m.crystal for m in found], model=name, device=device)
+        for material, spectrum in zip(found, predicted, strict=True):
+            material.spectra["paper" if name == "paper" else "default"] = spectrum
+    typer.echo(table_text(found))
+    output.mkdir(parents=True, exist_ok=True)
+    valid = evaluate(model, read_labelled(folder / "dfpt_petretto.parquet"), "valid", device)
+    assert valid.predictions is not None
+    written = [output / f"figure-{name}.png" for name in ("5d", "5e", "s15")]
+    figure_5d(found, written[0])
+    figure_5e(found, written[1])
+    figure_s15(found, valid.predictions, written[2])
+    for path in written:
+        typer.echo(f"figure: {path}")
+
+
+@paper.command("measured", no_args_is_help=True)
+def measured_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figure.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Parquet file of the paper's DFPT spectra, to draw them.")
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="Folder with points that you digitised: UO2.csv, SrTiO3.csv, ..."),
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="May be given several times.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw figure 3: six materials that were measured, and your points of them."""
+    from e3dos_paper.measured_spectra import figure_3, measured_materials, measured_text
+
+    check_folder(output)
+    found = measured_materials(models or ["default", "paper"], data, points, device)
+    typer.echo(measured_text(found))
+    output.mkdir(parents=True, exist_ok=True)
+    figure_3(found, output / "figure-3.png")
+    typer.echo(f"figure: {output / 'figure-3.png'}")
+
+
+@paper.command("screening", no_args_is_help=True)
+def screening_command(
+    screened: Annotated[Path, typer.Argument(help="Output of `e3dos screen`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figures.")],
+    data_dir: DataDirectory = None,
+) -> None:
+    """Draw figures 5a to 5c, S1 and S14 of a screening; with the data, what was known before."""
+    from ase_e3dos.screening.report import read_screen
+    from ase_e3dos.training.run import data_directory
+    from e3dos_paper.known_crystals import trained_on
+    from e3dos_paper.screen_figures import figure_5, figure_s1, figure_s14, known_text
+
+    check_folder(output)
+    rows = read_screen(screened)
+    output.mkdir(parents=True, exist_ok=True)
+    for draw, name in ((figure_5, "5"), (figure_s1, "s1"), (figure_s14, "s14")):
+        draw(rows, output / f"figure-{name}.png")
+        typer.echo(f"figure: {output / f'figure-{name}.png'}")
+    if data_dir is not None:
+        folder = data_directory(data_dir)
+        known = trained_on(rows.about["model"], folder)
+        typer.echo(known_text(rows, known, folder / "structures_mp.parquet"))
 
 
 @paper.command("control")

@@ -11,8 +11,8 @@ from ase.data import chemical_symbols
 
 from ase_e3dos.data.composition import element_counts
 from ase_e3dos.evaluation.predictions import Predictions
-from ase_e3dos.export.writing import save_figure
 from ase_e3dos.structures.crystal import Crystal
+from e3dos_paper.pictures import save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,7 @@ def figure_s12(parts: Mapping[str, list[Crystal]], path: str | Path | None = Non
         draw_table(ax, occurrences(crystals), "compounds")
         ax.set_title(f"{name}: {len(crystals)} compounds", loc="left")
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure
 
 
@@ -137,9 +137,12 @@ def figure_s13(
     right = ax.twinx()
     right.plot(places, mse, ".", color="#b4472f")
     right.set_ylabel("mean squared error", color="#b4472f")
-    inset = ax.inset_axes((0.62, 0.5, 0.3, 0.45))
+    # room above for the inset
+    ax.set_ylim(0, 1.8 * max(float(n.max(initial=0)), 1.0))
+    right.set_ylim(0, 1.8 * float(mse.max(initial=1e-3)))
+    inset = ax.inset_axes((0.62, 0.6, 0.3, 0.37))
     inset.scatter(n, mse, s=8, color="#b4472f", linewidths=0)
     inset.set(xscale="symlog", xlabel="compounds", ylabel="MSE")
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure

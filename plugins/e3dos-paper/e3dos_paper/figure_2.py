@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ase_e3dos.evaluation.predictions import Predictions
-from ase_e3dos.export.writing import save_figure
 from e3dos_paper.elements import draw_table, element_errors
+from e3dos_paper.pictures import save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def figure_2(parts: Mapping[str, Predictions], path: str | Path | None = None) -
     draw_examples(bottom, last)
     figure.suptitle(f"Model {last.model}")
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure
 
 

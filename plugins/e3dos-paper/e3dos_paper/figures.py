@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ase_e3dos.evaluation.predictions import Predictions
 from e3dos_paper.elements import figure_s12, figure_s13
+from e3dos_paper.examples_by_error import figure_s11
 from e3dos_paper.figure_2 import figure_2
 from e3dos_paper.stability_figures import write_stability_figures
 
 
 def write_figures(parts: Mapping[str, Predictions], directory: str | Path) -> list[Path]:
-    """Figures 2, S12, S13 and, for a model with imaginary modes, S7 to S10, as PNG files.
+    """Figures 2, S11, S12, S13 and, for a model with imaginary modes, S7 to S10, as PNG files.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def write_figures(parts: Mapping[str, Predictions], directory: str | Path) -> li
     last = list(parts.values())[-1]
     written = [folder / f"{last.model}-figure-2.png", folder / f"{last.model}-figure-s12.png"]
     figure_2(parts, written[0])
+    written.append(folder / f"{last.model}-figure-s11.png")
+    figure_s11(last, written[-1])
     figure_s12({k: v.labelled.crystals for k, v in parts.items()}, written[1])
     if len(parts) > 1:
         first = next(iter(parts.values()))

@@ -10,9 +10,9 @@ import numpy as np
 
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.stability import Stability, roc_area, stability, verdict_curves
-from ase_e3dos.export.writing import save_figure
 from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
 from e3dos_paper.figure_2 import COLORS
+from e3dos_paper.pictures import save_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def figure_s7(parts: Mapping[str, Stability], path: str | Path | None = None) ->
     axes[0].set_ylabel("share of these crystals")
     figure.suptitle(f"Model {next(iter(parts.values())).model}; dotted: medians", fontsize=9)
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure
 
 
@@ -103,7 +103,7 @@ def figure_s8(found: Stability, split: str, path: str | Path | None = None) -> F
     )
     figure.supxlabel("wavenumber (cm$^{-1}$)", fontsize=9)
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure
 
 
@@ -144,7 +144,7 @@ def verdict_figure(results: Sequence[Stability], path: str | Path | None = None)
     shares.set(xscale="log", yscale="log", title="(c) imaginary share (%)")
     shares.set(xlabel="reference (less than 0.01: at 0.01)", ylabel="predicted")
     if path is not None:
-        save_figure(figure, path, dpi=150)
+        save_picture(figure, path)
     return figure
 
 
