@@ -5,11 +5,14 @@
 BEFORE and AFTER are folders with a checkout each (`git worktree add ../before COMMIT`). A process
 for each holds the same crystals and does the same task in turn, so that what else the machine
 does disturbs both alike. Printed are medians in microseconds a crystal and the median ratio.
+`--record CHANGE` adds them to changes.csv under this name, from which data_tables.py writes the
+table "What made it faster".
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import statistics
 import subprocess
@@ -81,6 +84,14 @@ class Checkout:
         return float(self._line())
 
 
+def record(change: str, task: str, before: float, after: float) -> None:
+    """Add a row to changes.csv."""
+    path = Path(__file__).with_name("changes.csv")
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([change, f"{task}, µs a crystal", f"{before:.0f}", f"{after:.0f}"])
+
+
 def main() -> None:
     """Print one line for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,6 +100,10 @@ def main() -> None:
     parser.add_argument("crystals", type=Path)
     parser.add_argument("-n", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--record", metavar="CHANGE", help="what was changed, for changes.csv")
+    parser.add_argument(
+        "--task", help="record this task alone, such as 'paper, one network: network'"
+    )
     options = parser.parse_args()
     before, after = (
         Checkout(folder, options.crystals, options.n) for folder in (options.before, options.after)
@@ -99,6 +114,8 @@ def main() -> None:
         old, new = (statistics.median(times) for times in zip(*pairs, strict=True))
         ratio = statistics.median(a / b for a, b in pairs)
         print(f"{task:36s} {old:7.0f} -> {new:7.0f} us   ratio {ratio:.2f}", flush=True)
+        if options.record and options.task in (None, task):
+            record(options.record, task, old, new)
     before.child.kill()
     after.child.kill()
 

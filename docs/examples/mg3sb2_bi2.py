@@ -2,9 +2,9 @@
 
 Run: python docs/examples/mg3sb2_bi2.py
 Writes docs/figures/mg3sb2_bi2.png: the spectra that the models `alloy` and `default` predict, the
-linear mixture of those of the end members, and a special quasi-random structure of 40 atoms. Where the data of the project are at
-hand (the folder named by E3DOS_DATA, or ../shared/data beside the repository), the end members
-are compared with their DFPT spectra.
+linear mixture of those of the end members, and a special quasi-random structure of 40 atoms. Where
+the data of the project are at hand (the folder named by E3DOS_DATA, or ../shared/data beside the
+repository), the end members are compared with their DFPT spectra.
 
     python docs/examples/mg3sb2_bi2.py --calculator chgnet.model.dynamics:CHGNetCalculator
 
@@ -85,8 +85,8 @@ def compare(reference: PhononSpectrum, model: str) -> None:
     mae = np.abs(labels[0] / labels[0].max() - labels[1] / labels[1].max()).mean()
     cosine = labels[0] @ labels[1] / np.linalg.norm(labels[0]) / np.linalg.norm(labels[1])
     print(
-        f"{reference.crystal.name}, {model}: MAE {mae:.4f}, cosine similarity {cosine:.3f} (51 points); "
-        f"distance {spectral_distance(spectrum, reference):.1f} cm^-1; mean frequency "
+        f"{reference.crystal.name}, {model}: MAE {mae:.4f}, cosine similarity {cosine:.3f} "
+        f"(51 points); distance {spectral_distance(spectrum, reference):.1f} cm^-1; mean frequency "
         f"{spectrum.mean_wavenumber:.1f} (DFPT {reference.mean_wavenumber:.1f}) cm^-1; C_V(300 K) "
         f"{spectrum.heat_capacity(300.0) / 5:.2f} ({reference.heat_capacity(300.0) / 5:.2f}) "
         "J/(K mol of atoms)"
@@ -163,7 +163,8 @@ def at_three_quarters(sweep: CompositionSweep, others: list[AlloyComparison]) ->
         atom = spectrum.per_atom()
         print(
             f"{atom.mean_wavenumber:12.1f} {atom.entropy(300.0):14.2f} "
-            f"{spectral_distance(spectrum, predicted):12.1f} {100 * between(spectrum):14.1f} %   {name}"
+            f"{spectral_distance(spectrum, predicted):12.1f} "
+            f"{100 * between(spectrum):14.1f} %   {name}"
         )
 
 

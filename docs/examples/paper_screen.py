@@ -1,5 +1,7 @@
 """The paper's screen: its crystals that are at hand, and every number that it is compared by.
 
+Needs the plug-in plugins/e3dos-paper.
+
     python docs/examples/paper_screen.py --data DIRECTORY -o paper_screen
 
 predicts the crystals marked `in_paper_screen` in DIRECTORY/structures_mp.parquet (4,012 of the
@@ -18,28 +20,13 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from e3dos_paper.table_s2 import TABLE_S2
 
 from ase_e3dos import screen
 from ase_e3dos.screening import PAPER_TEMPERATURE
 from ase_e3dos.screening.report import read_screen
 from ase_e3dos.screening.report.page import write_page
 
-# Specific heats in J/(kg K) at 293.15 K of the paper's table S2: its network's, and DFPT's over
-# the range of the network (0 to 1000 cm^-1) and over all frequencies.
-TABLE_S2 = {
-    "Li4HN": (2514.9, 2320.2, 2320.06),
-    "H4NF": (2396.6, 3117.4, 1578.65),
-    "LiC": (2101.0, 2138.8, 1959.36),
-    "MgH2": (1897.8, 1908.5, 1324.31),
-    "HCN": (1871.5, 2047.2, 1561.42),
-    "Li9Al4": (1540.3, 1642.1, 1642.07),
-    "Li9S3N": (1508.1, 1498.3, 1498.39),
-    "LiBeBO3": (1318.1, 1286.1, 1134.99),
-    "LiBO2": (1310.2, 1172.9, 1087.88),
-    "Li3Al2": (1307.4, 1431.2, 1431.15),
-    "MgC2": (1288.1, 1307.8, 1152.05),
-    "LiMgN": (1246.5, 1216.2, 1216.17),
-}
 PAPER_SHARE = "about 2 %"
 
 

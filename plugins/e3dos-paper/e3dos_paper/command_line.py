@@ -93,23 +93,33 @@ def materials_command(
     from ase_e3dos.evaluation.predictions import evaluate
     from ase_e3dos.training.run import data_directory
     from e3dos_paper.known_crystals import trained_on
-    from e3dos_paper.table_s2 import figure_5d, figure_5e, figure_s15, materials, table_text
+    from e3dos_paper.table_s2 import (
+        figure_5d,
+        figure_5e,
+        figure_s15,
+        materials,
+        table_text,
+        validation_text,
+    )
 
     check_folder(output)
     folder = data_directory(data_dir)
-    found = materials(folder, trained_on(model, folder))
+    known = trained_on(model, folder)
+    found = materials(folder, known)
     for name in (model, "paper"):
         predicted = predict([m.crystal for m in found], model=name, device=device)
         for material, spectrum in zip(found, predicted, strict=True):
             material.spectra["paper" if name == "paper" else "default"] = spectrum
     typer.echo(table_text(found))
     output.mkdir(parents=True, exist_ok=True)
-    valid = evaluate(model, read_labelled(folder / "dfpt_petretto.parquet"), "valid", device)
-    assert valid.predictions is not None
+    labelled = read_labelled(folder / "dfpt_petretto.parquet")
+    judged = [evaluate(name, labelled, "valid", device).predictions for name in (model, "paper")]
+    valid = [predictions for predictions in judged if predictions is not None]
+    typer.echo(f"\n{validation_text(valid, known)}")
     written = [output / f"figure-{name}.png" for name in ("5d", "5e", "s15")]
     figure_5d(found, written[0])
     figure_5e(found, written[1])
-    figure_s15(found, valid.predictions, written[2])
+    figure_s15(found, valid[0], written[2])
     for path in written:
         typer.echo(f"figure: {path}")
 

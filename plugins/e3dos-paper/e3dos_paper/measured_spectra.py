@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from ase_e3dos.analysis.measurement import (
     compare,
     read_measurement,
 )
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, E3DOSWarning
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.structures.crystal import Crystal
@@ -134,7 +135,9 @@ def measured_materials(
             f"{points}: none of {', '.join(f'{name}.csv' for name in crystals)} is there. Name the "
             "files of your digitised points by the formulas."
         )
-    every = {m: predict(list(crystals.values()), model=m, device=device) for m in models}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", E3DOSWarning)  # they stay with the spectra, and are listed
+        every = {m: predict(list(crystals.values()), model=m, device=device) for m in models}
     found = []
     for k, name in enumerate(crystals):
         spectra = {m: every[m][k] for m in models}

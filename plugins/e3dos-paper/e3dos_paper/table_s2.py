@@ -13,6 +13,7 @@ import numpy as np
 from ase_e3dos.data.labelled_set import LabelledSet, read_labelled
 from ase_e3dos.data.labels import JARVIS_GRID
 from ase_e3dos.errors import DataError
+from ase_e3dos.evaluation.metrics import spectrum_errors
 from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
@@ -282,6 +283,38 @@ def table_text(found: Sequence[Material], model: str = "default") -> str:
             lines.append(
                 f"{name + f' ({len(group)}), {what}':34} {ends[0]:9.0f} {ends[1]:7.0f} "
                 f"{ends[2]:21.0f}"
+            )
+    return "\n".join(lines)
+
+
+def validation_text(found: Sequence[Predictions], known: KnownCrystals) -> str:
+    """Validation errors of models, with and without compositions that the training holds.
+
+    Parameters
+    ----------
+    found : sequence of Predictions
+        One for each model, for the same crystals.
+    known : KnownCrystals
+        What the models were trained on.
+    """
+    labelled = found[0].labelled
+    new = np.array([not known.of_composition(crystal) for crystal in labelled.crystals])
+    matched = [
+        formula
+        for formula, crystal, is_new in zip(labelled.formulas, labelled.crystals, new, strict=True)
+        if not is_new and known.matches(crystal)
+    ]
+    lines = [
+        f"Validation crystals: {(~new).sum()} of {len(new)} have the composition of a training "
+        f"entry, {len(matched)} its structure ({', '.join(matched)})",
+    ]
+    for one in found:
+        grid, predicted, reference = one.on_label_grid()
+        for name, rows in (("all", np.ones(len(new), dtype=bool)), ("without them", new)):
+            e = spectrum_errors(predicted[rows], reference[rows], labelled.n_sites[rows], grid)
+            lines.append(
+                f"  {one.model:8} {name:13} n={e['n']:.0f} R2={e['R2']:.3f} MAE={e['MAE']:.4f} "
+                f"wbar={e['wbar']:.1f} within10={e['within10']:.1%}"
             )
     return "\n".join(lines)
 

@@ -59,6 +59,6 @@ def test_command_draws_all_figures_of_a_model(data_dir, tiny_paper, tmp_path):
     result = CliRunner().invoke(paper, [*command, "-o", str(tmp_path / "f")])
     assert result.exit_code == 0, result.output
     names = [path.name.split("-", 1)[1] for path in sorted((tmp_path / "f").iterdir())]
-    assert names == ["figure-2.png", "figure-s12.png", "figure-s13.png"]
+    assert names == [f"figure-{name}.png" for name in ("2", "s11", "s12", "s13")]
     refused = CliRunner().invoke(paper, [*command, "-o", "/dev/null/f"])
     assert "-o /dev/null/f" in str(refused.exception)

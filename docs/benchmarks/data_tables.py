@@ -1,0 +1,169 @@
+"""Write the tables of docs/benchmarks/data-efficiency.md and "What made it faster" of index.md.
+
+    python docs/benchmarks/data_tables.py [--control runs/cnn] [--sizes runs/efficiency]
+        [--held-out runs/held-out]
+
+Numbers stand in data_efficiency.json and changes.csv beside this script. A run that is named (the
+folder that `e3dos paper control` or `e3dos paper experiment` wrote) replaces its numbers first, and
+`paired.py --record CHANGE` adds rows to changes.csv. Numbers of runs that were not repeated since
+version 0.1 are what its pages said, with their digits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RECORD, CHANGES = HERE / "data_efficiency.json", HERE / "changes.csv"
+PAGE, INDEX = HERE / "data-efficiency.md", HERE / "index.md"
+
+# key, heading, format
+MEASURES = {
+    "R2": ("R²", "{:.3f}"),
+    "MAE": ("MAE", "{:.3f}"),
+    "MSE": ("MSE", "{:.4f}"),
+    "WD": ("Wasserstein (cm⁻¹)", "{:.1f}"),
+    "Cv_atom": ("C_V (J/K per mol of atoms)", "{:.2f}"),
+    "wbar": ("average frequency (cm⁻¹)", "{:.1f}"),
+    "within10": ("within 10 %", "{:.0%}"),
+}
+Row = dict[str, Any]
+
+
+def table(heads: list[str], rows: list[list[str]], left: int = 1) -> str:
+    """Markdown; the first columns are aligned to the left."""
+    marks = ["---"] * left + ["---:"] * (len(heads) - left)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, marks, *rows])
+
+
+def measures(row: Row, keys: list[str], digits: dict[str, str] | None = None) -> list[str]:
+    """Cells of a row."""
+    return [((digits or {}).get(key) or MEASURES[key][1]).format(row[key]) for key in keys]
+
+
+def control(record: Row) -> str:
+    """The CNN beside `paper`."""
+    keys = list(MEASURES)
+    rows = [[name, *measures(row, keys)] for name, row in record["control"].items()]
+    return table(["", *(MEASURES[key][0] for key in keys)], rows)
+
+
+def sizes(record: Row) -> str:
+    """Errors against the number of crystals."""
+    keys = ["R2", "MAE", "WD", "Cv_atom", "wbar"]
+    rows = []
+    for name, series in record["sizes"].items():
+        for k, row in enumerate(series):
+            cells = measures(row, keys)
+            rows.append([f"`{name}`" if k == 0 else "", f"{row['n_train']:.0f}", *cells])
+    return table(["", "crystals", *(MEASURES[key][0] for key in keys)], rows)
+
+
+def held_out(record: Row) -> str:
+    """A chemistry that is held out."""
+    keys = ["R2", "MAE", "WD", "Cv_atom", "wbar", "within10"]
+    rows = []
+    for name, series in record["held_out"].items():
+        for row in series:
+            label = "base" if row["n_train"] == 0 else name
+            cells = measures(row, keys, {"MAE": "{:.4f}"})
+            rows.append([label, f"{row['n_train']:.0f}", *cells])
+    return table(["", "examples", *(MEASURES[key][0] for key in keys)], rows)
+
+
+def unseen(record: Row) -> str:
+    """Spread and warnings on elements that the weights never saw."""
+    base, first = record["held_out"]["fine-tuned"][:2]
+    rows = [
+        ["base, crystals without S, Se, Te", base["elsewhere_spread"], base["elsewhere_unseen"]],
+        ["base, crystals with them", base["spread"], base["unseen"]],
+        [f"after {first['n_train']:.0f} examples, crystals with them", first["spread"],
+         first["unseen"]],
+    ]  # fmt: skip
+    heads = [
+        "",
+        "median spread of the average frequency",
+        "crystals with a warning of unseen elements",
+    ]
+    return table(heads, [[name, f"{100 * a:.1f} %", f"{100 * b:.3g} %"] for name, a, b in rows])
+
+
+def changes() -> str:
+    """What made it faster."""
+    with CHANGES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells, last = [], ""
+    for row in rows:
+        change = "" if row["change"] == last else row["change"]
+        last = row["change"]
+        cells.append([change, row["measured"], row["before"], row["after"]])
+    return table(["change", "measured", "before", "after"], cells, left=2)
+
+
+def written(page: Path, tables: dict[str, str]) -> None:
+    """Put tables between the marks of a page.
+
+    Raises
+    ------
+    SystemExit
+        A mark is missing.
+    """
+    text = page.read_text(encoding="utf-8")
+    for name, content in tables.items():
+        begin = f"<!-- {name}: begin (written by docs/benchmarks/data_tables.py) -->"
+        marks = re.compile(rf"{re.escape(begin)}\n.*?\n<!-- {name}: end -->", re.DOTALL)
+        if not marks.search(text):
+            sys.exit(f"{page.name} has no marks of {name!r}")
+        whole = f"{begin}\n\n{content}\n\n<!-- {name}: end -->"
+        text = marks.sub(lambda _, whole=whole: whole, text)
+        print(f"-- {page.name}, {name}\n{content}")
+    page.write_text(text, encoding="utf-8")
+
+
+def of_model(data: Path, model: str) -> Row:
+    """Errors of a shipped model on the validation crystals."""
+    command = [sys.executable, "-c", "from ase_e3dos.cli import main; main()", "evaluate"]
+    command += ["--data", str(data), "-m", model, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    errors: Row = json.loads(done.stdout)[0]["errors"]
+    return errors
+
+
+def main() -> None:
+    """Take in what was run, and write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--control", type=Path, help="folder of `e3dos paper control`")
+    parser.add_argument("--sizes", type=Path, help="folder of `e3dos paper experiment --sizes`")
+    parser.add_argument("--held-out", type=Path, help="folder of `... experiment --hold-out`")
+    parser.add_argument("--data", type=Path, help="DFPT spectra: evaluate `paper` anew")
+    options = parser.parse_args()
+    record: Row = json.loads(RECORD.read_text(encoding="utf-8"))
+    if options.control:
+        found = json.loads((options.control / "results.json").read_text(encoding="utf-8"))
+        record["control"]["CNN, table S3"] = found["errors"]
+    if options.data:
+        record["control"]["`paper`"] = of_model(options.data, "paper")
+    if options.sizes:
+        record["sizes"] = json.loads((options.sizes / "results.json").read_text(encoding="utf-8"))
+    if options.held_out:
+        text = (options.held_out / "results.json").read_text(encoding="utf-8")
+        record["held_out"] = json.loads(text)
+    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    written(PAGE, {
+        "control": control(record), "sizes": sizes(record), "held-out": held_out(record),
+        "unseen": unseen(record),
+    })  # fmt: skip
+    written(INDEX, {"changes": changes()})
+
+
+if __name__ == "__main__":
+    main()
