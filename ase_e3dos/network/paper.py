@@ -159,7 +159,7 @@ class PaperNetwork(nn.Module):
         x = batch.features @ self.embedding / self.settings.mass_scale
         if self.settings.embedding_activation:
             # the factor keeps the second moment of a normal, as those of the gates do
-            x = torch.relu(x + self.embedding_bias) * math.sqrt(2.0)
+            x = torch.relu(x + self.get_parameter("embedding_bias")) * math.sqrt(2.0)
         features: Features = {"0e": x.unsqueeze(1)}
         last = len(self.convolutions) - 1
         for i, convolution in enumerate(self.convolutions):

@@ -245,7 +245,7 @@ def main() -> None:
     out = options.output or DOCS / "figures" / f"{stem}.png"
     out.parent.mkdir(exist_ok=True)
     figure = plot_sweep(sweep, comparisons=others, references=curves, paper_labels=True)
-    figure.savefig(out, dpi=130)
+    figure.savefig(out, dpi=100)
     print(f"figure: {out.name}")
 
 
