@@ -16,8 +16,10 @@ Array = NDArray[np.float64]
 N_ELEMENTS = 95
 #: Elements whose share changes the volume of the others.
 ANIONS = (7, 8, 9, 15, 16, 17, 33, 34, 35, 52, 53, 1, 6)
-#: Difference of ln(volume per atom) that is unlikely: about four standard deviations.
-LIMIT = 0.28
+#: Elements of networks and molecules: of these alone one composition has many volumes.
+COVALENT = (1, *range(5, 10), *range(14, 18), *range(32, 36), 52, 53)
+#: Difference of ln(volume per atom) that is unlikely: nearly five standard deviations.
+LIMIT = 0.35
 
 _FILE = Path(__file__).parents[1] / "models" / "volumes.json"
 
@@ -42,7 +44,9 @@ def features(shares: Array) -> Array:
 
 
 def expected(shares: Array) -> Array:
-    """ln(volume per atom / Å^3), shape (n,); NaN for metals, elements, and those hardly seen.
+    """ln(volume per atom / Å^3), shape (n,); NaN where it is not judged.
+
+    That is for metals, for crystals without a metal, for elements, and with an element hardly seen.
 
     Parameters
     ----------
@@ -53,7 +57,8 @@ def expected(shares: Array) -> Array:
     values = features(shares) @ weights
     values[(shares[:, unknown] > 0).any(axis=1)] = np.nan
     values[shares[:, ANIONS].sum(axis=1) < LEAST_ANIONS] = np.nan
-    values[shares.max(axis=1) > 0.9] = np.nan  # diamond and graphite
+    values[shares.max(axis=1) > 0.9] = np.nan  # elements
+    values[shares[:, COVALENT].sum(axis=1) > 0.99] = np.nan  # silicon carbide, boron nitride
     return np.asarray(values)
 
 
