@@ -61,10 +61,11 @@ _SYMBOL = re.compile(
     """,
     re.VERBOSE,
 )
-#: A second element behind a separator: "Fe/Mg", "Si4+/Al3+", "O_H"; not "Na_pv" or "H(SDS)".
-_SECOND = re.compile(r"[^A-Za-z0-9]+([A-Z][a-z]?)(?![A-Za-z])")
-#: The same in a label, where a letter behind a bar may name the site: "O_H", "Fe_T".
-_SECOND_IN_LABEL = re.compile(r"[\d+-]*(?:[/,;]\s*([A-Z][a-z]?)|_([A-Z][a-z]))(?![A-Za-z])")
+#: What separates the words behind a symbol, and these.
+_BEHIND = re.compile(r"(?P<between>[^A-Za-z]+)(?P<word>[A-Za-z]+)")
+#: Between two elements of a mixture, and never between an element and the name of its site.
+_MIXING = re.compile(r".*[/,;:&|\s].*|0?\.\d+", re.DOTALL)
+_LABEL = re.compile(r"[\d+-]*(?:[/,;]\s*([A-Z][a-z]?)|_([A-Z][a-z]))(?![A-Za-z])")
 _LABEL = re.compile(r"(?P<letters>[A-Za-z]+)(?P<rest>.*)", re.DOTALL)
 _MINUS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HYPHEN}": "-"})
 
@@ -108,11 +109,7 @@ def element_of_symbol(
             return _element(_SCATTERING[name])
         raise NotAnElementError(_saying(symbol))
     letters = found["letters"]
-    second = _SECOND.match(found["tail"] or "")
-    if second is not None and (
-        _number(second[1]) not in (0, _number(letters))
-        or (second[1] in ("D", "T") and letters.upper() == "H")
-    ):
+    if _names_another(letters, found["tail"] or "", of_type=True):
         raise NotAnElementError(_saying(symbol))
     if letters.upper() in _HYDROGEN:
         if letters.upper() == "T" and found["number"]:  # a tetrahedral site, as a rule
@@ -163,13 +160,12 @@ def element_of_label(
     letters = found["letters"]
     if letters.upper() in _GROUPS or label.strip().upper().startswith(_MOLECULES):
         raise NotAnElementError(_saying(label))
-    second = _SECOND_IN_LABEL.match(found["rest"])
-    if second is not None and _number(second[1] or second[2]) not in (0, _number(letters)):
-        raise NotAnElementError(_saying(label))
     if letters.upper() == "T" and "T" not in known:  # a tetrahedral site, as a rule
         raise NotAnElementError(_saying(label))
     symbol, rest = _split(letters, capitals, known)
     if symbol is None or (known and not _is_known(symbol, known)):
+        raise NotAnElementError(_saying(label))
+    if _names_another(symbol, found["rest"], of_type=False):
         raise NotAnElementError(_saying(label))
     if rest and _begins_with_element(rest, known):
         raise NotAnElementError(_saying(label))
@@ -281,6 +277,64 @@ def look_like_types(numbers: ArrayLike) -> bool:
         return False
     found = set(each.tolist())
     return len(found) > 1 and found == set(range(1, len(found) + 1))
+
+
+def _names_another(first: str, rest: str, of_type: bool) -> bool:
+    """Whether what follows a symbol holds a second element, or makes a group of it.
+
+    Mixtures are "Fe/Mg", "Fe0.5Mg0.5", "Fe1Mg1", "Si4+/Al3+", "Fe(Mg)"; groups "O-H1", "O/OH",
+    "O(H2)". None are "O1A", "C12B", "H1W", "H(N1)", "Na_pv", "H(SDS)", "Fe_T".
+
+    Parameters
+    ----------
+    first : str
+        The symbol.
+    rest : str
+        What follows its letters.
+    of_type : bool
+        Whether this is an atom type; else it is the label of a site, which letters may name.
+    """
+    own = 1 if first.upper() in _HYDROGEN else _number(first)
+    for found in _BEHIND.finditer(rest):
+        between, word, direct = found["between"], found["word"], found.start() == 0
+        mixing = _MIXING.fullmatch(between) is not None
+        if own == 1 and not of_type and not mixing:
+            continue  # "H(N1)" and "H-O2" are hydrogen by what it is bound to
+        separated = not between[-1].isdigit() and between[-1] not in "'*\""
+        if separated and word.upper() in _GROUPS and (mixing or between[-1] != "_"):
+            return True
+        if len(word) == 1:
+            if direct or mixing:
+                if _is_second_letter(own, between, word, mixing, of_type):
+                    return True
+            elif word == "H" and between[-1] in "-(" and not of_type:
+                return True
+            continue
+        pair = word[:2]
+        ordinary = pair[0].isupper() and pair[1].islower() and not word[2:3].islower()
+        same_case = word[2:] == "" and (
+            word.isupper() or (word.islower() and first.islower() and len(first) > 1)
+        )
+        plain = same_case and (mixing or (separated and between[-1] in "-+([{<"))
+        if (ordinary or plain) and _number(pair.capitalize()) not in (0, own):
+            return True
+    return False
+
+
+def _is_second_letter(own: int, between: str, word: str, mixing: bool, of_type: bool) -> bool:
+    """Whether a letter by itself behind a symbol is an element, and not the name of the site."""
+    if word == "h":
+        return own != 1 and between in ("-", "(", "/")
+    if word in "DT" and word.isupper():
+        return (own == 1 and of_type) or (word == "D" and own in (7, 8) and between in ("-", "("))
+    number = _number(word) if word.isupper() else 0
+    if number in (0, own) or (between[-1].isdigit() and not mixing):
+        return False
+    if mixing or (of_type and not any(c.isdigit() for c in between)):
+        return True
+    if between[-1] not in "-+([{<" or word in "BC":
+        return False
+    return not any(c.isdigit() for c in between) or word == "H" or "+" in between
 
 
 def _split(letters: str, capitals: bool, known: Collection[str]) -> tuple[str | None, str]:
