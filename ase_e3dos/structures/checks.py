@@ -14,6 +14,7 @@ from ase_e3dos.structures.sites import Remark
 __all__ = [
     "MAX_LENGTH",
     "MIN_DISTANCE",
+    "MOST_SITES",
     "OCCUPATION_EXCESS",
     "checked_fractions",
     "checked_geometry",
@@ -24,6 +25,9 @@ __all__ = [
 
 MIN_DISTANCE = 0.3
 """Sites closer than this (Å) are one atom entered twice: refused."""
+
+MOST_SITES = 200_000
+"""Most sites of a structure that is read from a file, whatever its format."""
 
 MAX_LENGTH = 1e4
 """Longest component of a lattice vector (Å): neighbour searches fail far beyond it."""

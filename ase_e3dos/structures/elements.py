@@ -35,8 +35,8 @@ _SAME_ISOTOPE = 2e-3
 #: Heaviest element whose symbol is known in capitals too: those beyond occur in no crystal, and
 #: NO, CF, NH, CN and the like are molecules.
 _HEAVIEST = 94
-#: Symbols in capitals that are as likely two atoms.
-_PAIRS = frozenset(("CO", "PO", "HO"))
+#: Symbols in capitals that are as likely two atoms, or any rare earth.
+_PAIRS = frozenset(("CO", "PO", "HO", "RE"))
 #: Names of scattering factors in the International Tables, vol. C.
 _SCATTERING = {"CVAL": 6, "SIVA": 14, "SIVAL": 14}
 #: Names for water, hydroxyl and vacancies that begin like an element.

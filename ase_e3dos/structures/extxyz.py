@@ -13,11 +13,13 @@ import numpy as np
 from ase import Atoms
 
 from ase_e3dos.errors import CrystalError, UnreadableFileError
+from ase_e3dos.structures.checks import MOST_SITES
 from ase_e3dos.structures.elements import (
     NotAnElementError,
     element_of_symbol,
     look_like_types,
 )
+from ase_e3dos.structures.fractions import FRACTION_NAMES
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.numerals import number_in
 from ase_e3dos.structures.objects import sites_of_atoms
@@ -26,8 +28,8 @@ from ase_e3dos.structures.uncompressed import lines_of
 
 __all__ = ["Frame", "count_frames", "frames_of"]
 
-#: Longest line, in bytes, most columns of a line, most atoms of a frame.
-_LINE_BYTES, _MOST_COLUMNS, _MOST_ATOMS = 16 * 2**20, 10_000, 10_000_000
+#: Longest line, in bytes, and most columns of a line.
+_LINE_BYTES, _MOST_COLUMNS = 16 * 2**20, 10_000
 
 _PAIR = re.compile(
     r"""\s*(?P<key>"[^"]*"|[^\s=]+)
@@ -35,8 +37,6 @@ _PAIR = re.compile(
     re.VERBOSE,
 )
 _SPECIES = ("species", "symbols", "element", "Z", "numbers")
-#: Columns that are no standard, and which nobody should pass over.
-_FRACTIONS = frozenset(("occupancy", "occupancies", "site_occupancy", "occupation", "occ"))
 _TRUE, _FALSE = frozenset(("t", "true", "1", ".true.")), frozenset(("f", "false", "0", ".false."))
 
 
@@ -134,10 +134,10 @@ def count_frames(path: Path) -> int | None:
 
 def _announced(line: bytes, label: str) -> int:
     text = line.strip().removeprefix(b"\xef\xbb\xbf")  # a byte-order mark
-    if text.isdigit() and (len(text) > 12 or int(text) > _MOST_ATOMS) and len(text) < 40:
+    if text.isdigit() and (len(text) > 12 or int(text) > MOST_SITES) and len(text) < 40:
         raise UnreadableFileError(
-            f"{label}: {text.decode()} atoms are announced, more than {_MOST_ATOMS}. Check whether "
-            "the file is damaged."
+            f"{label}: {text.decode()} atoms are announced, more than {MOST_SITES}, the "
+            "most that is read. Check whether the file is damaged."
         )
     if not text.isdigit() or len(text) > 12:
         shown = text[:40].decode("utf-8", "replace")
@@ -274,7 +274,9 @@ def _atoms(header: _Header, rows: list[bytes]) -> Atoms:
                 atoms.set_initial_magnetic_moments(
                     moments if moments.shape[1] == 3 else moments[:, 0]
                 )
-    for tag in columns.keys() & _FRACTIONS:
+    for tag in columns:
+        if tag.lower() not in FRACTION_NAMES:
+            continue
         fractions = _numbers(columns, words, (tag,), columns[tag][2])
         if tag == "occupancy":
             atoms.arrays[tag] = fractions[:, 0]

@@ -19,6 +19,7 @@ from ase_e3dos.structures.elements import (
     isotope_masses,
     look_like_types,
 )
+from ase_e3dos.structures.fractions import fractions_under_other_names
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 from ase_e3dos.structures.moments import MOMENTS, has_moments
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
@@ -59,6 +60,11 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
     except np.linalg.LinAlgError:
         scaled = atoms.positions  # Crystal refuses the cell
     remarks = (*_remarks(atoms), _TYPES) if look_like_types(atoms.numbers) else _remarks(atoms)
+    if other := fractions_under_other_names(atoms.arrays):
+        raise CrystalError(
+            f"{name or atoms.symbols}: arrays[{other!r}] holds numbers that may be fractions of "
+            "occupied sites. Call it 'occupancy' if they are, and else delete it."
+        )
     if "occupancy" in atoms.info and len(atoms):
         sites = _occupied_sites(atoms, name or str(atoms.symbols))
         return merged_sites(cell, scaled, sites, remarks)

@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import CompositionWarning, CrystalError, UnreadableFileError
+from ase_e3dos.structures.checks import MOST_SITES
 from ase_e3dos.structures.composition import formula_amounts
 from ase_e3dos.structures.elements import NotAnElementError, element_of_symbol
 from ase_e3dos.structures.masses import STANDARD_MASSES
@@ -20,7 +21,6 @@ from ase_e3dos.structures.sites import Remark, Sites
 
 __all__ = ["poscar_sites"]
 
-_MOST_SITES = 1_000_000
 #: Of VASP's pseudopotentials with a fractional nuclear charge: H.5, H1.25.
 _PSEUDO_HYDROGEN = re.compile(r"[Hh][_]?\d?\.\d+$")
 
@@ -128,8 +128,8 @@ def _sites(text: str, label: str) -> Sites:
             f"line {lines.number} is {line.strip()[:40]!r} instead of Direct or Cartesian"
         )
     n = sum(counts)
-    if n > _MOST_SITES:
-        raise _PoscarError(f"it announces {n} atoms, more than {_MOST_SITES}")
+    if n > MOST_SITES:
+        raise _PoscarError(f"it announces {n} atoms, more than {MOST_SITES}")
     positions, names = _positions(lines, n)
     remarks = tuple(_further_positions(lines, n))
     if symbols is None:

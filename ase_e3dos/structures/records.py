@@ -9,13 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import CrystalError, E3DOSError
-from ase_e3dos.structures.elements import look_like_types
+from ase_e3dos.structures.elements import (
+    NotAnElementError,
+    element_of_symbol,
+    isotope_masses,
+    look_like_types,
+)
+from ase_e3dos.structures.fractions import FRACTION_NAMES, fractions_under_other_names
 from ase_e3dos.structures.json_text import parse_json
 from ase_e3dos.structures.sites import Sites
 
 __all__ = [
     "ARRAY_COLUMNS",
     "ID_COLUMNS",
+    "MASS_COLUMNS",
     "OBJECT_COLUMNS",
     "id_in",
     "is_structure_record",
@@ -26,6 +33,8 @@ __all__ = [
 #: Columns of the package's own form: atomic numbers, 9 numbers (rows of the cell in Å),
 #: 3 fractional coordinates for each site.
 ARRAY_COLUMNS = ("numbers", "cell", "positions_frac")
+#: Columns of masses in amu beside them, one for each site.
+MASS_COLUMNS = ("masses", "mass")
 #: Columns that may hold whole structures (objects, dictionaries, JSON or CIF texts).
 OBJECT_COLUMNS = ("structure", "atoms", "cif")
 #: Columns that may hold the id, the first one found is taken.
@@ -88,12 +97,13 @@ def _structure(value: Any, name: str) -> Any:
         return _sites_of_jarvis(value, name)
     if all(c in value for c in ARRAY_COLUMNS):
         numbers, cell, positions = (value[c] for c in ARRAY_COLUMNS)
-        if value.get("occupancy") is not None and np.any(np.asarray(value["occupancy"]) != 1):
+        if other := fractions_under_other_names(value, known=frozenset()):
             raise CrystalError(
-                f"{name}: fractions (occupancy) are not read from columns. Give structures of "
+                f"{name}: fractions ({other}) are not read from columns. Give structures of "
                 "pymatgen or ASE, or CIF."
             )
-        return sites_of_arrays(numbers, cell, positions, name)
+        masses = next((value[c] for c in MASS_COLUMNS if value.get(c) is not None), None)
+        return sites_of_arrays(numbers, cell, positions, name, masses)
     if "numbers" in value and "positions" in value:
         from ase import Atoms
 
@@ -103,7 +113,7 @@ def _structure(value: Any, name: str) -> Any:
         info = value.get("info")
         if isinstance(info, Mapping) and "occupancy" in info:
             atoms.info["occupancy"] = info["occupancy"]
-        for key in ("spacegroup_kinds", "occupancy"):
+        for key in ("spacegroup_kinds", *sorted(FRACTION_NAMES)):
             if value.get(key) is not None:
                 atoms.set_array(key, np.asarray(value[key]))
         return atoms
@@ -145,7 +155,9 @@ def _structure_of_text(text: str | bytes | bytearray, name: str) -> Any:
     return _structure(value, name)
 
 
-def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites:
+def sites_of_arrays(
+    numbers: Any, cell: Any, positions: Any, name: str, masses: Any = None
+) -> Sites:
     """Sites of the arrays of a table of our own form, nested or flat.
 
     Raises
@@ -154,6 +166,11 @@ def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites
         They are not numbers, or not as many as they should be.
     """
     z, h, x = (_flat(values, name) for values in (numbers, cell, positions))
+    if any(part.dtype.kind not in "iuf" for part in (z, h, x) if part.size):
+        raise CrystalError(
+            f"{name}: the columns do not hold numbers (atomic numbers instead of symbols, a cell "
+            "in Å, fractional coordinates). Correct them."
+        )
     if h.size != 9 or x.size != 3 * z.size:
         raise CrystalError(
             f"{name}: {z.size} atomic numbers, {h.size} cell entries and {x.size} coordinates do "
@@ -166,7 +183,8 @@ def sites_of_arrays(numbers: Any, cell: Any, positions: Any, name: str) -> Sites
             f"{name}: the atomic numbers are 1, 2 and so on, which would be hydrogen and helium "
             "and looks like types. Give the numbers of the elements."
         )
-    return Sites(h.reshape(3, 3), x.reshape(-1, 3), np.arange(z.size), z)
+    mass = None if masses is None else isotope_masses(z, _flat(masses, name))
+    return Sites(h.reshape(3, 3), x.reshape(-1, 3), np.arange(z.size), z, None, mass)
 
 
 def _flat(values: Any, name: str) -> NDArray[Any]:
@@ -185,8 +203,18 @@ def _sites_of_jarvis(value: Mapping[Any, Any], name: str) -> Any:
 
     from ase_e3dos.structures.objects import sites_of_atoms
 
-    symbols = [str(e).strip() for e in value["elements"]]
+    try:
+        species = [element_of_symbol(str(e)) for e in value["elements"]]
+    except NotAnElementError as error:
+        raise CrystalError(f"{name}: {error}.") from None
+    numbers, masses = [z for z, _ in species], [mass for _, mass in species]
     cartesian = str(value.get("cartesian", False)).lower() in ("true", "1")
     place = "positions" if cartesian else "scaled_positions"
-    atoms = Atoms(symbols, cell=value["lattice_mat"], pbc=True, **{place: value["coords"]})
+    atoms = Atoms(
+        numbers=numbers,
+        masses=masses,
+        cell=value["lattice_mat"],
+        pbc=True,
+        **{place: value["coords"]},
+    )
     return sites_of_atoms(atoms, name)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import E3DOSError, UnreadableFileError, need_pyarrow
+from ase_e3dos.structures.fractions import FRACTION_NAMES
 from ase_e3dos.structures.records import (
     ARRAY_COLUMNS,
     ID_COLUMNS,
+    MASS_COLUMNS,
     OBJECT_COLUMNS,
     sites_of_arrays,
     structure_of_record,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 Row = tuple[str, Any]
 """Id, and the structure in whatever form, or the error in its place."""
 _ROWS = 1024
+#: Columns beside our own that are used or refused, and never dropped.
+_BESIDE = frozenset((*FRACTION_NAMES, *MASS_COLUMNS))
 
 
 def parquet_rows(path: Path, label: str | None = None) -> Iterator[Row]:
@@ -94,6 +98,10 @@ def _frame_rows(frame: Any) -> Iterator[Row]:
         for name, value in zip(names, frame[columns[0]], strict=True):
             yield str(name), _held(value, str(name))
         return
+    if any(c in _BESIDE for c in columns):
+        for name, row in zip(names, frame[columns].to_dict("records"), strict=True):
+            yield str(name), _held(_present(row), str(name))
+        return
     values = zip(names, *(frame[c] for c in ARRAY_COLUMNS), strict=True)
     for name, numbers, cell, positions in values:
         yield str(name), _sites(numbers, cell, positions, str(name))
@@ -136,12 +144,21 @@ def _sites(numbers: Any, cell: Any, positions: Any, name: str) -> Sites | E3DOSE
         return error
 
 
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the columns beside our own that hold nothing in it, None or nan."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key not in _BESIDE or not (value is None or (np.ndim(value) == 0 and value != value))
+    }
+
+
 def _needed(columns: Iterable[str], where: str) -> list[str]:
     """Columns to read: those of the structure first, then the id."""
     there = list(columns)
     ids = [c for c in ID_COLUMNS if c in there][:1]
     if all(c in there for c in ARRAY_COLUMNS):
-        return [*ARRAY_COLUMNS, *ids]
+        return [*ARRAY_COLUMNS, *(c for c in there if c in _BESIDE), *ids]
     for column in OBJECT_COLUMNS:
         if column in there:
             return [column, *ids]
@@ -163,6 +180,10 @@ def _batch_rows(batch: pa.RecordBatch, where: str, start: int) -> Iterator[Row]:
     if batch.schema.names[0] in OBJECT_COLUMNS:
         for name, value in zip(names, batch.column(0).to_pylist(), strict=True):
             yield name, _held(value, name)
+        return
+    if any(c in _BESIDE for c in batch.schema.names):
+        for name, row in zip(names, batch.to_pylist(), strict=True):
+            yield name, _held(_present(row), name)
         return
     arrays = [_split(batch.column(c)) for c in ARRAY_COLUMNS]
     for name, numbers, cell, positions in zip(names, *arrays, strict=True):

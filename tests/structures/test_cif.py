@@ -798,6 +798,10 @@ def test_alternative_places_need_occupancies() -> None:
     with_fractions = atoms(*(f"{row} {p}" for row, p in zip(rows, (0.7, 0.3, 1), strict=True)),
                            tags=tags + " occupancy")  # fmt: skip
     assert amounts(read_cif(text + with_fractions)) == {"O": 1.0, "Na": 1.0}
+    for full in (with_fractions.replace("0.7", "1").replace("0.3", "1"),
+                 atoms("O1 O 0 0 0 A -1 1", tags=tags + " occupancy")):  # fmt: skip
+        with pytest.raises(CrystalError, match="with occupancies of one"):
+            read_cif(text + full)
 
 
 def test_cartesian_coordinates_stand_in_for_fractional_ones_that_are_not_known() -> None:

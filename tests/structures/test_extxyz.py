@@ -157,3 +157,28 @@ def test_a_column_of_occupancies_is_read(tmp_path: Path) -> None:
     crystal = read_text(tmp_path, text)
     assert amounts(crystal) == {"Na": 0.25, "K": 0.75, "Cl": 1.0}
     assert crystal.n_sites == 2
+
+
+@pytest.mark.parametrize("tag", ["site_occupancies", "occupancy_factor", "fractions", "Fraction",
+                                 "concentration"])  # fmt: skip
+def test_fractions_under_other_names_are_refused(tmp_path: Path, tag: str) -> None:
+    text = frame(HEADER.format(f"species:S:1:pos:R:3:{tag}:R:1"),
+                 "Na 0 0 0 .5\nCl 2.82 2.82 2.82 1\n")  # fmt: skip
+    with pytest.raises(CrystalError, match=tag):
+        read_text(tmp_path, text)
+    atoms = bulk("NaCl", "rocksalt", a=5.64)
+    atoms.arrays[tag] = np.array([0.5, 1.0])
+    with pytest.raises(CrystalError, match=tag):
+        read(atoms)
+    atoms.arrays[tag] = np.ones(2)
+    assert read(atoms)[0].is_ordered
+
+
+def test_a_small_compressed_file_of_very_many_atoms_is_refused_by_its_header(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.extxyz.gz"
+    with gzip.open(path, "wb") as stream:
+        stream.write(frame(n=200_001, rows="H 0 0 0\n" * 4).encode())
+    with pytest.raises(UnreadableFileError, match="more than 200000"):
+        read(path)

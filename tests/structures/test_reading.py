@@ -400,3 +400,21 @@ def test_addresses_are_said_to_be_none_of_a_file() -> None:
     for address in ("https://example.org/a.cif", "s3://bucket/POSCAR"):
         with pytest.raises(UnreadableFileError, match="nothing is downloaded"):
             read(address)
+
+
+def test_masses_beside_own_columns_are_used_and_fractions_refused() -> None:
+    pd = pytest.importorskip("pandas")
+    import pyarrow as pa
+
+    record = own(bulk("NaCl", "rocksalt", a=5.64)) | {"numbers": [1, 17], "masses": [2.014, 35.45]}
+    frame = pd.DataFrame([record])
+    for given in (record, frame, pa.Table.from_pylist([record])):
+        assert read(given)[0].masses[0] == pytest.approx(2.014, abs=1e-3)
+    wrong = record | {"occupancies": [0.5, 1.0]}
+    for given in (wrong, pd.DataFrame([wrong]), pa.Table.from_pylist([wrong])):
+        with pytest.raises(CrystalError, match="occupancies"):
+            read(given)
+    with pytest.raises(CrystalError, match="symbols"):
+        read(record | {"numbers": ["H", "Cl"]})
+    heavy = jarvis(bulk("LiH", "rocksalt", a=4.08)) | {"elements": ["Li", "D"]}
+    assert read(heavy)[0].masses[1] == pytest.approx(2.014, abs=1e-3)

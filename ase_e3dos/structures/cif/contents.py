@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.checks import OCCUPATION_EXCESS, close_pairs, unit_of_length
+from ase_e3dos.structures.checks import MOST_SITES, OCCUPATION_EXCESS, close_pairs, unit_of_length
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
 from ase_e3dos.structures.symmetry.operations import Operations
@@ -15,7 +15,6 @@ from ase_e3dos.structures.symmetry.orbits import images_of
 
 __all__ = ["Contents", "filled", "follows"]
 
-_MOST_SITES = 200_000
 _MOST_IMAGES = 4_000_000
 _FOLLOWING = 0.25  # Å
 
@@ -71,8 +70,8 @@ def filled(unit: AtomSites, operations: Operations, cell: NDArray[np.float64]) -
     if len(i) and (source[i] == source[j]).any() and unit.texts:
         positions, source = _wrapped(*images_of(unit.positions, operations, unit.roundings))
         i, j, distance = close_pairs(cell, positions)
-    if len(positions) > _MOST_SITES:
-        raise SiteError(f"the cell has {len(positions)} sites, more than {_MOST_SITES}")
+    if len(positions) > MOST_SITES:
+        raise SiteError(f"the cell has {len(positions)} sites, more than {MOST_SITES}")
     counts = np.bincount(source, minlength=n)
     if len(i) == 0:
         return Contents(
@@ -179,7 +178,7 @@ def follows(contents: Contents, operations: Operations, cell: NDArray[np.float64
     """
     from scipy.spatial import cKDTree
 
-    if len(contents.positions) * len(operations) > _MOST_SITES:
+    if len(contents.positions) * len(operations) > MOST_SITES:
         return True  # not looked at
     box = np.linalg.norm(cell, axis=1)
     w = operations.rotations

@@ -157,9 +157,9 @@ def sites_of(
         positions = _fractional(block, positions, cell)
     else:
         texts = tuple([column[k] or "" for k in kept] for column in columns)
+    _no_alternatives(block, n, kept, share if occupancy else None)
     if occupancy is None:
         _no_other_fractions(block, n, kept)
-        _no_alternatives(block, n)
     return AtomSites(
         [called[k] for k in kept],
         np.array([z for z, _ in elements], dtype=np.int64),
@@ -197,22 +197,28 @@ def _one_model(block: Block) -> None:
         )
 
 
-def _no_alternatives(block: Block, n: int) -> None:
-    """Raise where atoms in alternative places have no occupancies."""
+def _no_alternatives(block: Block, n: int, kept: list[int], share: list[float] | None) -> None:
+    """Raise where atoms in alternative places have no occupancies, or are all there in full."""
     groups = _column(block, (_GROUPS,), n)
     if groups is None:
         return
     assemblies = _column(block, (_ASSEMBLIES,), n) or [None] * n
     alternatives = {
         (assembly, group)
-        for assembly, group in zip(assemblies, groups, strict=True)
+        for assembly, group in ((assemblies[k], groups[k]) for k in kept if _is_full(share, k))
         if group is not None and group != "0"
     }
-    if len(alternatives) > len({assembly for assembly, _ in alternatives}):
+    by_symmetry = any((group or "").startswith("-") for _, group in alternatives)
+    if by_symmetry or len(alternatives) > len({assembly for assembly, _ in alternatives}):
+        what = "without occupancies" if share is None else "with occupancies of one"
         raise SiteError(
-            f"there are alternative places of atoms in it ({_GROUPS}) without occupancies. Give "
+            f"there are alternative places of atoms in it ({_GROUPS}) {what}. Give "
             f"their fractions in {_OCCUPANCY}"
         )
+
+
+def _is_full(share: list[float] | None, k: int) -> bool:
+    return share is None or share[k] > 0.99
 
 
 def _no_other_fractions(block: Block, n: int, kept: list[int]) -> None:
