@@ -270,9 +270,9 @@ def _close_contact(
 
 
 def close_pairs(
-    cell: FloatArray, scaled_positions: FloatArray
+    cell: FloatArray, scaled_positions: FloatArray, reach: float = MIN_DISTANCE
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """All pairs of sites that are closer than `MIN_DISTANCE`, in time linear in their number.
+    """All pairs of sites that are closer than some distance, in time linear in their number.
 
     Parameters
     ----------
@@ -280,6 +280,8 @@ def close_pairs(
         Lattice vectors in rows, Å.
     scaled_positions : array, shape (n_sites, 3)
         Wrapped into the cell.
+    reach : float
+        The distance in Å.
 
     Returns
     -------
@@ -287,31 +289,31 @@ def close_pairs(
     distance : array, shape (n_pairs,)
         Å.
     """
-    return _close_pairs(cell, scaled_positions, _heights(cell, "the structure"))
+    return _close_pairs(cell, scaled_positions, _heights(cell, "the structure"), reach)
 
 
 def _close_pairs(
-    h: FloatArray, f: FloatArray, heights: list[float]
+    h: FloatArray, f: FloatArray, heights: list[float], reach: float = MIN_DISTANCE
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    i, j = _candidates(f, heights)
+    i, j = _candidates(f, heights, reach)
     difference = f[i] - f[j]
     difference -= np.rint(difference)
-    if min(heights) > 2 * MIN_DISTANCE:
+    if min(heights) > 2 * reach:
         vectors = difference @ h
         square = np.einsum("ij,ij->i", vectors, vectors)
     else:
-        n = [int(MIN_DISTANCE / height + 0.5) for height in heights]
+        n = [int(reach / height + 0.5) for height in heights]
         shifts = itertools.product(*(range(-k, k + 1) for k in n))
         vectors = (difference[:, None, :] + np.array(list(shifts), dtype=np.float64)) @ h
         square = np.einsum("ikj,ikj->ik", vectors, vectors).min(axis=1)
-    close = np.flatnonzero(square < MIN_DISTANCE**2)
+    close = np.flatnonzero(square < reach**2)
     return i[close], j[close], np.sqrt(square[close])
 
 
 _PAIRS: dict[int, tuple[Any, Any]] = {}
 
 
-def _candidates(f: FloatArray, heights: list[float]) -> tuple[Any, Any]:
+def _candidates(f: FloatArray, heights: list[float], reach: float) -> tuple[Any, Any]:
     """Pairs of sites that may be close: all of them in small cells."""
     n = len(f)
     if n <= 48:
@@ -331,7 +333,7 @@ def _candidates(f: FloatArray, heights: list[float]) -> tuple[Any, Any]:
                 "the cell, whose unit is Å, and the positions."
             )
     tree = cKDTree(points, boxsize=box)
-    pairs = tree.query_pairs(MIN_DISTANCE * (1 + 1e-9), p=np.inf, output_type="ndarray")
+    pairs = tree.query_pairs(reach * (1 + 1e-9), p=np.inf, output_type="ndarray")
     return pairs[:, 0], pairs[:, 1]
 
 

@@ -831,3 +831,28 @@ def test_a_hall_symbol_of_another_setting_than_the_name_is_taken_and_that_is_sai
         text = DIAMOND + hall + FD3M.format(name) + atoms("C1 C 0 0 0")
         assert amounts(read_cif(text)) == {"C": 8.0}
         assert (kinds(read_cif(text)) == ["SymmetryWarning"]) is said
+
+
+HCP = "_symmetry_space_group_name_H-M 'P 63/m m c'"
+
+
+@pytest.mark.parametrize(
+    ("a", "row", "outcome"),
+    [
+        (3.2, "Mg1 Mg .3 .7 .25 1", "more digits or as fractions, give its occupancy"),
+        (35.0, "Mg1 Mg .33 .67 .25 1", {"Mg": 2.0}),
+        (35.0, "Mg1 Mg .330 .670 .25 1", "more digits"),
+        (3.2, "Mg1 Mg .3 .7 .25 .3333", {"Mg": 2.0}),
+        (3.2, "Mg1 Mg .31 .69 .25 .3333", "with an occupancy of 0.3333"),
+        (3.2, "H1 H .3 .7 .25 1", {"H": 6.0}),
+    ],
+)
+def test_whole_atoms_are_not_near_their_own_images(a: float, row: str, outcome: object) -> None:
+    tags = "label type_symbol fract_x fract_y fract_z occupancy"
+    text = f"data_x\n{cell_text((a, a, 5.2, 90, 90, 120))}{HCP}\n{atoms(row, tags=tags)}"
+    if isinstance(outcome, str):
+        with pytest.raises(CrystalError, match=outcome):
+            read_cif(text)
+    else:
+        found = amounts(read_cif(text))
+        assert {s: round(n, 2) for s, n in found.items()} == outcome

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.checks import MOST_SITES, OCCUPATION_EXCESS, close_pairs, unit_of_length
+from ase_e3dos.structures.checks import (
+    MIN_DISTANCE,
+    MOST_SITES,
+    OCCUPATION_EXCESS,
+    close_pairs,
+    unit_of_length,
+)
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
 from ase_e3dos.structures.symmetry.operations import Operations
@@ -17,6 +23,8 @@ __all__ = ["Contents", "filled", "follows"]
 
 _MOST_IMAGES = 4_000_000
 _FOLLOWING = 0.25  # Å
+#: Images (Å) nearer than those of whole atoms are in any crystal; hydrogen is let alone.
+_IMPOSSIBLE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +74,15 @@ def filled(unit: AtomSites, operations: Operations, cell: NDArray[np.float64]) -
             f"{n} sites and {len(operations)} symmetry operations are more than can be read"
         )
     positions, source = _wrapped(*images_of(unit.positions, operations))
-    i, j, distance = close_pairs(cell, positions)
-    if len(i) and (source[i] == source[j]).any() and unit.texts:
+    i, j, distance = close_pairs(cell, positions, _IMPOSSIBLE)
+    if unit.texts and _own_images(unit, source, i, j, distance).any():
         positions, source = _wrapped(*images_of(unit.positions, operations, unit.roundings))
-        i, j, distance = close_pairs(cell, positions)
+        i, j, distance = close_pairs(cell, positions, _IMPOSSIBLE)
     if len(positions) > MOST_SITES:
         raise SiteError(f"the cell has {len(positions)} sites, more than {MOST_SITES}")
     counts = np.bincount(source, minlength=n)
+    too_near = (distance < MIN_DISTANCE) | _own_images(unit, source, i, j, distance)
+    i, j, distance = i[too_near], j[too_near], distance[too_near]
     if len(i) == 0:
         return Contents(
             positions,
@@ -89,6 +99,19 @@ def filled(unit: AtomSites, operations: Operations, cell: NDArray[np.float64]) -
         k = apart[distance[apart].argmin()]
         raise SiteError(_clash(unit, int(source[i[k]]), int(source[j[k]]), float(distance[k])))
     return _merged(unit, positions, source, counts, groups_of_places(len(positions), i, j))
+
+
+def _own_images(
+    unit: AtomSites,
+    source: NDArray[np.int64],
+    i: NDArray[np.int64],
+    j: NDArray[np.int64],
+    distance: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Which pairs are an atom and its own image that cannot be there both."""
+    own = source[i]
+    whole = (unit.occupancies[own] > 1.0 - OCCUPATION_EXCESS) & (unit.numbers[own] > 1)
+    return np.asarray((own == source[j]) & ((distance < MIN_DISTANCE) | whole))
 
 
 def _wrapped(
@@ -143,10 +166,21 @@ def _merged(
 def _clash(unit: AtomSites, one: int, other: int, distance: float) -> str:
     if one == other:
         x, y, z = unit.positions[one]
-        return (
+        share = float(unit.occupancies[one])
+        where = (
             f"the site {unit.labels[one]} at ({x:g}, {y:g}, {z:g}) is {distance:.3f} Å from its "
-            "own image: it is near a special position, and not on it. Write its coordinates with "
-            "more digits or as fractions, or correct the symmetry"
+            "own image"
+        )
+        if share < 1.0 - OCCUPATION_EXCESS:
+            return (
+                f"{where}, with an occupancy of {share:g}: it is split round a special position, "
+                "and too little to tell the places apart. Put it onto that position, with the sum "
+                "of the occupancies of its images there"
+            )
+        return (
+            f"{where}: it is near a special position, and not on it. Write its coordinates with "
+            "more digits or as fractions, give its occupancy if it is split, or correct the "
+            "symmetry"
         )
     return (
         f"the sites {unit.labels[one]} and {unit.labels[other]} (or their images) are "
