@@ -100,6 +100,17 @@ def test_spellings_of_one_symmetry(symmetry: str) -> None:
         ("_symmetry_Int_Tables_number 231", "no space group number 231"),
         ("_symmetry_Int_Tables_number -225", "no space group number"),
         ("_symmetry_Int_Tables_number cubic", "no space group number"),
+        ("_symmetry_Int_Tables_number 229.7", "no space group number 229.7"),
+        ("_cell_setting cubic", "no symmetry is known from _cell_setting"),
+        ("_crystal_space_group Fm-3m", "no symmetry is known from _crystal_space_group"),
+        (operations(*F_CENTRING, tag="_magnetic_space_group_symop_operation_xyz"), "no symmetry"),
+        *((f"_symmetry_Int_Tables_number {n}\n_space_group_IT_coordinate_system_code {code}",
+           f"the code {said}") for n, code, said in (
+            (14, "b4", "'b4' "), (62, "bac", "'bac' "), (62, "Pnma", "'Pnma' "),
+            (62, "'cell choice 2'", "'cell choice 2' "), (62, "'b 2'", "'b 2' "),
+            (62, "2abc", "'2abc' "), (225, "2", "'2' "))),
+        ("_space_group_name_H-M_alt 'P 1 21/c 1'\n_space_group_IT_coordinate_system_code b2",
+         "not the setting of the code 'b2'"),
         ("_symmetry_cell_setting cubic", "no symmetry is known"),
         ("_symmetry_space_group_name_H-M ?", "no symmetry is known"),
         ("_space_group_crystal_system cubic", "no symmetry is known"),
@@ -273,11 +284,14 @@ P21C = operations("x,y,z", "-x,y+1/2,-z+1/2", "-x,-y,-z", "x,-y+1/2,z+1/2")
             "14, which were taken, and it also says 'P n m a'",
         ),
         ("_symmetry_Int_Tables_number 11\n", "number 11"),
-        ("_space_group_name_Hall '-P 2yn'\n", ""),  # P 21/n: another setting of the same group
+        ("_space_group_name_Hall '-P 2yn'\n", "setting P 1 21/c 1"),
+        ("_space_group_name_H-M_alt 'P 1 21/n 1'\n_space_group_name_Hall '-P 2yn'\n", "'P 1 21/n"),
+        ("_space_group_name_H-M_alt 'P 21/c'\n_space_group_name_Hall '-P 2ybc'\n", ""),
+        ("_space_group_name_H-M_alt P2(1)/c\n", ""),
         ("_space_group_name_Hall '-C 2yc'\n", "'-C 2yc'"),
         ("_space_group_name_H-M_alt 'P 21/c'\n_space_group_IT_number 4\n", "number 4"),
-        ("_space_group_name_H-M_alt 'P 21/n'\n_space_group_IT_number 14\n", ""),
-        ("_space_group_name_H-M_alt 'P 21/b'\n", ""),
+        ("_space_group_name_H-M_alt 'P 21/n'\n_space_group_IT_number 14\n", "setting P 1 21/c 1"),
+        ("_space_group_name_H-M_alt 'P 21/b'\n", "'P 21/b'"),
         ("_space_group_name_H-M_alt 'a name of ours'\n", ""),
     ],
 )
@@ -289,6 +303,36 @@ def test_operations_under_the_name_of_another_group_win_and_that_is_said(
     assert amounts(crystal) == {"Zn": 4.0}
     assert kinds(crystal) == (["SymmetryWarning"] if said else [])
     assert said in "".join(map(str, crystal.warnings))
+
+
+def test_names_that_contradict_each_other_beside_operations() -> None:
+    names = f"{P1}\n_symmetry_Int_Tables_number 225\n"
+    crystal = read_cif(salt(operations("x,y,z") + names))
+    assert amounts(crystal) == {"Na": 1.0, "Cl": 1.0}
+    assert kinds(crystal) == ["SymmetryWarning"]
+    assert "'P 1', number 225 contradict each other" in str(crystal.warnings[0])
+
+
+@pytest.mark.parametrize(
+    "tags",
+    ["_cell_setting triclinic", "_cell_setting ?", "_geom_bond_site_symmetry_2 1_555",
+     f"{P1}\n_cell_setting cubic"],
+)  # fmt: skip
+def test_items_that_do_not_tell_a_symmetry_are_passed_over(tags: str) -> None:
+    crystal = read_cif(salt(tags))
+    assert amounts(crystal) == {"Na": 1.0, "Cl": 1.0}
+    assert kinds(crystal) == ([] if P1 in tags else ["SymmetryWarning"])
+
+
+@pytest.mark.parametrize("symbol", ["C2", "C 2", "P 21", "C m"])
+def test_the_unique_axis_is_b_where_all_angles_are_right(symbol: str) -> None:
+    text = f"data_x\n{cell_text((7.1, 8.2, 9.3, 90, 90, 90))}_space_group_name_H-M_alt '{symbol}'\n"
+    found = read_cif(text + atoms("Zn1 Zn .12 .21 .33")).scaled_positions
+    # a twofold axis along b turns x and z, a mirror plane across it y
+    turned = (
+        [0.12, 0.79, 0.33] if symbol == "C m" else [0.88, 0.71 if "P" in symbol else 0.21, 0.67]
+    )
+    assert np.isclose(found % 1.0, turned, atol=1e-9).all(axis=1).any()
 
 
 # Elements ----------------------------------------------------------------------------------
@@ -470,7 +514,7 @@ def test_dummies_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["0.333 0.667 0.25", "0.333 0.666 0.25",
+    ["0.333 0.667 0.25", "0.333 0.666 0.25", "0.33 0.66 0.25", "-.66 -.33 .25",
      "0.3333 0.6667 0.25", "0.33333 0.66667 .25", "1/3 2/3 1/4",
      "0.3333(3) 0.6667(3) 0.25", "0.33300 0.66700 0.25000", "0.33 0.67 0.25", "-0.667 -0.333 0.25",
      "1.333 0.667 -0.75", "3.33E-1 6.67E-1 2.5e-1", ".333 .667 .25", "0.333D0 0.667D0 0.25"],
@@ -487,6 +531,28 @@ def test_rounded_coordinates_are_put_onto_special_positions(place: str) -> None:
 def test_near_a_special_position_but_not_on_it_is_refused(place: str) -> None:
     with pytest.raises(CrystalError, match="its own image"):
         read_cif(f"data_x\n{cell_text(HEX)}{HCP}\n" + atoms(f"Mg1 Mg {place}"))
+
+
+@pytest.mark.parametrize("thirds", [("1/3", "2/3"), ("0.33", "0.67"), ("0.33", "0.66")])
+def test_thirds_of_operations_in_two_decimals(thirds: tuple[str, str]) -> None:
+    one, two = thirds
+    turns = ("x,y,z", "-y,x-y,z", "-x+y,-x,z")
+    shifts = (("", "", ""), (f"+{two}", f"+{one}", f"+{one}"), (f"+{one}", f"+{two}", f"+{two}"))
+    listed = [
+        ",".join(part + shift for part, shift in zip(turn.split(","), by, strict=True))
+        for by in shifts
+        for turn in turns
+    ]
+    crystal = read_cif(f"data_x\n{cell_text(HEX)}{operations(*listed)}" + atoms("Mg1 Mg 0 0 .1"))
+    heights = sorted(crystal.scaled_positions[:, 2])
+    np.testing.assert_allclose(heights, [0.1, 0.1 + 1 / 3, 0.1 + 2 / 3], atol=1e-12)
+
+
+def test_an_item_that_is_there_twice_with_the_same_number() -> None:
+    twice = "_cell_length_a {}\n"
+    assert kinds(read_cif(salt(more=twice.format("5.640")))) == []
+    with pytest.raises(UnreadableFileError, match="different values"):
+        read_cif(salt(more=twice.format("5.641")))
 
 
 def test_a_general_position_stays_where_it_is() -> None:

@@ -6,6 +6,8 @@ position of two atoms in general positions.
 
 from __future__ import annotations
 
+import re
+
 import gemmi
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ import spglib
 from cif_texts import amounts, atoms, cell_text, operations, read_cif
 
 from ase_e3dos.errors import CrystalError
-from ase_e3dos.structures.symmetry.space_groups import settings_named
+from ase_e3dos.structures.symmetry.space_groups import (
+    settings_coded,
+    settings_named,
+    settings_numbered,
+)
 
 PLACES = np.array([[0.1131, 0.3077, 0.4093], [0.2717, 0.1613, 0.0577]])
 ROWS = [f"{s}1 {s} {x} {y} {z}" for s, (x, y, z) in zip(("Zn", "S"), PLACES, strict=True)]
@@ -157,6 +163,69 @@ def test_spellings_of_all_symbols(spelling: object) -> None:
     for group in [*ITB, *OTHERS]:
         (first, *_) = settings_named(spelling(group.xhm()))  # type: ignore[operator]
         assert first.symbol == group.xhm()
+
+
+def test_screw_axes_in_brackets() -> None:
+    wrong = []
+    for group in ITB:
+        symbol = re.sub(r"([2346])([1-5])(?!\d)", r"\1(\2)", group.xhm())
+        spellings = (
+            symbol,
+            symbol.replace(" ", ""),
+            symbol.replace("(", " ( "),
+            f"{symbol} (No. 9)",
+        )
+        for spelling in spellings:
+            (first, *_) = settings_named(spelling) or (None,)
+            if first is None or first.symbol != group.xhm():
+                wrong.append(spelling)
+    assert wrong == []
+    assert settings_named("P 21 (4)") == settings_named("P 21")  # a number in brackets
+    assert settings_named("C 2 (5)") == settings_named("C 2")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_codes_of_settings_alone_and_beside_the_symbol() -> None:
+    """Every choice of spglib, with the number alone and with the symbol, in any spelling."""
+    wrong = []
+    for k, group in enumerate(ITB, 1):
+        code = spglib.get_spacegroup_type(k).choice
+        if not code:
+            continue
+        names = f"_symmetry_Int_Tables_number {group.number}\n"
+        names += f"_space_group_IT_coordinate_system_code '{code[0].upper()} {code[1:].upper()}'\n"
+        if k % 3 == 0:
+            names += f"_space_group_name_H-M_alt '{group.hm}'\n"
+        crystal = read_cif(f"data_x\n{cell_text(cell_of(group))}{names}{atoms(*ROWS)}")
+        places = expected_places(group, k)
+        if crystal.warnings or not all(
+            same_places(crystal.scaled_positions[crystal.numbers == z], p)
+            for z, p in zip((30, 16), places, strict=True)
+        ):
+            wrong.append(group.xhm())
+    assert wrong == []
+
+
+def test_codes_of_the_dictionary_for_settings_without_a_symbol_of_their_own() -> None:
+    def symbols(number: int, code: str) -> list[str]:
+        return [s.symbol for s in settings_coded(number, code)]
+
+    for number in (48, 50, 59, 68, 70):  # two origins
+        for origin in "12":
+            (first,) = settings_coded(number, f"{origin}abc")
+            assert first.choice == origin
+    assert symbols(50, "2-cba") == ["P n c b:2"]
+    assert symbols(68, "1abc") == ["C c c a:1"]
+    assert symbols(62, "abc") == ["P n m a"]
+    assert symbols(61, "cab") == ["P b c a"]
+    assert symbols(61, "a-cb") == ["P c a b"]
+    assert symbols(14, "-b1") == ["P 1 21/a 1"]
+    assert symbols(5, "-b1") == ["A 1 2 1"]
+    assert symbols(4, "b1") == ["P 1 21 1"]
+    assert symbols(167, "h") == ["R -3 c:H"]
+    for number in range(1, 231):
+        assert not settings_coded(number, "a name")
+        assert {s for s in settings_numbered(number) if settings_coded(number, "d1")} == set()
 
 
 def test_round_numbers_of_atoms() -> None:

@@ -22,6 +22,8 @@ from ase_e3dos.structures.symmetry.space_groups import (
     hall_operations,
     number_of,
     number_of_operations,
+    setting_of_operations,
+    settings_coded,
     settings_named,
     settings_numbered,
 )
@@ -79,10 +81,20 @@ _MODULATED = (
 _ABOUT_SYMMETRY = re.compile(
     r"_(symmetry|space_?group|spacegroup|symop|cod_original_sg|parent_space_group)"
 )
+#: The same somewhere in a name that is none of the dictionary, but not where it is about an atom,
+#: a distance, a reflection or a molecule.
+_ALSO_ABOUT_SYMMETRY = re.compile(
+    r"_(?!atom_|geom_|refln|diffrn_|exptl_|pdbx_|struct_|publ_|audit_|citation_)\w*"
+    r"(space_?group|sym_?op|symmetry|cell_setting|crystal_system|point_group|schoenflies)"
+)
 
 
 class UnknownSymmetryError(ValueError):
     """A symmetry that is not stated, not known or contradicts itself."""
+
+
+class _ContradictionError(UnknownSymmetryError):
+    """Names of which each one is known, and that are not of one space group or setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +143,20 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
                 "the symmetry operations of the file do not fit the shape of its cell. Correct one "
                 "of them"
             )
+        named: tuple[Setting, ...] = ()
+        said = "" if _MAGNETIC in block else _other_group(operations, hall, names, number)
         try:
             named = _named(names, number, reference, code)
+        except _ContradictionError:
+            if _MAGNETIC not in block:
+                claims = [*map(repr, names), *([f"number {number}"] if number else [])]
+                claims += [f"the code {code!r}"] if code else []
+                said = said or (
+                    f"it lists {len(operations)} symmetry operation(s), which were taken, and its "
+                    f"names {', '.join(claims)} contradict each other"
+                )
         except UnknownSymmetryError:
-            named = ()
-        said = "" if _MAGNETIC in block else _other_group(operations, hall, names, number)
+            pass
         return Symmetry((("the operations listed", operations),), named, said)
     if hall is not None:
         found = _by_hall(hall, names, number, reference)
@@ -148,19 +169,21 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
         fitting = _fitting(settings, cell)
         if not fitting:
             raise UnknownSymmetryError(_misfit(names[0] if names else f"number {number}"))
+        if all(3 <= s.number <= 15 for s in fitting) and (
+            len({s.number for s in fitting}) == 1 or _has_axis_b(fitting[0])
+        ):
+            # The unique axis that is left open by a cell with right angles is b, as in short
+            # symbols. Glide planes called e ("C 2/m 2/m 2/e") leave open what nothing else tells.
+            first = fitting[0].symbol
+            fitting = tuple(s for s in fitting if s.symbol == first)
         if len({s.number for s in fitting}) > 1:
             several = " or ".join(s.symbol for s in fitting)
             raise UnknownSymmetryError(
                 f"the space group {names[0]!r} may be {several}. Write the full symbol, or list "
                 "the operations"
             )
-        if 3 <= fitting[0].number <= 15:
-            # The unique axis that is left open by a cell with right angles is b, as in short
-            # symbols. Glide planes called e ("C 2/m 2/m 2/e") leave open what nothing else tells.
-            first = fitting[0].symbol
-            fitting = tuple(s for s in fitting if s.symbol == first)
         return Symmetry(tuple((s.symbol, s.operations) for s in fitting))
-    about = sorted(name for name in block.names() if _ABOUT_SYMMETRY.match(name))
+    about = sorted(name for name in block.names() if _is_about_symmetry(block, name))
     if about:
         raise UnknownSymmetryError(
             f"no symmetry is known from {', '.join(about[:4])}. List the operations in "
@@ -192,7 +215,7 @@ def _listed(block: Block) -> Operations | None:
             f"the symmetry operations of the file cannot be used: {error}. Correct the list, or "
             "delete it and give the full symbol of the space group"
         ) from None
-    if any(not _same(groups[0], other) for other in groups[1:]):
+    if any(not groups[0].is_same(other) for other in groups[1:]):
         raise UnknownSymmetryError(
             "the file has two lists of symmetry operations that differ. Delete the wrong one"
         )
@@ -228,13 +251,35 @@ def _other_group(
     wrong = [
         said
         for said, numbers, groups in claims
-        if own not in numbers and not any(_is_part_of(operations, group) for group in groups)
+        if own not in numbers and not any(operations.is_part_of(group) for group in groups)
+    ]
+    if not wrong:
+        return _named_otherwise(operations, claims)
+    return (
+        f"it lists the operations of space group {own}, which were taken, and it also says "
+        f"{', '.join(wrong)}"
+    )
+
+
+def _named_otherwise(
+    operations: Operations, claims: list[tuple[str, set[int | None], list[Operations]]]
+) -> str:
+    """The names of another setting than that of the operations, in words; "" if there is none.
+
+    Only operations that are just those of a setting in the table tell: others may have another
+    origin under the same symbol.
+    """
+    setting = setting_of_operations(operations)
+    if setting is None:
+        return ""
+    wrong = [
+        said for said, _, groups in claims if not any(operations.is_part_of(g) for g in groups)
     ]
     if not wrong:
         return ""
     return (
-        f"it lists the operations of space group {own}, which were taken, and it also says "
-        f"{', '.join(wrong)}"
+        f"it lists the operations of the setting {setting.symbol}, which were taken, and it also "
+        f"says {', '.join(wrong)}"
     )
 
 
@@ -247,22 +292,21 @@ def _other_setting(operations: Operations, hall: str, names: tuple[str, ...]) ->
         repr(name)
         for name in names
         if (settings := settings_named(name))
-        and not any(_same(operations, s.operations) for s in settings)
+        and not any(operations.is_same(s.operations) for s in settings)
     ]
     if not wrong:
         return ""
     return f"the setting of its Hall symbol {hall!r}, which was taken, is not {' or '.join(wrong)}"
 
 
-def _is_part_of(some: Operations, others: Operations) -> bool:
-    """Whether operations are among others."""
-    if len(some) > len(others):
+def _is_about_symmetry(block: Block, name: str) -> bool:
+    """Whether an item says something about symmetry that is not understood."""
+    if _ABOUT_SYMMETRY.match(name):
+        return True
+    if not _ALSO_ABOUT_SYMMETRY.match(name):
         return False
-    both = Operations.of(
-        np.concatenate([others.rotations, some.rotations]),
-        np.concatenate([others.translations, some.translations]),
-    )
-    return len(both) == len(others)
+    value = block.value(name)
+    return value is not None and value.lower() not in ("triclinic", "p1", "p 1", "none", "no")
 
 
 def _is_modulated(block: Block) -> bool:
@@ -294,10 +338,6 @@ def _product(magnetic: tuple[str, ...], centring: tuple[str, ...]) -> Operations
     return operations_of(magnetic).times(operations_of(centring))
 
 
-def _same(one: Operations, other: Operations) -> bool:
-    return len(one) == len(other) and _is_part_of(one, other)
-
-
 def _by_hall(
     hall: str, names: tuple[str, ...], number: str | None, reference: str | None
 ) -> Operations | None:
@@ -325,7 +365,8 @@ def _number(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        value = int(float(text))
+        stated = float(text)
+        value = int(stated) if stated == int(stated) else -1
     except (ValueError, OverflowError):
         value = -1
     if value == 0:
@@ -353,18 +394,35 @@ def _named(
         if value is None:
             return ()
         known = [settings_numbered(value)]
-        if code is not None:
-            chosen = tuple(s for s in settings_numbered(value, every=True) if s.choice == code)
-            known = [chosen or known[0]]
+        if code is not None and (coded := settings_coded(value, code)):
+            known = [tuple(s for s in known[0] if s in coded) or coded]
     settings = tuple(s for s in known[0] if all(s in other for other in known[1:]))
     if value is not None:
         settings = tuple(s for s in settings if s.number == value)
     if not settings:
         said = [repr(name) for name in names] + ([f"number {value}"] if value else [])
-        raise UnknownSymmetryError(
+        raise _ContradictionError(
             f"the file contradicts itself about the space group: {', '.join(said)}. Correct it"
         )
-    return tuple(s for s in settings if code == s.choice) or settings
+    if code is None:
+        return settings
+    coded = tuple(
+        s for number in {s.number for s in settings} for s in settings_coded(number, code)
+    )
+    symbol = repr(names[0]) if names else f"number {value}"
+    if not coded:
+        raise UnknownSymmetryError(
+            f"the code {code!r} (_space_group_IT_coordinate_system_code) is none of the settings "
+            f"of the space group {symbol}. Correct it, or give the symbol of the setting"
+        )
+    agreeing = tuple(s for s in settings if s in coded)
+    if not agreeing:
+        raise _ContradictionError(
+            f"the file contradicts itself about the space group: {symbol} is not the setting of "
+            f"the code {code!r} (_space_group_IT_coordinate_system_code), "
+            f"{' or '.join(s.symbol for s in coded)}. Correct one of them"
+        )
+    return agreeing
 
 
 def _fitting(settings: tuple[Setting, ...], cell: NDArray[np.float64]) -> tuple[Setting, ...]:
@@ -376,6 +434,11 @@ def _fitting(settings: tuple[Setting, ...], cell: NDArray[np.float64]) -> tuple[
     if best > METRIC_TOLERANCE:
         return ()
     return tuple(s for s, d in zip(settings, deviations, strict=True) if d <= best + 1e-5)
+
+
+def _has_axis_b(setting: Setting) -> bool:
+    words = setting.symbol.split()
+    return len(words) == 4 and words[1] == words[3] == "1"
 
 
 def _misfit(name: str) -> str:

@@ -43,6 +43,7 @@ _BLOCK_NAME = re.compile(r"^(data_\S*)[ \t]+(?!#)(?!_|loop_)(\S.*?)[ \t]*\r?$", 
 #: Of CIF 2.0: texts in three quotation marks, and lists and tables without others inside.
 _TRIPLE = re.compile(r"(?<=\s)('''|\"\"\")(.*?)\1(?=\s|$)", re.DOTALL)
 _LIST = re.compile(r"(?<=\s)[\[{][^\n]*[\]}](?=[ \t]*(?:\n|$))")
+_NUMERAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 _CIF2 = re.compile(r"^#\\#CIF_2", re.MULTILINE)
 _STOP = re.compile(r"^[ \t]*stop_[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
 _HEADING = re.compile(r"^[ \t]*(data_|global_)", re.MULTILINE | re.IGNORECASE)
@@ -84,7 +85,7 @@ class Block:
 
     def _add(self, tag: str, value: str | tuple[list[str], int, int]) -> None:
         name = tag.lower().replace(".", "_").replace("-", "_")
-        if name in self._values and _column(self._values[name]) != _column(value):
+        if name in self._values and not _are_equal(_column(self._values[name]), _column(value)):
             self._twice.add(name)
         self._values[name] = value
 
@@ -133,6 +134,17 @@ def _column(value: str | tuple[list[str], int, int]) -> list[str]:
         return [value]
     values, start, width = value
     return values[start::width]
+
+
+def _are_equal(one: list[str], other: list[str]) -> bool:
+    """Whether columns have the same texts or numbers: 5.64 is 5.640."""
+    return one == other or (
+        len(one) == len(other)
+        and all(
+            a == b or (_NUMERAL.fullmatch(a) and _NUMERAL.fullmatch(b) and float(a) == float(b))
+            for a, b in zip(one, other, strict=True)
+        )
+    )
 
 
 def _plain(value: str) -> str | None:

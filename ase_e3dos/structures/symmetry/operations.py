@@ -83,6 +83,31 @@ class Operations:
         t = np.einsum("aij,bj->abi", self.rotations, other.translations)
         return Operations.of(w, t + self.translations[:, None])
 
+    def in_axes(self, axes: NDArray[np.float64]) -> Operations:
+        """The operations in other axes, whose rows are made of those of now.
+
+        Parameters
+        ----------
+        axes : array, shape (3, 3)
+            A rotation or an exchange of axes.
+        """
+        back = np.linalg.inv(axes)  # x' = x axes^-1 for rows x
+        return Operations.of(np.rint(back.T @ self.rotations @ axes.T), self.translations @ back)
+
+    def is_part_of(self, others: Operations) -> bool:
+        """Whether they are among others."""
+        if len(self) > len(others):
+            return False
+        both = Operations.of(
+            np.concatenate([others.rotations, self.rotations]),
+            np.concatenate([others.translations, self.translations]),
+        )
+        return len(both) == len(others)
+
+    def is_same(self, others: Operations) -> bool:
+        """Whether they are the same operations in any order."""
+        return len(self) == len(others) and self.is_part_of(others)
+
 
 @lru_cache(maxsize=256)
 def operations_of(triplets: tuple[str, ...]) -> Operations:
@@ -166,7 +191,10 @@ def _fraction(number: str | None, denominator: str | None, whole: str) -> float:
     decimals = len(number.partition(".")[2])
     if decimals:
         near = _PARTS[np.abs(_PARTS - value % 1.0).argmin()]
-        if abs(near - value % 1.0) <= min(0.55 * 10.0**-decimals, 4e-3):
+        # 0.67 is rounded, 0.66 cut off; a third with one decimal is no longer told from others.
+        off = float(near - value % 1.0)
+        unit = 10.0**-decimals
+        if abs(off) <= min(0.55 * unit, 4e-3) or 0.0 < off < min(unit, 7e-3):
             return float(value - value % 1.0 + near)
     return value
 

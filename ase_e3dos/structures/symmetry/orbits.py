@@ -18,6 +18,7 @@ ROUNDING = 7e-4
 COARSE_ROUNDING = 6e-3
 """The same for coordinates written with two decimals or fewer (0.33)."""
 
+_CUT_OFF = 7e-3  # 0.66, cut off rather than rounded: only ever to larger numbers
 _EXACT = 1e-7
 _BINS = 1 << 20
 _HASH = np.array([1 << 40, 1 << 20, 1])
@@ -62,7 +63,9 @@ def images_of(
         return images.reshape(-1, 3), np.repeat(np.arange(n), m)
     if np.abs(difference[fixing]).max() > _EXACT:
         x = _on_special_positions(positions, operations, difference, fixing, near)
-        moved = (np.abs(x - positions) > limit).max(axis=1, keepdims=True)
+        outward = ((x - positions) * np.sign(positions) > 0) & (limit >= COARSE_ROUNDING)
+        allowed = np.where(outward, _CUT_OFF, limit)
+        moved = (np.abs(x - positions) > allowed).max(axis=1, keepdims=True)
         x = np.where(moved, positions, x)
         images = (x @ matrices).reshape(n, m, 3) + operations.translations
         difference = _differences(x, operations)

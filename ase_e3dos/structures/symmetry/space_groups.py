@@ -19,6 +19,8 @@ __all__ = [
     "hall_operations",
     "number_of",
     "number_of_operations",
+    "setting_of_operations",
+    "settings_coded",
     "settings_named",
     "settings_numbered",
 ]
@@ -69,29 +71,28 @@ def hall_operations(symbol: str) -> Operations:
     ValueError
         It is none.
     """
-    text = symbol.strip().replace("_", " ").replace("=", '"').replace("''", '"').lower()
-    found = re.match(r"(-?\s*[a-z])(.*)", text, re.DOTALL)
-    if found is None:
-        raise ValueError(f"{symbol!r} is not a Hall symbol")
-    try:
-        group = gemmi.symops_from_hall(found[1].upper().replace(" ", "") + found[2])
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{symbol!r} is not a Hall symbol ({error})") from None
-    return Operations.from_gemmi(group)
+    return Operations.from_gemmi(_hall_group(symbol))
 
 
 @lru_cache(maxsize=1024)
 def number_of(hall: str) -> int | None:
     """Number of the space group of a Hall symbol, where its setting is in a table."""
-    symbol = hall.strip().replace("_", " ").replace("=", '"').replace("''", '"').lower()
-    found = re.match(r"(-?\s*[a-z])(.*)", symbol, re.DOTALL)
-    if found is None:
-        return None
     try:
-        group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(found[1].upper() + found[2]))
-    except (RuntimeError, ValueError):
+        group = gemmi.find_spacegroup_by_ops(_hall_group(hall))
+    except ValueError:
         return None
     return None if group is None else int(group.number)
+
+
+def _hall_group(symbol: str) -> gemmi.GroupOps:
+    text = symbol.strip().replace("_", " ").replace("=", '"').replace("''", '"').lower()
+    found = re.match(r"(-?\s*[a-z])(.*)", text, re.DOTALL)
+    if found is None:
+        raise ValueError(f"{symbol!r} is not a Hall symbol")
+    try:
+        return gemmi.symops_from_hall(found[1].upper().replace(" ", "") + found[2])
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{symbol!r} is not a Hall symbol ({error})") from None
 
 
 @lru_cache(maxsize=1024)
@@ -109,6 +110,14 @@ def number_of_operations(operations: Operations) -> int | None:
         except Exception:  # noqa: BLE001 - errors of spglib are of its own kinds in some versions
             return None
     return None if found is None else int(found.number)
+
+
+@lru_cache(maxsize=1024)
+def setting_of_operations(operations: Operations) -> Setting | None:
+    """The setting that has just these operations; None if none in the table has."""
+    number = number_of_operations(operations)
+    settings = () if number is None else settings_numbered(number, every=True)
+    return next((s for s in settings if operations.is_same(s.operations)), None)
 
 
 @cache
@@ -145,6 +154,61 @@ def settings_numbered(number: int, every: bool = False) -> tuple[Setting, ...]:
         return tuple(s for s in table if s.choice in ("b", "c", "a", "b1", "c1", "a1"))
     standard = table[:1] and table[0].symbol.partition(":")[0]
     return tuple(s for s in table if s.symbol.partition(":")[0] == standard)
+
+
+#: How the axes of a setting are made of those of the standard one.
+_AXES = {
+    "abc": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "ba-c": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
+    "cab": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
+    "-cba": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
+    "bca": ((0, 1, 0), (0, 0, 1), (1, 0, 0)),
+    "a-cb": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+}
+
+
+@lru_cache(maxsize=1024)
+def settings_coded(number: int, code: str) -> tuple[Setting, ...]:
+    """Settings of a space group by the dictionary's `IT_coordinate_system_code`.
+
+    Parameters
+    ----------
+    number : int
+    code : str
+        "b2", "-b1", "cab", "2abc", "1", "h", ..., in any case, with or without blanks.
+
+    Returns
+    -------
+    tuple of Setting
+        Empty if it is no code of this group. Several where it leaves something open: "1" and "2"
+        the axes, "abc" the origin.
+    """
+    table = settings_numbered(number, every=True)
+    plain = re.sub(r"[\s_]", "", code).lower()
+    if plain in ("1", "2"):
+        return tuple(s for s in table if s.extension == plain)
+    if exact := tuple(s for s in table if s.choice.lower() == plain):
+        return exact
+    if plain == "h" and 143 <= number <= 194 and len(table) == 1:
+        return table
+    found = re.fullmatch(r"(-?)([abc])([123])", plain)
+    if found is not None and 3 <= number <= 15:
+        if alone := tuple(s for s in table if s.choice == found[2]):  # of any cell the same
+            return alone
+        # the axis turned round exchanges two cells: C and A, or glides along c and a
+        turned = "213" if number in (5, 8, 12) else "321"
+        return tuple(s for s in table if s.choice == found[2] + turned[int(found[3]) - 1])
+    found = re.fullmatch(r"([12]?)(abc|ba-c|cab|-cba|bca|a-cb)", plain)
+    if found is None or not 16 <= number <= 74:
+        return ()
+    table = tuple(s for s in table if found[1] in ("", s.extension))
+    own = "" if found[2] == "abc" else found[2]
+    if exact := tuple(s for s in table if s.choice == s.extension + own):
+        return exact
+    # Without a symbol of its own: an exchange of axes that gives the operations of another.
+    axes = np.array(_AXES[found[2]], dtype=np.float64)
+    wanted = [s.operations.in_axes(axes) for s in table if s.choice == s.extension]
+    return tuple(s for s in table if any(s.operations.is_same(group) for group in wanted))
 
 
 @cache
@@ -219,6 +283,8 @@ def _short(setting: Setting) -> Iterator[str]:
 _NUMBERED = re.compile(
     r"[(\[#]?\s*(?:no\.?|number|#)\s*:?\s*\d+\s*[)\]]?\s*$|\(\s*#?\s*\d{1,3}\s*\)$", re.I
 )
+#: Screw axes as SHELXTL writes them, "2(1)"; no number of a table can be meant by them.
+_SCREW = re.compile(r"([2346])\s*\(\s*([1-5])\s*\)")
 _CHOICE = re.compile(
     r"""\s*(?:
         :\s*(?P<code>[12HR]|[-\w]+)
@@ -248,8 +314,8 @@ def settings_named(symbol: str) -> tuple[Setting, ...]:
         Empty if the symbol is not known. Several where the symbol alone does not tell: origins,
         axes of rhombohedral and monoclinic groups.
     """
-    text = _NUMBERED.sub("", symbol.strip().strip("*").strip())
-    text = re.sub(r"(\d)\s*\((\d)\)", r"\1\2", text)  # 2(1)
+    text = _SCREW.sub(_screw, symbol.strip().strip("*"))
+    text = _NUMBERED.sub("", text.strip()).strip()
     text = re.sub(r"\\?bar\s*\{?(\d)\}?|\\overline\{(\d)\}|(\d)\s*bar", _barred, text)
     for spelling in dict.fromkeys((text, re.sub(r"(\d)-", r"-\1", text))):  # "Fm3-m"
         for known in (_index, _full_symbols):
@@ -278,6 +344,11 @@ def _listed(symbol: str, known: Mapping[str, tuple[Setting, ...]]) -> tuple[Sett
         if found := known.get(key, ()):
             return found
     return ()
+
+
+def _screw(found: re.Match[str]) -> str:
+    """A screw axis without its brackets; "2 (5)", which is none, as it is."""
+    return f" {found[1]}{found[2]} " if found[2] < found[1] else found[0]
 
 
 def _barred(found: re.Match[str]) -> str:
