@@ -31,7 +31,14 @@ _PDB_GROUP = re.compile(rb"^CRYST1.{49}(.{1,11})", re.MULTILINE)
 _PDB_NO_CELL = re.compile(rb"^CRYST1\s+1\.0+\s+1\.0+\s+1\.0+\s", re.MULTILINE)
 _PDB_MODEL = re.compile(rb"^MODEL\s+\d+", re.MULTILINE)
 _QE_GROUP = re.compile(rb"\bspace_group\s*=\s*(\d+)", re.IGNORECASE)
-_ABINIT_GROUP = re.compile(rb"^\s*(?:spgroup\s+[2-9]|spgroup\s+1\d|natrd)", re.MULTILINE | re.I)
+#: Of a free format, in which several variables may share a line; remarks begin with # or !.
+_ABINIT_GROUP = re.compile(
+    rb"^(?:[^#!\n]*\s)?(?:spgroup\s*=?\s*(?:[2-9]|1\d)|natrd\b)", re.MULTILINE | re.I
+)
+_CSSR_GROUP = re.compile(rb"\bSPGR\s*=?\s*(\d+)", re.IGNORECASE)
+_CAR_GROUP = re.compile(rb"^PBC(?:[ \t]+[-+.\d]+){6}[ \t]+\(?[ \t]*([^()\r\n]*\S)", re.MULTILINE)
+_WIEN_UNIT = re.compile(rb"\bunit\s*=?\s*ang", re.IGNORECASE)
+_PDB_ATOM = re.compile(rb"^(?:ATOM  |HETATM).*$", re.MULTILINE)
 _LAMMPS_DUMP = re.compile(rb"^ITEM: ATOMS (.*)$", re.MULTILINE)
 _LAMMPS_TYPES = re.compile(rb"^\s*\d+\s+atom types\b", re.MULTILINE)
 _LAMMPS_MASSES = re.compile(rb"^\s*Masses\b", re.MULTILINE)
@@ -55,6 +62,8 @@ def structures_by_others(path: Path, label: str) -> Iterator[Any]:
         It relies on symmetry or fractions that these readers leave out.
     """
     _look_through(path, label)
+    if _is_lammps(path):
+        return _first_that_reads(path, label, [("ASE", _lammps)])
     return _first_that_reads(path, label, [("ASE", ase_structures), ("pymatgen", _pymatgen)])
 
 
@@ -64,6 +73,20 @@ def ase_structures(path: Path) -> Iterator[Any]:
 
     # an absolute path is never taken for a database address or an option
     yield from iread(str(path.absolute()), index=":", do_not_split_by_at_sign=True)
+
+
+def _is_lammps(path: Path) -> bool:
+    """Whether it is a data file of LAMMPS, which ASE knows by another ending only."""
+    if not {".data", ".lmp"} & {s.lower() for s in path.suffixes[-2:]}:
+        return False
+    with opened(path, str(path)) as stream:
+        return _LAMMPS_TYPES.search(stream.read(_HEAD)) is not None
+
+
+def _lammps(path: Path) -> Iterator[Any]:
+    from ase.io import iread
+
+    yield from iread(str(path.absolute()), index=":", format="lammps-data")
 
 
 def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
@@ -119,6 +142,13 @@ def _look_through(path: Path, label: str) -> None:
         if group is not None and group[1].split() not in ([], [b"P", b"1"], [b"P1"]):
             name = b" ".join(group[1].split()).decode("ascii", "replace")
             reason = f"lists an asymmetric unit of the space group {name}"
+        whole = head if len(head) < _HEAD else head[: head.rfind(b"\n")]
+        if not reason and any(not line[76:78].strip() for line in _PDB_ATOM.findall(whole)):
+            raise CrystalError(
+                f"{label}: there are atoms without an element in the columns 77 and 78 of their "
+                "lines, and their names do not tell (CA is calcium, or a carbon atom). Write the "
+                "elements there, or the structure as CIF or extended XYZ."
+            )
         if _PDB_NO_CELL.search(head):
             raise CrystalError(
                 f"{label}: its cell is 1 x 1 x 1, which stands for none. Give that of the crystal."
@@ -130,6 +160,18 @@ def _look_through(path: Path, label: str) -> None:
             )
     elif _QE_GROUP.search(head) and b"&" in head:
         reason = "lists an asymmetric unit (space_group)"
+    elif suffixes & {".gro", ".g96"}:
+        raise CrystalError(
+            f"{label}: files of GROMACS and GROMOS hold names of atoms and no elements (NA may be "
+            "sodium or nitrogen). Write the structure as CIF or extended XYZ, or as PDB with the "
+            "elements."
+        )
+    elif ".cssr" in suffixes and (cssr := _CSSR_GROUP.search(head)) and int(cssr[1]) != 1:
+        reason = f"lists an asymmetric unit of the space group {int(cssr[1])}"
+    elif ".car" in suffixes and (car := _CAR_GROUP.search(head)) and not _is_p1(car[1]):
+        reason = f"lists an asymmetric unit of the space group {car[1].decode('ascii', 'replace')}"
+    elif ".struct" in suffixes and _WIEN_UNIT.search(head):
+        reason = "gives its lengths in Å (unit=ang)"
     elif suffixes & {".in", ".abi"} and _ABINIT_GROUP.search(head):
         reason = "lists an asymmetric unit (spgroup)"
     elif ".cell" in suffixes and _CASTEP_MIXTURE.search(head):
@@ -147,6 +189,10 @@ def _look_through(path: Path, label: str) -> None:
             f"{label}: this file {reason}, which the reader of its format leaves out. Convert it "
             "to CIF with a program that knows the format."
         )
+
+
+def _is_p1(group: bytes) -> bool:
+    return group.upper().replace(b" ", b"") in (b"P1", b"1", b"")
 
 
 def _first_that_reads(

@@ -269,6 +269,11 @@ def test_files_without_an_ending_and_with_a_wrong_one(tmp_path: Path) -> None:
                   "ATOM      1  N   ALA A   1      11.104   6.134  -6.504  1.00  0.00\n"),
         ("pw.in", "&SYSTEM\n ibrav=2, space_group = 225\n/\nATOMIC_POSITIONS crystal_sg\n"),
         ("a.in", "acell 3*10\nspgroup 225\nnatrd 1\n"),
+        ("b.in", "acell 3*10 znucl 11 17\nnatom 2 spgroup 225\n"),
+        ("a.cssr", " " * 38 + "5.64 5.64 5.64\n" + " " * 21 + "90 90 90    SPGR = 225 F m -3 m\n"),
+        ("a.car", "!BIOSYM archive 3\nPBC=ON\n\n!DATE\n"
+                  "PBC   5.64 5.64 5.64 90.0 90.0 90.0 (FM-3M)\nNa1 0 0 0 XXXX 1 xx Na 0.0\nend\n"),
+        ("a.struct", "salt\nP   LATTICE,NONEQUIV.ATOMS:  2\nMODE OF CALC=RELA unit=ang\n"),
         ("a.cell", "%BLOCK LATTICE_CART\n5 0 0\n0 5 0\n0 0 5\n%ENDBLOCK LATTICE_CART\n"
                    "%BLOCK POSITIONS_FRAC\nNa 0 0 0 MIXTURE:( 1 0.5)\nK 0 0 0 MIXTURE:( 1 0.5)\n"
                    "%ENDBLOCK POSITIONS_FRAC\n"),
@@ -418,3 +423,26 @@ def test_masses_beside_own_columns_are_used_and_fractions_refused() -> None:
         read(record | {"numbers": ["H", "Cl"]})
     heavy = jarvis(bulk("LiH", "rocksalt", a=4.08)) | {"elements": ["Li", "D"]}
     assert read(heavy)[0].masses[1] == pytest.approx(2.014, abs=1e-3)
+
+
+def test_names_of_atoms_are_no_elements(tmp_path: Path) -> None:
+    cell = "CRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1\n"
+    atom = "ATOM      1  CA  ALA A   1       0.000   0.000   0.000  1.00  0.00"
+    path = tmp_path / "a.pdb"
+    path.write_text(f"{cell}{atom}\nEND\n")
+    with pytest.raises(CrystalError, match="columns 77 and 78"):
+        read(path)
+    path.write_text(f"{cell}{atom}           C  \nEND\n")
+    assert read(path)[0].formula == "C"
+    write(tmp_path / "a.gro", SALTS[0])
+    with pytest.raises(CrystalError, match="no elements"):
+        read(tmp_path / "a.gro")
+
+
+def test_data_of_lammps_with_masses_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "salt.data"
+    write(path, SALTS[0], format="lammps-data", masses=True)
+    assert read(path)[0].formula == "NaCl"
+    write(path, SALTS[0], format="lammps-data")
+    with pytest.raises(CrystalError, match="Masses"):
+        read(path)
