@@ -35,8 +35,10 @@ _SAME_ISOTOPE = 2e-3
 #: Heaviest element whose symbol is known in capitals too: those beyond occur in no crystal, and
 #: NO, CF, NH, CN and the like are molecules.
 _HEAVIEST = 94
-#: Symbols in capitals that are as likely two atoms, or any rare earth.
-_PAIRS = frozenset(("CO", "PO", "HO", "RE"))
+#: Symbols in capitals that are as likely two atoms.
+_PAIRS = frozenset(("CO", "PO", "HO"))
+#: In capitals any rare earth, and rhenium only where the formula has it.
+_RARE_EARTH = "RE"
 #: Names of scattering factors in the International Tables, vol. C.
 _SCATTERING = {"CVAL": 6, "SIVA": 14, "SIVAL": 14}
 #: Names for water, hydroxyl and vacancies that begin like an element.
@@ -118,6 +120,8 @@ def element_of_symbol(
     number = _number(letters)
     if number == 0:
         raise NotAnElementError(_saying(symbol))
+    if letters == _RARE_EARTH and "Re" not in known:
+        raise NotAnElementError(_saying(symbol))
     group = letters.upper() in _PAIRS and letters.isupper()
     if group and letters.capitalize() not in known and (not capitals or found["number"]):
         raise NotAnElementError(_saying(symbol))
@@ -163,6 +167,8 @@ def element_of_label(
     if letters.upper() == "T" and "T" not in known:  # a tetrahedral site, as a rule
         raise NotAnElementError(_saying(label))
     symbol, rest = _split(letters, capitals, known)
+    if letters == _RARE_EARTH and "Re" not in known:
+        raise NotAnElementError(_saying(label))
     if symbol is None or (known and not _is_known(symbol, known)):
         raise NotAnElementError(_saying(label))
     if _names_another(symbol, found["rest"], of_type=False):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from math import isfinite
 
-__all__ = ["decimals_in", "number_in"]
+__all__ = ["decimals_in", "error_in", "number_in"]
 
 _NUMBER = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)(?:/(\d+(?:\.\d*)?))?(?:\(\d+\.?\d*\)?)?"
 )
+_ERROR = re.compile(r"[+-]?(?:\d+\.?|\.(?=\d))(\d*)\((\d{1,9})\)")
 _LONGEST = 60
 
 
@@ -44,6 +45,12 @@ def number_in(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"{text!r} is not a finite number")
     return value
+
+
+def error_in(text: str) -> float:
+    """Estimated error of a number, as the digits in its brackets say: 0.03 of 1.02(3); else 0."""
+    found = _ERROR.fullmatch(text.strip())
+    return int(found[2]) * 10.0 ** -len(found[1]) if found else 0.0
 
 
 def decimals_in(text: str) -> int:

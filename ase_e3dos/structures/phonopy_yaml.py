@@ -198,8 +198,8 @@ def _site(point: Mapping[str, Any], k: int) -> Site:
 
 
 def _text(symbol: Any) -> str:
-    """A symbol as it was written: YAML takes No, without quotation marks, for a negation."""
-    return "No" if symbol is False else str(symbol)
+    """A symbol as it was written: YAML takes No and On, without quotation marks, for truths."""
+    return {False: "No", True: "On"}[symbol] if isinstance(symbol, bool) else str(symbol)
 
 
 def _is_magnetic(moment: Any) -> bool:

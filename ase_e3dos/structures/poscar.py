@@ -24,6 +24,9 @@ __all__ = ["poscar_sites"]
 #: Of VASP's pseudopotentials with a fractional nuclear charge: H.5, H1.25.
 _PSEUDO_HYDROGEN = re.compile(r"[Hh][_]?\d?\.\d+$")
 
+#: Comments of one word that are English rather than the symbol of an element.
+_ENGLISH = frozenset(("No", "I", "He", "At", "Am"))
+
 
 def poscar_sites(text: str, label: str) -> Sites:
     """Sites of a POSCAR.
@@ -277,6 +280,8 @@ def _unnamed_elements(comment: str, counts: list[int], names: list[str]) -> list
 def _symbols_in(comment: str, counts: list[int]) -> list[str] | None:
     """Symbols of the species, if the comment is exactly these or a formula that fits."""
     words = comment.split()
+    if comment.strip() in _ENGLISH:
+        return None
     if len(words) == len(counts) and all(w in chemical_symbols[1:] or w in "DT" for w in words):
         return words
     parts = re.findall(r"[A-Z][a-z]?", comment)

@@ -922,3 +922,20 @@ def test_whole_atoms_are_not_near_their_own_images(a: float, row: str, outcome: 
     else:
         found = amounts(read_cif(text))
         assert {s: round(n, 2) for s, n in found.items()} == outcome
+
+
+def test_occupancies_whose_errors_cover_one_or_zero() -> None:
+    rows = ("Na1 Na 0 0 0 1.02(3)", "Cl1 Cl .5 .5 .5 1", "K1 K .25 .25 .25 -0.01(2)")
+    assert amounts(read_cif(mixed(*rows))) == {"Na": 4.0, "Cl": 4.0}
+    for value in ("1.02(1)", "-0.03(2)"):
+        with pytest.raises(CrystalError):
+            read_cif(mixed(f"Na1 Na 0 0 0 {value}", rows[1]))
+
+
+@pytest.mark.parametrize("label", ["RE1", "RE"])
+def test_a_rare_earth_is_rhenium_only_by_the_formula(label: str) -> None:
+    rows = ((label, label.rstrip("1"), "0 0 0"), ("O1", "O", ".5 .5 .5"))
+    with pytest.raises(CrystalError, match="'RE' is not a chemical element"):
+        read_cif(salt(rows=rows))
+    formula = "_chemical_formula_sum 'Re O'\n"
+    assert amounts(read_cif(salt(rows=rows, more=formula))) == {"Re": 4.0, "O": 4.0}

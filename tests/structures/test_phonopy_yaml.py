@@ -141,3 +141,5 @@ def test_yaml_takes_nobelium_for_a_negation() -> None:
         assert amounts(crystal) == {"Cl": 1.0, "No": 1.0}
     mixture = "mixture: [[No, 0.25], [Y, 0.75]]"
     assert amounts(read("unit_cell:\n" + cell(more=mixture))) == {"No": 0.25, "Y": 0.75, "Cl": 1.0}
+    with pytest.raises(CrystalError, match="'On' is not a chemical element"):
+        read(UNITCELL.replace("symbol: Cs", "symbol: On"))

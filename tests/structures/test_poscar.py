@@ -134,3 +134,10 @@ def test_more_positions_than_announced_are_said() -> None:
     assert "numbers of atoms" in str(warning)
     for velocities in ("\n0 0 0\n", "Lattice velocities\n1\n", "0 0\n"):
         assert read(poscar(places=PLACES + velocities)).warnings == ()
+
+
+@pytest.mark.parametrize("comment", ["No", "I"])
+def test_english_words_are_no_symbols(comment: str) -> None:
+    text = "\n".join([comment, "1.0", "4 0 0", "0 4 0", "0 0 4", "1", "Direct", "0 0 0", ""])
+    with pytest.raises(CrystalError, match="comment"):
+        read(text)

@@ -16,7 +16,7 @@ from ase_e3dos.structures.elements import (
     element_of_label,
     element_of_symbol,
 )
-from ase_e3dos.structures.numerals import decimals_in, number_in
+from ase_e3dos.structures.numerals import decimals_in, error_in, number_in
 from ase_e3dos.structures.symmetry.orbits import COARSE_ROUNDING, ROUNDING
 
 __all__ = ["AtomSites", "SiteError", "has_sites", "sites_of"]
@@ -247,7 +247,11 @@ def _occupancies(values: list[str | None], called: list[str]) -> list[float]:
         try:
             p = 1.0 if value is None else number_in(value)
         except ValueError:
-            p = -1.0
+            p = float("-inf")
+        error = error_in(value) if value else 0.0
+        if p > 1.0 or p < 0.0:  # zero or one, within what is known about it
+            nearest = 1.0 if p > 1.0 else 0.0
+            p = nearest if abs(p - nearest) <= error * (1 + 1e-9) else p
         if p < 0.0:
             raise SiteError(
                 f"the occupancy of the site {label} is {value!r}. Write a number from 0 to 1, or "
