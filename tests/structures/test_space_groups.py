@@ -196,6 +196,10 @@ def test_codes_of_settings_alone_and_beside_the_symbol() -> None:
         names += f"_space_group_IT_coordinate_system_code '{code[0].upper()} {code[1:].upper()}'\n"
         if k % 3 == 0:
             names += f"_space_group_name_H-M_alt '{group.hm}'\n"
+        elif group.number == 68:  # "C 2/c 2/c 2/e", C c c a or C c c b
+            names += (
+                f"_space_group_name_H-M_alt '{spglib.get_spacegroup_type(k).international_full}'\n"
+            )
         crystal = read_cif(f"data_x\n{cell_text(cell_of(group))}{names}{atoms(*ROWS)}")
         places = expected_places(group, k)
         if crystal.warnings or not all(

@@ -422,7 +422,8 @@ def _named(
             f"the code {code!r} (_space_group_IT_coordinate_system_code), "
             f"{' or '.join(s.symbol for s in coded)}. Correct one of them"
         )
-    return agreeing
+    # "1" and "2" are the standard axes where the symbol leaves them open.
+    return tuple(s for s in agreeing if s.choice == code.strip()) or agreeing
 
 
 def _fitting(settings: tuple[Setting, ...], cell: NDArray[np.float64]) -> tuple[Setting, ...]:
