@@ -113,16 +113,19 @@ def stability(found: Predictions) -> Stability | None:
         true_share = imaginary_shares(found.labelled)
     else:
         true_share = reference[:, grid < 0].sum(axis=1) / reference.sum(axis=1)
-    known = [s.instability for s in found.spectra if s.instability is not None]
+    share = np.array([s.imaginary_fraction for s in found.spectra])
+    odds = [s.instability for s in found.spectra]
+    # Of crystals that have no probability their share speaks.
+    score = [o if o is not None else float(x) for o, x in zip(odds, share, strict=True)]
     return Stability(
         found.model,
         found.labelled.formulas,
         grid,
         predicted / predicted.max(axis=1, keepdims=True),
         reference / reference.max(axis=1, keepdims=True),
-        np.array([s.imaginary_fraction for s in found.spectra]),
+        share,
         true_share,
-        np.array(known) if len(known) == len(found.spectra) else None,
+        np.array(score) if any(o is not None for o in odds) else None,
     )
 
 

@@ -21,6 +21,7 @@ from ase_e3dos.prediction.background import ahead
 from ase_e3dos.prediction.graph_maker import GraphMaker
 from ase_e3dos.prediction.own_masses import with_own_masses
 from ase_e3dos.prediction.sound import with_sound
+from ase_e3dos.prediction.stability import of_compounds
 from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.structures.crystal import Crystal
 
@@ -292,7 +293,7 @@ class Batcher:
             )
         crystals = [g.crystal for g in graphs]
         wavenumbers = self._model.wavenumbers
-        joined = with_sound(crystals, wavenumbers, densities)
+        joined = with_sound(crystals, wavenumbers, of_compounds(crystals, densities))
         return with_own_masses(crystals, wavenumbers, joined)
 
     def _free_memory(self) -> None:

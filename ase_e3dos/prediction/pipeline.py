@@ -137,7 +137,7 @@ class Predictor:
                 warnings=batch.warnings[k],
                 log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
                 sound_velocity=_velocity(sound, k),
-                instability=None if unstable is None else float(unstable[k]),
+                instability=_probability(unstable, k),
             )
             for k, (part, graph) in enumerate(zip(parts, batch.graphs, strict=True))
         ]
@@ -167,6 +167,13 @@ class Predictor:
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
         """Graphs (at least one) with their encoder features as one batch, on the CPU."""
         return self._maker.collated(graphs)
+
+
+def _probability(instability: NDArray[np.float32] | None, k: int) -> float | None:
+    """Probability of imaginary modes of crystal k, if it has one."""
+    if instability is None or np.isnan(instability[k]):
+        return None
+    return float(instability[k])
 
 
 def _velocity(log_sound: NDArray[np.float32] | None, k: int) -> float | None:

@@ -212,7 +212,10 @@ class DensityOfStates:
 
     @property
     def instability(self) -> float | None:
-        """Probability that more than 1 % of the modes are imaginary; None where not predicted."""
+        """Probability that more than 1 % of the modes are imaginary.
+
+        None for a model without it, and for a crystal of one element (no data to judge by).
+        """
         return self._instability
 
     @property

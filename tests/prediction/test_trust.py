@@ -305,3 +305,12 @@ def test_a_volume_that_no_such_crystal_has(default_model) -> None:
     assert "larger" in found[1][0]
     assert "smaller" in found[2][0]
     assert not any(found[3:])
+
+
+def test_stability_is_not_stated_of_elements(default_model) -> None:
+    """Copper is stable, and what the networks learned of stability were compounds."""
+    copper, salt_ = predict([bulk("Cu"), salt()])
+    assert copper.instability is None
+    assert not [w for w in copper.warnings if isinstance(w, ImaginaryWeightWarning)]
+    assert salt_.instability is not None
+    assert salt_.instability < 0.1

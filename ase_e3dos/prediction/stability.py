@@ -1,0 +1,40 @@
+"""Where the probability of imaginary modes is not worth stating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ase_e3dos.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from ase_e3dos.network.ensemble import Densities
+
+
+def of_compounds(crystals: Sequence[Crystal], densities: Densities) -> Densities:
+    """The same without the probabilities of imaginary modes of crystals of one element.
+
+    What teaches them, the phonon database before all, holds compounds: of copper and lithium the
+    networks are sure that they are not stable.
+
+    Parameters
+    ----------
+    crystals : sequence of Crystal
+        Of the batch.
+    densities : Densities
+        As networks give them.
+
+    Returns
+    -------
+    Densities
+        With NaN in the place of these probabilities; the very same for a model without them.
+    """
+    if densities.instability is None:
+        return densities
+    single = np.array([(c.species_number == c.species_number[0]).all() for c in crystals])
+    return replace(
+        densities, instability=np.where(single, np.nan, densities.instability).astype(np.float32)
+    )
