@@ -192,7 +192,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     width = min(map(len, rows))
     table = np.array([r[:width] for r in rows])
     if unit is None:
-        found = _units("\n".join(header))
+        found = units_named("\n".join(header))
         if len(found) != 1:
             said = "names several units" if found else "names no unit"
             raise SpectrumError(
@@ -203,7 +203,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     return Measurement.of(table[:, 0], table[:, 1], bars, unit=unit, name=file.name)
 
 
-def _units(header: str) -> list[str]:
+def units_named(header: str) -> list[str]:
     """Units that a header may mean for the energies."""
     text = re.sub(_SETTING, " ", header, flags=re.IGNORECASE)
     for candidate in (re.sub(_PER_UNIT, " ", text, flags=re.IGNORECASE), text):

@@ -92,13 +92,16 @@ class Drawing:
                 )
             return
         from ase_e3dos.export.plots import plot_summary
+        from ase_e3dos.export.thermal_curves import drawn_temperatures
 
         # a range of temperatures is that of the figure, too
-        several = len(self.temperatures) > 2
+        several = len(self.temperatures) > 2 and min(self.temperatures) < max(self.temperatures)
         figure = plot_summary(
             spectra,
             units=self.units,
-            temperatures=sorted(self.temperatures) if several else None,
+            temperatures=drawn_temperatures(min(self.temperatures), max(self.temperatures))
+            if several
+            else None,
             projection=projection,
             stacked=self.stacked,
             panels=self.panels,

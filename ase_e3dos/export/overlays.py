@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from ase_e3dos.analysis.measurement import read_measurement
+from ase_e3dos.analysis.measurement import read_measurement, units_named
 from ase_e3dos.errors import SpectrumError, UnreadableFileError
 from ase_e3dos.export.curves import FrequencyUnit, unit_per_thz
 from ase_e3dos.export.json_file import read_json
@@ -15,6 +16,9 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.serialization import spectrum_from_dict
+
+#: No crystal has frequencies above this: the stretching mode of H2 lies at 125 THz.
+HIGHEST_THZ = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
     Parameters
     ----------
     path : str or Path
-        phonopy's total_dos.dat (any `*.dat`; THz if no unit is given), a JSON file that
-        `PhononSpectrum.write` wrote, or columns of energy and intensity as
+        phonopy's total_dos.dat (any `*.dat`; THz if comments name no unit), a JSON file
+        or dos.csv that `PhononSpectrum.write` wrote, or columns of energy and intensity as
         `ase_e3dos.analysis.measurement.read_measurement` takes them.
     unit : {"THz", "cm-1", "meV"}, optional
         Of the energy, where the file does not say it.
@@ -65,12 +69,44 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
         spectrum = spectrum_from_dict(read_json(path), DensityOfStates)
         return Overlay(path.stem, spectrum.frequencies, spectrum.density)
     if path.suffix.lower() == ".dat":
-        return _phonopy_columns(path, unit or "THz")
+        return _phonopy_columns(path, unit)
+    own = _own_table(path)
+    if own is not None:
+        return own
     measured = read_measurement(path, unit)
     return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
 
 
-def _phonopy_columns(path: Path, unit: FrequencyUnit) -> Overlay:
+def _own_table(path: Path) -> Overlay | None:
+    """The dos.csv that `PhononSpectrum.write` wrote; None if the file is another."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+            names = lines.readline().strip().split(",")
+        if names[:3] != ["wavenumber_cm-1", "frequency_THz", "density_states_per_THz"]:
+            return None
+        table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2)
+    except (OSError, ValueError):
+        return None  # the reader of all other files says why
+    return Overlay(path.stem, table[:, 0], table[:, 1])
+
+
+def _unit_of_phonopy(path: Path, highest: float) -> FrequencyUnit:
+    """Unit that the lines of comments name; else THz, if the frequencies can be such."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    found = units_named("\n".join(line for line in text.splitlines() if line.startswith("#")))
+    if len(found) > 1 or (not found and highest > HIGHEST_THZ):
+        said = (
+            f"name several units ({', '.join(found)})"
+            if found
+            else f"name no unit, and {highest:g} is no frequency of a crystal in THz"
+        )
+        raise SpectrumError(
+            f"{path}: its comments {said}. Give the unit of its first column: unit= in Python."
+        )
+    return cast("FrequencyUnit", found[0]) if found else "THz"
+
+
+def _phonopy_columns(path: Path, unit: FrequencyUnit | None) -> Overlay:
     try:
         table = np.loadtxt(path, comments="#", ndmin=2)
     except OSError as error:
@@ -86,6 +122,7 @@ def _phonopy_columns(path: Path, unit: FrequencyUnit) -> Overlay:
             "has a column of frequencies, one or more of densities, and at least five finite rows."
         )
     table = table[np.argsort(table[:, 0], kind="stable")]
+    unit = unit or _unit_of_phonopy(path, float(table[-1, 0]))
     density = table[:, 1:].sum(axis=1)  # of all sites in projected_dos.dat
     frequencies = table[:, 0] / unit_per_thz(unit)
     if not np.trapezoid(density, frequencies) > 0:

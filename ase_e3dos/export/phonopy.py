@@ -354,6 +354,7 @@ def thermal_properties(
     mesh: Any = SpectrumMesh(spectrum, acoustic=acoustic)
     result = ThermalTable(mesh, **_known(ThermalTable, options))
     result.spectrum = spectrum
+    result.plain = acoustic == "debye" and not any(options.values())
     result.temperatures = asked
     warn_of_low_temperatures(spectrum.grid, asked, spectrum.crystal.name, 3)
     result.run()

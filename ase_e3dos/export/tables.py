@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def thermal_columns(spectrum: DensityOfStates, temperatures: ArrayLike) -> dict[
     """
     found: dict[str, Array] = {}
     for quantity in SYMBOLS:
-        shown = thermal_curve(spectrum, quantity, temperatures, band_points=None)
+        shown = thermal_curve(spectrum, quantity, temperatures)
         unit = THERMAL_UNITS[quantity]
         found.setdefault("temperature_K", shown.temperatures)
         found[f"{quantity}_{unit}"] = shown.values
@@ -90,12 +90,15 @@ def thermal_columns(spectrum: DensityOfStates, temperatures: ArrayLike) -> dict[
 def thermal_dataframe(spectra: Sequence[DensityOfStates], temperatures: ArrayLike) -> Any:
     """`pandas.DataFrame` of `thermal_columns`, a row for each spectrum and temperature.
 
+    Several spectra have the columns `crystal`, `n_sites` (of the cell) and `per` (what values are
+    per mole of) before them.
+
     Raises
     ------
     MissingExtraError
         If pandas is not installed.
     """
-    return dataframe_of(_thermal_rows(spectra, temperatures), *spectra[:1])
+    return dataframe_of(_thermal_rows(spectra, temperatures), *spectra)
 
 
 def write_thermal_csv(
@@ -127,6 +130,10 @@ def _thermal_rows(
         rows["crystal"] = [
             name for name, n in zip(names_of(spectra), lengths, strict=True) for _ in range(n)
         ]
+        rows["n_sites"] = np.repeat([s.crystal.n_sites for s in spectra], lengths)
+        rows["per"] = [
+            s.normalization for s, n in zip(spectra, lengths, strict=True) for _ in range(n)
+        ]
     for name in names:
         empty = [np.full(len(part["temperature_K"]), np.nan) for part in parts]
         rows[name] = np.concatenate(
@@ -135,8 +142,12 @@ def _thermal_rows(
     return rows
 
 
+def _each_once(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
+
+
 def dataframe_of(table: Mapping[str, Any], *spectra: DensityOfStates) -> Any:
-    """`pandas.DataFrame` of columns; its `attrs` say what the first spectrum is.
+    """`pandas.DataFrame` of columns; its `attrs` say what the spectra are.
 
     Raises
     ------
@@ -150,8 +161,8 @@ def dataframe_of(table: Mapping[str, Any], *spectra: DensityOfStates) -> Any:
     frame = pd.DataFrame(table)
     if spectra:
         frame.attrs = {
-            "formula": spectra[0].crystal.formula,
-            "normalization": spectra[0].normalization,
-            "provenance": spectra[0].provenance,
+            "formula": _each_once(s.crystal.formula for s in spectra),
+            "normalization": _each_once(s.normalization for s in spectra),
+            "provenance": _each_once(s.provenance for s in spectra),
         }
     return frame

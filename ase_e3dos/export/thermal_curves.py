@@ -24,8 +24,6 @@ SYMBOLS: dict[Quantity, str] = {
     "free_energy": "F",
     "internal_energy": "U",
 }
-#: Temperatures at which bands of figures are computed; between them widths are straight.
-BAND_POINTS = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,29 @@ def energy_unit(quantity: str, units: str) -> tuple[str, float]:
     return (f"{units}/K" if per_kelvin else units), size
 
 
+def drawn_temperatures(lowest: float = 0.0, highest: float = 1000.0) -> Array:
+    """Temperatures in K at which figures draw a range: densest where curves bend most."""
+    return np.asarray(lowest + (highest - lowest) * np.linspace(0.0, 1.0, 101) ** 1.5)
+
+
+def ascending_temperatures(temperatures: ArrayLike) -> Array:
+    """Temperatures (K) that a line can be drawn over.
+
+    Raises
+    ------
+    SpectrumError
+        If they are not at least one, in one dimension, ascending.
+    """
+    t = checked_temperatures(temperatures)
+    if len(t) == 0 or np.ndim(temperatures) > 1 or (np.diff(t) <= 0).any():
+        raise SpectrumError(
+            "Temperatures of a figure are a list of one or more in kelvin, ascending, such as "
+            f"numpy.linspace(0, 1000, 201); {len(t)} in {np.ndim(temperatures)} dimensions that "
+            "are not so were given. Sort them, each once."
+        )
+    return t
+
+
 def thermal_curve(
     spectrum: DensityOfStates,
     quantity: Quantity = "heat_capacity",
@@ -93,7 +114,6 @@ def thermal_curve(
     *,
     energy_units: EnergyUnit = "kJ/mol",
     band: float | None = INTERVAL_LEVEL,
-    band_points: int | None = BAND_POINTS,
     name: str | None = None,
 ) -> ThermalCurve:
     """Return a thermal property of a spectrum over temperature.
@@ -103,13 +123,11 @@ def thermal_curve(
     spectrum : DensityOfStates
     quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
     temperatures : array_like, optional
-        K, ascending; 0 to 1000 if not given.
+        K; 0 to 1000 if not given.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
         "kJ/mol" stands for kJ/mol and J/(K mol), "meV" for meV and meV/K, "kB" for k_B K and k_B.
     band : float, optional
         Level of the calibrated interval, where there is one; None for no band.
-    band_points : int, optional
-        Temperatures at which the interval is computed; None for all of them.
     name : str, optional
         The formula if not given.
 
@@ -119,20 +137,15 @@ def thermal_curve(
         If quantity or unit are unknown, or a temperature is not one.
     """
     unit, scale = energy_unit(quantity, energy_units)
-    asked = np.linspace(0.0, 1000.0, 201) if temperatures is None else temperatures
+    asked = drawn_temperatures() if temperatures is None else temperatures
     t = np.atleast_1d(checked_temperatures(asked))
     values = thermal_property(spectrum.grid, spectrum.density[None], quantity, t)[0] * scale
     calibration = spectrum.calibration
     known = calibration is not None and quantity in calibration.spreads
     low = high = None
     if band is not None and known and spectrum.members is not None and len(t):
-        at = t if band_points is None else np.linspace(t[0], t[-1], band_points)
-        bounds = spectrum.interval(quantity, band, at)
-        # the band is of the curve: what is interpolated are its widths
-        middle = thermal_property(spectrum.grid, spectrum.density[None], quantity, at)[0]
-        low, high = (values + np.interp(t, at, b - middle) * scale for b in bounds)
-        if quantity in ("heat_capacity", "entropy"):
-            low = np.maximum(low, 0.0)
+        # at every temperature: widths bend too sharply below 100 K to be interpolated
+        low, high = (bound * scale for bound in spectrum.interval(quantity, band, t))
     return ThermalCurve(
         name or spectrum.crystal.formula,
         quantity,

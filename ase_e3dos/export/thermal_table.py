@@ -21,9 +21,12 @@ class ThermalTable(ThermalProperties):
     ----------
     spectrum : DensityOfStates
         What the properties are of; its calibrated intervals are in the tables.
+    plain : bool
+        Whether no option changed the values, so that tables hold the exact integrals.
     """
 
     spectrum: DensityOfStates
+    plain: bool = False
 
     def columns(self) -> dict[str, Array]:
         """Columns of a table by their names, which state units.
@@ -32,7 +35,8 @@ class ThermalTable(ThermalProperties):
         -------
         dict
             As `ase_e3dos.export.tables.thermal_columns` has them, with the values here (which
-            depend on options such as `pretend_real`) for free energy, entropy and heat capacity.
+            depend on options such as `pretend_real`) for free energy, entropy, heat
+            capacity, and the internal energy that follows from them.
 
         Raises
         ------
@@ -43,6 +47,8 @@ class ThermalTable(ThermalProperties):
             raise SpectrumError("There is no table yet: call run() first.")
         temperatures, free_energy, entropy, heat_capacity = self.thermal_properties
         exact = thermal_columns(self.spectrum, temperatures)
+        if self.plain:
+            return exact
         ours = {"free_energy": free_energy, "entropy": entropy, "heat_capacity": heat_capacity}
         for quantity, values in ours.items():
             unit = THERMAL_UNITS[quantity]
@@ -51,6 +57,12 @@ class ThermalTable(ThermalProperties):
                 name = f"{quantity}{end}_{unit}"
                 if name in exact:
                     exact[name] = exact[name] + moved
+            low = f"{quantity}_low_{unit}"
+            if quantity != "free_energy" and low in exact:
+                exact[low] = np.maximum(exact[low], 0.0)
+        # of the values here, so that F = U - T S holds within the table
+        inner = np.asarray(free_energy) + np.asarray(temperatures) * np.asarray(entropy) / 1000.0
+        exact[f"internal_energy_{THERMAL_UNITS['internal_energy']}"] = inner
         return exact
 
     def to_dataframe(self) -> Any:

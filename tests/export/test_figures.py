@@ -13,6 +13,7 @@ from ase_e3dos.export.curves import common_range, curve, names_of
 from ase_e3dos.export.overlays import read_overlay
 from ase_e3dos.export.plots import plot_spectra, plot_summary
 from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
+from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread
 from ase_e3dos.structures.crystal import Crystal
 
@@ -195,3 +196,59 @@ def test_completion_shows_what_can_be_chosen():
         assert inspect.Parameter.VAR_KEYWORD not in kinds
     assert {"units", "projection"} <= set(inspect.signature(PhononSpectrum.plot).parameters)
     assert "temperatures" in inspect.signature(PhononSpectrum.plot_thermal).parameters
+
+
+def test_thermal_bands_are_the_interval_at_every_temperature(salt):
+    """Narrow low down, within 0 and 3R per atom everywhere."""
+    spread = Spread(1.0, 0.0, (0.5, 0.9), (1.0, 2.0), 100, 0.01)
+    salt.calibration = Calibration({"heat_capacity": {25.0: spread, 300.0: spread}})
+    salt = salt.per_atom()
+    ax = salt.plot_thermal()
+    t = ax.lines[0].get_xdata()
+    shape = ax.collections[0].get_paths()[0].vertices
+    for kelvin in (t[5], t[9], t[-1]):
+        low, high = salt.interval("heat_capacity", 0.9, float(kelvin))
+        at = shape[np.isclose(shape[:, 0], kelvin), 1]
+        assert (at.min(), at.max()) == pytest.approx((low, high))
+    assert shape[:, 1].min() >= 0
+    assert shape[:, 1].max() <= 3 * constants().gas_constant + 1e-9
+    plt.close("all")
+
+
+def test_temperatures_of_the_table_are_only_the_range_of_the_figure(salt, tmp_path, monkeypatch):
+    from ase_e3dos.cli import prediction_figure
+
+    kept = []
+    monkeypatch.setattr(prediction_figure, "write_figure", lambda path, figure: kept.append(figure))
+    options = (tmp_path / "a.png", "THz", ["heat_capacity"], "none", False, "auto", [], 0.0,
+               "publication", "kJ/mol", [500.0, 10.0, 300.0])  # fmt: skip
+    prediction_figure.Drawing(*options).write([salt])
+    t, values = kept[0].axes[0].lines[0].get_data()
+    assert (t[0], t[-1]) == (10.0, 500.0)
+    assert len(t) > 50
+    np.testing.assert_allclose(values, salt.heat_capacity(t))
+
+
+def test_what_cannot_be_drawn_is_an_error_of_ours(salt):
+    for temperatures in ([], [300.0, 100.0], [[1.0, 2.0], [3.0, 4.0]]):
+        with pytest.raises(SpectrumError, match="ascending"):
+            salt.plot_thermal(temperatures=temperatures)
+        with pytest.raises(SpectrumError, match="ascending"):
+            plot_summary(salt, temperatures=temperatures)
+    with pytest.raises(SpectrumError, match="Only spectra"):
+        plot_summary([salt, SpectrumError("it failed")])
+
+
+def test_overlays_are_read_in_the_unit_that_their_file_names(salt, tmp_path):
+    x = salt.wavenumbers[salt.density > 0]
+    table = np.c_[x, np.exp(-(((x - 200) / 50) ** 2))]
+    file = tmp_path / "a.dat"
+    np.savetxt(file, table, header="wavenumber (cm-1), DoS")
+    np.testing.assert_allclose(read_overlay(file).frequencies * constants().thz_to_cm, x)
+    np.savetxt(file, table)
+    with pytest.raises(SpectrumError, match="name no unit, and 3275"):
+        read_overlay(file)
+    salt.write(tmp_path / "dos.csv")
+    own = read_overlay(tmp_path / "dos.csv")
+    peak = own.frequencies[np.argmax(own.density)]
+    assert peak == pytest.approx(salt.frequencies[np.argmax(salt.density)], abs=0.1)

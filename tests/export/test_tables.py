@@ -43,6 +43,17 @@ def test_a_table_over_temperature_is_one_step(calibrated, tmp_path):
         low, high = salt.interval("heat_capacity", 0.9, 300.0)
         assert table["heat_capacity_low_J_per_K_mol"][2] == pytest.approx(low, rel=2e-3)
         assert table["heat_capacity_high_J_per_K_mol"][2] == pytest.approx(high, rel=2e-3)
+        kelvin, inner = table["temperature_K"], table["internal_energy_kJ_per_mol"]
+        free = table["free_energy_kJ_per_mol"] + kelvin * table["entropy_J_per_K_mol"] / 1000
+        np.testing.assert_allclose(inner, free, rtol=1e-6)
+        assert (
+            inner[0]
+            == table["free_energy_kJ_per_mol"][0]
+            == pytest.approx(float(salt.free_energy(0.0)), rel=1e-7)
+        )
+        bounds = [n for n in table if "_low_J_per_K" in n]
+        assert len(bounds) == 2
+        assert table[bounds].min().min() >= 0
     frame = result.to_dataframe()
     assert list(frame.columns) == list(pd.read_csv(tmp_path / "a.csv").columns)
     salt.write(tmp_path / "dos.csv")
@@ -56,6 +67,9 @@ def test_many_become_one_table(calibrated, copper):
     assert frame["heat_capacity_J_per_K_mol"][3] == pytest.approx(copper.heat_capacity(300.0))
     assert frame["heat_capacity_low_J_per_K_mol"].isna().tolist() == [False, False, True, True]
     assert many[:1] == [calibrated]
+    assert list(frame["n_sites"]) == [2, 2, 1, 1]
+    assert list(frame["per"]) == [calibrated.normalization] * 2 + [copper.normalization] * 2
+    assert frame.attrs["formula"] == "NaCl, Cu"
 
 
 def test_notebooks_show_cards(calibrated, copper):

@@ -30,7 +30,13 @@ from ase_e3dos.export.plots.spectrum import (
     label_thermal,
 )
 from ase_e3dos.export.plots.styles import axes, figure_style, legend_above
-from ase_e3dos.export.thermal_curves import SYMBOLS, EnergyUnit, thermal_curve
+from ase_e3dos.export.thermal_curves import (
+    SYMBOLS,
+    EnergyUnit,
+    ascending_temperatures,
+    drawn_temperatures,
+    thermal_curve,
+)
 from ase_e3dos.export.writing import save_figure
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
@@ -170,7 +176,9 @@ def plot_summary(
     if len(chosen) > 1 and not grid:
         projection = None
     curves = _curves(chosen, labels, units, projection, band, smoothing)
-    kelvin = np.linspace(0.0, t_max, 201) if temperatures is None else np.asarray(temperatures)
+    kelvin = ascending_temperatures(
+        drawn_temperatures(0.0, t_max) if temperatures is None else temperatures
+    )
     with figure_style(style):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
@@ -187,6 +195,12 @@ def plot_summary(
 def _check(spectra: Sequence[DensityOfStates], panels: Sequence[str], layout: str) -> None:
     if not spectra:
         raise SpectrumError("There is no spectrum to draw: give one or more.")
+    wrong = next((s for s in spectra if not isinstance(s, DensityOfStates)), None)
+    if wrong is not None:
+        raise SpectrumError(
+            f"Only spectra can be drawn; there is a {type(wrong).__name__} among them ({wrong}). "
+            "Leave out what could not be predicted."
+        )
     known = ("dos", *SYMBOLS)
     if not panels or not set(panels) <= set(known):
         raise SpectrumError(f"panels={tuple(panels)!r} has to be of {', '.join(known)}.")

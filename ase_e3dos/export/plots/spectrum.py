@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike
 from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, formula_in_mathtext
 from ase_e3dos.export.overlays import Overlay
 from ase_e3dos.export.plots.styles import axes, legend_above
-from ase_e3dos.export.thermal_curves import EnergyUnit, ThermalCurve, energy_unit, thermal_curve
+from ase_e3dos.export.thermal_curves import (
+    EnergyUnit,
+    ThermalCurve,
+    ascending_temperatures,
+    energy_unit,
+    thermal_curve,
+)
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.thermal import Quantity
@@ -196,7 +202,7 @@ def plot_thermal(
         A new figure's, with a legend, if not given.
     quantity : {"heat_capacity", "entropy", "free_energy", "internal_energy"}
     temperatures : array_like, optional
-        K; 0 to 1000 if not given.
+        K, ascending; 0 to 1000 if not given.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
         "kJ/mol" stands for J/(K mol), too, "meV" for meV/K, "kB" for k_B and k_B K.
     band : float, optional
@@ -213,6 +219,8 @@ def plot_thermal(
         If quantity, unit or a temperature are not such.
     """
     new = ax is None
+    if temperatures is not None:
+        temperatures = ascending_temperatures(temperatures)
     shown = thermal_curve(
         spectrum, quantity, temperatures, energy_units=energy_units, band=band, name=label
     )
