@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, overload
 
 from numpy.typing import ArrayLike
 
@@ -300,6 +300,18 @@ class PhononSpectrum(DensityOfStates):
 
 class Spectra(list[PhononSpectrum]):
     """A list of spectra that shows itself in notebooks, draws itself, and becomes tables."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> PhononSpectrum: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Spectra: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> PhononSpectrum | Spectra:
+        """One spectrum, or the `Spectra` of a slice."""
+        if isinstance(index, slice):
+            return Spectra(super().__getitem__(index))
+        return super().__getitem__(index)
 
     def __repr__(self) -> str:
         if len(self) <= 3:

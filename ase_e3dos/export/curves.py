@@ -116,7 +116,7 @@ def curve(
         If units, projection or smoothing are unknown, or the model has no site densities.
     """
     scale = unit_per_thz(units)
-    if not 0 <= smoothing < np.inf:
+    if not isinstance(smoothing, (int, float, np.number)) or not 0 <= smoothing < np.inf:
         raise SpectrumError(
             f"smoothing={smoothing!r} has to be a width in cm^-1; 0 draws the bins as they are."
         )
@@ -245,6 +245,11 @@ def names_of(spectra: Sequence[DensityOfStates]) -> list[str]:
         formula if repeated[formula] == 1 else _with_source(formula, spectrum.crystal.name)
         for formula, spectrum in zip(formulas, spectra, strict=True)
     ]
+    same = Counter(names)
+    names = [
+        name if same[name] == 1 else _with_folder(name, spectrum.crystal.name)
+        for name, spectrum in zip(names, spectra, strict=True)
+    ]
     again = Counter(names)
     seen: Counter[str] = Counter()
     for k, name in enumerate(names):
@@ -262,6 +267,13 @@ def _with_source(formula: str, name: str) -> str:
     if not source or source.startswith(formula):
         return source or formula
     return f"{formula}, {source}"
+
+
+def _with_folder(name: str, source: str) -> str:
+    """A name with the folder of its file before the file's, where it has one: NaCl, a/POSCAR."""
+    folder = PurePath(source.partition("[")[0]).parent.name
+    formula, comma, file = name.rpartition(", ")
+    return f"{formula}{comma}{folder}/{file}" if folder else name
 
 
 def formula_in_mathtext(name: str) -> str:

@@ -21,6 +21,7 @@ from ase_e3dos.export.curves import (
 from ase_e3dos.export.overlays import Overlay
 from ase_e3dos.export.plots.styles import COLOURS
 from ase_e3dos.export.thermal_curves import SYMBOLS, EnergyUnit, thermal_curve
+from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
@@ -80,6 +81,8 @@ def figure(
     if not chosen:
         raise SpectrumError("There is no spectrum to show: give one or more.")
     names = names_of(chosen) if labels is None else list(labels)
+    if len(names) != len(chosen):
+        raise SpectrumError(f"There are {len(names)} labels for {len(chosen)} spectra.")
     shown = chosen if len(chosen) == 1 else [s.per_atom() for s in chosen]
     curves = []
     for spectrum, name in zip(shown, names, strict=True):
@@ -113,7 +116,7 @@ def figure(
             "y": 1.0,
             "yanchor": "bottom",
             "x": 0.0,
-            "groupclick": "toggleitem",
+            "groupclick": "togglegroup",
         },
     )
     return page
@@ -141,6 +144,8 @@ def write_page(
     ------
     MissingExtraError
         Plotly is not installed.
+    OutputError
+        The file cannot be written.
     SpectrumError
         If there are no spectra, or an option is unknown.
     """
@@ -158,7 +163,7 @@ def write_page(
         for w in s.warnings
     )
     made_by = " · ".join(dict.fromkeys(s.provenance for s in chosen))
-    Path(path).write_text(
+    page = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         f"<title>{escape(names)}</title>"
@@ -167,9 +172,10 @@ def write_page(
         "</style></head><body>"
         f"<h1>{escape(names)}</h1>{body}"
         + (f"<h2>Warnings</h2><ul>{said}</ul>" if said else "")
-        + f"<footer>{escape(made_by)}</footer></body></html>\n",
-        encoding="utf-8",
+        + f"<footer>{escape(made_by)}</footer></body></html>\n"
     )
+    with writing(path):
+        Path(path).write_text(page, encoding="utf-8")
 
 
 def _add_density(page: Any, go: Any, c: Curve, colour: str, hidden: bool) -> None:
@@ -203,7 +209,6 @@ def _add_density(page: Any, go: Any, c: Curve, colour: str, hidden: bool) -> Non
                 name=f"{name}: {escape(part)}" if hidden else escape(part),
                 line={"width": 1.2},
                 visible="legendonly" if hidden else True,
-                **group,
             ),
             row=1,
             col=1,
@@ -230,7 +235,11 @@ def _add_thermal(
                 spectrum, quantity, kelvin, energy_units=energy_units, band=band, name=name
             )
             titles[quantity] = f"{_HTML[quantity]} ({_UNITS.get(t.unit, t.unit)} per {t.per})"
-            common = {"showlegend": False, "visible": quantity == "heat_capacity"}
+            common = {
+                "showlegend": False,
+                "visible": quantity == "heat_capacity",
+                "legendgroup": escape(name),
+            }
             if t.low is not None and t.high is not None:
                 page.add_trace(
                     go.Scatter(

@@ -134,7 +134,8 @@ def test_names_repeat_no_more(salt):
 
     assert named("a/one.cif", "b/two.cif") == ["NaCl, one", "NaCl, two"]
     assert named("all.extxyz[0]", "all.extxyz[1]") == ["NaCl, all[0]", "NaCl, all[1]"]
-    assert named("a/POSCAR", "b/POSCAR") == ["NaCl, POSCAR #1", "NaCl, POSCAR #2"]
+    assert named("a/POSCAR", "b/POSCAR") == ["NaCl, a/POSCAR", "NaCl, b/POSCAR"]
+    assert named("POSCAR", "POSCAR") == ["NaCl, POSCAR #1", "NaCl, POSCAR #2"]
     assert named("x.cif") == ["NaCl"]
 
 
@@ -235,6 +236,9 @@ def test_what_cannot_be_drawn_is_an_error_of_ours(salt):
             salt.plot_thermal(temperatures=temperatures)
         with pytest.raises(SpectrumError, match="ascending"):
             plot_summary(salt, temperatures=temperatures)
+    with pytest.raises(SpectrumError, match="width"):
+        salt.plot(smoothing="a")
+    plt.close("all")
     with pytest.raises(SpectrumError, match="Only spectra"):
         plot_summary([salt, SpectrumError("it failed")])
 
@@ -248,6 +252,8 @@ def test_overlays_are_read_in_the_unit_that_their_file_names(salt, tmp_path):
     np.savetxt(file, table)
     with pytest.raises(SpectrumError, match="name no unit, and 3275"):
         read_overlay(file)
+    with pytest.raises(SpectrumError, match="waterfall of several"):
+        plot_summary([salt, salt], layout="waterfall", overlays=[read_overlay(file, "cm-1")])
     salt.write(tmp_path / "dos.csv")
     own = read_overlay(tmp_path / "dos.csv")
     peak = own.frequencies[np.argmax(own.density)]

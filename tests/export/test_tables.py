@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from phonopy.phonon.thermal_properties import ThermalProperties
 
+from ase_e3dos.errors import OutputError
 from ase_e3dos.phonon_spectrum import Spectra
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread
 
@@ -67,6 +68,7 @@ def test_many_become_one_table(calibrated, copper):
     assert frame["heat_capacity_J_per_K_mol"][3] == pytest.approx(copper.heat_capacity(300.0))
     assert frame["heat_capacity_low_J_per_K_mol"].isna().tolist() == [False, False, True, True]
     assert many[:1] == [calibrated]
+    assert isinstance(many[:1], Spectra)
     assert list(frame["n_sites"]) == [2, 2, 1, 1]
     assert list(frame["per"]) == [calibrated.normalization] * 2 + [copper.normalization] * 2
     assert frame.attrs["formula"] == "NaCl, Cu"
@@ -97,6 +99,12 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
     own = re.sub(r"<script[^>]*>.*?</script>", "", text, flags=re.DOTALL)
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:)[^"'>\s]+""", own)
     assert "<script>alert(1)" not in text
+    with pytest.raises(OutputError, match="folder exists"):
+        write_page(copper_named, tmp_path / "none" / "page.html")
+    grouped = figure(copper_named)
+    heat_of = [t for t in grouped.data if t.xaxis == "x2" and t.name == "Cu" and t.visible]
+    assert [t.legendgroup for t in heat_of] == ["Cu"]
+    assert grouped.layout.legend.groupclick == "togglegroup"
     data = figure(calibrated).data
     assert {t.name for t in data} >= {"NaCl", "Na 0", "Cl 1"}
     heat = next(t for t in data if t.xaxis == "x2" and t.name == "NaCl")

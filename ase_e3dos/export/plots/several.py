@@ -91,6 +91,7 @@ def plot_spectra(
     curves = _curves(spectra, labels, units, None, band, smoothing)
     ax = axes(ax)
     if waterfall:
+        _refuse_overlays(curves, overlays)
         _waterfall(ax, curves)
     else:
         _overlay(ax, curves)
@@ -284,11 +285,20 @@ def _dos_panel(
     overlays: Sequence[Overlay],
 ) -> None:
     if waterfall:
+        _refuse_overlays(curves, overlays)
         _waterfall(ax, curves)
     else:
         _overlay(ax, curves, stacked)
     for k, overlay in enumerate(overlays):
         draw_overlay(ax, overlay, curves[0].n_modes, curves[0].unit, k)
+
+
+def _refuse_overlays(curves: Sequence[Curve], overlays: Sequence[Overlay]) -> None:
+    if overlays and len(curves) > 1:
+        raise SpectrumError(
+            "In a waterfall of several crystals nobody could tell to which of them the spectrum of "
+            "others (overlays, --with) belongs: draw one crystal, or choose the layout 'overlay'."
+        )
 
 
 def _collect(ax: Any, handles: dict[str, Any]) -> None:
