@@ -292,7 +292,7 @@ class CalculatorSpec:
 
     def missing(self) -> tuple[str, ...]:
         """Modules that it requires and that are not installed."""
-        return tuple(name for name in self.requires if find_spec(name) is None)
+        return tuple(name for name in self.requires if not _is_installed(name))
 
     def weights_path(self, given: str | PathLike[str] | None = None) -> Path | None:
         """Weights, which exist; None where the installed package holds them.
@@ -414,3 +414,10 @@ class PluginStatus:
     models: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     calculators: tuple[str, ...] = ()
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is absent
+        return False

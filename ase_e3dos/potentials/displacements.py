@@ -13,10 +13,36 @@ from ase_e3dos.errors import PotentialError
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
 
 #: A least length in Å, repetitions along the lattice vectors, or a matrix of phonopy's.
 Supercell = float | tuple[int, int, int] | tuple[tuple[int, ...], ...]
+
+#: eV/Å^2, the largest of a crystal; those of the softest are above 0.01.
+SMALLEST_FORCE_CONSTANT = 1e-6
+
+
+def forces_of(atoms: Atoms) -> NDArray[np.float64]:
+    """Forces of the calculator of a structure in eV/Å, shape (n_sites, 3).
+
+    Raises
+    ------
+    PotentialError
+        They have another shape, or are not finite.
+    """
+    forces = np.asarray(atoms.get_forces(), dtype=np.float64)
+    if forces.shape != (len(atoms), 3):
+        raise PotentialError(
+            f"the calculator gives forces of shape {forces.shape}, where {len(atoms)} sites need "
+            f"({len(atoms)}, 3). Mend the calculator."
+        )
+    if not np.isfinite(forces).all():
+        raise PotentialError(
+            "forces that are not finite. The potential diverges here: check the structure, or "
+            "take another calculator."
+        )
+    return forces
 
 
 def supercell_of(crystal: Crystal, length: float) -> NDArray[np.int64]:
@@ -74,7 +100,8 @@ def finite_displacements(
     Raises
     ------
     PotentialError
-        Forces that are not finite, or charges that do not fit.
+        Forces that are not finite or not of the sites, force constants that are all zero, or
+        charges that do not fit.
     """
     from ase import Atoms
     from phonopy import Phonopy
@@ -98,15 +125,15 @@ def finite_displacements(
             pbc=True,
         )
         image.calc = calculator
-        f = np.asarray(image.get_forces(), dtype=np.float64)
-        if not np.isfinite(f).all():
-            raise PotentialError(
-                "forces that are not finite. The potential diverges here: check the structure, or "
-                "take another calculator."
-            )
+        f = forces_of(image)
         forces.append(f - f.mean(axis=0))
     phonon.forces = np.array(forces)
     phonon.produce_force_constants()
+    if np.abs(np.asarray(phonon.force_constants)).max() < SMALLEST_FORCE_CONSTANT:
+        raise PotentialError(
+            "no force constant: the supercell is too small or the calculator gives no forces. "
+            "Take a larger supercell, or another calculator."
+        )
     phonon.symmetrize_force_constants()
     if born is not None:
         phonon.nac_params = _charges(born, phonon.primitive, crystal)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import ConvergenceWarning, E3DOSError, E3DOSWarning, PotentialError
+from ase_e3dos.errors import (
+    ConvergenceWarning,
+    E3DOSError,
+    E3DOSWarning,
+    ImaginaryWeightWarning,
+    PotentialError,
+)
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.potentials.choice import CalculatorFactory, calculator_name, calculator_of
-from ase_e3dos.potentials.displacements import finite_displacements, supercell_matrix
+from ase_e3dos.potentials.displacements import finite_displacements, forces_of, supercell_matrix
 from ase_e3dos.potentials.mode_counts import START, STEP, STOP, mode_counts
 from ase_e3dos.potentials.relaxation import Relax, check_ordered, failed, relax_crystal
 from ase_e3dos.spectrum.grid import Array
@@ -27,6 +34,10 @@ if TYPE_CHECKING:
 FORCE_LIMIT = 0.05
 #: Relative change of entropy or heat capacity at 300 K above which a spectrum is not converged.
 CHANGE_LIMIT = 0.01
+#: Å; forces are far from linear before.
+LARGEST_DISPLACEMENT = 0.5
+#: Share of imaginary modes above which a spectrum has a warning, as predicted ones have.
+IMAGINARY_LIMIT = 0.01
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,8 @@ def reference_spectrum(
     DisorderError
         Sites are mixed or partly occupied.
     PotentialError
-        There is no such calculator, it fails on this crystal, or a relaxation does not converge.
+        There is no such calculator, it fails on this crystal or gives no forces, a relaxation does
+        not converge, or a setting has no meaning.
     SpectrumError
         Frequencies that no crystal has.
 
@@ -135,6 +147,34 @@ def reference_spectrum(
     return calculated(crystal, calculator, settings, born=born, check=check, device=device)
 
 
+def check_settings(settings: ReferenceSettings) -> None:
+    """Refuse settings that have no meaning, before any work.
+
+    Raises
+    ------
+    PotentialError
+        A length, displacement or force that is not positive, a displacement above 0.5 Å, or an
+        unknown relaxation.
+    """
+    lengths = {"mesh": settings.mesh, "fmax": settings.fmax}
+    if np.ndim(settings.supercell) == 0:
+        lengths["supercell"] = settings.supercell
+    for name, value in lengths.items():
+        if not _is_positive(value):
+            raise PotentialError(f"{name}={value!r}: give a finite number above 0.")
+    if not _is_positive(settings.displacement) or settings.displacement > LARGEST_DISPLACEMENT:
+        raise PotentialError(
+            f"displacement={settings.displacement!r}: give a length in Å above 0 and up to "
+            f"{LARGEST_DISPLACEMENT}; 0.01 suits most calculators."
+        )
+    if settings.relax not in get_args(Relax):
+        raise PotentialError(f"relax={settings.relax!r}: give one of {', '.join(get_args(Relax))}.")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(float(value))) and float(value) > 0
+
+
 def calculated(
     crystal: Crystal,
     calculator: str | Calculator | CalculatorFactory,
@@ -145,6 +185,7 @@ def calculated(
     device: str = "cpu",
 ) -> PhononSpectrum:
     """`reference_spectrum` of a Crystal, with its settings as an object."""
+    check_settings(settings)
     name = calculator_name(calculator)
     check_ordered(crystal, name)
     forces = calculator_of(calculator, device)
@@ -175,6 +216,14 @@ def calculated(
             ),
         )
     spectrum = _spectrum(density, crystal, name, settings.step)
+    imaginary = spectrum.imaginary_fraction
+    if imaginary > IMAGINARY_LIMIT:
+        warnings += (
+            ImaginaryWeightWarning(
+                f"{crystal.name}: {imaginary:.1%} of the modes of {name} are imaginary: the "
+                "structure is no minimum of it. Relax it first, or check structure and supercell."
+            ),
+        )
     if check:
         origin["convergence"] = _changes(spectrum, crystal, forces, name, settings, born)
         warnings += _unconverged(crystal, origin["convergence"])
@@ -193,7 +242,7 @@ def _binned(
     try:
         atoms = crystal.to_atoms()
         atoms.calc = calculator
-        at_rest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+        at_rest = float(np.linalg.norm(forces_of(atoms), axis=1).max())
         phonon = finite_displacements(
             crystal, calculator, settings.supercell, settings.displacement, born
         )

@@ -207,6 +207,6 @@ def failed(crystal: Crystal, name: str, error: BaseException) -> PotentialError:
     """What is said where a calculator raises: of which crystal, and what it said."""
     said = " ".join(str(error).split())[:200]
     return PotentialError(
-        f"{crystal.name}: {name} failed ({type(error).__name__}: {said}). It may not know these "
-        "elements; `e3dos plugins` says what each calculator was made for."
+        f"{crystal.name}: {name} failed ({type(error).__name__}: {said}). If this is about an "
+        "element, take another calculator: `e3dos plugins` says what each was made for."
     )

@@ -227,7 +227,11 @@ def _values(
         np.array(predicted["uncertainty"] if predicted["uncertainty"] is not None else np.nan)
     )
     differences = heat / n_sites - np.atleast_1d(np.array(predicted["heat_capacity_per_atom"]))
-    ratio = differences / errors
+    # At 0 K both are zero, and a temperature without an error bar has no ratio: null there only.
+    ratio = [
+        float(d / e) if np.isfinite(d) and np.isfinite(e) and e > 0 else None
+        for d, e in zip(*np.broadcast_arrays(differences, errors), strict=True)
+    ]
     thermal = {
         "heat_capacity_per_atom_refined": heat / n_sites,
         "heat_capacity_per_cell_refined": heat,
@@ -236,8 +240,8 @@ def _values(
         "free_energy_per_cell_refined": per_cell["free_energy"],
     }
     found: dict[str, Any] = {k: float(v[0]) if single else v.tolist() for k, v in thermal.items()}
-    if np.isfinite(ratio).all():
-        found["difference_in_errors"] = float(ratio[0]) if single else ratio.tolist()
+    if any(value is not None for value in ratio):
+        found["difference_in_errors"] = ratio[0] if single else ratio
     weights = _GRID.trapezoid
     return found | {
         "density_refined": density,

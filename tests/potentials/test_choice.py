@@ -87,3 +87,10 @@ def test_what_is_absent_or_broken_says_so(monkeypatch) -> None:
         CalculatorSpec(name="bad", factory="a:b", devices="cpu")  # type: ignore[arg-type]
     with pytest.raises(PotentialError, match="is no calculator"):
         calculator_of(3.0)  # type: ignore[arg-type]
+
+
+def test_a_module_whose_parent_is_absent_is_missing() -> None:
+    spec = CalculatorSpec(
+        name="absent", factory=lambda *, device, weights: EMT(), requires=("no_such_parent.b.c",)
+    )
+    assert spec.missing() == ("no_such_parent.b.c",)

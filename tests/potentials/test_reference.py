@@ -11,7 +11,12 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from ase_e3dos import PhononSpectrum, reference_spectrum
-from ase_e3dos.errors import ConvergenceWarning, DisorderError, PotentialError
+from ase_e3dos.errors import (
+    ConvergenceWarning,
+    DisorderError,
+    ImaginaryWeightWarning,
+    PotentialError,
+)
 from ase_e3dos.structures.crystal import Crystal
 
 THZ_TO_CM = 33.3564095198
@@ -125,7 +130,8 @@ def test_born_charges_split_the_optical_modes() -> None:
 
 def test_what_does_not_converge_is_said() -> None:
     """A supercell of one cell, and a structure with forces."""
-    small = reference_spectrum(bulk("Cu"), "emt", supercell=(1, 1, 1), mesh=10.0, check=True)
+    cubic = bulk("Cu", cubic=True)
+    small = reference_spectrum(cubic, "emt", supercell=(1, 1, 1), mesh=10.0, check=True)
     assert set(small.origin["convergence"]) == {"mesh", "displacement", "supercell"}
     assert any(isinstance(w, ConvergenceWarning) for w in small.warnings)
     rattled = bulk("Cu", cubic=True)
@@ -159,3 +165,52 @@ def test_refusals() -> None:
         reference_spectrum(bulk("Cu"), "emt", supercell=(0, 1, 1))
     with pytest.raises(PotentialError, match="no installed plug-in offers the calculator 'emd'"):
         reference_spectrum(bulk("Cu"), "emd")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"displacement": 0.0},
+        {"displacement": -0.01},
+        {"displacement": 0.6},
+        {"mesh": 0.0},
+        {"mesh": -10.0},
+        {"supercell": -5.0},
+        {"supercell": float("nan")},
+        {"relax": "full"},
+    ],
+)
+def test_settings_without_meaning_are_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(PotentialError, match=next(iter(setting))):
+        reference_spectrum(bulk("Cu"), "emt", **setting)  # type: ignore[arg-type]
+
+
+class Given(EMT):
+    """A calculator whose forces are replaced."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.change = change
+
+    def get_forces(self, atoms=None, **rest):
+        return self.change(super().get_forces(atoms))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: 0 * f, "no force constant"),
+        (lambda f: f[:, :2], "shape"),
+        (lambda f: f + np.nan, "not finite"),
+    ],
+)
+def test_what_is_wrong_with_forces_is_said(change, said: str) -> None:
+    with pytest.raises(PotentialError, match=said) as caught:
+        reference_spectrum(bulk("Cu"), Given(change), supercell=4.0, mesh=8.0)
+    assert "element" not in str(caught.value)
+
+
+def test_imaginary_modes_are_warned_of() -> None:
+    spectrum = reference_spectrum(bulk("Cu", a=6.0), "emt", supercell=6.0, mesh=8.0)
+    assert spectrum.imaginary_fraction > 0.01
+    assert any(isinstance(w, ImaginaryWeightWarning) for w in spectrum.warnings)

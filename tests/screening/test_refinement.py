@@ -112,6 +112,16 @@ def test_refined_values_are_those_of_the_reference(screened: Path, tmp_path: Pat
         refine(place, "emt", by="formula")
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_at_0_K_only_that_temperature_has_no_difference(weights: Path, tmp_path: Path) -> None:
+    place = tmp_path / "cold"
+    screen(list(metals(2)), place, model=weights, device="cpu", temperature=[0.0, 300.0])
+    summary = refine(place, "emt", settings=QUICK)
+    for row in read_refined(summary.file)[1].to_pylist():
+        assert row["difference_in_errors"][0] is None
+        assert np.isfinite(row["difference_in_errors"][1])
+
+
 def test_report_and_labels(screened: Path, tmp_path: Path, run_cli) -> None:
     """The page ranks by the refined values and says how the error bars fared; labels are read."""
     pytest.importorskip("plotly")
