@@ -128,7 +128,8 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
     Raises
     ------
     PotentialError
-        There is no such calculator.
+        There is no such calculator, or nothing tells it from another one: an object of a
+        calculator, a lambda, a function within a function, or arguments that are no plain values.
     """
     name = calculator_name(calculator)
     if isinstance(calculator, str):
@@ -142,9 +143,21 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
             return " ".join([*parts, *([_digest(path)] if path and path.is_file() else [])])
     factory: Any = calculator_factory(calculator) if isinstance(calculator, str) else calculator
     arguments = ""
+    plain = True
     if isinstance(factory, partial):
+        values = (*factory.args, *factory.keywords.values())
+        plain = isinstance(calculator, str) or all(
+            isinstance(v, (str, int, float, bool, type(None))) for v in values
+        )
         arguments = repr((factory.args, sorted(factory.keywords.items())))
         factory = factory.func
+    named = isinstance(calculator, str) or "<" not in getattr(factory, "__qualname__", "<")
+    if not named or not plain:
+        raise PotentialError(
+            f"calculator {name}: what it calculates with cannot be told from its name, so that "
+            "results of another one would be taken for its own. Give the name of a registered "
+            "calculator, or package.module:function."
+        )
     module = sys.modules.get(factory.__module__)
     file = Path(getattr(module, "__file__", None) or "")
     source = file.read_bytes() if file.is_file() else b""

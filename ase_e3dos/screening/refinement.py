@@ -79,7 +79,8 @@ def refine(
     """Calculate the first rows of a finished screen by finite displacements.
 
     Results are written down one by one, so that the same call goes on after any interruption, and
-    a calculation that fails, or kills its process, is a row with its reason. What is refined
+    a calculation that fails, or kills its process (with `processes` of 2 or more), is a row with
+    its reason. What is refined
     already, with the same calculator and settings, is never calculated again: a larger `top` adds.
 
     Parameters
@@ -104,7 +105,8 @@ def refine(
     structures : optional
         The inputs of the screen, for rows whose structures its shards do not hold.
     processes : int, optional
-        That calculate at the same time.
+        That calculate at the same time. With 1 the calculator runs in this process, and one that
+        crashes ends the run, at each try at the same row: take 2 or more for such a calculator.
     retry_errors : bool, optional
         Calculate rows with an error again.
     report : callable, optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 
 import pytest
@@ -94,3 +95,14 @@ def test_a_module_whose_parent_is_absent_is_missing() -> None:
         name="absent", factory=lambda *, device, weights: EMT(), requires=("no_such_parent.b.c",)
     )
     assert spec.missing() == ("no_such_parent.b.c",)
+
+
+def test_calculators_that_nothing_tells_apart_are_refused() -> None:
+    def within() -> EMT:
+        return EMT()
+
+    for nameless in (EMT(), within, lambda: EMT(), partial(EMT, atoms=object())):
+        with pytest.raises(PotentialError, match="module:function"):
+            calculator_identity(nameless)
+    one, other = (calculator_identity(partial(EMT, asap_cutoff=c)) for c in (True, False))
+    assert one != other
