@@ -23,6 +23,6 @@ for spectrum in spectra:
         )
     print(f"  F_vib(300 K)        {per_formula.free_energy(300.0):8.2f} kJ/(mol of formula units)")
     for warning in spectrum.warnings:
-        print(f"  {type(warning).__name__}: {warning}")
+        print(f"  {type(warning).__name__}: {str(warning).partition(': ')[2]}")
 
 plot_summary(spectra, docs / "figures" / "first_spectrum.png", units="cm-1")
