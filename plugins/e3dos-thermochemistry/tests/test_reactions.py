@@ -109,7 +109,7 @@ def test_says_what_does_not_fit(solids, predicted):
         react(EQUATION, solids[:1])
     with pytest.raises(ReactionError, match="no energy of MgO"):
         react(EQUATION, solids, energies={"MgCO3": -1.0})
-    with pytest.raises(ReactionError, match="no gas of this reaction"):
+    with pytest.raises(ReactionError, match="not a gas of this reaction"):
         react(EQUATION, solids, pressures={"H2O": 1.0})
     with pytest.raises(ReactionError, match="ascending"):
         react(EQUATION, solids, temperatures=[300.0, 200.0])
