@@ -63,10 +63,8 @@ class AtomSites:
         The coordinates as they are written, or empty.
     multiplicities : list of int or None
         As the file states them.
-    attached_hydrogens : float
-        Hydrogen atoms without a place of their own, in the asymmetric unit (0 where none).
     hydrogens_of : list of float
-        The same for each site.
+        Hydrogen atoms of each site without a place of their own (0 where none).
     guesses : tuple of str
         Elements that may be others, in words.
     contradictions : tuple of str

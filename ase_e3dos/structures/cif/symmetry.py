@@ -159,7 +159,7 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
             pass
         return Symmetry((("the operations listed", operations),), named, said)
     if hall is not None:
-        found = _by_hall(hall, names, number, reference)
+        found = _by_hall(hall, names, number)
         if found is not None:
             if metric_deviation(found, cell) > METRIC_TOLERANCE:
                 raise UnknownSymmetryError(_misfit(hall))
@@ -338,9 +338,7 @@ def _product(magnetic: tuple[str, ...], centring: tuple[str, ...]) -> Operations
     return operations_of(magnetic).times(operations_of(centring))
 
 
-def _by_hall(
-    hall: str, names: tuple[str, ...], number: str | None, reference: str | None
-) -> Operations | None:
+def _by_hall(hall: str, names: tuple[str, ...], number: str | None) -> Operations | None:
     """Operations of a Hall symbol, or None if it is none and other names are there."""
     try:
         operations = hall_operations(hall)
