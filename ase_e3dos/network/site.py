@@ -155,13 +155,12 @@ class SiteLayer(nn.Module):
         return out
 
 
-class SiteNetwork(nn.Module):
-    """Sites -> spectra that are non-negative and sum to one for every site.
+class SiteTrunk(nn.Module):
+    """Equivariant features of the sites: what networks that read them out have in common.
 
-    Element embeddings linear in the occupation (so that alloys interpolate), `n_layers` of
-    `SiteLayer`, and a softmax over frequency bins for each site. What the spectrum of a crystal
-    in total knows beyond its sites (composition, volume per site, data source) enters every
-    layer as a context.
+    Element embeddings linear in the occupation (so that alloys interpolate) and `n_layers` of
+    `SiteLayer`. What a crystal as a whole says beyond its sites (composition, volume per site,
+    data source) enters every layer as a context.
 
     Parameters
     ----------
@@ -171,9 +170,6 @@ class SiteNetwork(nn.Module):
         Mass in amu that turns the encoder's mass-weighted features into occupations,
         shape (n_features,); None where features are taken as they are.
     """
-
-    kind = "site"
-    per_site = True
 
     def __init__(self, settings: SiteSettings, standard_masses: Tensor | None = None) -> None:
         super().__init__()
@@ -194,23 +190,6 @@ class SiteNetwork(nn.Module):
             self.layers.append(layer)
             channels = {"0e": s.scalars, **layer.higher}
         self.norm = nn.LayerNorm(s.scalars)
-        self.read_site = nn.Linear(s.scalars, s.hidden)
-        self.read_crystal = nn.Linear(s.scalars + s.source_channels + 1, s.hidden)
-        self.read_hidden = nn.Linear(s.hidden, s.heads * s.hidden)
-        self.read_out = nn.Linear(s.hidden, s.heads * s.n_bins)
-        self.dropout = nn.Dropout(s.dropout)
-        if s.displacements:
-            self.read_size = nn.Linear(s.hidden, N_TEMPERATURES)
-            self.read_axes = nn.Linear(s.hidden, N_TEMPERATURES * s.displacements)
-        if s.sound:
-            self.read_sound = nn.Sequential(
-                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
-            )
-
-        if s.stability:
-            self.read_stability = nn.Sequential(
-                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
-            )
 
     @property
     def self_edges(self) -> bool:
@@ -248,6 +227,80 @@ class SiteNetwork(nn.Module):
         sums = sum_over_images(harmonics.contiguous(), self.basis(batch.lengths), batch)
         return edge_basis(sums, self._couplings(), batch)
 
+    def context(self, batch: GraphBatch, source: int | Tensor) -> Tensor:
+        """What is known of each crystal as a whole, shape (n_crystals, source_channels + 1)."""
+        if isinstance(source, int):
+            source = torch.full(
+                (batch.n_crystals,), source, dtype=torch.int64, device=batch.n_sites.device
+            )
+        # log(20 Å^3) is a typical volume per site: the context is then of order one.
+        return torch.cat([self.source(source), batch.crystal_scalars - 3.0], dim=1)
+
+    def site_features(
+        self, batch: GraphBatch, context: Tensor, basis: list[EdgeBasis] | None = None
+    ) -> Features:
+        """Features of the last layer.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+            Crystals and encoder features of shape (n_nodes, n_features).
+        context : torch.Tensor
+            From `context`.
+        basis : list of EdgeBasis, optional
+            `edge_functions` of the batch, if at hand.
+
+        Returns
+        -------
+        dict
+            Irrep -> (n_nodes, 2 l + 1, channels), in node order.
+        """
+        if basis is None:
+            basis = self.edge_functions(batch)
+        x = self.embedding(batch.features * self.get_buffer("feature_scale"))
+        features: Features = {"0e": x.unsqueeze(1)}
+        for layer in self.layers:
+            features = layer(features, basis, batch, context)
+        return features
+
+
+class SiteNetwork(SiteTrunk):
+    """Sites -> spectra that are non-negative and sum to one for every site.
+
+    A `SiteTrunk`, and a softmax over frequency bins for each site.
+
+    Parameters
+    ----------
+    settings : SiteSettings
+        Sizes.
+    standard_masses : torch.Tensor, optional
+        As for `SiteTrunk`.
+    """
+
+    kind = "site"
+    per_site = True
+
+    def __init__(self, settings: SiteSettings, standard_masses: Tensor | None = None) -> None:
+        super().__init__(settings, standard_masses)
+        s = settings
+        self.read_site = nn.Linear(s.scalars, s.hidden)
+        self.read_crystal = nn.Linear(s.scalars + s.source_channels + 1, s.hidden)
+        self.read_hidden = nn.Linear(s.hidden, s.heads * s.hidden)
+        self.read_out = nn.Linear(s.hidden, s.heads * s.n_bins)
+        self.dropout = nn.Dropout(s.dropout)
+        if s.displacements:
+            self.read_size = nn.Linear(s.hidden, N_TEMPERATURES)
+            self.read_axes = nn.Linear(s.hidden, N_TEMPERATURES * s.displacements)
+        if s.sound:
+            self.read_sound = nn.Sequential(
+                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
+            )
+
+        if s.stability:
+            self.read_stability = nn.Sequential(
+                nn.Linear(s.hidden, s.hidden // 2), nn.SiLU(), nn.Linear(s.hidden // 2, 1)
+            )
+
     def forward(
         self,
         batch: GraphBatch,
@@ -270,18 +323,8 @@ class SiteNetwork(nn.Module):
         SiteOutput
             Nodes in batch order; exp() of the logarithms sums to one over the bins.
         """
-        if isinstance(source, int):
-            source = torch.full(
-                (batch.n_crystals,), source, dtype=torch.int64, device=batch.n_sites.device
-            )
-        # log(20 Å^3) is a typical volume per site: the context is then of order one.
-        context = torch.cat([self.source(source), batch.crystal_scalars - 3.0], dim=1)
-        if basis is None:
-            basis = self.edge_functions(batch)
-        x = self.embedding(batch.features * self.get_buffer("feature_scale"))
-        features: Features = {"0e": x.unsqueeze(1)}
-        for layer in self.layers:
-            features = layer(features, basis, batch, context)
+        context = self.context(batch, source)
+        features = self.site_features(batch, context, basis)
         site = self.norm(features["0e"].squeeze(1))
         crystal = self.read_crystal(torch.cat([mean_over_sites(site, batch), context], dim=1))
         hidden = self.read_site(site) + crystal.index_select(0, batch.crystal_index)
