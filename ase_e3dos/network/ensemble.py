@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ase_e3dos.errors import DeviceError, WeightsError
+from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
 from ase_e3dos.network.precision import float32_on, without_autocast
@@ -95,6 +96,8 @@ def build_network(header: WeightsHeader, number: int = 0) -> nn.Module:
             return PaperNetwork(PaperSettings(**settings))
         if header.network == "site":
             return SiteNetwork(SiteSettings(**settings))
+        if header.network == "force-constants":
+            return ForceConstantNetwork(ForceConstantSettings(**settings))
     except TypeError as error:
         raise WeightsError(f"the weights file has settings that do not fit: {error}") from error
     raise WeightsError(

@@ -273,6 +273,10 @@ class GraphBatch:
         Sites of each crystal, shape (n_crystals,), int64.
     first_site : torch.Tensor
         First site of each crystal, shape (n_crystals,), int64.
+    cells : torch.Tensor
+        Lattice vectors in rows, Å, shape (n_crystals, 3, 3), float32.
+    positions : torch.Tensor
+        Of the nodes, Å, in node order, shape (n_nodes, 3), float32.
     """
 
     neighbors: tuple[torch.Tensor, ...]
@@ -285,6 +289,8 @@ class GraphBatch:
     crystal_scalars: torch.Tensor
     n_sites: torch.Tensor
     first_site: torch.Tensor
+    cells: torch.Tensor
+    positions: torch.Tensor
 
     @property
     def n_crystals(self) -> int:
@@ -365,7 +371,9 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
     first_edge_of_node = np.cumsum(edges_of_node) - edges_of_node
     edge_order = _ranges(first_edge_of_node[order], edges_of_node[order])
     crystal_index = np.repeat(np.arange(len(graphs)), n_sites)[order]
-    volumes = np.abs(np.linalg.det(np.stack([g.crystal.cell for g in graphs])))
+    cells = np.stack([g.crystal.cell for g in graphs])
+    volumes = np.abs(np.linalg.det(cells))
+    positions = np.concatenate([g.crystal.positions for g in graphs])
     scalars = np.log(volumes / n_sites)[:, None]
     return GraphBatch(
         tuple(neighbors),
@@ -378,6 +386,8 @@ def collate(graphs: Sequence[CrystalGraph], features: NDArray[np.float32]) -> Gr
         torch.from_numpy(scalars.astype(np.float32)),
         torch.from_numpy(n_sites),
         torch.from_numpy(offsets[:-1].copy()),
+        torch.from_numpy(cells.astype(np.float32)),
+        torch.from_numpy(positions.astype(np.float32)[order]),
     )
 
 

@@ -53,8 +53,14 @@ def spherical_harmonics(vectors: Tensor, lengths: Tensor, l_max: int) -> Tensor:
     return torch.cat([one, math.sqrt(3) * unit, second], dim=-1)
 
 
-def _quadrupoles() -> Tensor:
-    """Orthonormal traceless symmetric 3x3 matrices in the order of the l = 2 harmonics."""
+def quadrupoles() -> Tensor:
+    """Orthonormal traceless symmetric 3x3 matrices in the order of the l = 2 harmonics.
+
+    Returns
+    -------
+    Tensor
+        Shape (5, 3, 3), float64.
+    """
     s, t = 1 / math.sqrt(2), 1 / math.sqrt(6)
     q = torch.zeros(5, 3, 3, dtype=torch.float64, device="cpu")
     q[0, 0, 2] = q[0, 2, 0] = s
@@ -92,9 +98,9 @@ def coupling(l_1: int, l_2: int, l_out: int) -> Tensor:
         tensor[0, 2, 1] = tensor[2, 1, 0] = tensor[1, 0, 2] = -1
     elif degrees.count(1) == 2:
         # Two vectors and a quadrupole: v.Q.w
-        tensor = _quadrupoles().movedim(0, degrees.index(2))
+        tensor = quadrupoles().movedim(0, degrees.index(2))
     elif degrees.count(2) == 3:
-        q = _quadrupoles()
+        q = quadrupoles()
         tensor = torch.einsum("aij,bjk,cki->abc", q, q, q)
     else:
         raise ValueError(f"the coupling {l_1} x {l_2} -> {l_out} is odd and not used here")

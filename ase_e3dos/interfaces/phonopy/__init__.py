@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ase_e3dos.interfaces.phonopy.densities import Densities
 from ase_e3dos.interfaces.phonopy.thermal import Thermal
 from ase_e3dos.interfaces.phonopy.vibrations import Vibrations
@@ -22,9 +24,13 @@ class E3DOSPhonopy(Densities, Thermal, Vibrations):
     unitcell : ase.Atoms, PhonopyAtoms, pymatgen Structure, Crystal or path
         Å; a PhonopyAtoms in the length unit of `calculator`.
     supercell_matrix : array_like, optional
-        Accepted; a predicted spectrum does not depend on it.
+        A predicted spectrum does not depend on it. Force constants are given in it; by default in
+        one that holds all of their reach.
     model : str
-        Name of the model.
+        Name of the model. With one of force constants, such as "force-constants", what is made is
+        no look-alike but a `phonopy.Phonopy` of the installed phonopy, with its
+        `force_constants` and `nac_params` filled: bands, eigenvectors, group velocities, masses,
+        files and everything else are phonopy's own. `strict` has no meaning there.
     device : str
         "auto", "cpu", "cuda", ...
     strict : bool
@@ -41,7 +47,8 @@ class E3DOSPhonopy(Densities, Thermal, Vibrations):
     CrystalError
         If the cell is not a crystal.
     NotPredictedError
-        By everything that a spectrum cannot give: bands, eigenvectors, force constants.
+        By everything that a spectrum cannot give: bands, eigenvectors, force constants. Also
+        where force constants are asked for in the units of another `calculator` than VASP's.
 
     Examples
     --------
@@ -50,3 +57,15 @@ class E3DOSPhonopy(Densities, Thermal, Vibrations):
     >>> len(phonon.primitive)
     2
     """
+
+    def __new__(cls, unitcell: Any = None, *args: Any, **options: Any) -> Any:
+        """Itself, or a `phonopy.Phonopy` where the model gives force constants."""
+        model = options.get("model", "default")
+        if model != "default":
+            from ase_e3dos.prediction.force_constants import gives_force_constants
+
+            if gives_force_constants(model, options.get("device", "auto")):
+                from ase_e3dos.interfaces.phonopy.force_constants import with_force_constants
+
+                return with_force_constants(unitcell, *args, **options)
+        return super().__new__(cls)

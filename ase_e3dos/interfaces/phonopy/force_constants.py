@@ -1,0 +1,111 @@
+"""A `phonopy.Phonopy` with predicted force constants: everything that it does is phonopy's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from ase_e3dos.errors import NotPredictedError
+from ase_e3dos.interfaces.phonopy.cells import phonopy_cells, primitive_crystal
+from ase_e3dos.network.dipoles import COULOMB
+from ase_e3dos.prediction.force_constants import springs_of
+from ase_e3dos.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+    from ase_e3dos.network.springs import CrystalSprings
+
+__all__ = ["with_force_constants"]
+
+#: Distance of opposite faces of the supercell that is chosen, Å: twice the reach of the springs.
+_SUPERCELL = 12.0
+#: Charges in e below which there is nothing for a correction to do.
+_NEUTRAL = 0.02
+
+
+def with_force_constants(
+    unitcell: Any,
+    supercell_matrix: ArrayLike | None = None,
+    *args: Any,
+    model: str | Path,
+    device: str = "auto",
+    strict: bool = True,
+    **options: Any,
+) -> Phonopy:
+    """An object of phonopy for a cell with force constants, Born charges and dielectric tensor.
+
+    Parameters
+    ----------
+    unitcell, supercell_matrix, *args, model, device, strict, **options
+        As for `E3DOSPhonopy`.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        `force_constants` in eV/Å^2, compact; `nac_params` where sites are charged.
+
+    Raises
+    ------
+    CrystalError
+        The cell is not a crystal, or phonopy makes no cells of it.
+    NotPredictedError
+        The cell has mixed sites, which phonopy has no force constants for, or the units of
+        `calculator` are not eV and Å.
+    """
+    if options.get("calculator") not in (None, "vasp"):
+        raise NotPredictedError(
+            f"force constants in the units of calculator={options['calculator']!r} are not made. "
+            "Leave the argument out and give the cell in Å: they are in eV/Å^2."
+        )
+    if supercell_matrix is None and not args:
+        supercell_matrix = _supercell(Crystal.quietly(unitcell))
+    crystal, phonon = phonopy_cells(unitcell, supercell_matrix, *args, **options)
+    if not crystal.is_ordered:
+        raise NotPredictedError(
+            f"{crystal.name}: force constants of a cell with mixed sites; phonopy has one element "
+            "a site. Give an ordered cell, such as a special quasi-random structure, or take "
+            "model='default' for its spectrum."
+        )
+    springs = springs_of(primitive_crystal(phonon, crystal), model, device)
+    polar = bool(springs.born.abs().max() > _NEUTRAL)
+    phonon.force_constants = _in_supercell(phonon, springs, polar)
+    phonon.symmetrize_force_constants()  # what rounding leaves of the sum rule
+    if polar:
+        phonon.nac_params = {
+            "born": springs.born.numpy(),
+            "dielectric": springs.dielectric.numpy(),
+            "factor": COULOMB,
+            "method": "gonze",
+        }
+    return cast("Phonopy", phonon)
+
+
+def _supercell(crystal: Crystal) -> NDArray[np.int64]:
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
+    return np.diag(np.ceil(_SUPERCELL / heights - 1e-6).astype(np.int64))
+
+
+def _in_supercell(phonon: Phonopy, springs: CrystalSprings, polar: bool) -> NDArray[np.float64]:
+    """Compact force constants, from the dynamical matrices that fit into the supercell."""
+    from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
+    from phonopy.structure.brillouin_zone import BrillouinZone
+
+    primitive = phonon.primitive
+    back = DynmatToForceConstants(primitive, phonon.supercell, is_full_fc=False)
+    # Dipoles are not periodic over the reciprocal lattice: phonopy takes the first zone as well.
+    reciprocal = np.linalg.inv(primitive.cell).astype(np.float64)
+    zone = BrillouinZone(reciprocal)
+    zone.run(back.commensurate_points)
+    points = np.array([found[0] for found in zone.shortest_qpoints], dtype="double", order="C")
+    back.commensurate_points = points
+    root = np.repeat(1 / np.sqrt(primitive.masses), 3)
+    q = torch.from_numpy(points @ reciprocal.T)
+    matrices = springs.force_constants(q, dipoles=polar).numpy() * np.outer(root, root)
+    back.dynamical_matrices = list(matrices)
+    back.run()
+    return np.asarray(back.force_constants)

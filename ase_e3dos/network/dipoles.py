@@ -1,0 +1,84 @@
+"""Dipole-dipole part of dynamical matrices: what Born charges and the dielectric tensor add.
+
+X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), equations 71 to 78, with the reciprocal sum
+alone and the width that phonopy takes, so that phonopy subtracts and adds the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["COULOMB", "dipole_matrices"]
+
+#: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
+COULOMB = 14.39965172592227
+#: Reciprocal vectors in the sum, and what the Gaussian is at the last of them.
+_N_VECTORS, _LAST = 300, 1e-10
+
+
+def dipole_matrices(
+    q: Tensor,
+    cell: NDArray[np.float64],
+    positions: Tensor,
+    born: Tensor,
+    dielectric: Tensor,
+) -> Tensor:
+    """Dipole-dipole part of the force constants in reciprocal space, not divided by masses.
+
+    Parameters
+    ----------
+    q : torch.Tensor
+        Wave vectors in 1/Å, Cartesian, without 2 pi, in the first Brillouin zone, shape (n_q, 3).
+        At q = 0 the direction-dependent term is left out.
+    cell : ndarray, shape (3, 3)
+        Lattice vectors in rows, Å.
+    positions : torch.Tensor
+        Å, shape (n, 3).
+    born : torch.Tensor
+        Born effective charges in e, shape (n, 3, 3).
+    dielectric : torch.Tensor
+        Shape (3, 3).
+
+    Returns
+    -------
+    torch.Tensor
+        eV/Å^2, complex, shape (n_q, 3 n, 3 n).
+    """
+    n, volume = len(born), abs(float(np.linalg.det(cell)))
+    longest = (3 * _N_VECTORS / (4 * math.pi) / volume) ** (1 / 3)
+    vectors = torch.from_numpy(_reciprocal_vectors(cell, longest)).to(q)
+    width = -(longest**2) * dielectric.trace() / 3 / math.log(_LAST)  # 4 Lambda^2
+
+    # The phase has no q: dynamical matrices here (and phonopy's) have e^{iq(r_j - r_i)} in them.
+    phase = 2 * math.pi * (vectors @ positions.T)
+    cosine, sine = phase.cos().unsqueeze(2), phase.sin().unsqueeze(2)
+
+    def matrices(k: Tensor) -> Tensor:
+        energy = torch.einsum("qga,ab,qgb->qg", k, dielectric, k)
+        zero = (k * k).sum(2) < 1e-10
+        safe = torch.where(zero, torch.ones_like(energy), energy)
+        weight = torch.where(zero, torch.zeros_like(energy), torch.exp(-energy / width) / safe)
+        moments = torch.einsum("qga,nab->qgnb", k, born) * weight.sqrt()[:, :, None, None]
+        a = torch.complex(cosine * moments, -sine * moments).flatten(2)
+        product: Tensor = a.mH @ a
+        return product * (COULOMB * 4 * math.pi / volume)
+
+    at_zero = matrices(vectors.unsqueeze(0))[0].real.view(n, 3, n, 3).sum(2)
+    at_zero = (at_zero + at_zero.transpose(1, 2)) / 2
+    found = matrices(q.unsqueeze(1) + vectors)
+    corrected: Tensor = found - torch.block_diag(*at_zero).to(found.dtype)
+    return corrected
+
+
+def _reciprocal_vectors(cell: NDArray[np.float64], longest: float) -> NDArray[np.float64]:
+    """All reciprocal lattice vectors shorter than a length in 1/Å, shape (n, 3)."""
+    reciprocal = np.linalg.inv(cell)  # in columns
+    most = [int(longest * np.linalg.norm(vector)) + 1 for vector in cell]
+    axes = [np.arange(-m, m + 1) for m in most]
+    found = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3) @ reciprocal.T
+    return np.asarray(found[(found**2).sum(1) < longest**2])

@@ -1,0 +1,71 @@
+"""Force constants of one crystal by a network that gives them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ase_e3dos.errors import PredictionError
+from ase_e3dos.network.force_constants import ForceConstantNetwork
+from ase_e3dos.network.precision import without_autocast
+from ase_e3dos.network.springs import CrystalSprings, crystal_springs
+from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.structures.crystal import Crystal
+
+__all__ = ["gives_force_constants", "springs_of"]
+
+
+def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
+    """Whether a model is a network of force constants.
+
+    Raises
+    ------
+    UnknownModelError, WeightsError, DeviceError
+        The model, its file or the device is not there or does not fit.
+    """
+    return load_predictor(model, device).model.header.network == ForceConstantNetwork.kind
+
+
+def springs_of(crystal: Crystal, model: str | Path, device: str = "auto") -> CrystalSprings:
+    """Springs, Born charges and dielectric tensor of a crystal.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        Any cell of it.
+    model : str or Path
+        Name or weights file of a model of force constants.
+    device : str, optional
+        Where the network runs. The result is on the CPU, in float64.
+
+    Returns
+    -------
+    CrystalSprings
+        Sites in the order of the crystal.
+
+    Raises
+    ------
+    PredictionError
+        The model gives spectra alone, or something that is not finite.
+    E3DOSError
+        The crystal cannot be predicted.
+    """
+    predictor = load_predictor(model, device)
+    network = predictor.model.members[0]
+    if not isinstance(network, ForceConstantNetwork):
+        raise PredictionError(
+            f"model {predictor.name!r} predicts spectra and no force constants. Take "
+            "model='force-constants'."
+        )
+    batch = predictor.collated([predictor.graph(crystal)])
+    with torch.inference_mode(), without_autocast(predictor.model.device):
+        on_device = batch.to(predictor.model.device)
+        found = network.springs(on_device, predictor.model.source)
+        (springs,) = crystal_springs(found, on_device)
+        springs = springs.cpu().double()
+    if not bool(springs.pairs.isfinite().all() and springs.rows.isfinite().all()):
+        raise PredictionError(
+            f"{crystal.name}: the network gives force constants that are not finite."
+        )
+    return springs
