@@ -20,6 +20,8 @@ __all__ = ["MESH_LENGTH", "half_mesh", "vibrations"]
 WAVENUMBER = 521.470898
 #: Density of the mesh as a length in Å: points along b_i are this times |b_i| (without 2 pi).
 MESH_LENGTH = 28.0
+#: Times that the cell of the mesh at the zone's centre is divided again.
+_REFINEMENTS = 2
 #: Standard deviation in cm^-1 by which each mode is spread, on top of sharing two bins.
 _SPREAD = 5.0
 #: Bins of the spectrum: first edge and width in cm^-1.
@@ -39,7 +41,11 @@ _EVEN = 0.01
 def half_mesh(
     cell: NDArray[np.float64], length: float = MESH_LENGTH
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Half of a uniform mesh that avoids the zone's centre; the rest are the opposites.
+    """Half of a uniform mesh about the zone's centre, finer towards it; the rest are opposites.
+
+    The point at the centre, where acoustic modes say nothing, stands for a cell of the mesh. It
+    is divided by a mesh of 3 x 3 x 3 again, and so is that mesh's own centre: low frequencies and
+    displacements are resolved, and the symmetry of the lattice is kept.
 
     Parameters
     ----------
@@ -51,19 +57,60 @@ def half_mesh(
     Returns
     -------
     q : ndarray, shape (n_q, 3)
-        1/Å, Cartesian, without 2 pi.
+        1/Å, Cartesian, without 2 pi, in the first zone; the centre itself is the last.
     weights : ndarray, shape (n_q,)
         Their shares of the zone, with those of their opposites; the sum is one.
     """
-    reciprocal = np.linalg.inv(cell)
-    numbers = np.maximum(1, np.ceil(length * np.linalg.norm(reciprocal, axis=0))).astype(int)
-    axes = [(np.arange(n) + 0.5) / n for n in numbers]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    half = (len(points) + 1) // 2  # opposites stand at opposite places in the list
-    weights = np.full(half, 2.0 / len(points))
-    weights[half - 1] = (1.0 if len(points) % 2 else 2.0) / len(points)
-    points = points[:half]
-    return (points - np.rint(points)) @ reciprocal.T, weights
+    lattice = np.ascontiguousarray(np.linalg.inv(cell).T)
+    numbers = np.ceil(length * np.linalg.norm(lattice, axis=1) - 1e-6).astype(int)
+    numbers = np.maximum(1, numbers)
+    points, weights = _without_opposites(numbers)
+    q, shares = _nearest_images(points, weights, lattice)
+    found, parts = [q], [shares]
+    share, lattice = 1.0 / numbers.prod(), lattice / numbers[:, None]
+    for _ in range(_REFINEMENTS):
+        points, weights = _without_opposites(np.array([3, 3, 3]))
+        q, shares = _nearest_images(points, weights, lattice)
+        found.append(q)
+        parts.append(shares * share)
+        share, lattice = share / 27, lattice / 3
+    return np.concatenate([*found, np.zeros((1, 3))]), np.concatenate([*parts, [share]])
+
+
+def _without_opposites(
+    numbers: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points of a mesh about zero, one of each pair of opposites and not zero, and their shares."""
+    points = np.indices(tuple(numbers)).reshape(3, -1).T
+    place = np.arange(len(points))
+    opposite = np.ravel_multi_index(tuple((-points % numbers).T), tuple(numbers))
+    kept = (place <= opposite) & (place > 0)
+    weights = np.where(opposite == place, 1.0, 2.0)[kept] / len(points)
+    return points[kept] / numbers, weights
+
+
+def _nearest_images(
+    fractional: NDArray[np.float64], weights: NDArray[np.float64], lattice: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """All images of points that lie nearest to zero, which share the weights of their points.
+
+    Parameters
+    ----------
+    fractional, weights : ndarray
+        Points in units of the lattice vectors, shape (n, 3), and their weights.
+    lattice : ndarray, shape (3, 3)
+        Vectors in rows.
+    """
+    from ase.geometry import minkowski_reduce
+
+    reduced = np.asarray(minkowski_reduce(lattice)[0])
+    inside = fractional @ lattice @ np.linalg.inv(reduced)
+    cartesian = (inside - np.rint(inside)) @ reduced
+    images = cartesian[:, None] + (np.indices((3, 3, 3)).reshape(3, -1).T - 1) @ reduced
+    lengths = np.linalg.norm(images, axis=2)
+    nearest = lengths <= lengths.min(axis=1, keepdims=True) * (1 + 1e-6)
+    point, image = np.nonzero(nearest)
+    return images[point, image], weights[point] / nearest.sum(axis=1)[point]
 
 
 def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int) -> SiteOutput:

@@ -113,6 +113,10 @@ class CrystalSprings:
             torch.complex(real, imaginary) * torch.polar(torch.ones_like(shift), shift)[..., None]
         )
         own = values.new_zeros(n, values.shape[1]).index_add(0, self.center, values)
+        # A pair has two edges, whose tensors need not be the same: each acts on both of its ends.
+        ends = torch.cat([self.center, self.neighbor])
+        halves = 0.5 * values[:, :9].repeat(2, 1)
+        own[:, :9] = values.new_zeros(n, 9).index_add(0, ends, halves)
 
         pairs = -both[..., :9].reshape(n_q, -1, 3, 3)
         dense = pairs.new_zeros(n_q, n * n, 3, 3).index_add(1, pair, pairs).view(n_q, n, n, 3, 3)
