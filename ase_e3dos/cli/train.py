@@ -28,8 +28,8 @@ def train_command(
     config: Annotated[
         str,
         typer.Argument(
-            help="A preset (paper, imaginary, alloy, default; for data of your own fine-tune, "
-            "small), a YAML file, or the folder of a run."
+            help="A preset (paper, imaginary, alloy, default, force-constants; for own data "
+            "fine-tune, small), a YAML file, or the folder of a run."
         ),
     ],
     data_dir: DataDirectory = None,
@@ -59,6 +59,7 @@ def train_command(
     ] = None,
 ) -> None:
     """Train a model; stop it at any time, the same command goes on where it was."""
+    from ase_e3dos.training.config import read_fields
     from ase_e3dos.training.ensemble import train_ensemble
 
     set_threads(threads)
@@ -67,6 +68,13 @@ def train_command(
         for key, value in {"start_from": start_from, "seed": seed, "epochs": epochs}.items()
         if value is not None
     }
+    if not Path(config).is_dir() and read_fields(config).get("network") == "force-constants":
+        _train_force_constants(
+            config, values, output, data_dir,
+            {"--data": data, "--members": members, "--epochs": epochs, "--device": device != "auto",
+             "--export-plugin": export_plugin},
+        )  # fmt: skip
+        return
     run, folder = _configuration(config, values, output, data)
     check_folder(folder)
     members = _n_members(members, folder, Path(config))
@@ -78,6 +86,32 @@ def train_command(
     _draw_curves(folder)
     if export_plugin is not None:
         _export(export_plugin, path, run, data_dir, folder, device)
+
+
+def _train_force_constants(
+    config: str,
+    values: dict[str, Any],
+    output: Path | None,
+    data_dir: Path | None,
+    others: dict[str, Any],
+) -> None:
+    """Train a network of force constants; what only networks of spectra have is refused."""
+    from ase_e3dos.training.config import checked, overridden, read_fields
+    from ase_e3dos.training.force_constants import ForceConstantConfig, train_force_constants
+
+    asked = [name for name, value in others.items() if value]
+    if asked:
+        raise TrainingError(
+            f"{', '.join(asked)}: not for a network of force constants, whose lengths and data are "
+            "fields of its configuration (--set stages.0.steps=500)."
+        )
+    run = checked(ForceConstantConfig, overridden(read_fields(config), values), config)
+    folder = output or Path("runs") / Path(config).stem
+    check_folder(folder)
+    path = train_force_constants(run, data_dir, folder, typer.echo)
+    typer.echo(
+        f"weights: {path} ({path.stat().st_size / 1e6:.1f} MB); use them with --model {path}"
+    )
 
 
 def curves_command(

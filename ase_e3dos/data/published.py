@@ -40,6 +40,9 @@ _PUBLISHED = {
     "3904ec429a6e6d6aa02fc9e29df0e9840c3df8c28657c4f6b0e7ced00c3d6eaa": Origin(
         "A. Togo, phonon database at Kyoto University, version 2018-04-17", "CC-BY-4.0"
     ),
+    "779ebdf0c2ac524f0a9e386431c628fa6cf5526305b4d8160ee932b9673e7e24": Origin(
+        "A. Togo, phonon database at Kyoto University, version 2018-04-17", "CC-BY-4.0"
+    ),
     "347885d8b3022ec14842019702e3046ca16d4784898a4c14679d6b1b1952c4eb": Origin(
         "finite displacements with Nequix-OAM-1-PFT (this project); T. Koker et al., "
         "arXiv:2508.16067 and arXiv:2601.07742",

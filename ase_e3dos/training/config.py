@@ -152,6 +152,17 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
     TrainingError
         The file is missing, no YAML, or a field is wrong; the message lists the fields.
     """
+    return checked(TrainingConfig, overridden(read_fields(path), overrides or {}), str(path))
+
+
+def read_fields(path: str | Path) -> dict[str, Any]:
+    """Fields of a YAML file or of a preset, as they stand there.
+
+    Raises
+    ------
+    TrainingError
+        The file is missing, or no YAML.
+    """
     import yaml
 
     file = Path(path)
@@ -173,7 +184,7 @@ def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Tr
         raise TrainingError(f"{file}: not valid YAML ({reason}). Mend that line.") from error
     if not isinstance(values, dict):
         raise TrainingError(f"{file}: a configuration is a mapping of fields to values.")
-    return checked(TrainingConfig, overridden(values, overrides or {}), str(path))
+    return values
 
 
 def overridden(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""Crystals labelled with dynamical matrices or spectra, in the form that training takes.
+
+The loss of a matrix is what its error does to the frequencies: in the eigenvectors of the label,
+an error E_ab of the dynamical matrix moves frequencies by E_ab / (2 sqrt(w_a w_b)) to first
+order (Hellmann-Feynman on the diagonal), with a floor under the softest modes. Its Frobenius norm
+over the modes is in cm^-1, needs no eigenvalues of the prediction and so no care for degenerate
+ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ase_e3dos.data.force_sets import ForceSets, LabelledMatrices, labelled_matrices
+from ase_e3dos.encoders import MassOneHot
+from ase_e3dos.network.graph import CrystalGraph, build_graph
+from ase_e3dos.network.lattice_dynamics import WAVENUMBER
+from ase_e3dos.structures.crystal import Crystal
+
+__all__ = ["MatrixEntry", "SpectrumEntry", "matrix_entries", "matrix_loss"]
+
+Array = NDArray[np.float64]
+
+#: Floor under the modes in the loss of matrices, cm^-1.
+_FLOOR = 40.0
+
+
+@dataclass
+class MatrixEntry:
+    """A labelled crystal with what each step needs of it.
+
+    Attributes
+    ----------
+    label : LabelledMatrices
+        The label.
+    graph : CrystalGraph
+        Its edges.
+    """
+
+    label: LabelledMatrices
+    graph: CrystalGraph
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Of the encoder."""
+        return MassOneHot().encode(self.label.crystal)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """Short-range part in eV/(Å^2 amu), shape (n_q, 3 n, 3 n)."""
+        label = self.label
+        short = label.total if label.dipoles is None else label.total - label.dipoles
+        return torch.from_numpy(np.asarray(short))
+
+    @cached_property
+    def wavenumbers(self) -> Array:
+        """Of the label in cm^-1, shape (n_q, 3 n)."""
+        values = np.linalg.eigvalsh(self.label.total.astype(np.complex128))
+        return np.asarray(WAVENUMBER * np.sign(values) * np.sqrt(np.abs(values)))
+
+    @cached_property
+    def modes(self) -> Tensor:
+        """Eigenvectors, weighted so that errors come out in cm^-1, shape (n_q, 3 n, 3 n)."""
+        values, vectors = np.linalg.eigh(self.label.total.astype(np.complex128))
+        wavenumbers = WAVENUMBER * np.sqrt(np.abs(values))
+        weights = WAVENUMBER / np.sqrt(2 * np.maximum(wavenumbers, _FLOOR))
+        return torch.from_numpy((vectors * weights[:, None, :]).astype(np.complex64))
+
+
+def matrix_loss(found: Tensor, entry: MatrixEntry, points: NDArray[np.int64]) -> Tensor:
+    """Error of dynamical matrices in cm^-1; see the module.
+
+    Parameters
+    ----------
+    found : torch.Tensor
+        Short-range dynamical matrices in eV/(Å^2 amu), shape (n, 3 n_sites, 3 n_sites).
+    entry : MatrixEntry
+        The label.
+    points : ndarray of int
+        Which of its points these are, shape (n,).
+    """
+    modes = entry.modes[points]
+    error = modes.mH @ (found - entry.target[points]) @ modes
+    square = torch.view_as_real(error).square().sum((1, 2, 3)) / error.shape[1]
+    return torch.sqrt(square + 1.0).mean()
+
+
+@dataclass
+class SpectrumEntry:
+    """A crystal with its spectrum.
+
+    Attributes
+    ----------
+    crystal : Crystal
+        The structure.
+    edges, cumulative : ndarray
+        cm^-1, and the share of the modes below, shape (n_bins + 1,).
+    dipoles : bool
+        Whether the spectrum has the splitting by dipoles.
+    """
+
+    crystal: Crystal
+    edges: Array
+    cumulative: Array
+    dipoles: bool
+    cutoff: float
+
+    @classmethod
+    def of(
+        cls, crystal: Crystal, bins: Array, scale: float, dipoles: bool, cutoff: float
+    ) -> SpectrumEntry:
+        """From the shares of the modes in bins of 10 cm^-1 from -400 cm^-1."""
+        edges = scale * (-400.0 + 10.0 * np.arange(len(bins) + 1))
+        total = np.concatenate([[0.0], np.cumsum(bins)])
+        # Empty bins have no quantiles of their own.
+        kept = np.concatenate([[True], np.diff(total) > 1e-7])
+        kept[:-1] |= kept[1:]
+        return cls(crystal, edges[kept], total[kept] / total[-1], dipoles, cutoff)
+
+    @cached_property
+    def graph(self) -> CrystalGraph:
+        """Its edges."""
+        return build_graph(self.crystal, self.cutoff)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Of the encoder."""
+        return MassOneHot().encode(self.crystal)
+
+    def quantiles(self, n: int) -> Tensor:
+        """Wavenumbers in cm^-1 below which (k + 1/2) / n of the modes lie, shape (n,)."""
+        at = (np.arange(n) + 0.5) / n
+        return torch.from_numpy(np.interp(at, self.cumulative, self.edges)).float()
+
+
+def matrix_entries(
+    sets: ForceSets, split: str, cutoff: float, without: frozenset[str] = frozenset()
+) -> list[MatrixEntry]:
+    """Labelled crystals of one split with their graphs, but for some ids."""
+    found = []
+    for row in sets.rows(split):
+        if str(row["id"]) not in without:
+            label = labelled_matrices(row)
+            found.append(MatrixEntry(label, build_graph(label.crystal, cutoff)))
+    return found

@@ -1,0 +1,128 @@
+"""E3DOSPhonopy of a model of force constants: phonopy's own object, with our numbers in it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import phonopy
+import pytest
+import torch
+from ase.build import bulk
+
+from ase_e3dos import E3DOSPhonopy, predict
+from ase_e3dos.errors import NotPredictedError, PredictionError
+from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
+from ase_e3dos.network.springs import CrystalSprings
+from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
+from ase_e3dos.potentials.mode_counts import mode_counts
+from ase_e3dos.prediction.force_constants import springs_of
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.masses import STANDARD_MASSES
+
+THZ = 15.633302  # sqrt(eV / (Å^2 amu))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Random weights without softening channels and with a short reach, so that all is stable."""
+    torch.manual_seed(4)
+    settings = ForceConstantSettings(
+        scalars=16, vectors=8, message_scalars=8, message_vectors=4, hidden=16, reach=3.6,
+        n_negative=0,
+    )  # fmt: skip
+    network = ForceConstantNetwork(settings, torch.tensor(STANDARD_MASSES[1:], dtype=torch.float32))
+    with torch.no_grad():  # springs along bonds, and charges of order one
+        network.read_edge.bias[1:3] = torch.tensor([2.0, 1.0])
+        network.read_edge.weight.mul_(0.3)
+        network.read_born.weight.mul_(3.0)
+    header = WeightsHeader(
+        network="force-constants", settings=asdict(settings), members=1,
+        grid=GridHeader(-395.0, 10.0, 480), encoder="mass_one_hot", encoder_version=1,
+        sources=["a", "b", "c"], elements={"11": 9, "17": 9},
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("weights") / "springs.safetensors"
+    save_weights(path, header, [network.state_dict()])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def phonon(model: str) -> phonopy.Phonopy:
+    return E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), model=model)
+
+
+def frequencies(springs: CrystalSprings, q: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    root = np.repeat(1 / np.sqrt(masses), 3)
+    found = springs.force_constants(torch.from_numpy(q)).numpy() * np.outer(root, root)
+    values = np.linalg.eigvalsh(found)
+    return np.sign(values) * np.sqrt(np.abs(values)) * THZ
+
+
+def test_it_is_phonopys_own_and_has_our_frequencies_anywhere(
+    phonon: phonopy.Phonopy, model: str
+) -> None:
+    assert type(phonon) is phonopy.Phonopy
+    primitive = phonon.primitive
+    crystal = Crystal.from_any(primitive)
+    q = np.array([[0.13, 0.02, -0.21], [0.5, 0.0, 0.5], [0.31, 0.31, 0.1]])
+    phonon.run_qpoints(q)
+    expected = frequencies(
+        springs_of(crystal, model), q @ np.linalg.inv(primitive.cell).T, primitive.masses
+    )
+    assert expected.max() > 1
+    assert np.abs(phonon.nac_params["born"]).max() > 0.05
+    assert np.allclose(phonon.qpoints.frequencies, expected, atol=2e-3 * expected.max())
+    # Longitudinal and transverse optical modes split at the centre, by phonopy's correction.
+    phonon.run_qpoints([[0, 0, 0]], nac_q_direction=[1, 0, 0])
+    acoustic, optical = np.split(phonon.qpoints.frequencies[0], 2)
+    assert np.abs(acoustic).max() < 0.02
+    assert optical[2] > optical[0] + 0.01
+
+
+def test_spectrum_of_predict_is_that_of_phonopys_mesh(phonon: phonopy.Phonopy, model: str) -> None:
+    (spectrum,) = predict([bulk("NaCl", "rocksalt", a=5.64)], model=model)
+    counts, _, highest = mode_counts(phonon, 60.0)
+    theirs = counts.sum(0) / counts.sum()
+    ours = spectrum.density / spectrum.density.sum()
+    assert np.abs(np.cumsum(ours - theirs)).sum() * 10 < 0.02 * highest
+    assert spectrum.n_modes == pytest.approx(6)
+
+
+def test_bands_files_masses_and_displacements_are_phonopys(
+    phonon: phonopy.Phonopy, tmp_path: Path
+) -> None:
+    phonon.run_band_structure([[[0, 0, 0], [0.25, 0, 0.25], [0.5, 0, 0.5]]], with_eigenvectors=True)
+    assert phonon.band_structure.eigenvectors[0].shape == (3, 6, 6)
+    phonon.run_mesh(20.0, with_eigenvectors=True, is_mesh_symmetry=False)
+    phonon.run_thermal_displacement_matrices(t_min=300, t_max=300, freq_min=0.1)
+    tensors = phonon.thermal_displacement_matrices.thermal_displacement_matrices
+    assert tensors.shape[-2:] == (3, 3)
+    phonon.save(tmp_path / "salt.yaml", settings={"force_constants": True})
+    again = phonopy.load(tmp_path / "salt.yaml")
+    at = [[0.2, 0.1, 0.4]]
+    phonon.run_qpoints(at)
+    again.run_qpoints(at)
+    assert np.allclose(again.qpoints.frequencies, phonon.qpoints.frequencies, atol=1e-4)
+    heavy = phonon.copy()
+    heavy.force_constants, heavy.nac_params = phonon.force_constants, phonon.nac_params
+    heavy.masses = 4 * phonon.masses
+    heavy.run_qpoints(at)
+    assert np.allclose(2 * heavy.qpoints.frequencies, phonon.qpoints.frequencies, atol=1e-6)
+
+
+def test_a_supercell_of_the_users_choice(model: str) -> None:
+    phonon = E3DOSPhonopy(
+        bulk("NaCl", "rocksalt", a=5.64, cubic=True), np.diag([2, 2, 2]), model=model
+    )
+    assert len(phonon.supercell) == 64
+    assert phonon.force_constants.shape == (2, 64, 3, 3)
+    assert np.abs(phonon.force_constants.sum(1)).max() < 1e-6
+
+
+def test_what_it_cannot_do_is_refused(model: str) -> None:
+
+    with pytest.raises(NotPredictedError, match="eV/Å"):
+        E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), model=model, calculator="qe")
+    with pytest.raises(PredictionError, match="spectra and no force constants"):
+        springs_of(Crystal.from_any(bulk("Si")), "default")
