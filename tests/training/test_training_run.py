@@ -27,7 +27,7 @@ from ase_e3dos.network.weights import load_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.training import fit
-from ase_e3dos.training.config import TrainingConfig, own_data, read_config
+from ase_e3dos.training.config import TrainingConfig, own_data, read_config, read_fields
 from ase_e3dos.training.ensemble import join_members, train_ensemble
 from ase_e3dos.training.fit import make_network, mixed_forward
 from ase_e3dos.training.run import (
@@ -47,7 +47,11 @@ def same_states(a, b):
         assert torch.equal(a[key], b[key]), key
 
 
-PRESETS = sorted(p.stem for p in (Path(fit.__file__).parent / "presets").glob("*.yaml"))
+PRESETS = sorted(
+    p.stem
+    for p in (Path(fit.__file__).parent / "presets").glob("*.yaml")
+    if read_fields(p)["network"] != "force-constants"
+)
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 
 

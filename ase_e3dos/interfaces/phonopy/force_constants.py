@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,7 +65,11 @@ def with_force_constants(
         )
     if supercell_matrix is None and not args:
         supercell_matrix = _supercell(Crystal.quietly(unitcell))
-    crystal, phonon = phonopy_cells(unitcell, supercell_matrix, *args, **options)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        crystal, phonon = phonopy_cells(unitcell, supercell_matrix, *args, **options)
+    for warning in said:  # at the line that makes the object
+        warnings.warn(warning.message, stacklevel=3)
     if not crystal.is_ordered:
         raise NotPredictedError(
             f"{crystal.name}: force constants of a cell with mixed sites; phonopy has one element "
