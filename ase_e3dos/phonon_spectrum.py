@@ -25,12 +25,13 @@ class PhononSpectrum(DensityOfStates):
 
     Parameters
     ----------
-    wavenumbers : array_like, shape (n,)
+    wavenumbers : array_like, shape (n,), or FrequencyGrid
         Uniform, ascending grid in cm^-1; imaginary modes are negative.
-    density : array_like, shape (n,), optional
+    density : array_like, shape (n,), or Densities, optional
         Total density in any unit; it is scaled so that its trapezoid integral
         over frequencies in THz is 3 `crystal.n_sites`. An array of shape
-        (n_sites, n) is taken as `site_density`.
+        (n_sites, n) is taken as `site_density`. `Densities` are scaled already, and
+        hold those of sites and members.
     site_density : array_like, shape (n_sites, n), optional
         Densities of the sites in any unit; each is scaled to 3, their sum is the total.
     crystal : Crystal
@@ -57,6 +58,10 @@ class PhononSpectrum(DensityOfStates):
         SHA-256 of the weights of the model.
     version : str, optional
         Version of the package that made the spectrum; this one by default.
+    warnings : tuple of E3DOSWarning, optional
+        What is unusual about the prediction.
+    origin : mapping, optional
+        How structure and numbers came about where the model's name does not say it all.
 
     Raises
     ------

@@ -126,10 +126,10 @@ class Predictor:
         tensors, sound = densities.log_displacements, densities.log_sound
         unstable = densities.instability
         return [
-            PhononSpectrum.of_normalised(
+            PhononSpectrum(
                 grid,
                 part,
-                graph.crystal,
+                crystal=graph.crystal,
                 model=self.name,
                 calibration=self._calibration,
                 label_like=header.label_like,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -9,39 +11,130 @@ from ase_e3dos.errors import SpectrumError
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
 
 
-def normalised_density(
+@dataclass(frozen=True, slots=True, eq=False)
+class Densities:
+    """Densities of one crystal that integrate to its modes: what a spectrum is made of.
+
+    Attributes
+    ----------
+    total : ndarray, shape (n,)
+        states/THz, as all others; read-only.
+    sites : ndarray, shape (n_sites, n), or None
+        They sum to the total.
+    members : ndarray, shape (n_members, n), or None
+        Totals by the members of an ensemble.
+    std : ndarray, shape (n,), or None
+        Standard deviation of the total, where it was given.
+    scale : float
+        What the total integrates to, over the number of modes of the cell.
+    per : str
+        What it is per: "cell", "atom", "formula unit" or "kilogram".
+    """
+
+    total: Array
+    sites: Array | None = None
+    members: Array | None = None
+    std: Array | None = None
+    scale: float = 1.0
+    per: str = "cell"
+
+    @classmethod
+    def of(
+        cls,
+        grid: FrequencyGrid,
+        density: ArrayLike | None,
+        site_density: ArrayLike | None,
+        members: ArrayLike | None,
+        std: ArrayLike | None,
+        n_sites: int,
+        name: str,
+    ) -> Densities:
+        """Check densities in any unit and scale them to the modes of the cell.
+
+        Parameters
+        ----------
+        grid : FrequencyGrid
+        density : array_like, shape (n,) or (n_sites, n), or None
+        site_density : array_like, shape (n_sites, n), or None
+            One of the two at least.
+        members : array_like, shape (n_members, n), or None
+        std : array_like, shape (n,), or None
+            In the unit of `density`.
+        n_sites : int
+        name : str
+            Of the crystal, for messages.
+
+        Raises
+        ------
+        SpectrumError
+            If a shape, sign or value is wrong, or the two densities differ.
+        """
+        total, sites, factor = _normalised_density(grid, density, site_density, n_sites, name)
+        if members is not None:
+            members = normalised_rows(grid, members, 3.0 * n_sites, f"a member's density of {name}")
+        if std is not None:
+            std = np.asarray(std, dtype=np.float64) * factor
+            if std.shape != total.shape or not np.isfinite(std).all():
+                raise SpectrumError(
+                    f"density_std of {name} has shape {std.shape} and needs finite "
+                    f"values of shape {total.shape}: one for each point of the grid."
+                )
+            std.flags.writeable = False
+        return cls(total, sites, members, std)
+
+    def scaled(self, scale: float, per: str) -> Densities:
+        """The same densities per something else, of `scale` times the modes of the cell."""
+        factor = scale / self.scale
+        total, *others = (_scaled(array, factor) for array in self._arrays)
+        assert total is not None
+        sites, members, std = others
+        return Densities(total, sites, members, std, scale, per)
+
+    def with_digits(self, *stored: ArrayLike | None) -> Densities:
+        """Values that were stored, where scaling changed no more than their last digits.
+
+        Parameters
+        ----------
+        *stored : array_like or None
+            Total, of the sites, of the members, and the standard deviation.
+        """
+        pairs = zip(self._arrays, stored, strict=True)
+        total, *others = (_with_digits(ours, given) for ours, given in pairs)
+        assert total is not None
+        sites, members, std = others
+        return Densities(total, sites, members, std, self.scale, self.per)
+
+    @property
+    def _arrays(self) -> tuple[Array | None, ...]:
+        return self.total, self.sites, self.members, self.std
+
+
+def _scaled(array: Array | None, factor: float) -> Array | None:
+    if array is None:
+        return None
+    scaled = array * factor
+    scaled.flags.writeable = False
+    return scaled
+
+
+def _with_digits(ours: Array | None, given: ArrayLike | None) -> Array | None:
+    if ours is None or given is None:
+        return ours
+    theirs = np.array(given, dtype=np.float64)
+    if theirs.shape != ours.shape or not np.allclose(theirs, ours, rtol=1e-9, atol=1e-300):
+        return ours
+    theirs.flags.writeable = False
+    return theirs
+
+
+def _normalised_density(
     grid: FrequencyGrid,
     density: ArrayLike | None,
     site_density: ArrayLike | None,
     n_sites: int,
     name: str,
 ) -> tuple[Array, Array | None, float]:
-    """Total and site densities that integrate to 3 n_sites and to 3.
-
-    Parameters
-    ----------
-    grid : FrequencyGrid
-    density : array_like, shape (n,) or (n_sites, n), or None
-    site_density : array_like, shape (n_sites, n), or None
-        One of the two at least, in any unit.
-    n_sites : int
-    name : str
-        Of the crystal, for messages.
-
-    Returns
-    -------
-    density : ndarray, shape (n,)
-        states/THz.
-    site_density : ndarray, shape (n_sites, n), or None
-        states/THz.
-    factor : float
-        What the total was multiplied with.
-
-    Raises
-    ------
-    SpectrumError
-        If a shape, sign or value is wrong, or the two densities differ.
-    """
+    """Total and site densities that integrate to 3 n_sites and to 3, and the total's factor."""
     if site_density is None and np.ndim(density) == 2:  # type: ignore[arg-type]
         density, site_density = None, density
     sites: Array | None = None
@@ -82,8 +175,8 @@ def normalised_batch(
     density: ArrayLike,
     site_density: ArrayLike | None,
     members: ArrayLike | None,
-) -> list[tuple[Array, Array | None, Array | None]]:
-    """`normalised_density` and the members' densities of many crystals at once.
+) -> list[Densities]:
+    """`Densities` of many crystals at once.
 
     Parameters
     ----------
@@ -96,8 +189,8 @@ def normalised_batch(
 
     Returns
     -------
-    list of (density, site_density, members)
-        For each crystal, in states/THz, read-only and independent of the others.
+    list of Densities
+        For each crystal, independent of the others.
 
     Raises
     ------
@@ -129,7 +222,7 @@ def normalised_batch(
         for part in parts:
             if part is not None:
                 part.flags.writeable = False
-        found.append(parts)
+        found.append(Densities(*parts))
     return found
 
 

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ase_e3dos.errors import E3DOSError, SpectrumError
+from ase_e3dos.spectrum.density import Densities
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.spectrum.uncertainty import Calibration
 
 Spectrum = TypeVar("Spectrum", bound=DensityOfStates)
@@ -99,14 +101,15 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             **{name: np.array(data["crystal"][name]) for name in _CRYSTAL},
             name=data["crystal"]["name"],
         )
-        calibration = data["calibration"]
-        spectrum = kind(
-            data["wavenumbers"],
-            data["density"],
-            data["site_density"],
+        calibration, origin = data["calibration"], data.get("origin")
+        grid = FrequencyGrid.of(data["wavenumbers"])
+        total, sites = data["density"], data["site_density"]
+        members, std = data["members"], data["density_std"]
+        densities = Densities.of(grid, total, sites, members, std, crystal.n_sites, crystal.name)
+        return kind(
+            grid,
+            densities.with_digits(total, sites, members, std),
             crystal=crystal,
-            density_std=data["density_std"],
-            members=data["members"],
             model=str(data["model"]),
             calibration=Calibration.from_dict(calibration) if calibration else None,
             log_displacements=data.get("log_displacements"),
@@ -115,11 +118,8 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             label_like=bool(data["label_like"]),
             weights=str(data.get("weights", "")),
             version=str(data.get("version", "")) or "of unknown version",
+            origin=None if origin is None else dict(origin),
         )
-        origin = data.get("origin")
-        spectrum.origin = None if origin is None else dict(origin)
-        spectrum.restore_digits({name: data.get(name) for name in _ARRAYS})
-        return spectrum
     except E3DOSError:
         raise
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
