@@ -283,7 +283,8 @@ class ForceConstantNetwork(SiteTrunk):
         born = born - mean(born).index_select(0, crystal)
         anisotropy = mean(torch.einsum("nk,nkab->nab", e[:, 1:], matrices)) / math.sqrt(k)
         size = mean(e[:, :1]).clamp(-3, 5).exp().unsqueeze(2)
-        return born, size * (one + anisotropy) + one
+        # The exponential of a symmetric matrix: positive definite, as a dielectric tensor is.
+        return born, size * torch.linalg.matrix_exp(anisotropy) + one
 
     def forward(
         self,

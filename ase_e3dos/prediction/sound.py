@@ -43,6 +43,7 @@ def with_sound(
         return densities
     grid = FrequencyGrid.of(wavenumbers)
     stable = densities.crystals[:, wavenumbers < 0].sum(axis=1) <= IMAGINARY_LIMIT
+    stable &= np.isfinite(densities.log_sound)
     sound = np.where(stable, densities.log_sound, np.nan).astype(np.float32)
     n_sites = np.array([c.n_sites for c in crystals])
     _, edges = low_bins(grid)
