@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 from ase_e3dos.errors import DeviceError, WeightsError
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.graph import GraphBatch
-from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero, mean_over_sites
+from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero
 from ase_e3dos.network.precision import float32_on, without_autocast
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork, SiteSettings, SiteSpectra
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 
 
@@ -280,30 +280,24 @@ class Model:
         self, graph: GraphBatch, networks: list[Any]
     ) -> tuple[Tensor, dict[str, Tensor | None]]:
         """Crystals by each head (members, n_crystals, n_bins), and means over the heads."""
-        total: Tensor | None = None
-        spectra: list[Tensor] = []
-        tensors: list[Tensor] = []
-        sounds: list[Tensor] = []
-        unstable: list[Tensor] = []
+        found: list[SiteSpectra] = []
         shared: dict[tuple[Any, ...], list[Any]] = {}
         for network in cast(list[SiteNetwork], networks):
             kind = network.edge_kind()
             if kind not in shared:
                 shared[kind] = network.edge_functions(graph)
-            output = network(graph, self.source, shared[kind])
-            for sites in output.log_weights.exp():
-                spectra.append(mean_over_sites(sites, graph))
-                total = sites if total is None else total + sites
-            if output.log_displacements is not None:
-                tensors.append(output.log_displacements)
-            if output.log_sound is not None:
-                sounds.append(output.log_sound)
-            if output.log_odds_unstable is not None:
-                unstable.append(output.log_odds_unstable.sigmoid())
-        assert total is not None
+            found.append(network.spectra(graph, self.source, shared[kind]))
+        spectra = torch.cat([f.crystals for f in found])
+        tensors = [f.log_displacements for f in found if f.log_displacements is not None]
+        sounds = [f.log_sound for f in found if f.log_sound is not None]
+        unstable = [f.log_odds_unstable.sigmoid() for f in found if f.log_odds_unstable is not None]
+        sites = found[0].sites
+        if len(found) > 1:  # each head of each network has the same say
+            said = torch.stack([len(f.crystals) * f.sites for f in found])
+            sites = said.sum(0) / len(spectra)
         order = graph.site_order
-        return torch.stack(spectra), {
-            "sites": (total / len(spectra)).index_select(0, order),
+        return spectra, {
+            "sites": sites,
             "log_displacements": _mean(tensors).index_select(0, order) if tensors else None,
             "log_sound": _mean(sounds) if sounds else None,
             "instability": _mean(unstable) if unstable else None,

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import GraphError
+from ase_e3dos.network.neighbors import CUTOFF_TOLERANCE, pairs_of
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     import torch
 
-#: Edges up to cut-off + CUTOFF_TOLERANCE (Å) count: a shell of neighbours that lies exactly on
-#: the cut-off then enters as a whole, whatever rounding a rotation of the crystal brings.
-CUTOFF_TOLERANCE = 1e-6
+__all__ = [
+    "CUTOFF_TOLERANCE",
+    "CrystalGraph",
+    "GraphBatch",
+    "build_graph",
+    "build_graphs",
+    "collate",
+]
 
-#: Pairs of sites and images up to which all distances are worked out, without a search.
-_MOST_PAIRS = 40_000
-#: Sites of a cell below which the number of a pair fits sixteen bits.
-_SHORT_KEYS = 181
 #: Ratio of the largest to the smallest number of neighbours in one padded block of nodes.
 _BLOCK_RATIO = 1.25
 #: Nodes below which a block of its own costs more than the padding it saves.
 _SMALLEST_BLOCK = 48
-
-
-#: Centre, neighbour, vector and length of edges.
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,144 +94,34 @@ def build_graph(
     GraphError
         The crystal has more than `max_edges` edges.
     """
-    images = _image_ranges(crystal, cutoff)
-    if crystal.n_sites**2 * math.prod(2 * n + 1 for n in images) <= _MOST_PAIRS:
-        center, neighbor, vectors, lengths = _pairs_of_small(crystal, cutoff, images, self_edges)
-    else:
-        center, neighbor, vectors, lengths = _pairs_of_large(crystal, cutoff, self_edges)
-    if max_edges is not None and len(center) > max_edges:
+    graph = build_graphs([crystal], cutoff, self_edges=self_edges)[0]
+    if max_edges is not None and graph.n_edges > max_edges:
         raise GraphError(
-            f"{crystal.name}: {len(center)} edges within {cutoff} Å, over the limit of "
+            f"{crystal.name}: {graph.n_edges} edges within {cutoff} Å, over the limit of "
             f"{max_edges}. Use the primitive cell, or raise the limit."
         )
-    return CrystalGraph(crystal, center, neighbor, vectors, lengths, cutoff)
+    return graph
 
 
-def _image_ranges(crystal: Crystal, cutoff: float) -> list[int]:
-    """How many images along each vector hold all neighbours of the nearest images of all pairs."""
-    reach = cutoff + 10 * CUTOFF_TOLERANCE
-    return [int(reach / height + 0.5 + 1e-9) for height in cell_heights(crystal.cell)]
-
-
-def _pairs_of_small(crystal: Crystal, cutoff: float, images: list[int], self_edges: bool) -> Pairs:
-    """Edges of a small cell: all pairs and all images at once, which is quicker than a search."""
-    scaled = crystal.scaled_positions
-    difference = scaled[None, :, :] - scaled[:, None, :]
-    difference -= np.rint(difference)
-    apart = (difference @ crystal.cell).reshape(-1, 3)
-    shift = _images(*images) @ crystal.cell
-    square = apart @ (2.0 * shift.T)
-    square += np.einsum("ij,ij->i", apart, apart)[:, None]
-    square += np.einsum("ij,ij->i", shift, shift)
-    # Squares by this formula are rounded; the lengths are taken from the vectors.
-    pair, image = np.nonzero(square <= (cutoff + 10 * CUTOFF_TOLERANCE) ** 2)
-    vectors = apart[pair] + shift[image]
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    center, neighbor = np.divmod(pair, crystal.n_sites)
-    inside = lengths <= cutoff + CUTOFF_TOLERANCE
-    if not self_edges:
-        inside &= lengths > 0
-    if not inside.all():
-        center, neighbor = center[inside], neighbor[inside]
-        vectors, lengths = vectors[inside], lengths[inside]
-    return center, neighbor, vectors, lengths
-
-
-@lru_cache(maxsize=512)
-def _images(a: int, b: int, c: int) -> NDArray[np.float64]:
-    """Numbers of the cells from -a to a, -b to b and -c to c, shape (n_images, 3)."""
-    ranges = (range(-n, n + 1) for n in (a, b, c))
-    return np.array(list(product(*ranges)), dtype=np.float64)
-
-
-def _pairs_of_large(crystal: Crystal, cutoff: float, self_edges: bool) -> Pairs:
-    """Edges of any cell by a search in boxes, sorted."""
-    center, neighbor, vectors = _neighbors(crystal, cutoff + 10 * CUTOFF_TOLERANCE)
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    if lengths.max(initial=0.0) > cutoff + CUTOFF_TOLERANCE:
-        inside = lengths <= cutoff + CUTOFF_TOLERANCE
-        center, neighbor = center[inside], neighbor[inside]
-        vectors, lengths = vectors[inside], lengths[inside]
-    if self_edges:
-        sites = np.arange(crystal.n_sites)
-        center = np.concatenate([center, sites])
-        neighbor = np.concatenate([neighbor, sites])
-        vectors = np.concatenate([vectors, np.zeros((len(sites), 3))])
-        lengths = np.concatenate([lengths, np.zeros(len(sites))])
-    key = center * crystal.n_sites + neighbor
-    if crystal.n_sites < _SHORT_KEYS:
-        key = key.astype(np.int16)  # sorted by counting, not by comparing
-    order = np.argsort(key, kind="stable")
-    center, neighbor = center.take(order), neighbor.take(order)
-    return center, neighbor, vectors.take(order, axis=0), lengths.take(order)
-
-
-def _neighbors(
-    crystal: Crystal, cutoff: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    heights = cell_heights(crystal.cell)
-    cell, positions = crystal.cell, crystal.positions
-    if min(heights) <= 0.2 * cutoff:
-        cell, positions = _compact(crystal)
-        heights = cell_heights(cell)
-    if _too_flat(heights, cutoff):
-        from ase.neighborlist import primitive_neighbor_list
-
-        center, neighbor, vectors = primitive_neighbor_list(
-            "ijD", (True, True, True), cell, positions, cutoff
-        )
-        return center, neighbor, vectors
-    from vesin import NeighborList
-
-    center, neighbor, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=positions, box=cell, periodic=True, quantities="ijD"
-    )
-    return center.view(np.int64), neighbor.view(np.int64), vectors
-
-
-def _compact(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cell and positions for the search of a very skew cell: another cell of the same lattice.
-
-    The search goes through cutoff / height images along each vector, which for a sheared cell of
-    a few atoms can be thousands; its Minkowski-reduced cell needs a few.
-    """
-    from ase.geometry import minkowski_reduce
-
-    cell = minkowski_reduce(crystal.cell)[0]
-    scaled = crystal.positions @ np.linalg.inv(cell)
-    return cell, (scaled - np.floor(scaled)) @ cell
-
-
-def cell_heights(cell: NDArray[np.float64]) -> list[float]:
-    """Distances between opposite faces of the cell in Å (plain floats: five times faster).
+def build_graphs(
+    crystals: Sequence[Crystal], cutoff: float, *, self_edges: bool = False
+) -> list[CrystalGraph]:
+    """`build_graph` for several crystals, whose neighbours are found together.
 
     Parameters
     ----------
-    cell : ndarray, shape (3, 3)
-        Vectors in rows, Å.
+    crystals : sequence of Crystal
+        Few enough for one batch: their pairs and images are in memory at the same time.
+    cutoff, self_edges
+        As for `build_graph`.
 
     Returns
     -------
-    list of float
-        Three, in Å.
+    list of CrystalGraph
+        Each equal to what `build_graph` makes.
     """
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
-    u = (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx)
-    v = (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax)
-    w = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
-    volume = abs(ax * u[0] + ay * u[1] + az * u[2])
-    return [volume / math.hypot(*normal) for normal in (u, v, w)]
-
-
-def _too_flat(heights: list[float], cutoff: float) -> bool:
-    """Whether vesin would divide the cell into boxes, none of them along one direction.
-
-    It takes about 100,000 boxes at most and keeps the ratio of their numbers; where this leaves
-    less than one, the process ends with a floating point exception (vesin 0.6).
-    """
-    boxes = [max(height // cutoff, 1.0) for height in heights]
-    shrink = math.cbrt(1e5 / math.prod(boxes))
-    return shrink < 1 and min(boxes) * shrink < 1.1
+    found = pairs_of(crystals, cutoff, self_edges)
+    return [CrystalGraph(c, *pairs, cutoff) for c, pairs in zip(crystals, found, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from ase_e3dos.network.alike import groups_of_alike
 from ase_e3dos.network.convolution import (
     Convolution,
     Degrees,
@@ -79,6 +80,28 @@ class SiteOutput:
     log_displacements: Tensor | None
     log_sound: Tensor | None
     log_odds_unstable: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SiteSpectra:
+    """What a prediction takes from the site network.
+
+    Attributes
+    ----------
+    crystals : torch.Tensor
+        Share of the modes in each bin by each head, shape (n_heads, n_crystals, n_bins).
+    sites : torch.Tensor
+        Their mean over the heads for each site, in the order of the sites, shape
+        (n_nodes, n_bins).
+    log_displacements, log_sound, log_odds_unstable : torch.Tensor or None
+        As in `SiteOutput`.
+    """
+
+    crystals: Tensor
+    sites: Tensor
+    log_displacements: Tensor | None
+    log_sound: Tensor | None
+    log_odds_unstable: Tensor | None
 
 
 class SiteLayer(nn.Module):
@@ -323,18 +346,72 @@ class SiteNetwork(SiteTrunk):
         SiteOutput
             Nodes in batch order; exp() of the logarithms sums to one over the bins.
         """
+        site, context, features = self._described(batch, source, basis)
+        hidden = self._hidden(site, self._of_crystal(site, context, batch))
+        log_weights = torch.log_softmax(self._logits(hidden), dim=2)
+        return SiteOutput(log_weights, *self._sides(hidden, features, batch))
+
+    def spectra(
+        self, batch: GraphBatch, source: int = 0, basis: list[EdgeBasis] | None = None
+    ) -> SiteSpectra:
+        """What a prediction needs of `forward`, where alike sites are read out once.
+
+        Parameters
+        ----------
+        batch, source, basis
+            As for `forward`.
+
+        Returns
+        -------
+        SiteSpectra
+        """
+        site, context, features = self._described(batch, source, basis)
+        crystal = self._of_crystal(site, context, batch)
+        groups = groups_of_alike(site, batch)
+        if groups is None:
+            hidden = self._hidden(site, crystal)
+            weights = torch.softmax(self._logits(hidden), dim=2)
+            crystals = torch.stack([mean_over_sites(head, batch) for head in weights])
+            sites = weights.mean(0).index_select(0, batch.site_order)
+        else:
+            few = self._hidden(*(v.index_select(0, groups.chosen) for v in (site, crystal)))
+            weights = torch.softmax(self._logits(few), dim=2)
+            crystals = torch.stack([groups.mean_over_sites(head, batch) for head in weights])
+            sites = weights.mean(0).index_select(0, groups.group[batch.site_order])
+            hidden = few.index_select(0, groups.group)
+        return SiteSpectra(crystals, sites, *self._sides(hidden, features, batch))
+
+    def _described(
+        self, batch: GraphBatch, source: int | Tensor, basis: list[EdgeBasis] | None
+    ) -> tuple[Tensor, Tensor, Features]:
+        """Normalised scalars of the nodes, context of the crystals, and all features."""
         context = self.context(batch, source)
         features = self.site_features(batch, context, basis)
-        site = self.norm(features["0e"].squeeze(1))
+        return self.norm(features["0e"].squeeze(1)), context, features
+
+    def _of_crystal(self, site: Tensor, context: Tensor, batch: GraphBatch) -> Tensor:
+        """What each node is told about its crystal, shape (n_nodes, hidden)."""
         crystal = self.read_crystal(torch.cat([mean_over_sites(site, batch), context], dim=1))
-        hidden = self.read_site(site) + crystal.index_select(0, batch.crystal_index)
-        hidden = self.dropout(nn.functional.silu(hidden))
+        return cast(Tensor, crystal.index_select(0, batch.crystal_index))
+
+    def _hidden(self, site: Tensor, crystal: Tensor) -> Tensor:
+        """What spectra and all else are read from, shape (n, hidden)."""
+        hidden = nn.functional.silu(self.read_site(site) + crystal)
+        return cast(Tensor, self.dropout(hidden))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """Of the bins by each head, shape (n_heads, n, n_bins)."""
         heads = self.settings.heads
         own = nn.functional.silu(self.read_hidden(hidden)).view(len(hidden), heads, -1)
         own = (own + hidden.unsqueeze(1)).transpose(0, 1)
         weight = self.read_out.weight.view(heads, -1, own.shape[2])
         bias = self.read_out.bias.view(heads, 1, -1)
-        log_weights = torch.log_softmax(torch.baddbmm(bias, own, weight.transpose(1, 2)), dim=2)
+        return torch.baddbmm(bias, own, weight.transpose(1, 2))
+
+    def _sides(
+        self, hidden: Tensor, features: Features, batch: GraphBatch
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Displacements of the nodes, sound and stability of the crystals; see `SiteOutput`."""
         sound = None
         if self.settings.sound:
             sound = self.read_sound(mean_over_sites(hidden, batch)).squeeze(1)
@@ -344,7 +421,7 @@ class SiteNetwork(SiteTrunk):
             odds = self.read_stability(hidden).clamp_max(MOST_LOG_ODDS).exp()
             unstable = mean_over_sites(odds, batch).log().squeeze(1)
         tensors = self._displacements(hidden, features) if self.settings.displacements else None
-        return SiteOutput(log_weights, tensors, sound, unstable)
+        return tensors, sound, unstable
 
     def _displacements(self, hidden: Tensor, features: Features) -> Tensor:
         """Logarithms of the displacement tensors, see `SiteOutput`."""

@@ -34,6 +34,10 @@ EDGE_BUDGET = {"cpu": 16_000, "cuda": 400_000}
 #: Crystals and errors in one batch, however few edges they have.
 LARGEST_BATCH = 4096
 
+#: Sites of the crystals whose graphs are made together, as long as there are more ...
+_SITES_TOGETHER = 512
+#: ... and no more than fill a batch, with so many edges each.
+_EDGES_OF_A_SITE = 32
 #: Edges below which the budget does not fall: a crystal that needs more does so alone.
 _LOWEST_BUDGET = 1000
 #: What errors of PyTorch other than its own class for it say when memory runs out.
@@ -199,16 +203,26 @@ class Batcher:
         """Graphs in order, grouped under the edge budget."""
         group: list[Item[Tag]] = []
         edges = 0
-        for tag, crystal in items:
-            graph = self._graph(crystal)
-            size = graph.n_edges if isinstance(graph, CrystalGraph) else 0
-            if group and (edges + size > self.budget.edges or len(group) >= LARGEST_BATCH):
-                yield group
-                group, edges = [], 0
-            group.append((tag, graph))
-            edges += size
+        for chunk in _chunks(items, self.budget.edges // _EDGES_OF_A_SITE):
+            graphs = self._graphs([crystal for _, crystal in chunk])
+            for (tag, _), graph in zip(chunk, graphs, strict=True):
+                size = graph.n_edges if isinstance(graph, CrystalGraph) else 0
+                if group and (edges + size > self.budget.edges or len(group) >= LARGEST_BATCH):
+                    yield group
+                    group, edges = [], 0
+                group.append((tag, graph))
+                edges += size
         if group:
             yield group
+
+    def _graphs(self, crystals: list[Crystal | Exception]) -> list[CrystalGraph | Exception]:
+        """Graphs of some crystals, made together; errors that say why one cannot be predicted."""
+        good = [c for c in crystals if not isinstance(c, Exception)]
+        try:
+            graphs = iter(self._maker.graphs(good) if good else [])
+        except Exception:  # noqa: BLE001 - one of them; which one is found out below
+            return [self._graph(crystal) for crystal in crystals]
+        return [c if isinstance(c, Exception) else next(graphs) for c in crystals]
 
     def _graph(self, crystal: Crystal | Exception) -> CrystalGraph | Exception:
         """The crystal's graph, or the error that says why it cannot be predicted."""
@@ -301,6 +315,35 @@ class Batcher:
             import torch
 
             torch.cuda.empty_cache()
+
+
+def _chunks(
+    items: Iterable[tuple[Tag, Crystal | Exception]], budget: int
+) -> Iterator[list[tuple[Tag, Crystal | Exception]]]:
+    """Items whose graphs are made together: one large crystal, or small ones of a batch's sites.
+
+    An exception of `items` is raised after what came before it.
+    """
+    chunk: list[tuple[Tag, Crystal | Exception]] = []
+    n_sites = 0
+    failure = None
+    source = iter(items)
+    while failure is None:
+        try:
+            item = next(source, None)
+        except Exception as error:  # noqa: BLE001 - raised below
+            item, failure = None, error
+        if item is None:
+            break
+        chunk.append(item)
+        n_sites += 1 if isinstance(item[1], Exception) else item[1].n_sites
+        if n_sites >= min(budget, _SITES_TOGETHER):
+            yield chunk
+            chunk, n_sites = [], 0
+    if chunk:
+        yield chunk
+    if failure is not None:
+        raise failure
 
 
 def _failure_of(error: Exception, graphs: list[CrystalGraph]) -> _Failure:

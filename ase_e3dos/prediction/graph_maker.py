@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.encoders import Encoder, encode_batch
 from ase_e3dos.errors import DisorderError, EncoderError, WeightsError
-from ase_e3dos.network.graph import CrystalGraph, GraphBatch, build_graph, collate
+from ase_e3dos.network.graph import CrystalGraph, GraphBatch, build_graphs, collate
 from ase_e3dos.plugins import encoder_for
 from ase_e3dos.structures.crystal import Crystal
 
@@ -62,8 +62,20 @@ class GraphMaker:
         GraphError
             No graph can be made of it.
         """
-        self.encoder_of(crystal)
-        return build_graph(crystal, self._cutoff, self_edges=self._self_edges)
+        return self.graphs([crystal])[0]
+
+    def graphs(self, crystals: Sequence[Crystal]) -> list[CrystalGraph]:
+        """The graphs of several crystals, few enough for one batch.
+
+        Raises
+        ------
+        DisorderError, GraphError
+            As `graph`, for the first of them that it is true of.
+        """
+        if not _all_ordered(crystals):
+            for crystal in crystals:
+                self.encoder_of(crystal)
+        return build_graphs(crystals, self._cutoff, self_edges=self._self_edges)
 
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
         """Graphs (at least one) with their encoder features as one batch, on the CPU.
@@ -95,8 +107,7 @@ class GraphMaker:
         return self._encoder
 
     def _features(self, crystals: list[Crystal]) -> NDArray[np.float32]:
-        fractions = np.concatenate([c.species_fraction for c in crystals])
-        if (fractions == 1.0).all():  # all are ordered: they have the same encoder
+        if _all_ordered(crystals):  # they have the same encoder
             return encode_batch(self.encoder_of(crystals[0]), crystals)
         encoders = [self.encoder_of(c) for c in crystals]
         if all(e is encoders[0] for e in encoders):
@@ -139,3 +150,9 @@ class GraphMaker:
                 f"the encoder {encoder.name!r}, which now says {settings}. Install the matching "
                 "package, or train again."
             )
+
+
+def _all_ordered(crystals: Sequence[Crystal]) -> bool:
+    """Whether each site of each crystal holds one species with fraction one."""
+    fractions = np.concatenate([c.species_fraction for c in crystals])
+    return bool((fractions == 1.0).all())

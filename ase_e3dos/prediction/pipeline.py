@@ -18,7 +18,7 @@ from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.batcher import Batcher, PredictedBatch
 from ase_e3dos.prediction.graph_maker import GraphMaker
 from ase_e3dos.spectrum import FrequencyGrid
-from ase_e3dos.spectrum.density import normalised_batch
+from ase_e3dos.spectrum.density import network_densities
 from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.structures.crystal import Crystal
 
@@ -119,7 +119,7 @@ class Predictor:
             return []
         grid = FrequencyGrid.of(header.grid.wavenumbers)
         n_sites = [g.n_nodes for g in batch.graphs]
-        parts = normalised_batch(
+        parts = network_densities(
             grid, n_sites, densities.crystals, densities.sites, densities.members
         )
         first = np.cumsum([0, *n_sites])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
+
+Float32Array = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,27 +173,113 @@ def _normalised_density(
     return total, sites, factor
 
 
-def normalised_batch(
+class NetworkDensities(Densities):
+    """Densities of one crystal as networks say them; scaled when they are asked for.
+
+    The float32 values of the networks take half the memory of what is made of them, and most of
+    it is never looked at.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+    n_sites : int
+        Of the crystal.
+    total : ndarray of float32, shape (n,), or None
+        In any unit, as all of these; None where there are sites.
+    sites : ndarray of float32, shape (n_sites, n), or None
+    members : ndarray of float32, shape (n_members, n), or None
+    scale, per
+        As for `Densities`.
+    """
+
+    __slots__ = ("_grid", "_made", "_n_sites", "_said")
+
+    _grid: FrequencyGrid
+    _n_sites: int
+    _said: tuple[Float32Array | None, Float32Array | None, Float32Array | None]
+    _made: dict[str, Array]
+
+    def __init__(
+        self,
+        grid: FrequencyGrid,
+        n_sites: int,
+        total: Float32Array | None,
+        sites: Float32Array | None,
+        members: Float32Array | None,
+        scale: float = 1.0,
+        per: str = "cell",
+    ) -> None:
+        put = object.__setattr__
+        put(self, "_grid", grid)
+        put(self, "_n_sites", n_sites)
+        put(self, "_said", (total, sites, members))
+        put(self, "_made", {})
+        put(self, "std", None)
+        put(self, "scale", scale)
+        put(self, "per", per)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._grid, self._n_sites, *self._said, self.scale, self.per)
+
+    @property
+    def total(self) -> Array:
+        """Total density in states/THz, shape (n,): the sum of the sites where there are such."""
+        if "total" not in self._made:
+            total, sites, _ = self._said
+            if sites is None:
+                assert total is not None
+                found = total.astype(np.float64)
+            else:
+                found = (3.0 / (sites @ self._grid.trapezoid)) @ sites
+            found *= 3.0 * self._n_sites * self.scale / float(found @ self._grid.trapezoid)
+            self._made["total"] = _frozen(found)
+        return self._made["total"]
+
+    @property
+    def sites(self) -> Array | None:
+        """Densities of the sites in states/THz, shape (n_sites, n), or None."""
+        return self._rows("sites", self._said[1], 3.0)
+
+    @property
+    def members(self) -> Array | None:
+        """Totals by the members in states/THz, shape (n_members, n), or None."""
+        return self._rows("members", self._said[2], 3.0 * self._n_sites)
+
+    def scaled(self, scale: float, per: str) -> NetworkDensities:
+        """As `Densities.scaled`; nothing is worked out before it is asked for."""
+        return NetworkDensities(self._grid, self._n_sites, *self._said, scale, per)
+
+    def _rows(self, name: str, rows: Float32Array | None, modes: float) -> Array | None:
+        if rows is None:
+            return None
+        if name not in self._made:
+            found = rows.astype(np.float64)
+            found *= (modes * self.scale / (found @ self._grid.trapezoid))[:, None]
+            self._made[name] = _frozen(found)
+        return self._made[name]
+
+
+def network_densities(
     grid: FrequencyGrid,
     n_sites: ArrayLike,
-    density: ArrayLike,
-    site_density: ArrayLike | None,
-    members: ArrayLike | None,
-) -> list[Densities]:
-    """`Densities` of many crystals at once.
+    total: Float32Array,
+    sites: Float32Array | None,
+    members: Float32Array | None,
+) -> list[NetworkDensities]:
+    """What networks say of a batch, checked together and taken apart by crystals.
 
     Parameters
     ----------
     grid : FrequencyGrid
     n_sites : array_like of int, shape (n_crystals,)
-    density : array_like, shape (n_crystals, n)
-        Used where there is no `site_density`.
-    site_density : array_like, shape (sum of n_sites, n), or None
-    members : array_like, shape (n_members, n_crystals, n), or None
+    total : ndarray of float32, shape (n_crystals, n)
+        Used where there are no `sites`.
+    sites : ndarray of float32, shape (sum of n_sites, n), or None
+    members : ndarray of float32, shape (n_members, n_crystals, n), or None
 
     Returns
     -------
-    list of Densities
+    list of NetworkDensities
         For each crystal, independent of the others.
 
     Raises
@@ -197,37 +287,29 @@ def normalised_batch(
     SpectrumError
         If a value of any of the crystals is wrong.
     """
-    sizes = np.asarray(n_sites)
-    first = np.cumsum(sizes) - sizes
-    modes = 3.0 * sizes
-    if site_density is None:
-        sites = None
-        total = normalised_rows(grid, density, modes, "a density")
+    if sites is None:
+        _checked_totals(grid, total, "a density")
     else:
-        sites = normalised_rows(grid, site_density, 3.0, "a site's density")
-        total = np.add.reduceat(sites, first, axis=0)
-        total *= (modes / (total @ grid.trapezoid))[:, None]
-    scaled = None
+        _checked_totals(grid, sites, "a site's density")
     if members is not None:
-        scaled = np.stack(
-            [normalised_rows(grid, m, modes, "a member's density") for m in np.asarray(members)]
-        )
-    found = []
-    for k, (start, size) in enumerate(zip(first.tolist(), sizes.tolist(), strict=True)):
-        parts = (
-            total[k].copy(),
-            None if sites is None else sites[start : start + size].copy(),
-            None if scaled is None else scaled[:, k].copy(),
-        )
-        for part in parts:
-            if part is not None:
-                part.flags.writeable = False
-        found.append(Densities(*parts))
+        _checked_totals(grid, members.reshape(-1, members.shape[-1]), "a member's density")
+    found, start = [], 0
+    for k, size in enumerate(np.asarray(n_sites).tolist()):
+        own_total = _frozen(total[k].copy()) if sites is None else None
+        own_sites = None if sites is None else _frozen(sites[start : start + size].copy())
+        own_members = None if members is None else _frozen(members[:, k].copy())
+        found.append(NetworkDensities(grid, size, own_total, own_sites, own_members))
+        start += size
     return found
 
 
+def _frozen(values: NDArray[Real]) -> NDArray[Real]:
+    values.flags.writeable = False
+    return values
+
+
 def shares_of_sites(grid: FrequencyGrid, sites: ArrayLike, first_site: ArrayLike) -> Array:
-    """Shares of the modes in each bin for whole crystals, as `normalised_batch` adds up sites.
+    """Shares of the modes in each bin for whole crystals, as `NetworkDensities` adds up sites.
 
     Parameters
     ----------
@@ -270,21 +352,24 @@ def normalised_rows(grid: FrequencyGrid, rows: ArrayLike, modes: float | Array, 
         If the shape does not fit, or a row is negative, not finite or zero.
     """
     y = np.asarray(rows, dtype=np.float64)
-    if y.ndim != 2 or y.shape[1] != len(grid):
+    return _frozen(y * (modes / _checked_totals(grid, y, what))[:, None])
+
+
+def _checked_totals(grid: FrequencyGrid, rows: NDArray[Real], what: str) -> NDArray[Real]:
+    """Integrals of densities (m, n), in their precision; see `normalised_rows` for the errors."""
+    if rows.ndim != 2 or rows.shape[1] != len(grid):
         raise SpectrumError(
-            f"The densities ({what}) have shape {y.shape} and need one row each with the "
+            f"The densities ({what}) have shape {rows.shape} and need one row each with the "
             f"{len(grid)} points of the grid."
         )
-    totals = y @ grid.trapezoid
+    totals = np.asarray(rows @ grid.trapezoid.astype(rows.dtype, copy=False))
     if not np.isfinite(totals).all():
         raise SpectrumError(f"{what[0].upper()}{what[1:]} is not finite: the network diverged.")
-    if y.size and y.min() < 0:
+    if rows.size and rows.min() < 0:
         raise SpectrumError(
-            f"{what[0].upper()}{what[1:]} is negative somewhere (down to {y.min():g}). "
+            f"{what[0].upper()}{what[1:]} is negative somewhere (down to {rows.min():g}). "
             "Clip it at zero first."
         )
     if not (totals > 0).all():
         raise SpectrumError(f"{what[0].upper()}{what[1:]} is zero everywhere on its grid.")
-    scaled = y * (modes / totals)[:, None]
-    scaled.flags.writeable = False
-    return scaled
+    return totals

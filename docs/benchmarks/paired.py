@@ -4,7 +4,9 @@
 
 BEFORE and AFTER are folders with a checkout each (`git worktree add ../before COMMIT`). A process
 for each holds the same crystals and does the same task in turn, so that what else the machine
-does disturbs both alike. Printed are medians in microseconds a crystal and the median ratio.
+does disturbs both alike. Printed are medians in microseconds of processor time a crystal, and the
+median of the ratios of all rounds with the smallest and the largest. The checks of both checkouts'
+inner parts are those of this script: it compares commits whose parts have the same names.
 `--record CHANGE` adds them to changes.csv under this name, from which data_tables.py writes the
 table "What made it faster".
 """
@@ -26,30 +28,45 @@ import torch
 torch.set_num_threads(1)
 import ase_e3dos
 print(ase_e3dos.__file__, flush=True)
-from throughput import read
+from throughput import read_both
 from pathlib import Path
-from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.prediction.pipeline import Predictor
-atoms = read(Path(sys.argv[1]), int(sys.argv[2]))
-crystals = [Crystal.from_any(a) for a in atoms]
-tasks = {}
-for name in ("paper", "default"):
+from ase_e3dos import predict
+from ase_e3dos.prediction import _crystals
+atoms, table = read_both(Path(sys.argv[1]), int(sys.argv[2]))
+crystals = list(_crystals(atoms))
+some = atoms[:: max(1, len(atoms) // 24)]
+tasks = {
+    "reading, ASE": lambda: list(_crystals(atoms)),
+    "reading, table": lambda: list(_crystals(table)),
+}
+for name in ("default", "paper"):
     p = Predictor(name, "cpu")
-    graphs = [p.graph(c) for c in crystals]
-    names = [c.name for c in crystals]
-    joined = p.collated(graphs)
-    for u, label in ((False, "one network"), (True, "all networks")):
-        tasks[f"{name}, {label}: network"] = lambda p=p, b=joined, u=u: (
-            p.model.densities(b, names, u))
-        tasks[f"{name}, {label}: end to end"] = lambda p=p, u=u: list(
-            p.stream(map(Crystal.from_any, atoms), u))
-tasks["graphs"] = lambda p=p: [p.graph(c) for c in crystals]
+    batcher = p.batcher
+    groups = [[g for _, g in group] for group in batcher._grouped((None, c) for c in crystals)]
+    joined = [p.collated(g) for g in groups]
+    names = [[g.crystal.name for g in group] for group in groups]
+    batches = list(zip(joined, names))
+    predict(some, model=name)
+    tasks |= {
+        f"{name}: graphs": lambda x=batcher: list(x._grouped((None, c) for c in crystals)),
+        f"{name}: batches": lambda p=p, groups=groups: [p.collated(g) for g in groups],
+        f"{name}: network": lambda p=p, batches=batches: [
+            p.model.densities(b, n, True) for b, n in batches],
+        f"{name}: crystals to spectra": lambda p=p: list(p.stream(crystals)),
+        f"{name}: ASE to spectra": lambda n=name: predict(atoms, model=n),
+        f"{name}: table to spectra": lambda n=name: predict(table, model=n),
+        f"{name}: ASE to heat capacities": lambda n=name: [
+            s.heat_capacity(300.0) for s in predict(atoms, model=n)],
+        f"{name}: one at a time": lambda n=name: [predict(a, model=n) for a in some],
+    }
+per_task = {t: len(some) if t.endswith("time") else len(atoms) for t in tasks}
 print("|".join(tasks), flush=True)
 for line in sys.stdin:
     task = tasks[line.strip()]
     start = time.process_time()
     task()
-    print(1e6 * (time.process_time() - start) / len(atoms), flush=True)
+    print(1e6 * (time.process_time() - start) / per_task[line.strip()], flush=True)
 """
 
 
@@ -70,7 +87,7 @@ class Checkout:
         package = Path(self._line()).parent.parent
         if package != folder.resolve():
             raise SystemExit(f"{folder} was asked for, and the package comes from {package}.")
-        self.tasks = self._line().split("|")
+        self.tasks = self._line().split("|")  # written when all is loaded
 
     def _line(self) -> str:
         assert self.child.stdout is not None
@@ -100,6 +117,7 @@ def main() -> None:
     parser.add_argument("crystals", type=Path)
     parser.add_argument("-n", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="tasks whose names begin with this")
     parser.add_argument("--record", metavar="CHANGE", help="what was changed, for changes.csv")
     parser.add_argument(
         "--task", help="record this task alone, such as 'paper, one network: network'"
@@ -108,12 +126,16 @@ def main() -> None:
     before, after = (
         Checkout(folder, options.crystals, options.n) for folder in (options.before, options.after)
     )
-    for task in before.tasks:
+    for task in (t for t in before.tasks if t.startswith(options.only)):
         before.time(task), after.time(task)
         pairs = [(before.time(task), after.time(task)) for _ in range(options.rounds)]
         old, new = (statistics.median(times) for times in zip(*pairs, strict=True))
-        ratio = statistics.median(a / b for a, b in pairs)
-        print(f"{task:36s} {old:7.0f} -> {new:7.0f} us   ratio {ratio:.2f}", flush=True)
+        ratios = sorted(a / b for a, b in pairs)
+        print(
+            f"{task:34s} {old:7.0f} -> {new:7.0f} us   {statistics.median(ratios):5.2f} times as "
+            f"fast ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            flush=True,
+        )
         if options.record and options.task in (None, task):
             record(options.record, task, old, new)
     before.child.kill()

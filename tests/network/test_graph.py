@@ -17,6 +17,7 @@ from ase_e3dos.network.graph import (
     CUTOFF_TOLERANCE,
     CrystalGraph,
     build_graph,
+    build_graphs,
     collate,
 )
 from ase_e3dos.structures.crystal import Crystal
@@ -131,6 +132,21 @@ def test_edges_of_many_sites_end_at_the_cutoff_and_are_sorted(rocksalt: Atoms) -
     keys = graph.center.astype(int) * len(atoms) + graph.neighbor
     assert len(atoms) > 181
     assert (np.diff(keys) >= 0).all()
+
+
+@pytest.mark.parametrize("self_edges", [False, True])
+def test_graphs_made_together_are_those_made_alone(rocksalt: Atoms, self_edges: bool) -> None:
+    """Small and large cells, some without an edge, of which none may take another's place."""
+    far = Atoms("H", cell=[30, 30, 30], pbc=True)
+    several = [rocksalt, far, rocksalt.repeat((2, 3, 1)), rocksalt.repeat(4), bulk("Cu"), far]
+    several = [Crystal.from_any(a) for a in several]
+    together = build_graphs(several, 5.0, self_edges=self_edges)
+    assert len(together) == len(several)
+    for crystal, graph in zip(several, together, strict=True):
+        alone = build_graph(crystal, 5.0, self_edges=self_edges)
+        assert graph.crystal is crystal
+        for name in ("center", "neighbor", "vectors", "lengths"):
+            np.testing.assert_array_equal(getattr(graph, name), getattr(alone, name))
 
 
 def test_isolated_sites_have_no_edges_and_still_batch() -> None:

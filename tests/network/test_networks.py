@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from ase_e3dos.errors import DeviceError, PredictionError, WeightsError
+from ase_e3dos.network.alike import groups_of_alike
 from ase_e3dos.network.ensemble import Model, resolve_device
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
@@ -300,6 +301,36 @@ def test_members_of_different_sizes_do_not_disturb_each_other(
     for network, density in zip(networks, found.members, strict=True):
         alone = network(batch).log_weights[0].exp().mean(0)
         np.testing.assert_allclose(density[0], alone.numpy(), atol=1e-6)
+
+
+def test_sites_that_are_alike_are_read_out_once_and_no_others(
+    batch_of: BatchOf, rocksalt: Atoms, low_symmetry: Atoms
+) -> None:
+    """Against the plain path; crystals in the batch do not lend each other their sites."""
+    settings = SiteSettings(
+        n_bins=40, scalars=24, vectors=8, hidden=32, heads=2, displacements=4, sound=1, stability=1
+    )
+    network = SiteNetwork(settings, torch.full((settings.n_features,), 60.0)).eval()
+    turned = low_symmetry.copy()
+    turned.rotate(40, (1, 2, 3), rotate_cell=True)
+    batch = batch_of(
+        rocksalt.repeat(3), low_symmetry, low_symmetry.repeat(2), turned, rocksalt, self_edges=False
+    )
+    with torch.inference_mode():
+        site, _, _ = network._described(batch, 0, None)
+        groups = groups_of_alike(site, batch)
+        found, plain = network.spectra(batch), network(batch)
+    assert groups is not None
+    assert groups.first.diff().tolist() == [2, *[len(low_symmetry)] * 3]
+    assert len(groups.chosen) == 4 + 3 * len(low_symmetry)
+    crystals = batch.crystal_index
+    assert (crystals[groups.chosen][groups.group] == crystals).all()
+    weights = plain.log_weights.exp()
+    expected = torch.zeros(2, batch.n_crystals, 40).index_add(1, crystals, weights)
+    assert_same(expected / batch.n_sites.unsqueeze(1), found.crystals)
+    assert_same(weights.mean(0)[batch.site_order], found.sites)
+    for side in ("log_displacements", "log_sound", "log_odds_unstable"):
+        assert_same(getattr(plain, side), getattr(found, side))
 
 
 def test_a_first_prediction_imports_no_compiler() -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -375,16 +376,16 @@ def test_a_stream_is_read_no_further_than_a_batch_ahead(
 def test_memory_that_runs_out_is_survived_or_named(default_model: str, stable: list[Atoms]) -> None:
     """What CUDA raises, raised in the network where memory would run out."""
     predictor = load_predictor(default_model)
-    network = predictor.model.members[0]
+    layer = predictor.model.members[0].layers[0]
     tried: list[int] = []
 
-    def look(network: object, arguments: tuple[GraphBatch, ...]) -> None:
-        tried.append(arguments[0].n_edges)
+    def look(layer: object, arguments: tuple[Any, Any, GraphBatch, Any]) -> None:
+        tried.append(arguments[2].n_edges)
         if tried[-1] > 600:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     expected = predict(stable * 4, model=default_model)
-    handle = network.register_forward_pre_hook(look)
+    handle = layer.register_forward_pre_hook(look)
     try:
         spectra = predict(stable * 4, model=default_model)
         assert max(tried) > 600

@@ -162,14 +162,14 @@ def test_every_column_has_a_unit_and_a_description(weights: Path, tmp_path: Path
 
 
 def raising_when(predictor: Predictor, is_wrong: object, error: Exception) -> ExitStack:
-    """Make the first network raise for batches that the function picks out, until closed."""
+    """Make the first layer raise for batches that the function picks out, until closed."""
 
-    def look(network: object, arguments: tuple[object, ...]) -> None:
-        if is_wrong(arguments[0]):
+    def look(layer: object, arguments: tuple[object, ...]) -> None:
+        if is_wrong(arguments[2]):
             raise error
 
     stack = ExitStack()
-    stack.callback(predictor.model.members[0].register_forward_pre_hook(look).remove)
+    stack.callback(predictor.model.members[0].layers[0].register_forward_pre_hook(look).remove)
     return stack
 
 
