@@ -37,7 +37,7 @@ def evaluate_command(
         ),
     ] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="That calculate with --against-calculator.")
+        int, typer.Option(min=0, help="That calculate with --against-calculator; 0: this one.")
     ] = 1,
     models: Annotated[
         list[str] | None,

@@ -49,7 +49,13 @@ def label_command(
     ] = "0",
     relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "none",
     fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
-    workers: Annotated[int, typer.Option(min=1)] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Processes; a crash of the calculator costs one row. 0: in this process.",
+        ),
+    ] = 1,
     split: Annotated[
         Literal["random", "composition", "prototype"],
         typer.Option(help="How to divide into train, valid and test."),

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ase_e3dos.cli.interruption import resumable
+
 Relaxation = Literal["none", "positions", "cell"]
 
 
@@ -43,7 +45,27 @@ def refine_command(
         list[str] | None,
         typer.Option(help="What was screened, for rows whose structure the screen does not hold."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="That calculate at a time.")] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="That calculate at a time; a crash of the calculator costs one row. 0: in this "
+            "process. With --dask, workers or jobs.",
+        ),
+    ] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Dask scheduler (tcp://host:8786 or its file), local, or slurm."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the file in SCREEN/_refined, so that rows of other settings stand beside "
+            "those that are there; the calculator's by default."
+        ),
+    ] = None,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Calculate rows with an error again.")
     ] = False,
@@ -53,28 +75,28 @@ def refine_command(
     Run the same command again after any interruption: it goes on where it stopped. `e3dos report`
     shows the refined values beside the predictions, `e3dos data from-screen` makes labels of them.
     """
-    from ase_e3dos.potentials.choice import check_calculator
     from ase_e3dos.potentials.reference import ReferenceSettings
     from ase_e3dos.screening.refinement import refine
 
-    check_calculator(calculator)
-    settings = ReferenceSettings(supercell, displacement, mesh, relax, fmax)
-    summary = refine(
-        directory,
-        calculator,
-        top=top,
-        by=by,
-        lowest=lowest,
-        model=model,
-        settings=settings,
-        structures=structures or None,
-        processes=processes,
-        retry_errors=retry_errors,
-        report=typer.echo,
-    )
+    with resumable(directory / "_refined"):
+        summary = refine(
+            directory,
+            calculator,
+            top=top,
+            by=by,
+            lowest=lowest,
+            model=model,
+            settings=ReferenceSettings(supercell, displacement, mesh, relax, fmax),
+            structures=structures or None,
+            processes=processes,
+            dask=dask,
+            name=name,
+            retry_errors=retry_errors,
+            report=typer.echo,
+        )
     typer.echo(
         f"{summary.file}: {summary.refined} rows refined, {summary.failed} failed, "
         f"{summary.new} calculated now"
     )
     if summary.failed:
-        typer.echo("why: column error_refined")
+        typer.echo("why: column error_refined; again: --retry-errors")

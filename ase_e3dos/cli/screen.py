@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ase_e3dos.cli.interruption import resumable
 from ase_e3dos.cli.options import (
     DEFAULT_TEMPERATURES,
     EncoderName,
@@ -63,8 +63,7 @@ def screen_command(
 
     temperatures = kelvin(temperature)
     check_folder(output)
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
+    with resumable(output):
         summary = screen(
             inputs,
             output,
@@ -79,15 +78,6 @@ def screen_command(
             retry_errors=retry_errors,
             shard_size=shard_size,
         )
-    except (KeyboardInterrupt, _Terminated) as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
-        typer.echo(
-            f"stopped; what was computed is in {output}. Run the same command to go on.", err=True
-        )
-        ended_by = signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT
-        raise typer.Exit(128 + ended_by) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
     speed = f" in {summary.seconds:.1f} s ({summary.rate:,.0f}/s)" if summary.new else ""
     replaced = f", {summary.replaced} replaced" if summary.replaced else ""
     failed = f"{summary.failed} failed"
@@ -97,11 +87,3 @@ def screen_command(
         f"{summary.output}: {summary.total} structures, {summary.new} new{speed}, "
         f"{summary.skipped} already there{replaced}, {failed}"
     )
-
-
-class _Terminated(BaseException):
-    """SIGTERM, as a batch system or an operating system that shuts down sends it."""
-
-
-def _terminated(*_: object) -> None:
-    raise _Terminated

@@ -44,7 +44,7 @@ SLOWEST_SOUND = 0.2
 #: Share of imaginary modes up to which displacements are taken as those of a stable crystal.
 _STABLE = 0.002
 #: Share of imaginary modes above which a crystal counts as unstable.
-_UNSTABLE = 0.01
+UNSTABLE_SHARE = 0.01
 #: Site labels: bins of 10 cm^-1 from -400 to 1600 cm^-1, or 480 where modes lie above.
 SITE_BINS = 200
 
@@ -127,7 +127,7 @@ class LabelledSet:
         if share is None:
             below = DEFAULT_GRID < -5.0
             share = np.array([np.atleast_2d(b)[:, below].sum(1).mean() for b in self.bins])
-        return np.asarray(share > _UNSTABLE, dtype=np.float32)
+        return np.asarray(share > UNSTABLE_SHARE, dtype=np.float32)
 
     def subset(self, keep: Sequence[int] | NDArray[Any]) -> LabelledSet:
         """The entries with these indices (or where a boolean mask is true)."""

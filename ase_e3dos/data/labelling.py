@@ -33,8 +33,10 @@ from ase_e3dos.potentials.choice import (
     calculator_identity,
     calculator_name,
     calculator_of,
+    kept_calculator,
+    make_ready,
 )
-from ase_e3dos.potentials.journal import Journal
+from ase_e3dos.potentials.journal import Journal, differing
 from ase_e3dos.potentials.processes import in_processes
 from ase_e3dos.potentials.reference import ReferenceSettings, calculated
 from ase_e3dos.potentials.relaxation import Relax, relax_crystal, with_cell
@@ -150,7 +152,7 @@ def label_all(
     source: str | None = None,
     licence: str | None = None,
     citation: str | None = None,
-    workers: int = 1,
+    workers: int = 0,
     retry: bool = False,
     by: SplitBy = "composition",
     seed: int = 0,
@@ -182,7 +184,8 @@ def label_all(
     licence, citation : str, optional
         Of the labels, for the file's metadata; if not given, those which the output has already.
     workers : int, optional
-        Processes; one works in this process.
+        Processes, in which a calculator that crashes costs one row; 0 calculates in this process,
+        which it then ends.
     retry : bool, optional
         Try again what failed before.
     by, seed
@@ -297,17 +300,12 @@ def _kept(
     structures = {crystal.name: structure_digest(crystal) for _, crystal, _ in jobs}
     kept = [row for asking, row in _latest(journal).items() if asking not in asked]
     for row in kept:
-        known = row.get("basis", {})
         what = f"{row['id']} at strain {row['strain']:g}"
-        differing = [
-            f"{key} ({_short(known.get(key, 'unknown'))}, now {_short(value)})"
-            for key, value in basis.items()
-            if known.get(key) != value
-        ]
-        if differing and "error" not in row:
+        found = differing(row.get("basis", {}), basis)
+        if found and "error" not in row:
             raise DataError(
                 f"{file} holds labels that were made otherwise and are not asked for now, such as "
-                f"{what}; they differ in {', '.join(differing)}. Write to another file, or give "
+                f"{what}; they differ in {', '.join(found)}. Write to another file, or give "
                 "all its structures and strains, to label them again."
             )
         if row.get("structure") != structures.get(row["id"], row.get("structure")):
@@ -317,12 +315,6 @@ def _kept(
                 "that the file has."
             )
     return [row for row in kept if row.get("basis") == basis]
-
-
-def _short(value: Any) -> str:
-    """A value in a message; of an identity the name and the first digits of the hash."""
-    words = str(value).split()
-    return " ".join([*words[:-1], words[-1][:8]]) if len(words) > 1 else str(value)
 
 
 def _same_method(about: dict[str, Any], name: str, settings: LabelSettings) -> bool:
@@ -404,7 +396,7 @@ def _run(
 ) -> Iterator[dict[str, Any]]:
     """Rows as they are finished; a job whose process dies (twice) is a row with an error."""
     work = partial(_work, calculator=calculator, settings=settings)
-    yield from in_processes(work, jobs, workers, _died)
+    yield from in_processes(work, jobs, workers, _died, partial(make_ready, calculator))
 
 
 def _died(job: Job, reason: str) -> dict[str, Any]:
@@ -412,20 +404,13 @@ def _died(job: Job, reason: str) -> dict[str, Any]:
     return {"key": key, "id": crystal.name, "strain": strain, "error": reason}
 
 
-#: Calculators of this process by name; loading a potential can take longer than using it.
-_CALCULATORS: dict[str, Calculator] = {}
-
-
 def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings) -> dict[str, Any]:
     key, crystal, strain = job
     name = calculator_name(calculator)
     row = {"key": key, "id": crystal.name, "strain": strain}
     try:
-        if name not in _CALCULATORS:
-            _CALCULATORS[name] = calculator_of(calculator)
-        entry = label(crystal, _CALCULATORS[name], settings, strain)
+        entry = label(crystal, kept_calculator(calculator), settings, strain)
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
-        _CALCULATORS.pop(name, None)
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
         return {**row, "error": f"{kind}{error}"}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from ase_e3dos.data.labelled_file import (
     check_output,
     write_labelled,
 )
+from ase_e3dos.data.labelled_set import UNSTABLE_SHARE
 from ase_e3dos.data.splits import SplitBy, split_names
 from ase_e3dos.errors import DataError
 from ase_e3dos.potentials.mode_counts import STOP
@@ -48,7 +50,8 @@ def labels_from_screen(
     output : str or Path
         Parquet file.
     calculator : str, optional
-        Whose rows, where several calculators refined the screen.
+        Name of the file of refined rows, where there are several: the calculator's, unless
+        `refine` was given one.
     source : str, optional
         Name of the potential or method; the calculator's if not given.
     by, seed
@@ -71,7 +74,9 @@ def labels_from_screen(
     check_output(output)
     about, table = read_refined(one_refined_file(directory, calculator))
     name = str(about["calculator"])
-    taken, rejects = sort_out(_entry(row, name) for row in table.to_pylist())
+    # Beside the predictions of several models the same rows stand several times.
+    rows = list({(row["id"], row["content"]): row for row in table.to_pylist()}.values())
+    taken, rejects = sort_out(_entry(row, name) for row in rows)
     if not taken:
         raise DataError(f"{directory}: none of its {len(rejects)} refined rows is usable.")
     parts = split_names([e.crystal for e in taken], by, seed=seed)
@@ -87,7 +92,22 @@ def labels_from_screen(
         provenance["citation"] = citation
     write_labelled(output, taken, source or name, provenance)
     splits = {part: parts.count(part) for part in set(parts)}
-    return Account(Path(output), len(taken), rejects, splits, (), by)
+    ids = {e.id for e in taken}
+    notes = _notes([row for row in rows if row["id"] in ids])
+    return Account(Path(output), len(taken), rejects, splits, (), by, notes)
+
+
+def _notes(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What is unusual about rows that are labels all the same, with their numbers."""
+    shares = [row["imaginary_fraction_refined"] for row in rows]
+    unstable = sum(share > UNSTABLE_SHARE for share in shares)
+    kinds = Counter(
+        warning.partition(":")[0] for row in rows for warning in row["warnings_refined"]
+    )
+    kinds.pop("ImaginaryWeightWarning", None)
+    notes = [f"{unstable} of them have imaginary modes (more than {UNSTABLE_SHARE:.0%} of all)"]
+    notes += [f"{count} of them have a {kind}" for kind, count in sorted(kinds.items())]
+    return tuple(notes)
 
 
 def _entry(row: dict[str, Any], name: str) -> LabelledEntry | Reject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib import import_module
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 
 CalculatorFactory = Callable[[], "Calculator"]
 
-#: Calculators of this process by name and device: loading one can take longer than using it.
-_MADE: dict[tuple[str, str], Calculator] = {}
+
+class _Made(threading.local):
+    """Calculators of a thread (none is safe in two): loading one can take longer than using it."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[tuple[str, str], Calculator] = {}
+        self.by_identity: dict[str, Calculator] = {}
+
+
+_MADE = _Made()
 
 
 def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
@@ -92,9 +101,9 @@ def calculator_of(
     """
     if isinstance(calculator, str):
         key = (calculator, device)
-        if key not in _MADE:
-            _MADE[key] = calculator_factory(calculator, device)()
-        return _MADE[key]
+        if key not in _MADE.by_name:
+            _MADE.by_name[key] = _calculator_by(calculator_factory(calculator, device), calculator)
+        return _MADE.by_name[key]
     given: Any = calculator
     if not isinstance(given, type) and hasattr(given, "get_property"):
         found: Calculator = given
@@ -104,8 +113,51 @@ def calculator_of(
             f"{calculator!r} is no calculator: give one of ASE, its name (`e3dos plugins` lists "
             "them), or a function that returns one."
         )
-    made: Calculator = given()
+    return _calculator_by(given, calculator_name(calculator))
+
+
+def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
+    made = factory()
+    if isinstance(made, type) or not hasattr(made, "get_property"):
+        raise PotentialError(
+            f"{name} gave {type(made).__name__}, which is no calculator of ASE: return one."
+        )
     return made
+
+
+def kept_calculator(calculator: str | CalculatorFactory) -> Calculator:
+    """As `calculator_of`, for many crystals: what a function returns is kept, too.
+
+    Raises
+    ------
+    PotentialError
+        As for `calculator_of`, and where making it fails.
+    """
+    if isinstance(calculator, str):
+        return calculator_of(calculator)
+    key = calculator_identity(calculator)
+    if key not in _MADE.by_identity:
+        _MADE.by_identity[key] = calculator_of(calculator)
+    return _MADE.by_identity[key]
+
+
+def make_ready(calculator: str | CalculatorFactory) -> None:
+    """Make a calculator for the calculations that follow in this process.
+
+    Raises
+    ------
+    PotentialError
+        It cannot be made: weights that are missing or damaged, a package that fails.
+    """
+    try:
+        kept_calculator(calculator)
+    except PotentialError:
+        raise
+    except Exception as error:
+        raise PotentialError(
+            f"calculator {calculator_name(calculator)!r} could not be made "
+            f"({type(error).__name__}: {error}). Mend it before anything is calculated."
+        ) from error
 
 
 def calculator_name(calculator: str | Calculator | CalculatorFactory) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,18 @@ class Journal:
     def _place(self, key: str, row: dict[str, Any]) -> None:
         self.rows.pop(key, None)
         self.rows[key] = row
+
+
+def differing(known: Mapping[str, Any], basis: Mapping[str, Any]) -> list[str]:
+    """What tells the basis of a result (calculator, settings) from another one, for messages."""
+    return [
+        f"{key} ({_short(known.get(key, 'unknown'))}, now {_short(value)})"
+        for key, value in basis.items()
+        if known.get(key) != value
+    ]
+
+
+def _short(value: Any) -> str:
+    """A value in a message; of an identity the name and the first digits of the hash."""
+    words = str(value).split()
+    return " ".join([*words[:-1], words[-1][:8]]) if len(words) > 1 else str(value)

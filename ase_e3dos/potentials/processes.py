@@ -16,11 +16,20 @@ from multiprocessing.connection import wait as wait_for
 from threading import Thread
 from typing import TypeVar
 
+from ase_e3dos.errors import PotentialError
+
 Job = TypeVar("Job")
 Row = TypeVar("Row")
 
 #: What a row says of a job that killed its process.
 DIED = "its process died (out of memory, or a crash inside the calculator)"
+#: What is said where a process dies before it has any job.
+NEVER_READY = (
+    "the process that was to calculate died before the first crystal. Either the calculator "
+    "crashes as it is loaded: try it alone, in Python. Or a script started processes without "
+    "`if __name__ == '__main__':` around its calls, or gave a function of a notebook: add that "
+    "line, give package.module:function, or take 0 processes, which calculates in this one."
+)
 
 
 def in_processes(
@@ -28,6 +37,7 @@ def in_processes(
     jobs: Sequence[Job],
     workers: int,
     died: Callable[[Job, str], Row],
+    ready: Callable[[], None],
 ) -> Iterator[Row]:
     """Results as they are finished; a job whose process dies (twice) gets what `died` makes.
 
@@ -38,19 +48,36 @@ def in_processes(
     jobs : sequence
         Picklable.
     workers : int
-        Processes; one works in this process.
+        Processes; 0 works in this process, which a crash then ends.
     died : callable
         From a job and a reason.
+    ready : callable
+        Picklable; called where work is done before any job. What it raises ends all.
+
+    Raises
+    ------
+    PotentialError
+        The process of `ready` dies.
     """
-    if workers == 1:
+    if not jobs:
+        return
+    if workers == 0:
+        ready()
         yield from map(work, jobs)
         return
     # Processes share the cores: libraries in them should not start a thread for each core.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
     waiting = list(jobs)
+    is_ready = False
     while waiting:
         suspects: list[Job] = []
         with _pool(workers) as pool:
+            if not is_ready:
+                try:
+                    pool.submit(ready).result()
+                except BrokenExecutor as error:
+                    raise PotentialError(NEVER_READY) from error
+                is_ready = True
             running: dict[Future[Row], Job] = {}
             while waiting or running:
                 while waiting and len(running) < workers and not suspects:

@@ -183,10 +183,17 @@ def calculated(
     born: str | Path | Mapping[str, Any] | None = None,
     check: bool = False,
     device: str = "cpu",
+    name: str | None = None,
 ) -> PhononSpectrum:
-    """`reference_spectrum` of a Crystal, with its settings as an object."""
+    """`reference_spectrum` of a Crystal, with its settings as an object.
+
+    Parameters
+    ----------
+    name : str, optional
+        Of the calculator, where it is made already; what `calculator_name` says by default.
+    """
     check_settings(settings)
-    name = calculator_name(calculator)
+    name = name or calculator_name(calculator)
     check_ordered(crystal, name)
     forces = calculator_of(calculator, device)
     origin: dict[str, Any] = {"method": "finite displacements", "calculator": name}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ase_e3dos.errors import MissingExtraError, ScreeningError, ScreeningWarning
+from ase_e3dos.errors import MissingExtraError, PotentialError, ScreeningError, ScreeningWarning
+from ase_e3dos.potentials.processes import DIED
 from ase_e3dos.screening.entries import Done
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.screening.workers import (
@@ -19,15 +21,20 @@ from ase_e3dos.screening.workers import (
 )
 from ase_e3dos.structures.reading import Unread
 
+Job = TypeVar("Job")
+Row = TypeVar("Row")
+
 #: Seconds to wait for a scheduler.
 _TIMEOUT = 20.0
+#: Seconds without any result after which the cluster is asked whether there are workers.
+_WATCH = 30.0
 _GONE = (
     "the Dask scheduler at {} is gone, or gave up the work. Start it and its workers again, and "
     "run the same command: it goes on where it stopped."
 )
 
 
-class DaskPool:
+class DaskCluster:
     """Workers of a Dask cluster.
 
     Parameters
@@ -37,10 +44,6 @@ class DaskPool:
         this machine, or "slurm" for jobs as the user's dask-jobqueue configuration describes them.
     processes : int, optional
         Workers to start for "local", jobs for "slurm".
-    device : str, optional
-        On which a worker predicts; "auto" takes its first GPU if it has one.
-    done
-        Rows that are there and are not computed again.
 
     Raises
     ------
@@ -50,24 +53,13 @@ class DaskPool:
         No scheduler answers.
     """
 
-    #: Dask gives the chunks of a dead worker to others, and reports those that killed several.
-    die_together = False
-
-    def __init__(
-        self,
-        address: str,
-        processes: int | None = None,
-        device: str = "auto",
-        done: Done | None = None,
-    ) -> None:
+    def __init__(self, address: str, processes: int | None = None) -> None:
         try:
             from distributed import Client
         except ImportError as error:
             raise MissingExtraError(
-                "screening on a cluster needs Dask. Install it with `pip install "
-                "ase-e3dos[screening]`."
+                "work on a cluster needs Dask. Install it with `pip install ase-e3dos[screening]`."
             ) from error
-        self._device = device
         self._address = address
         self._said = self._gone = False
         self._cluster = self._started(address, processes)
@@ -82,10 +74,6 @@ class DaskPool:
                 "scheduler`, give the address that it prints, or 'local'."
             ) from error
         self._futures: dict[Future[Any], Any] = {}
-        # Sent once and not with each chunk.
-        self._done = None
-        if done is not None and len(done.rows):
-            self._done = self._client.scatter(done, hash=False)
 
     @property
     def n_workers(self) -> int:
@@ -117,11 +105,9 @@ class DaskPool:
             return slurm_cluster(processes or 1)
         return None
 
-    def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
-        """Start a chunk; Dask gives it to another worker if its worker dies."""
-        task = self._client.submit(
-            _compute_on_worker, chunk.structures, settings, self._device, self._done, pure=False
-        )
+    def start(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Call a function on a worker; Dask gives it to another one if its worker dies."""
+        task = self._client.submit(work, *arguments, pure=False)
         future: Future[Any] = Future()
         self._futures[future] = task
         task.add_done_callback(lambda done: self._finish(future, done))
@@ -142,13 +128,8 @@ class DaskPool:
             future.set_exception(error)
 
     def is_worker_death(self, error: BaseException) -> bool:
-        """Whether several workers died with the chunk."""
-        from distributed.scheduler import KilledWorker
-
-        return isinstance(error, KilledWorker)
-
-    def recover(self) -> None:
-        """Nothing to do: nannies and the queue start workers again."""
+        """Whether several workers died of the same call."""
+        return isinstance(error, _worker_deaths())
 
     def check(self) -> None:
         """Say that there is no worker; give up where none can come.
@@ -187,6 +168,120 @@ class DaskPool:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+class DaskPool(DaskCluster):
+    """A cluster whose workers predict chunks of a screen.
+
+    Parameters
+    ----------
+    address, processes
+        As of a `DaskCluster`.
+    device : str, optional
+        On which a worker predicts; "auto" takes its first GPU if it has one.
+    done
+        Rows that are there and are not computed again.
+    """
+
+    #: Dask gives the chunks of a dead worker to others, and reports those that killed several.
+    die_together = False
+
+    def __init__(
+        self,
+        address: str,
+        processes: int | None = None,
+        device: str = "auto",
+        done: Done | None = None,
+    ) -> None:
+        super().__init__(address, processes)
+        self._device = device
+        # Sent once and not with each chunk.
+        self._done = None
+        if done is not None and len(done.rows):
+            self._done = self._client.scatter(done, hash=False)
+
+    def submit(self, chunk: Chunk, settings: ScreenSettings) -> Future[Any]:
+        """Start a chunk."""
+        return self.start(_compute_on_worker, chunk.structures, settings, self._device, self._done)
+
+    def recover(self) -> None:
+        """Nothing to do: nannies and the queue start workers again."""
+
+
+def in_cluster(
+    work: Callable[[Job], Row],
+    jobs: Sequence[Job],
+    address: str,
+    processes: int | None,
+    died: Callable[[Job, str], Row],
+    ready: Callable[[], None],
+) -> Iterator[Row]:
+    """As `ase_e3dos.potentials.processes.in_processes`, by the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    work, jobs, died, ready
+        As of `in_processes`; all of them travel to the workers.
+    address, processes
+        As of a `DaskCluster`.
+
+    Raises
+    ------
+    ScreeningError
+        The scheduler is not there, or gone.
+    PotentialError
+        Workers die of `ready`.
+    """
+    if not jobs:
+        return
+    cluster = DaskCluster(address, processes)
+    try:
+        try:
+            _result(cluster, cluster.start(ready))
+        except _worker_deaths() as error:
+            raise PotentialError(
+                f"the workers of {address} died as they made the calculator, before the first "
+                "crystal. Try it alone, in Python, on a machine of the cluster."
+            ) from error
+        suspects: list[Job] = []
+        waiting = list(jobs)
+        running: dict[Future[Any], Job] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * cluster.n_workers:
+                job = waiting.pop(0)
+                running[cluster.start(work, job)] = job
+            done = wait(running, _WATCH, FIRST_COMPLETED).done
+            if not done:
+                cluster.check()
+            for future in done:
+                job = running.pop(future)
+                try:
+                    row = future.result()
+                except _worker_deaths():
+                    suspects.append(job)  # or a neighbour of one that kills its worker
+                else:
+                    yield row
+        for job in suspects:
+            try:
+                row = _result(cluster, cluster.start(work, job))
+            except _worker_deaths():
+                row = died(job, DIED)
+            yield row
+    finally:
+        cluster.close()
+
+
+def _worker_deaths() -> type[Exception]:
+    from distributed.scheduler import KilledWorker
+
+    found: type[Exception] = KilledWorker
+    return found
+
+
+def _result(cluster: DaskCluster, future: Future[Any]) -> Any:
+    while not wait([future], _WATCH).done:
+        cluster.check()
+    return future.result()
 
 
 def _compute_on_worker(

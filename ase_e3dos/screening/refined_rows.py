@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ase_e3dos.errors import ScreeningError
 from ase_e3dos.potentials.mode_counts import START, STEP, STOP
+from ase_e3dos.screening.schema import ERROR_BARS, THERMAL_COLUMNS
 from ase_e3dos.screening.shards import list_shards, read_metadata, reading
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array, FrequencyGrid
@@ -22,7 +24,7 @@ from ase_e3dos.structures.masses import STANDARD_MASSES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = "ase-e3dos-refined/1"
+FORMAT = "ase-e3dos-refined/2"
 #: Readers of Parquet directories pass over folders whose names begin so.
 FOLDER = "_refined"
 
@@ -39,7 +41,7 @@ _KEPT = (
     "specific_heat",
     "entropy_per_cell",
     "free_energy_per_cell",
-    "uncertainty",
+    *ERROR_BARS.values(),
     "imaginary_fraction",
     "warnings",
     "model",
@@ -53,6 +55,10 @@ _THERMAL = (
     "entropy_per_cell",
     "free_energy_per_cell",
 )
+#: Column of differences in units of the predicted error -> column of which it is.
+DIFFERENCES = {
+    bar.replace("uncertainty", "difference_in_errors"): name for name, bar in ERROR_BARS.items()
+}
 #: Column -> unit and meaning, of those that refining adds.
 REFINED_COLUMNS = {
     "density_refined": ("states/THz", "calculated density of the cell, bins of 10 cm^-1"),
@@ -62,11 +68,14 @@ REFINED_COLUMNS = {
     },
     "mean_wavenumber_refined": ("cm^-1", "of the calculated density"),
     "imaginary_fraction_refined": ("", "of the calculated density"),
-    "difference_in_errors": (
-        "",
-        "calculated minus predicted heat_capacity_per_atom, over `uncertainty` (half the 90 % "
-        "interval): nine in ten should lie between -1 and 1",
-    ),
+    **{
+        difference: (
+            "",
+            f"calculated minus predicted {name}, over `{ERROR_BARS[name]}` (half the 90 % "
+            "interval): nine in ten should lie between -1 and 1",
+        )
+        for difference, name in DIFFERENCES.items()
+    },
     "wasserstein": ("cm^-1", "distance between calculated and predicted spectrum"),
     "numbers": ("", "atomic number of each site"),
     "cell_refined": ("Å", "lattice vectors of the calculated crystal"),
@@ -109,58 +118,117 @@ def one_refined_file(directory: str | Path, name: str | None = None) -> Path:
     )
 
 
-def screened_table(directory: Path, model: str | None) -> tuple[dict[str, Any], pa.Table]:
-    """What a screen says about itself, and its rows with a prediction, the last of each id.
+def screened_models(directory: Path, model: str | None) -> list[dict[str, Any]]:
+    """What a screen says about itself and its models, the chosen one first.
 
     Raises
     ------
     ScreeningError
-        There are no rows, or none of the model.
+        The model is not among them, or there are several and none is named.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     found = read_metadata(directory)
     chosen = [about for about in found if model in (None, about["model"])]
     if len(chosen) != 1:
         names = ", ".join(about["model"] for about in found)
         raise ScreeningError(f"{directory}: rows of {names}; choose one of them (--model).")
-    about = chosen[0]
+    return chosen + [about for about in found if about is not chosen[0]]
+
+
+def screened_rows(
+    directory: Path,
+    model: str,
+    columns: Sequence[str] | None = None,
+    ids: Collection[str] | None = None,
+) -> pa.Table:
+    """Rows with a prediction of one model, the last of each id.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the shards.
+    model : str
+        Its name.
+    columns : sequence of str, optional
+        To read besides id and content; all by default. A million densities do not fit everywhere.
+    ids : collection of str, optional
+        Whose rows; all by default.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = None if columns is None else {"id", "content", "model", "error", *columns}
+    # While rows are being replaced an id has two, and only one of them may be a failure.
+    places: dict[str, tuple[int, int]] = {}
     tables = []
-    for shard in list_shards(directory):
+    for number, shard in enumerate(list_shards(directory)):
         with reading(shard):
-            table = pq.read_table(shard).replace_schema_metadata(None)
-        keep = pc.and_(pc.equal(table["model"], about["model"]), pc.is_null(table["error"]))
-        tables.append(table.filter(keep))
-    rows = pa.concat_tables(tables, promote_options="default")
-    last = {id_: k for k, id_ in enumerate(rows["id"].to_pylist())}
-    rows = rows.take(sorted(last.values()))
-    if not len(rows):
-        raise ScreeningError(f"{directory}: no row of {about['model']!r} has a prediction.")
-    return about, rows
+            there = pq.read_schema(shard).names
+            names = [n for n in there if wanted is None or n in wanted]
+            table = pq.read_table(shard, columns=names).replace_schema_metadata(None)
+        keep = pc.equal(table["model"], model)
+        if ids is not None:
+            keep = pc.and_(keep, pc.is_in(table["id"], pa.array(sorted(ids), pa.string())))
+        table = table.filter(keep)
+        places |= {id_: (number, k) for k, id_ in enumerate(table["id"].to_pylist())}
+        tables.append(table)
+    last = []
+    for number, table in enumerate(tables):
+        ids_there = table["id"].to_pylist()
+        kept = [k for k, id_ in enumerate(ids_there) if places[id_] == (number, k)]
+        last.append(table.take(pa.array(kept, pa.int64())))
+    rows = pa.concat_tables(last, promote_options="default")
+    return rows.filter(pc.is_null(rows["error"]))
 
 
-def best_first(table: pa.Table, by: str, lowest: bool = False) -> list[int]:
-    """Rows with a value in a column, the largest (or smallest) first, equal ones by their ids.
+def check_column(directory: Path, by: str) -> None:
+    """Refuse a column that no rows can be ranked by.
 
     Raises
     ------
     ScreeningError
-        There is no such column of numbers, or it is empty.
+        It is not there, or holds no number for each row.
     """
-    column = table[by].to_pylist() if by in table.column_names else []
-    values = [v[0] if isinstance(v, list) and v else v for v in column]
-    numbers = [v for v in values if isinstance(v, (int, float))]
-    if not numbers and len(table):
-        raise ScreeningError(
-            f"--by {by}: no column of numbers of this screen, or an empty one. There are "
-            f"{', '.join((*_THERMAL, 'uncertainty', 'mean_wavenumber', 'imaginary_fraction'))}."
-        )
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fields: dict[str, Any] = {}
+    for shard in list_shards(directory):
+        with reading(shard):
+            fields |= {field.name: field.type for field in pq.read_schema(shard)}
+
+    def is_number(kind: Any) -> bool:
+        return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+    numbers = [
+        name
+        for name, kind in fields.items()
+        if is_number(kind)
+        or (name in THERMAL_COLUMNS and pa.types.is_list(kind) and is_number(kind.value_type))
+    ]
+    if by not in numbers:
+        what = "holds no single numbers" if by in fields else "is no column of this screen"
+        raise ScreeningError(f"--by {by}: {what}. There are {', '.join(numbers)}.")
+
+
+def best_first(table: pa.Table, by: str, lowest: bool = False) -> tuple[list[int], list[int]]:
+    """Rows by the value in a column, the largest (or smallest) first, equal ones by their ids.
+
+    Returns
+    -------
+    known, unknown : list of int
+        Rows with a finite value in this order, and those without one, by their ids.
+    """
     ids = table["id"].to_pylist()
-    known = [k for k, v in enumerate(values) if isinstance(v, (int, float)) and np.isfinite(v)]
+    column = table[by].to_pylist() if by in table.column_names else [None] * len(ids)
+    values: list[Any] = [v[0] if isinstance(v, list) else v for v in column]
+    unknown = [k for k, v in enumerate(values) if v is None or not np.isfinite(v)]
+    known = sorted(set(range(len(ids))) - set(unknown))
     sign = 1.0 if lowest else -1.0
-    return sorted(known, key=lambda k: (sign * values[k], ids[k]))
+    return (
+        sorted(known, key=lambda k: (sign * values[k], ids[k])),
+        sorted(unknown, key=lambda k: ids[k]),
+    )
 
 
 def refined_table(
@@ -185,9 +253,11 @@ def refined_table(
     thermal = pa.float64() if single else pa.list_(pa.float64())
     kinds = dict.fromkeys(REFINED_COLUMNS, pa.list_(pa.float64()))
     kinds |= {f"{name}_refined": thermal for name in _THERMAL}
-    kinds |= {"difference_in_errors": thermal, "numbers": pa.list_(pa.int32())}
+    of_frequency = "mean_wavenumber_difference_in_errors"
+    kinds |= {**dict.fromkeys(DIFFERENCES, thermal), "numbers": pa.list_(pa.int32())}
     kinds |= dict.fromkeys(
-        ("mean_wavenumber_refined", "imaginary_fraction_refined", "wasserstein"), pa.float64()
+        (of_frequency, "mean_wavenumber_refined", "imaginary_fraction_refined", "wasserstein"),
+        pa.float64(),
     )
     kinds |= dict.fromkeys(("density_refined", "site_dos_refined"), pa.list_(pa.float32()))
     kinds |= dict.fromkeys(("origin_refined", "error_refined"), pa.string())
@@ -223,15 +293,6 @@ def _values(
         for name in ("heat_capacity", "entropy", "free_energy")
     }
     heat = per_cell["heat_capacity"]
-    errors = np.atleast_1d(
-        np.array(predicted["uncertainty"] if predicted["uncertainty"] is not None else np.nan)
-    )
-    differences = heat / n_sites - np.atleast_1d(np.array(predicted["heat_capacity_per_atom"]))
-    # At 0 K both are zero, and a temperature without an error bar has no ratio: null there only.
-    ratio = [
-        float(d / e) if np.isfinite(d) and np.isfinite(e) and e > 0 else None
-        for d, e in zip(*np.broadcast_arrays(differences, errors), strict=True)
-    ]
     thermal = {
         "heat_capacity_per_atom_refined": heat / n_sites,
         "heat_capacity_per_cell_refined": heat,
@@ -240,14 +301,15 @@ def _values(
         "free_energy_per_cell_refined": per_cell["free_energy"],
     }
     found: dict[str, Any] = {k: float(v[0]) if single else v.tolist() for k, v in thermal.items()}
-    if any(value is not None for value in ratio):
-        found["difference_in_errors"] = ratio[0] if single else ratio
     weights = _GRID.trapezoid
+    found["mean_wavenumber_refined"] = float(
+        density @ (weights * _GRID.wavenumbers) / (density @ weights)
+    )
+    for difference, name in DIFFERENCES.items():
+        bar = predicted.get(ERROR_BARS[name])
+        found[difference] = _in_errors(found[f"{name}_refined"], predicted[name], bar)
     return found | {
         "density_refined": density,
-        "mean_wavenumber_refined": float(
-            density @ (weights * _GRID.wavenumbers) / (density @ weights)
-        ),
         "imaginary_fraction_refined": float(imaginary_fraction(_GRID, density)),
         "wasserstein": _distance(density, np.array(predicted["density"], float), about["grid"]),
         "numbers": row["numbers"],
@@ -257,6 +319,19 @@ def _values(
         "warnings_refined": row["warnings"],
         "origin_refined": json.dumps(row["origin"], sort_keys=True),
     }
+
+
+def _in_errors(refined: Any, predicted: Any, bar: Any) -> Any:
+    """Differences over error bars, a number or a list as they are; None without error bars.
+
+    At 0 K difference and error bar are zero: there is no ratio there.
+    """
+    if bar is None:
+        return None
+    if isinstance(bar, list):
+        return [_in_errors(*one) for one in zip(refined, predicted, bar, strict=True)]
+    ratio = (refined - predicted) / bar if bar > 0 else np.nan
+    return float(ratio) if np.isfinite(ratio) else None
 
 
 def _distance(density: Array, predicted: Array, grid: dict[str, Any]) -> float:
@@ -271,18 +346,35 @@ def _distance(density: Array, predicted: Array, grid: dict[str, Any]) -> float:
 
 
 def write_refined(
-    file: Path, table: pa.Table, about: dict[str, Any], name: str, basis: dict[str, Any]
+    file: Path,
+    table: pa.Table,
+    models: list[dict[str, Any]],
+    name: str,
+    basis: dict[str, Any],
 ) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file, whole or not at all.
+
+    Parameters
+    ----------
+    file : Path
+        To write, or to replace.
+    table : pa.Table
+        Of `refined_table`, of one or several models.
+    models : list of dict
+        Metadata of the screen for each model.
+    name : str
+        Of the calculator.
+    basis : dict
+        Calculator and settings.
+    """
     import pyarrow.parquet as pq
 
     known = {
         "format": FORMAT,
         "calculator": name,
         "settings": basis,
-        "model": about["model"],
-        "temperatures_K": about["temperatures_K"],
-        "grid": about["grid"],
+        "temperatures_K": models[0]["temperatures_K"],
+        "grids": {about["model"]: about["grid"] for about in models},
     }
     table = table.replace_schema_metadata({"ase_e3dos": json.dumps(known, sort_keys=True)})
     temporary = file.with_name(f".{file.name}.{os.getpid()}")

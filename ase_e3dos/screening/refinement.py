@@ -17,20 +17,31 @@ from ase_e3dos.potentials.choice import (
     CalculatorFactory,
     calculator_identity,
     calculator_name,
+    check_calculator,
+    kept_calculator,
+    make_ready,
 )
-from ase_e3dos.potentials.journal import Journal
+from ase_e3dos.potentials.journal import Journal, differing
 from ase_e3dos.potentials.processes import in_processes
-from ase_e3dos.potentials.reference import ReferenceSettings, calculated, settings_dict
+from ase_e3dos.potentials.reference import (
+    ReferenceSettings,
+    calculated,
+    check_settings,
+    settings_dict,
+)
 from ase_e3dos.screening.entries import entries_of, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, iter_unread
 from ase_e3dos.screening.refined_rows import (
     best_first,
+    check_column,
     refined_file,
     refined_table,
-    screened_table,
+    screened_models,
+    screened_rows,
     write_refined,
 )
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.json_text import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,15 +62,18 @@ class RefineSummary:
     file : Path
         Parquet file with predictions and refined values beside each other.
     refined, failed : int
-        Rows of the file with values, and with a reason why there are none.
+        Rows of the file with values, and with a reason why there are none; of one model.
     new : int
         Rows that this run calculated.
+    unranked : int
+        Rows of the screen that have no value in the column that decides.
     """
 
     file: Path
     refined: int
     failed: int
     new: int
+    unranked: int = 0
 
 
 def refine(
@@ -72,16 +86,19 @@ def refine(
     model: str | None = None,
     settings: ReferenceSettings = SETTINGS,
     structures: Any = None,
-    processes: int = 1,
+    processes: int = 0,
+    dask: str | None = None,
+    name: str | None = None,
     retry_errors: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> RefineSummary:
     """Calculate the first rows of a finished screen by finite displacements.
 
     Results are written down one by one, so that the same call goes on after any interruption, and
-    a calculation that fails, or kills its process (with `processes` of 2 or more), is a row with
-    its reason. What is refined
-    already, with the same calculator and settings, is never calculated again: a larger `top` adds.
+    a calculation that fails is a row with its reason. What is refined already is never calculated
+    again: a larger `top` or another column adds. All rows of a file come from one calculator and
+    the same settings; what is calculated stands beside the predictions of every model of the
+    screen.
 
     Parameters
     ----------
@@ -105,8 +122,14 @@ def refine(
     structures : optional
         The inputs of the screen, for rows whose structures its shards do not hold.
     processes : int, optional
-        That calculate at the same time. With 1 the calculator runs in this process, and one that
-        crashes ends the run, at each try at the same row: take 2 or more for such a calculator.
+        That calculate at the same time; a calculator that crashes costs one row there, with its
+        reason. In a script they need the usual ``if __name__ == "__main__":``. 0 calculates in
+        this process, which a crash ends. With `dask`, workers or jobs to start.
+    dask : str, optional
+        Address or file of a Dask scheduler, "local", or "slurm", as for `screen`.
+    name : str, optional
+        Of the file, so that rows of other settings stand beside those that are there; the
+        calculator's by default.
     retry_errors : bool, optional
         Calculate rows with an error again.
     report : callable, optional
@@ -119,60 +142,143 @@ def refine(
     Raises
     ------
     ScreeningError
-        There are no rows, no such column or model, another process refines here, or no structure
-        is known.
+        There are no rows, no such column or model; another process refines here; the file holds
+        rows of other settings or of another calculator; no Dask scheduler answers.
     PotentialError
-        There is no such calculator.
+        There is no such calculator, it cannot be made, or settings have no meaning.
     """
     from filelock import FileLock, Timeout
 
-    if top < 1 or processes < 1:
-        raise ScreeningError("top and processes have to be whole numbers, at least 1.")
+    if top < 1 or processes < 0:
+        raise ScreeningError("top has to be a whole number, at least 1, and processes at least 0.")
+    check_settings(settings)
     directory = Path(directory)
-    about, table = screened_table(directory, model)
-    chosen = table.take(best_first(table, by, lowest)[:top])
-    name = calculator_name(calculator)
+    models = screened_models(directory, model)
+    check_column(directory, by)
+    if isinstance(calculator, str):
+        check_calculator(calculator)
     basis = {"calculator": calculator_identity(calculator), **settings_dict(settings)}
-    file = refined_file(directory, name)
+    basis = parse_json(json.dumps(basis))  # as the journal has it
+    ranked = screened_rows(directory, models[0]["model"], [by])
+    if not len(ranked):
+        raise ScreeningError(f"{directory}: no row of {models[0]['model']!r} has a prediction.")
+    identities = _identities(ranked)
+    known, unknown = best_first(ranked, by, lowest)
+    if unknown:
+        report(f"{len(unknown)} rows have no {by}, and are not among those to refine")
+    file = refined_file(directory, name or calculator_name(calculator))
     file.parent.mkdir(exist_ok=True)
     try:
         with FileLock(file.with_name(f".{file.name}.lock"), timeout=0):
             journal = Journal(file.with_suffix(".journal.jsonl"))
-            crystals = _structures(chosen, structures)
-            jobs, rows = [], {}
-            for id_, content in _identities(chosen):
-                key = _key(id_, content, basis)
-                known = journal.rows.get(key)
-                if known is not None and not (retry_errors and "error" in known):
-                    rows[key] = known
-                elif content not in crystals:
-                    rows[key] = {"key": key, "id": id_, "error": _NO_STRUCTURE}
-                else:
-                    jobs.append((key, id_, crystals[content]))
-            if rows:
-                report(f"{len(rows)} of {len(chosen)} were done before, or have no structure")
+            _check_basis(file, journal, basis)
+            jobs = _jobs(
+                directory, [identities[k] for k in known[:top]], models[0]["model"], structures,
+                basis, journal, retry_errors,
+            )  # fmt: skip
+            before = min(top, len(known)) - len(jobs)
+            if before:
+                report(f"{before} of {before + len(jobs)} were done before, or have no structure")
             work = partial(_calculated, calculator=calculator, settings=settings)
-            for count, row in enumerate(in_processes(work, jobs, processes, _died), 1):
-                journal.add(row)
-                rows[row["key"]] = row
+            ready = partial(make_ready, calculator)
+            if dask is None:
+                rows = in_processes(work, jobs, processes, _died, ready)
+            else:
+                from ase_e3dos.screening.cluster import in_cluster
+
+                rows = in_cluster(work, jobs, dask, processes or None, _died, ready)
+            for count, row in enumerate(rows, 1):
+                journal.add({**row, "basis": basis})
                 report(f"{count}/{len(jobs)} {row['id']}: {row.get('error', 'done')}")
-            # What an earlier call with another `top` or column refined stays in the file.
-            for id_, content in _identities(table):
-                key = _key(id_, content, basis)
-                if key in journal.rows:
-                    rows.setdefault(key, journal.rows[key])
-            keys = [_key(*pair, basis) for pair in _identities(table)]
-            places = [k for k, key in enumerate(keys) if key in rows]
-            order = best_first(table.take(places), by, lowest)
-            places = [places[k] for k in order]
-            found = [rows[keys[k]] for k in places]
-            write_refined(file, refined_table(table.take(places), found, about), about, name, basis)
+            failed, refined = _write(
+                file, directory, models, journal, basis, by, lowest, calculator
+            )
     except Timeout as error:
         raise ScreeningError(
             f"{file}: another process refines these rows. Wait for it, or stop it."
         ) from error
-    failed = sum("error" in row for row in found)
-    return RefineSummary(file, len(found) - failed, failed, len(jobs))
+    return RefineSummary(file, refined, failed, len(jobs), len(unknown))
+
+
+def _check_basis(file: Path, journal: Journal, basis: dict[str, Any]) -> None:
+    """Refuse to mix what was calculated otherwise; failures are no reason.
+
+    Raises
+    ------
+    ScreeningError
+        The journal has values of another calculator or of other settings.
+    """
+    for row in journal.rows.values():
+        found = differing(row.get("basis", {}), basis)
+        if found and "error" not in row:
+            raise ScreeningError(
+                f"{file} holds rows that were calculated otherwise; they differ in "
+                f"{', '.join(found)}. Give these a file of their own beside them (--name), or "
+                f"remove {file} and {journal.path.name} to begin anew."
+            )
+
+
+def _jobs(
+    directory: Path,
+    chosen: list[tuple[str, str]],
+    model: str,
+    inputs: Any,
+    basis: dict[str, Any],
+    journal: Journal,
+    retry_errors: bool,
+) -> list[Job]:
+    """What is to be calculated; rows without a structure get their reason in the journal."""
+    missing = []
+    for id_, content in chosen:
+        known = journal.rows.get(_key(id_, content, basis))
+        again = known is not None and "error" in known
+        if known is None or (again and (retry_errors or known["error"] == _NO_STRUCTURE)):
+            missing.append((id_, content))
+    crystals = _structures(directory, model, missing, inputs)
+    jobs = []
+    for id_, content in missing:
+        key = _key(id_, content, basis)
+        if content in crystals:
+            jobs.append((key, id_, crystals[content]))
+        elif journal.rows.get(key, {}).get("error") != _NO_STRUCTURE:
+            journal.add({"key": key, "id": id_, "error": _NO_STRUCTURE, "basis": basis})
+    return jobs
+
+
+def _write(
+    file: Path,
+    directory: Path,
+    models: list[dict[str, Any]],
+    journal: Journal,
+    basis: dict[str, Any],
+    by: str,
+    lowest: bool,
+    calculator: str | CalculatorFactory,
+) -> tuple[int, int]:
+    """Write all that is calculated, beside the rows of each model; failed and refined of the first.
+
+    What an earlier call with another `top` or column refined stays in the file.
+    """
+    import pyarrow as pa
+
+    ids = {row["id"] for row in journal.rows.values()}
+    tables, counts = [], []
+    for about in models:
+        screened = screened_rows(directory, about["model"], None, ids)
+        known, unknown = best_first(screened, by, lowest)
+        identities = _identities(screened)
+        places, rows = [], []
+        for k in [*known, *unknown]:
+            row = journal.rows.get(_key(*identities[k], basis))
+            if row is not None:
+                places.append(k)
+                rows.append(row)
+        failed = sum("error" in row for row in rows)
+        counts.append((failed, len(rows) - failed))
+        tables.append(refined_table(screened.take(pa.array(places, pa.int64())), rows, about))
+    table = pa.concat_tables(tables, promote_options="default")
+    write_refined(file, table, models, calculator_name(calculator), basis)
+    return counts[0]
 
 
 _NO_STRUCTURE = (
@@ -191,22 +297,26 @@ def _key(id_: str, content: str, basis: dict[str, Any]) -> str:
     return sha256(text.encode()).hexdigest()[:24]
 
 
-def _structures(chosen: pa.Table, inputs: Any) -> dict[str, Crystal]:
+def _structures(
+    directory: Path, model: str, wanted: list[tuple[str, str]], inputs: Any
+) -> dict[str, Crystal]:
     """Crystals by their content, from the shards, else from the inputs."""
     found: dict[str, Crystal] = {}
-    if "numbers" in chosen.column_names:
-        columns = ("id", "content", "numbers", "cell", "positions_frac")
-        for row in chosen.select(columns).to_pylist():
-            if row["numbers"] is not None:
-                found[row["content"]] = Crystal(
-                    np.reshape(row["cell"], (3, 3)),
-                    np.reshape(row["positions_frac"], (-1, 3)),
-                    np.arange(len(row["numbers"])),
-                    row["numbers"],
-                    name=row["id"],
-                )
+    if not wanted:
+        return found
+    columns = ("numbers", "cell", "positions_frac")
+    rows = screened_rows(directory, model, columns, {id_ for id_, _ in wanted})
+    for row in rows.to_pylist() if set(columns) <= set(rows.column_names) else []:
+        if row["numbers"] is not None:
+            found[row["content"]] = Crystal(
+                np.reshape(row["cell"], (3, 3)),
+                np.reshape(row["positions_frac"], (-1, 3)),
+                np.arange(len(row["numbers"])),
+                row["numbers"],
+                name=row["id"],
+            )
     if inputs is not None:
-        missing = set(chosen["content"].to_pylist()) - set(found)
+        missing = {content for _, content in wanted} - set(found)
         check_inputs(inputs)
         for entry in _entries(inputs):
             if entry.content in missing and isinstance(entry.crystal, Crystal):
@@ -226,10 +336,14 @@ def _calculated(
     """Row of the journal for one crystal; whatever goes wrong is its reason."""
     key, id_, crystal = job
     try:
-        spectrum = calculated(crystal, calculator, settings)
+        # Under its name in files; an object would be called by its class.
+        spectrum = calculated(
+            crystal, kept_calculator(calculator), settings, name=calculator_name(calculator)
+        )
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
-        return {"key": key, "id": id_, "error": f"{kind}{' '.join(str(error).split())}"}
+        text = f"{kind}{' '.join(str(error).split())}".removeprefix(f"{crystal.name}: ")
+        return {"key": key, "id": id_, "error": text}
     assert spectrum.site_density is not None
     return {
         "key": key,

@@ -12,7 +12,7 @@ from ase_e3dos.screening.entries import Entry, error_text, storable
 from ase_e3dos.screening.schema import schema
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.spectrum.grid import FrequencyGrid
-from ase_e3dos.spectrum.thermal import imaginary_fraction, thermal_property
+from ase_e3dos.spectrum.thermal import Quantity, imaginary_fraction, thermal_property
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, Calibration, error_covariates
 from ase_e3dos.structures.crystal import Crystal
 
@@ -140,7 +140,7 @@ class RowBuilder:
         import pyarrow as pa
 
         grid = FrequencyGrid.of(self.wavenumbers)
-        n_bad = len(self._bad)
+        n_good, n_bad = len(self._good), len(self._bad)
         crystals = [e.crystal for e in self._good if isinstance(e.crystal, Crystal)]
         n_sites = np.array([c.n_sites for c in crystals], dtype=np.float64)
         shares = np.array(self._shares, dtype=np.float64).reshape(-1, len(grid))
@@ -169,43 +169,57 @@ class RowBuilder:
         }
         c_v = per_atom["heat_capacity"]
         per_cell = n_sites[:, None]
-        thermal = {
+        thermal: dict[str, Array | None] = {
             "heat_capacity_per_atom": c_v,
             "heat_capacity_per_cell": c_v * per_cell,
             "specific_heat": c_v * per_cell * (1000.0 / total_mass)[:, None],
             "entropy_per_cell": per_atom["entropy"] * per_cell,
             "free_energy_per_cell": per_atom["free_energy"] * per_cell,
-            "uncertainty": self._half_widths(grid, n_sites),
         }
+        widths = self._half_widths(grid, n_sites)
+        thermal["uncertainty"] = widths.get("heat_capacity")
+        for name in ("entropy", "free_energy"):
+            width = widths.get(name)
+            thermal[f"{name}_uncertainty"] = None if width is None else width * per_cell
+        frequency = widths.get("mean_wavenumber", np.full((n_good, 1), np.nan))
+        columns["mean_wavenumber_uncertainty"] = _nullable(frequency[:, 0], n_bad)
         for name, values in thermal.items():
             columns[name] = self._thermal_column(values, n_bad)
         return columns
 
-    def _half_widths(self, grid: FrequencyGrid, n_sites: Array) -> Array | None:
-        """Of the interval of the heat capacity per atom, shape (n_good, n_temperatures)."""
+    def _half_widths(self, grid: FrequencyGrid, n_sites: Array) -> dict[str, Array]:
+        """Of each calibrated interval, per atom; (n_good, n_temperatures), or 1 of a frequency."""
         calibration = self.calibration
-        if not self._members or calibration is None or "heat_capacity" not in calibration.spreads:
-            return None
+        if not self._members or calibration is None:
+            return {}
         members = np.array(self._members, dtype=np.float64)
         n_good, n_members, n_bins = members.shape
         flat = members.reshape(-1, n_bins)
         flat *= (3.0 / np.maximum(flat @ grid.trapezoid, 1e-300))[:, None]
-        t = self.settings.temperatures
-        values = thermal_property(grid, flat, "heat_capacity", t).reshape(n_good, n_members, -1)
-        std = values.std(axis=1, ddof=1)
         covariates = error_covariates(grid, members, n_sites)
-        return np.column_stack(
-            [
-                calibration.half_width(
-                    "heat_capacity",
-                    std[:, k],
-                    level=INTERVAL_LEVEL,
-                    temperature=t_k,
-                    covariates=covariates,
-                )
-                for k, t_k in enumerate(t)
-            ]
-        )
+        t = self.settings.temperatures
+        found = {}
+        thermal: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy")
+        values = {
+            name: thermal_property(grid, flat, name, t)
+            for name in thermal
+            if name in calibration.spreads
+        }
+        frequencies = flat @ (grid.trapezoid * grid.wavenumbers) / 3.0
+        for quantity, of_members in {**values, "mean_wavenumber": frequencies}.items():
+            if quantity not in calibration.spreads:
+                continue
+            std = of_members.reshape(n_good, n_members, -1).std(axis=1, ddof=1)
+            found[quantity] = np.column_stack(
+                [
+                    calibration.half_width(
+                        quantity, of_t, level=INTERVAL_LEVEL, temperature=kelvin,
+                        covariates=covariates,
+                    )
+                    for of_t, kelvin in zip(std.T, t, strict=False)
+                ]
+            )  # fmt: skip
+        return found
 
     def _thermal_column(self, values: Array | None, n_bad: int) -> Any:
         import pyarrow as pa

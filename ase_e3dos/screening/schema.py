@@ -21,7 +21,17 @@ THERMAL_COLUMNS = (
     "entropy_per_cell",
     "free_energy_per_cell",
     "uncertainty",
+    "entropy_uncertainty",
+    "free_energy_uncertainty",
 )
+
+#: Column with a calibrated 90 % interval -> column with half its width.
+ERROR_BARS = {
+    "heat_capacity_per_atom": "uncertainty",
+    "entropy_per_cell": "entropy_uncertainty",
+    "free_energy_per_cell": "free_energy_uncertainty",
+    "mean_wavenumber": "mean_wavenumber_uncertainty",
+}
 
 #: Column -> (kind, unit, description), in order.
 COLUMNS: dict[str, tuple[str, str, str]] = {
@@ -58,6 +68,9 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         "half width of the calibrated 90 % interval of heat_capacity_per_atom; null where the "
         "model has no ensemble or no calibration",
     ),
+    "entropy_uncertainty": ("thermal", "J/(K mol)", "the same of entropy_per_cell"),
+    "free_energy_uncertainty": ("thermal", "kJ/mol", "the same of free_energy_per_cell"),
+    "mean_wavenumber_uncertainty": ("number", "cm^-1", "the same of mean_wavenumber"),
     "average_mass": ("number", "amu", "((1/N) sum over sites of sqrt(mass))^2"),
     "minimum_mass": ("number", "amu", "of the lightest site"),
     "warnings": ("texts", "", "what is unusual about the structure or its prediction"),

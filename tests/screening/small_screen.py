@@ -34,7 +34,8 @@ def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool =
         100,
         unit=0.1,
     )
-    calibration = Calibration({"heat_capacity": {300.0: spread}}, "made up")
+    spreads = {name: {300.0: spread} for name in ("heat_capacity", "entropy", "free_energy")}
+    calibration = Calibration({**spreads, "mean_wavenumber": {0.0: spread}}, "made up")
     header = WeightsHeader(
         network="site",
         settings=settings,

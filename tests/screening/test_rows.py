@@ -37,7 +37,15 @@ def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
         row = rows[name]
         spectrum = predictor.spectra([Crystal.from_any(atoms)])[0]
         per_atom = spectrum.per_atom()
-        low, high = per_atom.interval("heat_capacity", 0.9, 300.0)
+        half = {
+            name: np.diff(s.interval(name, 0.9, 300.0))[0] / 2
+            for name, s in (
+                ("heat_capacity", per_atom),
+                ("entropy", spectrum),
+                ("free_energy", spectrum),
+                ("mean_wavenumber", spectrum),
+            )
+        }
         expected = {
             "formula": spectrum.crystal.formula,
             "n_sites": 2,
@@ -62,8 +70,11 @@ def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
             else:
                 assert row[column] == value, column
         np.testing.assert_allclose(row["density"], spectrum.density, rtol=1e-4, atol=1e-7)
-        # The interval is cut at the physical bounds; the column is the uncut half width.
-        assert row["uncertainty"] >= (high - low) / 2 - 1e-6
+        # Intervals are cut at the physical bounds; the columns are the uncut half widths.
+        assert row["uncertainty"] >= half["heat_capacity"] - 1e-6
+        assert row["entropy_uncertainty"] >= half["entropy"] - 1e-6
+        for name in ("free_energy", "mean_wavenumber"):
+            assert row[f"{name}_uncertainty"] == pytest.approx(half[name], rel=1e-3)
 
 
 def test_density_integrates_to_three_modes_for_each_site(weights: Path, tmp_path: Path) -> None:
@@ -90,7 +101,8 @@ def test_several_temperatures_make_list_columns(weights: Path, tmp_path: Path) -
 def test_an_uncalibrated_model_has_no_uncertainty(tmp_path: Path) -> None:
     plain = make_weights(tmp_path / "plain.safetensors", calibrated=False)
     screen(crystals(2), tmp_path / "out", model=plain, device="cpu")
-    assert {row["uncertainty"] for row in rows_by_id(tmp_path / "out").values()} == {None}
+    for row in rows_by_id(tmp_path / "out").values():
+        assert {value for name, value in row.items() if "uncertainty" in name} == {None}
 
 
 def test_isotopes_and_mixed_sites_are_not_ignored(weights: Path, tmp_path: Path) -> None:

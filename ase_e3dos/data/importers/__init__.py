@@ -96,6 +96,8 @@ class Account:
         Ids that the file of splits does not know.
     by : SplitBy
         What kept entries together in one split.
+    notes : tuple of str
+        What else is to be known about the entries taken.
     """
 
     path: Path
@@ -104,6 +106,7 @@ class Account:
     splits: dict[str, int]
     unknown: tuple[str, ...] = ()
     by: SplitBy = "composition"
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """A readable account; reasons that occur often are counted, empty splits are named."""
@@ -112,6 +115,7 @@ class Account:
         if self.unknown:
             shown = ", ".join(self.unknown[:3]) + (", ..." if len(self.unknown) > 3 else "")
             lines.append(f"  {len(self.unknown)} unknown to the split file, now test ({shown})")
+        lines += [f"  {note}" for note in self.notes]
         lines += counted(self.rejects)
         if self.rejects and self.n_taken:
             lines.append(f"all of them, with reasons: {rejects_file(self.path)}")

@@ -154,19 +154,28 @@ def _lead(screened: ScreenedSet) -> str:
     )
 
 
+_SYMBOLS = {
+    "heat_capacity_per_atom": "C<sub>V</sub>",
+    "entropy_per_cell": "S",
+    "free_energy_per_cell": "F",
+    "mean_wavenumber": "average frequency",
+}
+
+
 def _refined(screened: ScreenedSet) -> str:
     """What was calculated again, and how the error bars fared."""
     if not screened.refined:
         return ""
     by = " and ".join(f"{n:,} with <b>{escape(c)}</b>" for c, n in screened.refined.items())
     said = f" Refined by finite displacements: {by}; rows are ranked by the refined value if any."
-    found = screened.error_bars
-    if found is not None:
-        count, inside, median = found
-        said += (
-            f" The refined C<sub>V</sub> of {inside:.0%} of {count:,} crystals lies within the "
-            f"predicted 90 % interval (median difference: {median:.2f} of half of it)."
+    bars = screened.error_bars
+    if bars:
+        fared = ", ".join(
+            f"{_SYMBOLS[name]} of {inside:.0%} of {count:,} crystals (median difference: "
+            f"{median:.2f} of half of it)"
+            for name, (count, inside, median) in bars.items()
         )
+        said += f" Within the predicted 90 % interval lies the refined {fared}."
     return said
 
 

@@ -13,7 +13,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import ScreeningError, need_pyarrow
-from ase_e3dos.screening.refined_rows import read_refined, refined_files
+from ase_e3dos.screening.refined_rows import DIFFERENCES, read_refined, refined_files
 from ase_e3dos.screening.shards import list_shards, read_metadata, reading
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _COLUMNS = (
 )
 
 #: Columns of refined rows that the page shows.
-_REFINED = ("specific_heat_refined", "heat_capacity_per_atom_refined", "difference_in_errors")
+_REFINED = ("specific_heat_refined", "heat_capacity_per_atom_refined", *DIFFERENCES)
 
 
 @dataclass
@@ -72,7 +72,8 @@ class ScreenedSet:
     directory : Path
         Of the shards.
     refined : dict
-        Calculators that refined rows, with their number; empty where none did.
+        Files of refined rows by name (the calculator's, unless the user gave one), with the
+        number of rows; empty where there are none.
     """
 
     about: dict[str, Any]
@@ -84,18 +85,20 @@ class ScreenedSet:
     refined: dict[str, int] = field(default_factory=dict)
 
     @property
-    def error_bars(self) -> tuple[int, float, float] | None:
-        """How the error bars fared against refined values of the heat capacity.
+    def error_bars(self) -> dict[str, tuple[int, float, float]]:
+        """How the error bars fared against refined values.
 
-        Rows with both, the share of them within the predicted 90 % interval, and the median of
-        the difference in units of half that interval; None where there are no such rows.
+        By predicted column: rows with an error bar and a refined value, the share of them
+        within the predicted 90 % interval, and the median of the difference in units of half that
+        interval. Empty where nothing is refined.
         """
-        if "difference_in_errors" not in self.table:
-            return None
-        ratio = self.table["difference_in_errors"].dropna().abs()
-        if ratio.empty:
-            return None
-        return len(ratio), float((ratio <= 1.0).mean()), float(ratio.median())
+        found = {}
+        for difference, column in DIFFERENCES.items():
+            if difference in self.table:
+                ratio = self.table[difference].dropna().abs()
+                if len(ratio):
+                    found[column] = len(ratio), float((ratio <= 1.0).mean()), float(ratio.median())
+        return found
 
     @property
     def n_joined(self) -> int:
@@ -274,17 +277,16 @@ def _with_refined(
     refined: dict[str, int] = {}
     several = []
     for file in sorted(refined_files(directory), key=lambda f: f.stat().st_mtime):
-        known, rows = read_refined(file)
-        if known["model"] != about["model"]:
-            continue
+        _, rows = read_refined(file)
         frame = rows.select([*_REFINED, "id", "model_hash"]).to_pandas()
         frame = frame[(frame["model_hash"] == about["model_hash"]) & frame["id"].isin(table["id"])]
         for column in _REFINED:
             values = [v[k] if isinstance(v, np.ndarray) else v for v in frame[column]]
             frame[column] = pd.Series(values, index=frame.index, dtype=float)
         frame = frame.dropna(subset=["specific_heat_refined"]).drop(columns="model_hash")
-        refined[known["calculator"]] = len(frame)
-        several.append(frame)
+        if len(frame):
+            refined[file.stem] = len(frame)
+            several.append(frame)
     if not several:
         return table, {}
     latest = pd.concat(several).drop_duplicates("id", keep="last")
