@@ -58,27 +58,32 @@ def sevennet(device: str, weights: Path | None) -> Calculator:
 
 
 def nequix(device: str, weights: Path | None) -> Calculator:
-    """Nequix by JAX, which takes the device that it finds."""
+    """Nequix by JAX, which takes the device that it finds; kernels where they are installed."""
     import os
+    from importlib.util import find_spec
 
     if device == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from nequix.calculator import NequixCalculator
 
-    return _made(
-        NequixCalculator(model_path=str(weights), backend="jax", use_kernel=device != "cpu")
-    )
+    kernels = device != "cpu" and find_spec("openequivariance") is not None
+    return _made(NequixCalculator(model_path=str(weights), backend="jax", use_kernel=kernels))
 
 
 def orb(device: str, weights: Path | None) -> Calculator:
-    """Orb-v3 (conservative, all neighbours), in double precision."""
+    """Orb-v3 (conservative, all neighbours), in double precision and not compiled."""
     from orb_models.forcefield import pretrained
-    from orb_models.forcefield.calculator import ORBCalculator
 
-    model = pretrained.orb_v3_conservative_inf_omat(
-        weights_path=str(weights), device=device, precision="float64"
+    made = pretrained.orb_v3_conservative_inf_omat(
+        weights_path=str(weights), device=device, precision="float64", compile=False
     )
-    return _made(ORBCalculator(model, device=device))
+    if isinstance(made, tuple):  # newer versions give what makes their graphs, too
+        from orb_models.forcefield.inference.calculator import ORBCalculator as Calculator
+    else:
+        from orb_models.forcefield.calculator import ORBCalculator as Calculator
+
+        made = (made,)
+    return _made(Calculator(*made, device=device))
 
 
 def mattersim(device: str, weights: Path | None) -> Calculator:
@@ -89,11 +94,11 @@ def mattersim(device: str, weights: Path | None) -> Calculator:
 
 
 def matgl(device: str, weights: Path | None) -> Calculator:
-    """A potential of MatGL from its folder."""
+    """A potential of MatGL from its folder, with stresses in ASE's unit (its own are in GPa)."""
     import matgl as library
     from matgl.ext.ase import PESCalculator
 
-    return _made(PESCalculator(library.load_model(str(weights))))
+    return _made(PESCalculator(library.load_model(str(weights)), stress_unit="eV/A3"))
 
 
 def _made(calculator: Any) -> Calculator:
@@ -126,7 +131,8 @@ POTENTIALS = (
         licence="MIT",
         devices=_BOTH,
         weights="mace-mpa-0-medium.model",
-        weights_url="https://github.com/ACEsuit/mace-foundations/releases",
+        weights_url="https://github.com/ACEsuit/mace-mp/releases/download/mace_mpa_0/"
+        "mace-mpa-0-medium.model",
         description="MACE foundation models",
     ),
     CalculatorSpec(
@@ -145,7 +151,7 @@ POTENTIALS = (
         requires=("sevenn",),
         install="pip install sevenn",
         trained_on="MPtrj (PBE) for 7net-l3i5",
-        licence="GPL-3.0",
+        licence="MIT (older versions GPL-3.0)",
         devices=_BOTH,
         description="SevenNet-l3i5; its package holds the weights",
     ),
@@ -198,7 +204,7 @@ POTENTIALS = (
         trained_on="MatPES (PBE, or r2SCAN with other weights)",
         licence="BSD-3-Clause",
         weights="TensorNet-MatPES-PBE-v2025.1-PES",
-        weights_url="https://github.com/materialsvirtuallab/matgl (folder pretrained_models)",
+        weights_url="https://huggingface.co/materialyze/TensorNet-MatPES-PBE-v2025.1-PES",
         weights_folders=("~/.cache/matgl",),
         description="TensorNet of MatGL",
     ),

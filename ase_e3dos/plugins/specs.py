@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -357,7 +359,8 @@ class CalculatorSpec:
             if isinstance(factory, str):
                 module, _, attribute = factory.partition(":")
                 factory = getattr(import_module(module), attribute)
-            made: Calculator = factory(device=device, weights=path)
+            with redirect_stdout(sys.stderr):  # some greet there, where commands print results
+                made: Calculator = factory(device=device, weights=path)
         except PotentialError:
             raise
         except Exception as error:
