@@ -59,6 +59,9 @@ def refine_command(
             metavar="ADDRESS", help="Dask scheduler (tcp://host:8786 or its file), local, or slurm."
         ),
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="Of the calculator: cpu, cuda, cuda:1 (where it can).")
+    ] = "cpu",
     name: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +93,7 @@ def refine_command(
             structures=structures or None,
             processes=processes,
             dask=dask,
+            device=device,
             name=name,
             retry_errors=retry_errors,
             report=typer.echo,

@@ -125,7 +125,7 @@ def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
     return made
 
 
-def kept_calculator(calculator: str | CalculatorFactory) -> Calculator:
+def kept_calculator(calculator: str | CalculatorFactory, device: str = "cpu") -> Calculator:
     """As `calculator_of`, for many crystals: what a function returns is kept, too.
 
     Raises
@@ -134,14 +134,14 @@ def kept_calculator(calculator: str | CalculatorFactory) -> Calculator:
         As for `calculator_of`, and where making it fails.
     """
     if isinstance(calculator, str):
-        return calculator_of(calculator)
+        return calculator_of(calculator, device)
     key = calculator_identity(calculator)
     if key not in _MADE.by_identity:
         _MADE.by_identity[key] = calculator_of(calculator)
     return _MADE.by_identity[key]
 
 
-def make_ready(calculator: str | CalculatorFactory) -> None:
+def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None:
     """Make a calculator for the calculations that follow in this process.
 
     Raises
@@ -150,7 +150,7 @@ def make_ready(calculator: str | CalculatorFactory) -> None:
         It cannot be made: weights that are missing or damaged, a package that fails.
     """
     try:
-        kept_calculator(calculator)
+        kept_calculator(calculator, device)
     except PotentialError:
         raise
     except Exception as error:

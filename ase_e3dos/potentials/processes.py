@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -11,7 +12,9 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from threading import Thread
 from typing import TypeVar
@@ -109,19 +112,33 @@ def _alone(work: Callable[[Job], Row], job: Job, died: Callable[[Job, str], Row]
             return died(job, DIED)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that an interruption here ends at once, whatever they calculate."""
+    context = get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_prepare, initargs=(reader,)
     )
+    try:
+        yield pool
+    except BaseException:
+        writer.close()
+        raise
+    finally:
+        pool.shutdown()
+        writer.close()
+        reader.close()
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: a kill gives it no time to say so."""
+def _prepare(stop: Connection) -> None:
+    """End with the process that started this one: a kill gives it no time to say so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: whoever started this ends it
 
     def watch() -> None:
         parent = parent_process()
         if parent is not None:
-            wait_for([parent.sentinel])
+            wait_for([parent.sentinel, stop])
             os._exit(1)
 
     Thread(target=watch, daemon=True).start()

@@ -90,6 +90,8 @@ REFINED_COLUMNS = {
 def refined_file(directory: Path, name: str) -> Path:
     """Where the rows refined with a calculator are."""
     plain = re.sub(r"[^\w.+-]+", "-", name).strip("-.")
+    if not plain:
+        raise ScreeningError(f"{name!r} makes no name of a file. Give letters or digits.")
     return directory / FOLDER / f"{plain}.parquet"
 
 

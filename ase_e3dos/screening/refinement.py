@@ -88,6 +88,7 @@ def refine(
     structures: Any = None,
     processes: int = 0,
     dask: str | None = None,
+    device: str = "cpu",
     name: str | None = None,
     retry_errors: bool = False,
     report: Callable[[str], None] = lambda line: None,
@@ -127,6 +128,8 @@ def refine(
         this process, which a crash ends. With `dask`, workers or jobs to start.
     dask : str, optional
         Address or file of a Dask scheduler, "local", or "slurm", as for `screen`.
+    device : str, optional
+        "cpu", "cuda" or "cuda:1", of a registered calculator.
     name : str, optional
         Of the file, so that rows of other settings stand beside those that are there; the
         calculator's by default.
@@ -156,7 +159,7 @@ def refine(
     models = screened_models(directory, model)
     check_column(directory, by)
     if isinstance(calculator, str):
-        check_calculator(calculator)
+        check_calculator(calculator, device)
     basis = {"calculator": calculator_identity(calculator), **settings_dict(settings)}
     basis = parse_json(json.dumps(basis))  # as the journal has it
     ranked = screened_rows(directory, models[0]["model"], [by])
@@ -179,8 +182,8 @@ def refine(
             before = min(top, len(known)) - len(jobs)
             if before:
                 report(f"{before} of {before + len(jobs)} were done before, or have no structure")
-            work = partial(_calculated, calculator=calculator, settings=settings)
-            ready = partial(make_ready, calculator)
+            work = partial(_calculated, calculator=calculator, settings=settings, device=device)
+            ready = partial(make_ready, calculator, device)
             if dask is None:
                 rows = in_processes(work, jobs, processes, _died, ready)
             else:
@@ -331,14 +334,17 @@ def _entries(inputs: Any) -> Iterator[Any]:
 
 
 def _calculated(
-    job: Job, calculator: str | CalculatorFactory, settings: ReferenceSettings
+    job: Job, calculator: str | CalculatorFactory, settings: ReferenceSettings, device: str
 ) -> dict[str, Any]:
     """Row of the journal for one crystal; whatever goes wrong is its reason."""
     key, id_, crystal = job
     try:
         # Under its name in files; an object would be called by its class.
         spectrum = calculated(
-            crystal, kept_calculator(calculator), settings, name=calculator_name(calculator)
+            crystal,
+            kept_calculator(calculator, device),
+            settings,
+            name=calculator_name(calculator),
         )
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "

@@ -200,15 +200,14 @@ class RowBuilder:
         t = self.settings.temperatures
         found = {}
         thermal: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy")
-        values = {
+        values: dict[str, Array] = {
             name: thermal_property(grid, flat, name, t)
             for name in thermal
             if name in calibration.spreads
         }
-        frequencies = flat @ (grid.trapezoid * grid.wavenumbers) / 3.0
-        for quantity, of_members in {**values, "mean_wavenumber": frequencies}.items():
-            if quantity not in calibration.spreads:
-                continue
+        if "mean_wavenumber" in calibration.spreads:
+            values["mean_wavenumber"] = flat @ (grid.trapezoid * grid.wavenumbers) / 3.0
+        for quantity, of_members in values.items():
             std = of_members.reshape(n_good, n_members, -1).std(axis=1, ddof=1)
             found[quantity] = np.column_stack(
                 [
