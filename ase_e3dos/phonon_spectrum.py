@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ase_e3dos.analysis.neutron import WeightedSpectrum
     from ase_e3dos.export.curves import FrequencyUnit, Projection
     from ase_e3dos.export.overlays import Overlay
+    from ase_e3dos.export.page import PageLayout
     from ase_e3dos.export.thermal_curves import EnergyUnit
     from ase_e3dos.export.thermal_table import ThermalTable
     from ase_e3dos.spectrum.thermal import Acoustic, Quantity
@@ -249,14 +250,26 @@ class PhononSpectrum(DensityOfStates):
         *,
         units: FrequencyUnit = "THz",
         projection: Projection | Literal["auto"] | None = "auto",
+        stacked: bool = False,
+        style: str | None = "publication",
         energy_units: EnergyUnit = "kJ/mol",
         band: float | None = INTERVAL_LEVEL,
+        smoothing: float = 0.0,
+        overlays: Sequence[Overlay] = (),
     ) -> None:
         """Open the interactive figure in the notebook or the browser; see `export.page`."""
         from ase_e3dos.export.page import figure
 
         figure(
-            [self], units=units, projection=projection, energy_units=energy_units, band=band
+            [self],
+            units=units,
+            projection=projection,
+            stacked=stacked,
+            style=style,
+            energy_units=energy_units,
+            band=band,
+            smoothing=smoothing,
+            overlays=overlays,
         ).show()
 
     def _repr_html_(self) -> str:
@@ -359,14 +372,28 @@ class Spectra(list[PhononSpectrum]):
         *,
         units: FrequencyUnit = "THz",
         projection: Projection | Literal["auto"] | None = "auto",
+        layout: PageLayout = "overlay",
+        style: str | None = "publication",
         energy_units: EnergyUnit = "kJ/mol",
         band: float | None = INTERVAL_LEVEL,
+        smoothing: float = 0.0,
+        labels: Sequence[str] | None = None,
+        overlays: Sequence[Overlay] = (),
     ) -> None:
         """Open one interactive figure in the notebook or the browser; see `export.page`."""
         from ase_e3dos.export.page import figure
 
         figure(
-            self, units=units, projection=projection, energy_units=energy_units, band=band
+            self,
+            units=units,
+            projection=projection,
+            layout=layout,
+            style=style,
+            energy_units=energy_units,
+            band=band,
+            smoothing=smoothing,
+            labels=labels,
+            overlays=overlays,
         ).show()
 
     def to_dataframe(self, temperatures: ArrayLike = 300.0) -> Any:

@@ -18,9 +18,9 @@ release = version = ase_e3dos.__version__
 
 extensions = [
     "generated",
+    "mathml",
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "numpydoc",
 ]
 exclude_patterns = ["_build", "_extensions", "crystals/*.md", "examples/*.md"]
@@ -49,6 +49,7 @@ nb_execution_timeout = 600
 nb_merge_streams = True
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
+html_math_renderer = "mathml"  # the site needs no network
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -67,10 +67,12 @@ def predict(
         typer.Option(help="Of several spectra; auto: overlay of up to six, else a grid."),
     ] = FigureLayout.AUTO,
     overlay: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--with",
-            help="Lay a DFT or measured spectrum over them: total_dos.dat, or columns; repeatable.",
+            metavar="FILE[:UNIT]",
+            help="Lay a DFT or measured spectrum over them: total_dos.dat, or columns, whose unit "
+            "their header or UNIT (THz, cm-1, meV) says; repeatable.",
         ),
     ] = None,
     smoothing: Annotated[
@@ -127,19 +129,29 @@ def predict(
     check_folder(output)
     if as_csv and output is None:
         raise E3DOSError("--csv writes into the folder of --output: give -o FOLDER, too.")
+    if overlay and plot is None:
+        raise E3DOSError("--with lays a spectrum over those of a figure: give --plot FILE, too.")
+    if plot is None:
+        _say_what_has_no_figure(
+            panels=panels != "dos,cv",
+            projection=projection is not ProjectionKind.AUTO,
+            stacked=stacked,
+            layout=layout is not FigureLayout.AUTO,
+            smoothing=smoothing > 0,
+            style=style != "publication",
+        )
     drawing = Drawing(
         plot, units.value, panels_of(panels), projection.value, stacked, layout.value,
-        [] if plot is None else [overlay_of(path) for path in overlay or ()],
+        [overlay_of(text) for text in overlay or ()],
         smoothing, style, energy_units.value, temperatures,
     )  # fmt: skip
+    drawing.check(files)
     if relax is not None:
         from ase_e3dos.potentials.choice import check_calculator
 
         check_calculator(relax)
     outcomes = list(_outcomes(files, model, device, encoder, uncertainty, relax, fmax))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
-    if plot is not None and spectra:
-        drawing.write([view(s, per) for s in spectra])
     if output is not None:
         _write_files(outcomes, output, temperatures if as_csv else None)
     if as_json:
@@ -149,8 +161,16 @@ def predict(
     for outcome in outcomes:
         if isinstance(outcome.result, E3DOSError):
             typer.echo(f"error: {outcome.result}", err=True)
+    if spectra:  # last, so that an error in drawing loses no result
+        drawing.write([view(s, per) for s in spectra])
     if len(spectra) < len(outcomes):
         raise typer.Exit(2)
+
+
+def _say_what_has_no_figure(**options: bool) -> None:
+    given = [f"--{name}" for name, is_given in options.items() if is_given]
+    if given:
+        typer.echo(f"warning: {', '.join(given)} change a figure: give --plot FILE, too", err=True)
 
 
 def _outcomes(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.cli.output import write_figure, writing
-from ase_e3dos.errors import E3DOSError, SpectrumError, UnreadableFileError
+from ase_e3dos.errors import E3DOSError, MissingExtraError, SpectrumError
 
 if TYPE_CHECKING:
     from ase_e3dos.export.curves import FrequencyUnit
     from ase_e3dos.export.overlays import Overlay
-    from ase_e3dos.export.plots.several import Layout, Panel
-    from ase_e3dos.export.thermal_curves import EnergyUnit
+    from ase_e3dos.export.plots.several import Layout
+    from ase_e3dos.export.thermal_curves import EnergyUnit, Panel
     from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 
@@ -73,45 +75,69 @@ class Drawing:
     energy_units: EnergyUnit
     temperatures: list[float]
 
+    def check(self, files: Sequence[Path]) -> None:
+        """Refuse what cannot be drawn of the files, before any work.
+
+        Raises
+        ------
+        E3DOSError
+            If a style or a layout is unknown, or does not go with the rest.
+        """
+        if self.path is None:
+            return
+        if self._is_page:
+            from ase_e3dos.export.page import check_page
+
+            if find_spec("plotly") is None:
+                raise MissingExtraError(
+                    f"--plot {self.path}: an interactive page needs plotly: "
+                    "pip install 'ase-e3dos[report]'."
+                )
+            check_page(style=self.style, layout=self.layout, panels=self.panels)
+        else:
+            from ase_e3dos.export.plots.styles import figure_style
+
+            figure_style(self.style)
+        if self.layout == "waterfall":
+            from ase_e3dos.export.overlays import refuse_overlays
+
+            refuse_overlays(len(files), self.overlays)
+
+    @property
+    def _is_page(self) -> bool:
+        return self.path is not None and self.path.suffix.lower() in PAGES
+
     def write(self, spectra: list[PhononSpectrum]) -> None:
         """Write the figure of spectra, or nothing without a path."""
         if self.path is None:
             return
-        projection: Any = None if self.projection == "none" else self.projection
-        if self.path.suffix.lower() in PAGES:
-            from ase_e3dos.export.page import write_page
-
-            with writing(self.path, "--plot"):
-                write_page(
-                    spectra,
-                    self.path,
-                    units=self.units,
-                    projection=projection,
-                    energy_units=self.energy_units,
-                    overlays=self.overlays,
-                )
-            return
-        from ase_e3dos.export.plots import plot_summary
         from ase_e3dos.export.thermal_curves import drawn_temperatures
 
         # a range of temperatures is that of the figure, too
-        several = len(self.temperatures) > 2 and min(self.temperatures) < max(self.temperatures)
-        figure = plot_summary(
-            spectra,
-            units=self.units,
-            temperatures=drawn_temperatures(min(self.temperatures), max(self.temperatures))
-            if several
+        ends = min(self.temperatures), max(self.temperatures)
+        options: Any = {
+            "units": self.units,
+            "temperatures": drawn_temperatures(*ends)
+            if len(self.temperatures) > 2 and ends[0] < ends[1]
             else None,
-            projection=projection,
-            stacked=self.stacked,
-            panels=self.panels,
-            layout=self.layout,
-            style=self.style,
-            energy_units=self.energy_units,
-            smoothing=self.smoothing,
-            overlays=self.overlays,
-        )
-        write_figure(self.path, figure)
+            "projection": None if self.projection == "none" else self.projection,
+            "stacked": self.stacked,
+            "panels": self.panels,
+            "layout": self.layout,
+            "style": self.style,
+            "energy_units": self.energy_units,
+            "smoothing": self.smoothing,
+            "overlays": self.overlays,
+        }
+        if self._is_page:
+            from ase_e3dos.export.page import write_page
+
+            with writing(self.path, "--plot"):
+                write_page(spectra, self.path, **options)
+        else:
+            from ase_e3dos.export.plots import plot_summary
+
+            write_figure(self.path, plot_summary(spectra, **options))
 
 
 def panels_of(text: str) -> list[Panel]:
@@ -128,8 +154,8 @@ def panels_of(text: str) -> list[Panel]:
     return [_PANELS[part] for part in chosen]
 
 
-def overlay_of(path: Path) -> Overlay:
-    """Spectrum that ``--with`` names.
+def overlay_of(text: str) -> Overlay:
+    """Spectrum that ``--with`` names: a file, and its unit after a colon where the file has none.
 
     Raises
     ------
@@ -138,12 +164,15 @@ def overlay_of(path: Path) -> Overlay:
     """
     from ase_e3dos.export.overlays import read_overlay
 
+    path, colon, unit = text.rpartition(":")
+    units: dict[str, FrequencyUnit] = {"thz": "THz", "cm-1": "cm-1", "mev": "meV"}
+    known = units.get(unit.lower()) if colon and not Path(text).exists() else None
+    path = text if known is None else path
     try:
-        return read_overlay(path)
-    except UnreadableFileError:
-        raise
+        return read_overlay(path, known)
     except SpectrumError as error:
+        reason = str(error).replace("Say --units meV, THz or cm-1 (unit= in Python).", "")
         raise E3DOSError(
-            f"--with {path}: {error} Or name the unit in the file's first line, as in "
-            "'# energy (meV), intensity'."
+            f"--with {text}: {reason.strip()} Say the unit of its first column behind a colon, as "
+            f"in --with {path}:meV (or THz, cm-1), or in its first line: '# energy (meV), DoS'."
         ) from error

@@ -25,9 +25,13 @@ Projection = Literal["element", "site", "species"] | Mapping[str, Sequence[int]]
 
 #: Share of the highest density below which a curve is not seen.
 _SEEN = 2e-3
-#: Share of a common range that is empty where a few high modes would stretch it, the share of
-#: all modes that still counts as none there, and that of the modes below at least.
-_EMPTY, _NEARLY_NOTHING, _MOST = 0.4, 0.004, 0.8
+#: Sites that a figure can tell apart; crystals with more are drawn by element.
+MOST_SITES = 12
+#: A curve ends below high modes of its own, such as O-H stretching ones, if at least this share
+#: of its range has no more than that share of its modes, and most are below.
+_EMPTY, _NEARLY_NOTHING, _MOST = 0.35, 0.025, 0.7
+#: Figures of several leave such modes out if they are few of all, and the range shrinks to this.
+_FEW, _SHORTER = 0.2, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Curve:
         Integral of the whole density.
     smoothing : float
         Width in cm^-1 of the Gaussian in the drawing; 0 for the spectrum as it is.
+    note : str
+        What is drawn otherwise than was asked for; mostly empty.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Curve:
     per: str
     n_modes: float
     smoothing: float
+    note: str = ""
 
 
 def unit_per_thz(units: str) -> float:
@@ -92,6 +99,7 @@ def curve(
     band: float | None = INTERVAL_LEVEL,
     smoothing: float = 0.0,
     name: str | None = None,
+    most_sites: int = MOST_SITES,
 ) -> Curve:
     """Return the curve of a spectrum.
 
@@ -101,14 +109,19 @@ def curve(
     units : {"THz", "cm-1", "meV"}
     projection : {"element", "site", "species"} or mapping, optional
         Parts by element (a mixed site counts for each by its fraction), by site, by kind of
-        occupation, or by groups of sites, as in ``{"apical": [3], "planar": [4, 5]}``.
+        occupation, or by groups of sites, as in ``{"apical": [3], "planar": [4, 5]}``. More
+        sites than `most_sites` are drawn by element, and `Curve.note` says so.
     band : float, optional
         Level of the calibrated interval; None for no band. A model that is not calibrated has
         one standard deviation of its members, and the band's name says so.
     smoothing : float
-        Standard deviation in cm^-1 of a Gaussian that everything is drawn with.
+        Standard deviation in cm^-1 of a Gaussian that everything is drawn with. The band then
+        is the interval of single bins, smoothed with it: wider than the interval of a smoothed
+        density, in which errors of neighbouring bins partly cancel.
     name : str, optional
         The formula if not given.
+    most_sites : int
+        Parts that the site projection may have.
 
     Raises
     ------
@@ -122,8 +135,15 @@ def curve(
         )
     width = smoothing / spectrum.grid.step
     points = samples(spectrum)
+    note = ""
+    n_sites = spectrum.crystal.n_sites
+    if isinstance(projection, str) and projection == "site" and n_sites > most_sites:
+        projection, note = "element", f"{n_sites} sites, by element"
     y = _smooth(points.density, width)
-    parts = [(n, _smooth(r, width)) for n, r in _parts(spectrum, points.site_density, projection)]
+    rows = _parts(spectrum, points.site_density, projection)
+    if len(rows) == 1 and isinstance(projection, str):  # that part is all
+        rows = []
+    parts = [(part, _smooth(row, width)) for part, row in rows]
     low, high, what = _band(spectrum, band)
     if low is not None and high is not None:
         below, above = (spectrum.density - low, high - spectrum.density)
@@ -140,12 +160,13 @@ def curve(
         y[keep] / scale,
         None if low is None else low[keep] / scale,
         None if high is None else high[keep] / scale,
-        what,
+        f"{what} of each bin, smoothed" if what and smoothing else what,
         tuple((n, row[keep] / scale) for n, row in parts),
         units,
         spectrum.normalization,
         spectrum.n_modes,
         smoothing,
+        note,
     )
 
 
@@ -291,34 +312,52 @@ def formula_in_mathtext(name: str) -> str:
 def common_range(curves: Sequence[Curve]) -> tuple[float, float]:
     """Range of frequencies for several curves in one figure.
 
-    It holds all of them, but for a few high modes beyond an empty stretch (stretching modes of
-    hydrogen, say) that would press all others into a corner: there it ends where the others do,
-    and `beyond` says what lies above.
+    It holds all of them, but for high modes of some that lie far above all others (stretching
+    modes of hydrogen, say) and would press those into a corner: there it ends where the others
+    do, and `beyond` says what lies above.
     """
     low = min(float(c.x[0]) for c in curves)
     high = max(float(c.x[-1]) for c in curves)
     if len(curves) < 2:
         return low, high
-    points = np.linspace(low, high, 1001)
-    there = np.array([np.interp(points, c.x, c.y, left=0.0, right=0.0) for c in curves])
-    below = np.cumsum(there / there.sum(axis=1, keepdims=True), axis=1).mean(axis=0)
-    ends = np.searchsorted(below, below + _NEARLY_NOTHING, side="right") - 1
-    lengths = ends - np.arange(len(points))
-    k = int(np.argmax(lengths))
-    if lengths[k] > _EMPTY * len(points) and below[k] > _MOST:
-        high = float(points[k] + 0.06 * (points[k] - low))
+    end = max(map(_end_of_most, curves))
+    short = end + 0.06 * (end - low)
+    above = [np.trapezoid(c.y * (c.x > short), c.x) / np.trapezoid(c.y, c.x) for c in curves]
+    if short - low < _SHORTER * (high - low) and np.mean(above) < _FEW:
+        high = float(short)
     return low, high
 
 
-def beyond(curves: Sequence[Curve], high: float) -> list[str]:
-    """What `common_range` leaves out: names, shares and places of modes above it."""
+def _end_of_most(c: Curve) -> float:
+    """Where a curve ends but for few modes beyond a long stretch that is nearly empty."""
+    below = np.concatenate([[0.0], np.cumsum((c.y[1:] + c.y[:-1]) / 2 * np.diff(c.x))])
+    below /= below[-1]
+    ends = np.searchsorted(below, below + _NEARLY_NOTHING, side="right") - 1
+    lengths = c.x[ends] - c.x
+    k = int(np.argmax(np.where(below > _MOST, lengths, 0.0)))
+    is_long = lengths[k] > _EMPTY * (c.x[-1] - c.x[0]) and below[k] > _MOST
+    return float(c.x[k] if is_long else c.x[-1])
+
+
+def beyond(curves: Sequence[Curve], high: float, *, mathtext: bool = True) -> list[str]:
+    """What `common_range` leaves out: names, shares and places of modes above it.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+    high : float
+        End of the range, in their unit.
+    mathtext : bool
+        Whether Matplotlib sets it; else it is plain text.
+    """
     said = []
     for c in curves:
         above = c.x > high
         share = np.trapezoid(c.y * above, c.x) / max(np.trapezoid(c.y, c.x), 1e-300)
         if share > 5e-3:
             middle = np.trapezoid(c.x * c.y * above, c.x) / np.trapezoid(c.y * above, c.x)
-            unit = {"cm-1": "cm$^{-1}$"}.get(c.unit, c.unit)
-            name = formula_in_mathtext(c.name)
+            raised = "cm$^{-1}$" if mathtext else "cm⁻¹"
+            unit = {"cm-1": raised}.get(c.unit, c.unit)
+            name = formula_in_mathtext(c.name) if mathtext else c.name
             said.append(f"{name}: {100 * share:.0f} % of the modes near {middle:.0f} {unit} →")
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -77,6 +78,21 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
     return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
 
 
+def refuse_overlays(n_spectra: int, overlays: Sequence[Overlay]) -> None:
+    """Refuse spectra of others in a waterfall of several crystals.
+
+    Raises
+    ------
+    SpectrumError
+        If there are both.
+    """
+    if overlays and n_spectra > 1:
+        raise SpectrumError(
+            "In a waterfall of several crystals nobody could tell to which of them the spectrum of "
+            "others (overlays, --with) belongs: draw one crystal, or choose the layout 'overlay'."
+        )
+
+
 def _own_table(path: Path) -> Overlay | None:
     """The dos.csv that `PhononSpectrum.write` wrote; None if the file is another."""
     try:
@@ -111,11 +127,9 @@ def _phonopy_columns(path: Path, unit: FrequencyUnit | None) -> Overlay:
         table = np.loadtxt(path, comments="#", ndmin=2)
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
-        raise UnreadableFileError(
-            f"{path}: its lines are not columns of numbers ({error}). Give phonopy's total_dos.dat "
-            "or projected_dos.dat, or a text file whose header names the unit."
-        ) from error
+    except ValueError:  # a header without a sign of comments, or commas between columns
+        measured = read_measurement(path, unit)
+        return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
     if table.shape[0] < 5 or table.shape[1] < 2 or not np.isfinite(table).all():
         raise UnreadableFileError(
             f"{path}: holds {table.shape[0]} rows of {table.shape[1]} columns. A density of states "

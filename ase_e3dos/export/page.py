@@ -5,29 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import MissingExtraError, SpectrumError
 from ase_e3dos.export.curves import (
+    MOST_SITES,
     Curve,
     FrequencyUnit,
     Projection,
+    beyond,
     common_range,
     curve,
     names_of,
 )
-from ase_e3dos.export.overlays import Overlay
-from ase_e3dos.export.plots.styles import COLOURS
-from ase_e3dos.export.thermal_curves import SYMBOLS, EnergyUnit, thermal_curve
+from ase_e3dos.export.overlays import Overlay, refuse_overlays
+from ase_e3dos.export.plots.styles import COLOURS, DARK_COLOURS
+from ase_e3dos.export.thermal_curves import (
+    PANELS,
+    SYMBOLS,
+    EnergyUnit,
+    Panel,
+    ascending_temperatures,
+    thermal_curve,
+)
 from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
+from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.thermal import Quantity
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+PageLayout = Literal["overlay", "waterfall", "auto"]
+
+
+class _Theme(NamedTuple):
+    """Colours of a page, and Plotly's template for the rest."""
+
+    template: str
+    ink: str
+    ground: str
+    colours: Sequence[str]
+
+
+_THEMES = {
+    "publication": _Theme("plotly_white", "#1f2933", "#fff", COLOURS),
+    "dark": _Theme("plotly_dark", "#cfd0d0", "#131416", DARK_COLOURS),
+}
 _HTML = {"heat_capacity": "C<sub>V</sub>", "entropy": "S", "free_energy": "F",
          "internal_energy": "U"}  # fmt: skip
 _UNITS = {"cm-1": "cm<sup>−1</sup>", "k_B": "k<sub>B</sub>", "k_B K": "k<sub>B</sub> K"}
@@ -38,8 +66,14 @@ def figure(
     *,
     units: FrequencyUnit = "THz",
     projection: Projection | Literal["auto"] | None = "auto",
+    stacked: bool = False,
+    panels: Sequence[Panel] = PANELS,
+    layout: PageLayout = "overlay",
+    style: str | None = "publication",
+    temperatures: ArrayLike | None = None,
     energy_units: EnergyUnit = "kJ/mol",
     band: float | None = INTERVAL_LEVEL,
+    smoothing: float = 0.0,
     labels: Sequence[str] | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> go.Figure:
@@ -54,10 +88,23 @@ def figure(
         One is shown per what it is normalised to, several per atom.
     units : {"THz", "cm-1", "meV"}
     projection : {"auto", "element", "site", "species"}, mapping, or None
-        "auto": the sites of one spectrum, the elements of several, for models that have sites.
+        "auto": the sites of one spectrum of at most twelve, else the elements, for models that
+        have sites.
+    stacked : bool
+        Parts as areas upon each other instead of lines.
+    panels : sequence of {"dos", "heat_capacity", "entropy", "free_energy", "internal_energy"}
+        The density, and the thermal properties that buttons choose from.
+    layout : {"overlay", "waterfall", "auto"}
+        Several densities on one another, or one above the other; "auto" is "overlay".
+    style : {"publication", "dark"}, optional
+        Light or dark.
+    temperatures : array_like, optional
+        K, ascending; 0 to 1000 if not given.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
     band : float, optional
         Level of the calibrated intervals; None for no bands.
+    smoothing : float
+        As for `ase_e3dos.export.plots.plot_spectrum`.
     labels : sequence of str, optional
         Formulas, with the files' names where they repeat, if not given.
     overlays : sequence of Overlay, optional
@@ -80,36 +127,43 @@ def figure(
     chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
     if not chosen:
         raise SpectrumError("There is no spectrum to show: give one or more.")
+    check_page(style=style, layout=layout, panels=panels)
+    if layout == "waterfall":
+        refuse_overlays(len(chosen), overlays)
+    kelvin = np.linspace(0.0, 1000.0, 101)
+    if temperatures is not None:
+        kelvin = ascending_temperatures(temperatures)
     names = names_of(chosen) if labels is None else list(labels)
     if len(names) != len(chosen):
         raise SpectrumError(f"There are {len(names)} labels for {len(chosen)} spectra.")
     shown = chosen if len(chosen) == 1 else [s.per_atom() for s in chosen]
-    curves = []
-    for spectrum, name in zip(shown, names, strict=True):
-        parts = projection
-        if parts == "auto":
-            kind: Projection = "site" if len(shown) == 1 else "element"
-            parts = kind if spectrum.site_density is not None else None
-        curves.append(curve(spectrum, units=units, projection=parts, band=band, name=name))
-    page = make_subplots(rows=2, cols=1, vertical_spacing=0.25, row_heights=[0.58, 0.42])
-    colours = {k: COLOURS[k % len(COLOURS)] for k in range(len(curves))}
-    for k, c in enumerate(curves):
-        _add_density(page, go, c, colours[k], hidden=len(curves) > 1)
-    for overlay in overlays:
-        x, y = overlay.scaled(curves[0].n_modes, units)
-        line = {"color": "#444", "dash": "dash", "width": 1.5}
-        page.add_scatter(x=x, y=y, name=f"{escape(overlay.name)} (same area)", line=line, row=1,
-                         col=1)  # fmt: skip
-    _add_thermal(page, go, shown, names, colours, energy_units, band)
-    low, high = common_range(curves)
-    unit = _UNITS.get(units, units)
-    page.update_xaxes(title=f"Frequency ({unit})", range=[min(low, 0.0), high], row=1, col=1)
-    page.update_yaxes(title=f"states/{unit} per {curves[0].per}", rangemode="tozero", row=1, col=1)
-    page.update_xaxes(title="Temperature (K)", row=2, col=1)
+    curves = [
+        curve(s, units=units, projection=_parts(s, projection, len(shown)), band=band,
+              smoothing=smoothing, name=name)
+        for s, name in zip(shown, names, strict=True)
+    ]  # fmt: skip
+    theme = _THEMES[style or "publication"]
+    thermal = [panel for panel in SYMBOLS if panel in panels]
+    page = _panels(make_subplots, "dos" in panels, bool(thermal))
+    colours = {k: theme.colours[k % len(theme.colours)] for k in range(len(curves))}
+    if "dos" in panels:
+        step = 0.75 * max(float(c.y.max()) for c in curves) if layout == "waterfall" else 0.0
+        for k, c in enumerate(curves):
+            _add_density(page, go, c, colours[k], len(curves) > 1, stacked, k * step)
+        for overlay in overlays:
+            x, y = overlay.scaled(curves[0].n_modes, units)
+            line = {"color": theme.ink, "dash": "dash", "width": 1.5}
+            page.add_scatter(x=_digits(x), y=_digits(y), line=line, row=1, col=1,
+                             name=f"{escape(overlay.name)} (same area)")  # fmt: skip
+        _label_density(page, curves, step, theme.ink)
+    if thermal:
+        row = 2 if "dos" in panels else 1
+        _add_thermal(page, go, shown, names, colours, thermal, kelvin, energy_units, band, row)
+        page.update_xaxes(title="Temperature (K)", row=row, col=1)
     page.update_layout(
-        template="plotly_white",
+        template=theme.template,
         hovermode="x unified",
-        height=760,
+        height=760 if "dos" in panels and thermal else 480,
         margin={"l": 64, "r": 16, "t": 44, "b": 48},
         legend={
             "orientation": "h",
@@ -119,7 +173,75 @@ def figure(
             "groupclick": "togglegroup",
         },
     )
+    if style == "dark":
+        page.update_layout(paper_bgcolor=theme.ground, plot_bgcolor=theme.ground)
     return page
+
+
+def check_page(
+    *,
+    style: str | None = "publication",
+    layout: str = "overlay",
+    panels: Sequence[str] = PANELS,
+) -> None:
+    """Refuse what an interactive page has not.
+
+    Raises
+    ------
+    SpectrumError
+        If style, layout or panels are none of `figure`'s.
+    """
+    if style is not None and style not in _THEMES:
+        raise SpectrumError(
+            f"style={style!r}: an interactive page is 'publication' (light) or 'dark'. Other "
+            "styles are Matplotlib's: write a png, pdf or svg."
+        )
+    if layout not in get_args(PageLayout):
+        raise SpectrumError(
+            f"layout={layout!r}: an interactive page has all spectra on one pair of axes, as "
+            "'overlay' or 'waterfall'. A click on a name hides and shows one; write a png, pdf or "
+            "svg for a grid."
+        )
+    if not panels or not set(panels) <= set(PANELS):
+        raise SpectrumError(f"panels={tuple(panels)!r} has to be of {', '.join(PANELS)}.")
+
+
+def _parts(
+    spectrum: DensityOfStates, asked: Projection | Literal["auto"] | None, n_spectra: int
+) -> Projection | None:
+    if asked != "auto":
+        return asked
+    if spectrum.site_density is None:
+        return None
+    few = n_spectra == 1 and spectrum.crystal.n_sites <= MOST_SITES
+    return "site" if few else "element"
+
+
+def _panels(make_subplots: Any, density: bool, thermal: bool) -> Any:
+    if density and thermal:
+        return make_subplots(rows=2, cols=1, vertical_spacing=0.25, row_heights=[0.58, 0.42])
+    return make_subplots(rows=1, cols=1)
+
+
+def _label_density(page: Any, curves: Sequence[Curve], step: float, ink: str) -> None:
+    """Range and names of the axes, and what lies beyond the range."""
+    low, high = common_range(curves)
+    first = curves[0]
+    unit = _UNITS.get(first.unit, first.unit)
+    title = f"states/{unit} per {first.per}"
+    if step:
+        title += f", each {step:.2g} higher"
+    if first.smoothing:
+        title += f"<br>smoothed by {first.smoothing:g} cm<sup>−1</sup>"
+    page.update_xaxes(title=f"Frequency ({unit})", range=[min(low, 0.0), 1.02 * high], row=1, col=1)
+    page.update_yaxes(title=title, rangemode="tozero", row=1, col=1)
+    said = [escape(line) for line in beyond(curves, high, mathtext=False)]
+    if said:
+        page.add_annotation(
+            text="<br>".join([*said, "(a double click shows all)"]), x=1.0, y=1.0, xref="x domain",
+            yref="y domain", xanchor="right", yanchor="top", showarrow=False, align="right",
+            font={"size": 11, "color": ink},
+        )  # fmt: skip
 
 
 def write_page(
@@ -150,12 +272,14 @@ def write_page(
         If there are no spectra, or an option is unknown.
     """
     chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
-    body = figure(chosen, **options).to_html(
+    shown = figure(chosen, **options)
+    body = shown.to_html(
         full_html=False,
         include_plotlyjs=True,
         config={"responsive": True, "displaylogo": False},
-        default_height="760px",
+        default_height=f"{shown.layout.height}px",
     )
+    theme = _THEMES[options.get("style") or "publication"]
     names = title or ", ".join(names_of(chosen)[:6]) + (" ..." if len(chosen) > 6 else "")
     said = "".join(
         f"<li><b>{escape(name)}</b>: {escape(str(w))}</li>"
@@ -168,7 +292,8 @@ def write_page(
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         f"<title>{escape(names)}</title>"
         "<style>body{font:15px system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:12px;"
-        "color:#1f2933;background:#fff}h1{font-size:1.2rem}footer{color:#7b8794;font-size:.8rem}"
+        f"color:{theme.ink};background:{theme.ground}"
+        "}h1{font-size:1.2rem}footer{color:#7b8794;font-size:.8rem}"
         "</style></head><body>"
         f"<h1>{escape(names)}</h1>{body}"
         + (f"<h2>Warnings</h2><ul>{said}</ul>" if said else "")
@@ -178,7 +303,10 @@ def write_page(
         Path(path).write_text(page, encoding="utf-8")
 
 
-def _add_density(page: Any, go: Any, c: Curve, colour: str, hidden: bool) -> None:
+def _add_density(
+    page: Any, go: Any, c: Curve, colour: str, several: bool, stacked: bool, offset: float
+) -> None:
+    """One density, `offset` above the axis; what is read at the mouse is without it."""
     name = escape(c.name)
     group = {"legendgroup": name}
     x, y = _digits(c.x), _digits(c.y)
@@ -186,7 +314,7 @@ def _add_density(page: Any, go: Any, c: Curve, colour: str, hidden: bool) -> Non
         page.add_trace(
             go.Scatter(
                 x=np.concatenate([x, x[::-1]]),
-                y=_digits(np.concatenate([c.high, c.low[::-1]])),
+                y=_digits(np.concatenate([c.high, c.low[::-1]]) + offset),
                 fill="toself",
                 fillcolor=colour,
                 opacity=0.2,
@@ -198,21 +326,34 @@ def _add_density(page: Any, go: Any, c: Curve, colour: str, hidden: bool) -> Non
             row=1,
             col=1,
         )
+    as_drawn = {"customdata": y, "hovertemplate": "%{customdata:.4g}"} if offset else {}
     page.add_trace(
-        go.Scatter(x=x, y=y, name=name, line={"color": colour, "width": 2}, **group), row=1, col=1
+        go.Scatter(
+            x=x,
+            y=_digits(c.y + offset),
+            name=f"{name} ({c.note})" if c.note else name,
+            line={"color": colour, "width": 2},
+            **as_drawn,
+            **group,
+        ),
+        row=1,
+        col=1,
     )
+    areas = {"stackgroup": name} if stacked and not offset else {}
     for part, row in c.parts:
         page.add_trace(
             go.Scatter(
                 x=x,
-                y=_digits(row),
-                name=f"{name}: {escape(part)}" if hidden else escape(part),
-                line={"width": 1.2},
-                visible="legendonly" if hidden else True,
+                y=_digits(row + offset),
+                name=f"{name}: {escape(part)}" if several else escape(part),
+                line={"width": 0.5 if areas else 1.2},
+                visible="legendonly" if several else True,
+                **({"customdata": _digits(row), "hovertemplate": "%{customdata:.4g}"}
+                   if offset else areas),
             ),
             row=1,
             col=1,
-        )
+        )  # fmt: skip
 
 
 def _add_thermal(
@@ -221,15 +362,18 @@ def _add_thermal(
     spectra: Sequence[DensityOfStates],
     names: Sequence[str],
     colours: dict[int, str],
+    quantities: Sequence[Quantity],
+    kelvin: Array,
     energy_units: EnergyUnit,
     band: float | None,
+    row: int,
 ) -> None:
-    """One thermal property at a time, with buttons to choose it."""
+    """One thermal property at a time, with buttons to choose it where there are several."""
     first = len(page.data)
-    kelvin = np.linspace(0.0, 1000.0, 101)
+    place = {"row": row, "col": 1}
     kinds: list[str] = []
     titles: dict[str, str] = {}
-    for quantity in SYMBOLS:
+    for quantity in quantities:
         for k, (spectrum, name) in enumerate(zip(spectra, names, strict=True)):
             t = thermal_curve(
                 spectrum, quantity, kelvin, energy_units=energy_units, band=band, name=name
@@ -237,7 +381,7 @@ def _add_thermal(
             titles[quantity] = f"{_HTML[quantity]} ({_UNITS.get(t.unit, t.unit)} per {t.per})"
             common = {
                 "showlegend": False,
-                "visible": quantity == "heat_capacity",
+                "visible": quantity == quantities[0],
                 "legendgroup": escape(name),
             }
             if t.low is not None and t.high is not None:
@@ -252,35 +396,39 @@ def _add_thermal(
                         hoverinfo="skip",
                         **common,
                     ),
-                    row=2,
-                    col=1,
+                    **place,
                 )
                 kinds.append(quantity)
+            if row == 1:  # no densities, whose names the legend has else
+                common["showlegend"] = True
             line = {"color": colours[k], "width": 2}
             page.add_trace(
                 go.Scatter(x=kelvin, y=_digits(t.values), name=escape(name), line=line, **common),
-                row=2,
-                col=1,
+                **place,
             )
             kinds.append(quantity)
+    page.update_yaxes(title=titles[quantities[0]], **place)
+    if len(quantities) < 2:
+        return
     which = list(range(first, len(page.data)))
+    axis = "yaxis2" if row == 2 else "yaxis"
     buttons = [
         {
             "label": _HTML[q],
             "method": "update",
             "args": [
                 {"visible": [kind == q for kind in kinds]},
-                {"yaxis2.title.text": titles[q]},
+                {f"{axis}.title.text": titles[q]},
                 which,
             ],
         }
-        for q in SYMBOLS
+        for q in quantities
     ]
-    page.update_yaxes(title=titles["heat_capacity"], row=2, col=1)
     page.update_layout(
         updatemenus=[
-            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0, "y": 0.33,
-             "xanchor": "left", "yanchor": "bottom", "showactive": True}
+            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0,
+             "y": 0.33 if row == 2 else 1.08, "xanchor": "left", "yanchor": "bottom",
+             "showactive": True}
         ]
     )  # fmt: skip
 

@@ -26,6 +26,11 @@ SYMBOLS: dict[Quantity, str] = {
 }
 
 
+Panel = Literal["dos", "heat_capacity", "entropy", "free_energy", "internal_energy"]
+#: What figures have panels of.
+PANELS: tuple[Panel, ...] = get_args(Panel)
+
+
 @dataclass(frozen=True, slots=True)
 class ThermalCurve:
     """A thermal property over temperature.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, Self
@@ -24,7 +25,8 @@ class DosFeaturizer:
 
     It learns nothing from the data that it is fitted to, so that it may stand in a pipeline in
     front of any model: ``make_pipeline(DosFeaturizer(), RandomForestRegressor())``. Features are
-    finite: without a gap both its width and its centre are 0.
+    finite: without a gap both its width and its centre are 0. `set_output` chooses between arrays
+    and data frames, as scikit-learn's own transformers have it.
 
     Parameters
     ----------
@@ -67,19 +69,49 @@ class DosFeaturizer:
         self.get_feature_names_out()
         return self
 
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        """Features of structures, shape (n, n_features).
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what `transform` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, optional
+            Arrays, or data frames with the names of the features; pandas' keep the index of what
+            they are of. None leaves it as it is: what `sklearn.set_config` says, else arrays.
+
+        Raises
+        ------
+        SpectrumError
+            If it is none of them.
+        """
+        if transform is None:
+            return self
+        _checked_container(transform)
+        self._sklearn_output_config = {"transform": transform}  # where `clone` looks for it
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Features of structures.
 
         Parameters
         ----------
         X : iterable
             Structures of any kind, as `predict` takes them; a table of one column, too.
 
+        Returns
+        -------
+        ndarray, shape (n, n_features), or data frame
+            As `set_output` has it.
+
         Raises
         ------
         E3DOSError
             A structure cannot be predicted, and `errors` is "raise".
+        MissingExtraError
+            The package of the data frames is not installed.
         """
+        return self._as_asked(self._table(X), getattr(X, "index", None))
+
+    def _table(self, X: Any) -> NDArray[np.float64]:
         from ase_e3dos.prediction.notices import warn_about
         from ase_e3dos.prediction.pipeline import load_predictor
 
@@ -96,7 +128,7 @@ class DosFeaturizer:
                 rows.append([math.nan] * len(names))
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
 
-    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float64]:
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """`fit` and `transform`."""
         return self.fit(X, y).transform(X)
 
@@ -123,6 +155,10 @@ class DosFeaturizer:
                 )
             setattr(self, name, value)
         return self
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({given})"
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn asks of every estimator: needs no fit, takes objects."""
@@ -169,11 +205,11 @@ class DosFeaturizer:
 
     def featurize(self, structure: Any) -> list[float]:
         """Features of one structure."""
-        return [float(value) for value in self.transform([structure])[0]]
+        return [float(value) for value in self._table([structure])[0]]
 
     def featurize_many(self, entries: Iterable[Any]) -> list[list[float]]:
         """Features of structures, a list for each."""
-        return [[float(v) for v in row] for row in self.transform(list(entries))]
+        return [[float(v) for v in row] for row in self._table(list(entries))]
 
     def featurize_dataframe(
         self,
@@ -208,6 +244,24 @@ class DosFeaturizer:
         return ["The ase-e3dos developers"]
 
     # -- helpers ------------------------------------------------------------------------------
+
+    def _as_asked(self, table: NDArray[np.float64], index: Any) -> Any:
+        """Features as `set_output`, or else scikit-learn's configuration, has them."""
+        config = getattr(self, "_sklearn_output_config", {})
+        container = config.get("transform") or _configured_container()
+        if container == "default":
+            return table
+        try:
+            frames = import_module(container)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"set_output(transform={container!r}) needs {container}: pip install {container}."
+            ) from error
+        names = list(self.get_feature_names_out())
+        if container == "polars":
+            return frames.DataFrame(table, schema=names, orient="row")
+        fits = index is not None and not callable(index)  # lists have a method of that name
+        return frames.DataFrame(table, columns=names, index=index if fits else None)
 
     def _check(self) -> None:
         from ase_e3dos.spectrum.thermal import checked_temperatures
@@ -286,7 +340,7 @@ def featurize_dataframe(
     if ignore_errors:
         chosen = DosFeaturizer(**chosen.get_params() | {"errors": "nan"})
     names = list(chosen.get_feature_names_out())
-    features = pd.DataFrame(chosen.transform(df[col_id].tolist()), columns=names, index=df.index)
+    features = pd.DataFrame(chosen._table(df[col_id].tolist()), columns=names, index=df.index)
     if not inplace:
         return pd.concat([df, features], axis=1)
     for name in names:
@@ -296,6 +350,20 @@ def featurize_dataframe(
 
 #: Thermal features and their units.
 _THERMAL = {"heat_capacity": "J/(K mol)", "entropy": "J/(K mol)", "free_energy": "kJ/mol"}
+
+
+def _checked_container(name: str) -> str:
+    if name not in ("default", "pandas", "polars"):
+        raise SpectrumError(
+            f"transform={name!r} has to be 'default' (arrays), 'pandas' or 'polars'."
+        )
+    return name
+
+
+def _configured_container() -> str:
+    """What `sklearn.set_config(transform_output=...)` says, where scikit-learn is in use."""
+    sklearn = sys.modules.get("sklearn")
+    return _checked_container(sklearn.get_config()["transform_output"]) if sklearn else "default"
 
 
 def _parameters() -> list[str]:

@@ -23,7 +23,7 @@ class DensityOfStates(SpectralDensity):
     what the rooms above make of it.
     """
 
-    __slots__ = ()
+    __slots__ = ("_covariates",)
 
     # -- thermal properties -----------------------------------------------------------
 
@@ -204,20 +204,23 @@ class DensityOfStates(SpectralDensity):
         if quantity == "density":
             return self.members.std(axis=0, ddof=1)
         if quantity not in THERMAL:
-            return float(np.std(self._values(quantity, self.members, 300.0), ddof=1))
-        spreads = [
-            np.std(self._values(quantity, self.members, float(t)), ddof=1)
-            for t in checked_temperatures(temperature)
-        ]
+            return float(np.std(self._values(quantity, self.members, [300.0]), ddof=1))
+        several = checked_temperatures(temperature)
+        spreads = np.std(self._values(quantity, self.members, several), axis=0, ddof=1)
         shape = np.shape(temperature)
-        return np.reshape(spreads, shape) if shape else float(spreads[0])
+        return spreads.reshape(shape) if shape else float(spreads[0])
 
     @property
     def error_covariates(self) -> Array | None:
         """What errors depend on besides the spread, shape (4,); None without an ensemble."""
         if self.members is None or len(self.members) < 2:
             return None
-        return error_covariates(self._grid, self.members, self._crystal.n_sites)
+        known: Array | None = getattr(self, "_covariates", None)
+        if known is None:  # the same for every quantity and temperature
+            known = error_covariates(self._grid, self.members, self._crystal.n_sites)
+            known.flags.writeable = False
+            self._covariates = known
+        return known
 
     def interval(
         self, quantity: str, level: float = INTERVAL_LEVEL, temperature: ArrayLike = 300.0
@@ -244,15 +247,13 @@ class DensityOfStates(SpectralDensity):
         SpectrumError
             If there is no ensemble or no calibration behind the spectrum.
         """
-        shape = np.shape(temperature) if quantity in THERMAL else ()
-        if shape:
-            several = checked_temperatures(temperature)
-            pairs = [self.interval(quantity, level, float(t)) for t in several]
-            return tuple(np.reshape(pairs, (-1, 2)).T.reshape(2, *shape))
-        kelvin = float(checked_temperatures(temperature)[0]) if quantity in THERMAL else 300.0
         if quantity in ("sound_velocity", "debye_temperature"):
             return self._sound_interval(quantity, level)
-        std = self.spread(quantity, temperature=kelvin)
+        shape = np.shape(temperature) if quantity in THERMAL else ()
+        several = checked_temperatures(temperature if quantity in THERMAL else 300.0)
+        if not len(several):
+            return np.empty(shape), np.empty(shape)
+        std = np.atleast_1d(self.spread(quantity, temperature=several))
         if self.calibration is None:
             raise SpectrumError(
                 f"The model {self.model or 'unnamed'!r} carries no calibration, so an interval "
@@ -260,24 +261,29 @@ class DensityOfStates(SpectralDensity):
                 "members; `ase_e3dos.spectrum.uncertainty.fit_spread` calibrates it."
             )
         atoms = 1.0 if quantity == "mean_wavenumber" else self.n_modes / 3
-        width = atoms * self.calibration.half_width(
-            quantity,
-            np.asarray(std) / atoms,
-            level=level,
-            temperature=kelvin,
-            covariates=self.error_covariates,
-        )
+        covariates = self.error_covariates
         if quantity == "density":
+            width = atoms * self.calibration.half_width(
+                quantity, std / atoms, level=level, covariates=covariates
+            )
             # Calibrated on bins that hold a percent of the highest density; emptier ones get less.
             width = width * np.minimum(1.0, self.density / (0.01 * self.density.max()))
             return np.maximum(self.density - width, 0.0), self.density + width
-        value = float(self._values(quantity, self.density[None], kelvin)[0])
-        low, high = value - float(width), value + float(width)
+        widths = [
+            self.calibration.half_width(
+                quantity, s, level=level, temperature=float(t), covariates=covariates
+            )
+            for s, t in zip(std / atoms, several, strict=True)
+        ]
+        value = self._values(quantity, self.density[None], several)[0]
+        low, high = value - atoms * np.array(widths), value + atoms * np.array(widths)
         if quantity in ("heat_capacity", "entropy"):
-            low = max(low, 0.0)
+            low = np.maximum(low, 0.0)
         if quantity == "heat_capacity":
-            high = min(high, self.n_modes * constants().gas_constant)
-        return low, high
+            high = np.minimum(high, self.n_modes * constants().gas_constant)
+        if not shape:
+            return float(low[0]), float(high[0])
+        return low.reshape(shape), high.reshape(shape)
 
     def _sound_interval(self, quantity: str, level: float) -> tuple[float, float]:
         """Interval of the sound velocity or the Debye temperature: the error is of the log."""
@@ -327,10 +333,11 @@ class DensityOfStates(SpectralDensity):
         shape = np.shape(temperature)
         return values.reshape(shape) if shape else float(values[0])
 
-    def _values(self, quantity: str, densities: Array, temperature: float) -> Array:
+    def _values(self, quantity: str, densities: Array, temperatures: ArrayLike) -> Array:
+        """A quantity of densities at temperatures, shape (n_densities, n_temperatures or 1)."""
         if quantity == "mean_wavenumber":
-            return self._mean_wavenumbers(densities)
+            return self._mean_wavenumbers(densities)[:, None]
         if quantity in thermal.QUANTITIES:
-            return thermal.thermal_property(self._grid, densities, quantity, temperature)[:, 0]
+            return thermal.thermal_property(self._grid, densities, quantity, temperatures)
         known = ", ".join((*thermal.QUANTITIES, "mean_wavenumber", "density"))
         raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")

@@ -159,6 +159,11 @@ def test_plot(run_cli: Run, salt: Path, tmp_path: Path, units: str) -> None:
         (["--plot", "no/such/folder/x.png"], "no folder"),
         (["--encoder", "nothing"], "nothing"),
         (["-o", "/dev/null/results"], "cannot be written"),
+        (["--plot", "x.png", "--style", "nope"], "no style 'nope'"),
+        (["--plot", "x.html", "--style", "phonopy"], "'publication' (light) or 'dark'"),
+        (["--plot", "x.html", "--layout", "grid"], "on one pair of axes"),
+        (["--plot", "x.png", "--with", "nofile.dat"], "nofile.dat: cannot be read"),
+        (["--with", "nofile.dat"], "give --plot FILE"),
     ],
 )
 def test_wrong_options_are_errors_without_a_traceback(
@@ -169,6 +174,32 @@ def test_wrong_options_are_errors_without_a_traceback(
     assert err.startswith("error: ")
     assert message in err
     assert "Traceback" not in out + err
+
+
+def test_figures_are_checked_before_any_work(
+    run_cli: Run, salt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong option costs no prediction; a right one for a page is honoured."""
+    table = "energy,intensity\n" + "".join(f"{k},{k * (30 - k)}\n" for k in range(1, 30))
+    (tmp_path / "measured.csv").write_text(table)
+    page = tmp_path / "x.html"
+    options = ("--layout", "waterfall", "--style", "dark", "--smoothing", 10, "--panels", "s")
+    with monkeypatch.context() as patched:
+        patched.setattr("ase_e3dos.cli.predict._outcomes", lambda *_: pytest.fail("predicted"))
+        measured = str(tmp_path / "measured.csv")
+        _, _, err = run_cli("predict", salt, "--plot", page, "--with", measured)
+        assert f"--with {measured}:meV" in err
+        code, _, err = run_cli("predict", salt, salt, "--plot", page, *options, "--with",
+                               f"{measured}:meV")  # fmt: skip
+        assert code == 2
+        assert "waterfall of several" in err
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    code, _, err = run_cli("predict", salt, "--plot", page, "--with", f"{measured}:meV", *options)
+    assert code == 0, err
+    text = page.read_text()
+    assert "background:#131416" in text
+    assert "S (J" in text
+    assert "--style change a figure" in run_cli("predict", salt, "--style", "dark")[2]
 
 
 def test_warnings_are_printed_without_paths_of_the_program(run_cli: Run, tmp_path: Path) -> None:

@@ -91,6 +91,33 @@ def test_legend_names_the_band_once_and_covers_no_curve(calibrated, copper):
     assert not any(box.overlaps(ax.get_window_extent()) for ax in figure.axes)
 
 
+def test_bands_are_named_once_on_axes_of_any_kind(calibrated):
+    """On a user's own, too, and by `Spectra.plot`."""
+    _, ax = plt.subplots()
+    calibrated.plot(ax, label="a")
+    calibrated.plot(ax, label="b")
+    assert ax.get_legend_handles_labels()[1] == ["a", "90 % interval", "b"]
+    texts = Spectra([calibrated] * 3).plot().get_legend().get_texts()
+    assert [t.get_text() for t in texts].count("90 % interval") == 1
+    smooth = calibrated.plot(smoothing=15).get_legend().get_texts()
+    assert "90 % interval of each bin, smoothed" in [t.get_text() for t in smooth]
+    plt.close("all")
+
+
+def test_axes_hold_one_unit(salt, copper):
+    _, ax = plt.subplots()
+    salt.per_atom().plot(ax)
+    for other, options in ((copper.per_atom(), {"units": "meV"}), (copper, {})):
+        with pytest.raises(SpectrumError, match="hold curves in THz per atom"):
+            other.plot(ax, **options)
+    with pytest.raises(SpectrumError, match="axes of their own"):
+        salt.per_atom().plot_thermal(ax)
+    salt.per_atom().plot_thermal(ax.twinx().twiny())
+    ax.clear()
+    copper.plot(ax, units="meV")
+    plt.close("all")
+
+
 def test_smoothing_is_off_or_said(salt):
     np.testing.assert_allclose(salt.plot().lines[0].get_ydata().max(), curve(salt).y.max())
     assert "smoothed" not in salt.plot().get_ylabel()
@@ -110,6 +137,36 @@ def test_one_molecule_does_not_stretch_the_axis_for_all(salt, copper, hydride):
     said = " ".join(t.get_text() for t in ax.texts)
     share = 0.3 * 50 / (0.3 * 50 + 60)
     assert f"{100 * share:.0f} % of the modes" in said
+
+
+def test_two_with_a_hydride_share_its_lower_range(salt, hydride):
+    """However few the others are, in every layout; modes of all remain in the range."""
+    _, high = common_range([curve(salt), curve(hydride)])
+    assert high < 20
+    for layout in ("overlay", "waterfall", "grid"):
+        figure = plot_summary([salt, hydride], layout=layout, panels=["dos"])
+        said = " ".join(t.get_text() for ax in figure.axes for t in ax.texts)
+        assert "20 %" in said, layout
+        assert figure.axes[0].get_xlim()[1] < 20
+    _, high = common_range([curve(hydride), curve(hydride)])
+    assert high > 100  # no others that these would press together
+
+
+def test_more_sites_than_can_be_told_apart_are_drawn_by_element(salt):
+    cell = salt.crystal.to_atoms().repeat((3, 2, 2))
+    rows = np.repeat(salt.site_density, 12, axis=0)
+    big = PhononSpectrum(salt.wavenumbers, site_density=rows, crystal=Crystal.from_any(cell))
+    figure = plot_summary(big, projection="site")
+    (legend,) = figure.legends
+    texts = [t.get_text() for t in legend.get_texts()]
+    assert "NaCl (24 sites, by element)" in texts
+    assert len(texts) == 3
+    assert len(curve(big, projection="site", most_sites=24).parts) == 24
+    many = plot_summary([salt] * 40, layout="overlay", labels=[str(k) for k in range(40)])
+    texts = [t.get_text() for t in many.legends[0].get_texts()]
+    assert "and 16 more" in texts
+    looks = {(line.get_color(), str(line._dash_pattern)) for line in many.axes[0].lines[:20]}
+    assert len(looks) == 20
 
 
 def test_parts_sum_to_the_total_in_every_projection(salt):
@@ -143,6 +200,13 @@ def test_beyond_a_few_each_has_its_panel(salt, copper):
     figure = plot_summary([salt, copper] * 4)
     assert len([ax for ax in figure.axes if ax.lines]) == 8
     assert len(plot_summary([salt, copper] * 2).axes) == 2
+    panels = ["dos", "entropy", "heat_capacity"]
+    rows = plot_summary([salt, copper] * 4, panels=panels, style="dark")
+    assert [len(ax.lines) > 0 for ax in rows.axes] == [True] * 24
+    assert "$S$" in rows.axes[1].get_ylabel()
+    heat = plot_summary([salt, copper] * 4, panels=["heat_capacity"], temperatures=[10.0, 50.0])
+    shown = [ax.lines[0].get_ydata() for ax in heat.axes if ax.lines]
+    np.testing.assert_allclose(shown[1], copper.per_atom().heat_capacity([10.0, 50.0]))
     ax = plot_summary([salt, copper] * 2, layout="waterfall", panels=["dos"]).axes[0]
     bottoms = [line.get_ydata().min() for line in ax.lines if len(line.get_xdata()) > 2]
     assert bottoms[0] < bottoms[1] < bottoms[2] < bottoms[3]
@@ -254,6 +318,8 @@ def test_overlays_are_read_in_the_unit_that_their_file_names(salt, tmp_path):
         read_overlay(file)
     with pytest.raises(SpectrumError, match="waterfall of several"):
         plot_summary([salt, salt], layout="waterfall", overlays=[read_overlay(file, "cm-1")])
+    np.savetxt(file, table, header="energy,dos", comments="", delimiter=",")
+    np.testing.assert_allclose(read_overlay(file, "cm-1").frequencies * constants().thz_to_cm, x)
     salt.write(tmp_path / "dos.csv")
     own = read_overlay(tmp_path / "dos.csv")
     peak = own.frequencies[np.argmax(own.density)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from phonopy.phonon.thermal_properties import ThermalProperties
 
-from ase_e3dos.errors import OutputError
+from ase_e3dos.errors import OutputError, SpectrumError
 from ase_e3dos.phonon_spectrum import Spectra
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread
 
@@ -109,5 +109,18 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
     assert {t.name for t in data} >= {"NaCl", "Na 0", "Cl 1"}
     heat = next(t for t in data if t.xaxis == "x2" and t.name == "NaCl")
     assert heat.y[-1] == pytest.approx(calibrated.heat_capacity(1000.0), rel=1e-4)
+    heat_only = figure(copper_named, panels=["entropy"], temperatures=[5.0, 9.0], style="dark")
+    assert {tuple(t.x) for t in heat_only.data if t.fill is None} == {(5.0, 9.0)}
+    assert heat_only.layout.yaxis.title.text.startswith("S (J")
+    fall = figure(copper_named, layout="waterfall", units="meV", smoothing=10, projection=None)
+    first, second = [t for t in fall.data if t.xaxis == "x" and t.fill is None]
+    assert min(second.y) > 0.5 * max(first.y)
+    assert max(second.customdata) == pytest.approx(max(second.y) - min(second.y), rel=0.02)
+    assert "smoothed by 10" in fall.layout.yaxis.title.text
+    stacked = figure(calibrated, stacked=True)
+    assert len([t for t in stacked.data if t.stackgroup]) == 2
+    for options in ({"style": "phonopy"}, {"layout": "grid"}, {"panels": ["band"]}):
+        with pytest.raises(SpectrumError, match=next(iter(options))):
+            figure(calibrated, **options)
     calibrated.write(tmp_path / "own.html")
     assert (tmp_path / "own.html").stat().st_size > 1e6

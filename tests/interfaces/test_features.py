@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -56,3 +58,31 @@ def test_it_is_an_estimator_of_scikit_learn():
     values = pipeline.fit(STRUCTURES, [1.0, 2.0]).predict(STRUCTURES)
     assert values.shape == (2,)
     assert np.diff(values)[0] > 0
+
+
+def test_it_becomes_frames_copies_and_columns_as_scikit_learn_has_them():
+    sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    featurizer = DosFeaturizer(temperatures=[300.0])
+    values, names = featurizer.fit_transform(STRUCTURES), featurizer.get_feature_names_out()
+    assert isinstance(values, np.ndarray)
+    table = pd.DataFrame({"structure": STRUCTURES, "y": [1.0, 2.0]}, index=["a", "b"])
+    pipeline = make_pipeline(featurizer, StandardScaler()).set_output(transform="pandas")
+    frame = pickle.loads(pickle.dumps(sklearn.base.clone(pipeline)))[0].transform(
+        table["structure"]
+    )
+    np.testing.assert_array_equal(frame.to_numpy(), values)
+    assert list(frame.columns) == list(names)
+    assert list(frame.index) == ["a", "b"]
+    assert list(pipeline.fit(STRUCTURES).get_feature_names_out()) == list(names)
+    columns = ColumnTransformer([("dos", DosFeaturizer(), "structure")], remainder="passthrough")
+    wide = columns.set_output(transform="pandas").fit_transform(table)
+    assert list(wide.columns) == [*(f"dos__{n}" for n in names), "remainder__y"]
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(DosFeaturizer().transform(STRUCTURES[:1]), pd.DataFrame)
+    with pytest.raises(SpectrumError, match="'polars'"):
+        featurizer.set_output(transform="arrow")
+    assert "temperatures=[300.0]" in repr(pipeline)

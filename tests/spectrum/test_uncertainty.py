@@ -108,6 +108,9 @@ def test_intervals_of_a_spectrum(spectrum, calibration):
         assert low < getattr(spectrum, q)(300.0) < high
         narrow = spectrum.interval(q, level=0.5)
         assert low < narrow[0] < narrow[1] < high
+        several = spectrum.interval(q, 0.9, [[20.0, 300.0], [5.0, 1200.0]])
+        each = [spectrum.interval(q, 0.9, t) for t in (20.0, 300.0, 5.0, 1200.0)]
+        np.testing.assert_allclose(np.reshape(several, (2, 4)).T, each, rtol=1e-12)
         per_atom = spectrum.per_atom().interval(q)
         assert per_atom == pytest.approx((low / 2, high / 2))
     low, high = spectrum.interval("mean_wavenumber")

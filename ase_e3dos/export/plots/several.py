@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import (
+    MOST_SITES,
     Curve,
     FrequencyUnit,
     Projection,
@@ -20,19 +21,23 @@ from ase_e3dos.export.curves import (
     formula_in_mathtext,
     names_of,
 )
-from ase_e3dos.export.overlays import Overlay
+from ase_e3dos.export.overlays import Overlay, refuse_overlays
 from ase_e3dos.export.plots.spectrum import (
+    colours_in_cycle,
+    curve_label,
     draw_classical_limit,
     draw_curve,
     draw_overlay,
     draw_thermal,
     label_axes,
     label_thermal,
+    overlay_name,
 )
-from ase_e3dos.export.plots.styles import axes, figure_style, legend_above
+from ase_e3dos.export.plots.styles import axes, capped, figure_style, legend_above
 from ase_e3dos.export.thermal_curves import (
-    SYMBOLS,
+    PANELS,
     EnergyUnit,
+    Panel,
     ascending_temperatures,
     drawn_temperatures,
     thermal_curve,
@@ -42,10 +47,12 @@ from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 Layout = Literal["auto", "overlay", "waterfall", "grid"]
-Panel = Literal["dos", "heat_capacity", "entropy", "free_energy", "internal_energy"]
 #: More spectra than these are drawn side by side, if no layout is asked for.
 MOST_OVERLAID = 6
 _WIDTH = 6.8  # inches: two columns of a journal
+#: Sites whose names find room in a panel beside others.
+_SITES_BESIDE = 6
+_GREY = "0.45"
 
 
 def plot_spectra(
@@ -85,13 +92,14 @@ def plot_spectra(
     Raises
     ------
     SpectrumError
-        If there are no spectra, units are unknown or smoothing is not a width.
+        If there are no spectra, units are unknown or not those of the axes, smoothing is not a
+        width, or a waterfall of several should have overlays.
     """
     new = ax is None
     curves = _curves(spectra, labels, units, None, band, smoothing)
     ax = axes(ax)
     if waterfall:
-        _refuse_overlays(curves, overlays)
+        refuse_overlays(len(curves), overlays)
         _waterfall(ax, curves)
     else:
         _overlay(ax, curves)
@@ -136,13 +144,16 @@ def plot_summary(
         Temperatures in K instead, ascending.
     projection : {"auto", "element", "site", "species"}, mapping, or None
         "auto": elements, for a single spectrum with site densities and several elements. Of a
-        single spectrum, or of each where they stand side by side.
+        single spectrum, or of each where they stand side by side. Crystals with more than twelve
+        sites (six side by side) are drawn by element where sites are asked for, and the figure
+        says so.
     stacked : bool
         Parts as areas upon each other instead of lines.
     panels : sequence of {"dos", "heat_capacity", "entropy", "free_energy", "internal_energy"}
     layout : {"auto", "overlay", "waterfall", "grid"}
-        Several densities in one panel, one above the other, or each in a panel of its own with
-        its heat capacity at 300 K; "auto" is "overlay" for six or fewer.
+        Several densities in one panel, one above the other, or each spectrum by itself: a panel
+        of its density with its heat capacity at 300 K, of the one property that `panels` names,
+        or a row of several panels. "auto" is "overlay" for six or fewer, else "grid".
     style : str, optional
         "publication", "phonopy", "dark", or a style of Matplotlib's; None leaves yours.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
@@ -176,7 +187,8 @@ def plot_summary(
         projection = "element" if one and len(set(chosen[0].crystal.numbers)) > 1 else None
     if len(chosen) > 1 and not grid:
         projection = None
-    curves = _curves(chosen, labels, units, projection, band, smoothing)
+    most_sites = _SITES_BESIDE if grid and len(chosen) > 1 else MOST_SITES
+    curves = _curves(chosen, labels, units, projection, band, smoothing, most_sites)
     kelvin = ascending_temperatures(
         drawn_temperatures(0.0, t_max) if temperatures is None else temperatures
     )
@@ -184,7 +196,7 @@ def plot_summary(
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         if grid:
-            _grid(figure, chosen, curves, overlays, stacked, energy_units)
+            _grid(figure, chosen, curves, panels, kelvin, energy_units, band, overlays, stacked)
         else:
             _row(figure, chosen, curves, panels, layout, kelvin, energy_units, band, overlays,
                  stacked)  # fmt: skip
@@ -202,9 +214,8 @@ def _check(spectra: Sequence[DensityOfStates], panels: Sequence[str], layout: st
             f"Only spectra can be drawn; there is a {type(wrong).__name__} among them ({wrong}). "
             "Leave out what could not be predicted."
         )
-    known = ("dos", *SYMBOLS)
-    if not panels or not set(panels) <= set(known):
-        raise SpectrumError(f"panels={tuple(panels)!r} has to be of {', '.join(known)}.")
+    if not panels or not set(panels) <= set(PANELS):
+        raise SpectrumError(f"panels={tuple(panels)!r} has to be of {', '.join(PANELS)}.")
     if layout not in ("auto", "overlay", "waterfall", "grid"):
         raise SpectrumError(
             f"layout={layout!r} has to be 'auto', 'overlay', 'waterfall' or 'grid'."
@@ -223,6 +234,7 @@ def _curves(
     projection: Projection | None,
     band: float | None,
     smoothing: float,
+    most_sites: int = MOST_SITES,
 ) -> list[Curve]:
     if not spectra:
         raise SpectrumError("There is no spectrum to draw: give one or more.")
@@ -230,7 +242,15 @@ def _curves(
     if len(names) != len(spectra):
         raise SpectrumError(f"There are {len(names)} labels for {len(spectra)} spectra.")
     return [
-        curve(s, units=units, projection=projection, band=band, smoothing=smoothing, name=name)
+        curve(
+            s,
+            units=units,
+            projection=projection,
+            band=band,
+            smoothing=smoothing,
+            name=name,
+            most_sites=most_sites,
+        )
         for s, name in zip(_per(spectra), names, strict=True)
     ]
 
@@ -260,11 +280,12 @@ def _row(
         if panel == "dos":
             _dos_panel(ax, curves, waterfall, stacked, overlays)
         else:
-            for spectrum, shown in zip(_per(spectra), curves, strict=True):
+            for i, (spectrum, shown) in enumerate(zip(_per(spectra), curves, strict=True)):
                 thermal = thermal_curve(
                     spectrum, panel, kelvin, energy_units=energy_units, band=band, name=shown.name
                 )
-                draw_thermal(ax, thermal)
+                name = curve_label(shown)
+                draw_thermal(ax, thermal, label=name, turn=i // colours_in_cycle())
                 label_thermal(ax, thermal)
             if panel == "heat_capacity" and curves[0].per == "atom":
                 draw_classical_limit(ax, energy_units)
@@ -285,20 +306,12 @@ def _dos_panel(
     overlays: Sequence[Overlay],
 ) -> None:
     if waterfall:
-        _refuse_overlays(curves, overlays)
+        refuse_overlays(len(curves), overlays)
         _waterfall(ax, curves)
     else:
         _overlay(ax, curves, stacked)
     for k, overlay in enumerate(overlays):
         draw_overlay(ax, overlay, curves[0].n_modes, curves[0].unit, k)
-
-
-def _refuse_overlays(curves: Sequence[Curve], overlays: Sequence[Overlay]) -> None:
-    if overlays and len(curves) > 1:
-        raise SpectrumError(
-            "In a waterfall of several crystals nobody could tell to which of them the spectrum of "
-            "others (overlays, --with) belongs: draw one crystal, or choose the layout 'overlay'."
-        )
 
 
 def _collect(ax: Any, handles: dict[str, Any]) -> None:
@@ -312,24 +325,36 @@ def _collect(ax: Any, handles: dict[str, Any]) -> None:
 
 
 def _legend(figure: Any, handles: dict[str, Any], columns: int) -> None:
+    """A legend above all panels, for which a figure of many grows."""
     if not handles:
         return
     from matplotlib.patches import Patch
 
     # bands last, after all that is named
-    order = sorted(handles, key=lambda n: type(handles[n]) is Patch)
-    longest = max(map(len, order))
-    figure.legend(
-        [handles[n] for n in order],
-        order,
-        loc="outside upper left",
-        ncols=max(1, min(len(order), (110 if columns > 1 else 55) // (longest + 8))),
-    )
+    bands = [n for n in handles if type(handles[n]) is Patch]
+    named = [n for n in handles if n not in bands]
+    entries, names = capped([handles[n] for n in named], named)
+    entries, names = entries + [handles[n] for n in bands], names + bands
+    ncols = _columns_that_fit(names, 110 if columns > 1 else 55)
+    rows = -(-len(names) // ncols)
+    if rows > 2:
+        figure.set_figheight(figure.get_figheight() + 0.14 * (rows - 2))
+    figure.legend(entries, names, loc="outside upper left", ncols=ncols)
+
+
+def _columns_that_fit(names: Sequence[str], room: int) -> int:
+    """Most columns of a legend whose widest names, with their lines, fit into so many letters."""
+    for ncols in range(min(len(names), 8), 1, -1):
+        columns = np.array_split(np.array([len(n) for n in names]), ncols)
+        if sum(int(column.max()) + 8 for column in columns) <= room:
+            return ncols
+    return 1
 
 
 def _overlay(ax: Any, curves: Sequence[Curve], stacked: bool = False) -> None:
-    for shown in curves:
-        draw_curve(ax, shown, stacked=stacked, alpha=0.22 if len(curves) < 3 else 0.12)
+    for k, shown in enumerate(curves):
+        alpha = 0.22 if len(curves) < 3 else 0.12
+        draw_curve(ax, shown, stacked=stacked, alpha=alpha, turn=k // colours_in_cycle())
     label_axes(ax, curves[0])
     _limit(ax, curves)
 
@@ -341,23 +366,31 @@ def _limit(ax: Any, curves: Sequence[Curve]) -> None:
     if not said or not ax.get_autoscalex_on():
         return
     ax.set_xlim(min(low, 0.0), high, auto=None)
-    ax.annotate(
-        "\n".join(said),
-        (0.98, 0.97),
-        xycoords="axes fraction",
-        ha="right",
-        va="top",
-        fontsize="small",
-        color="0.45",
-    )
+    _write(ax, said)
+
+
+def _write(ax: Any, lines: Sequence[str], colours: Sequence[Any] = ()) -> None:
+    """Lines of small letters in the upper right corner of axes; the last ones in colours."""
+    grey = [_GREY] * (len(lines) - len(colours))
+    for k, (line, colour) in enumerate(zip(lines, [*grey, *colours], strict=True)):
+        ax.annotate(
+            line,
+            (0.97, 0.96),
+            (0.0, -8.5 * k),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize="small",
+            color=colour,
+        )
 
 
 def _waterfall(ax: Any, curves: Sequence[Curve]) -> None:
     """Each curve above the one before; names at the right, where the curves have ended."""
     step = 0.75 * max(float(c.y.max()) for c in curves)
-    low, high = common_range(curves)
     for k, shown in enumerate(curves):
-        line = draw_curve(ax, shown, offset=k * step, name_band=k == 0)
+        line = draw_curve(ax, shown, offset=k * step, turn=k // colours_in_cycle())
         ax.axhline(k * step, color=line.get_color(), lw=0.4, alpha=0.6, zorder=1)
         ax.annotate(
             formula_in_mathtext(shown.name),
@@ -368,60 +401,88 @@ def _waterfall(ax: Any, curves: Sequence[Curve]) -> None:
             color=line.get_color(),
         )
     label_axes(ax, curves[0])
-    ax.set_ylabel(f"{ax.get_ylabel()}, each {step:.2g} higher")
-    ax.set_yticks([])
-    if ax.get_autoscalex_on():
-        ax.set_xlim(min(low, 0.0), high, auto=None)
+    ax.set_ylabel(f"{ax.get_ylabel()},\neach {step:.2g} higher")
+    ax.set_yticks([k * step for k in range(len(curves))], ["0"] * len(curves))
+    _limit(ax, curves)
 
 
 def _grid(
     figure: Any,
     spectra: Sequence[DensityOfStates],
     curves: Sequence[Curve],
+    panels: Sequence[Panel],
+    kelvin: Any,
+    energy_units: EnergyUnit,
+    band: float | None,
     overlays: Sequence[Overlay],
     stacked: bool,
-    energy_units: EnergyUnit,
 ) -> None:
-    """Each density in a panel of its own, on one frequency axis."""
-    columns = min(4, int(np.ceil(np.sqrt(len(curves)))))
-    rows = -(-len(curves) // columns)
-    figure.set_size_inches(_WIDTH, 1.25 * rows + 0.5)
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
-    low, high = common_range(curves)
+    """Each spectrum in a panel of its own, or in a row of several panels, on common axes."""
+    compact = len(panels) == 1 or tuple(panels) == ("dos", "heat_capacity")
+    columns = min(4, int(np.ceil(np.sqrt(len(curves))))) if compact else len(panels)
+    rows = -(-len(curves) // columns) if compact else len(curves)
+    figure.set_size_inches(_WIDTH, (1.25 if compact else 1.4) * rows + 0.5)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True if compact else "col")
+    shown_panels = panels[:1] if compact else panels
+    places = iter(axes.ravel())
+    named = {c.band for c in curves} | {overlay_name(o) for o in overlays}
     handles: dict[str, Any] = {}
-    for k, (ax, shown, spectrum) in enumerate(
-        zip(axes.ravel(), curves, _per(spectra), strict=False)
-    ):
-        draw_curve(ax, shown, stacked=stacked, color="C0" if not shown.parts else None)
-        for i, overlay in enumerate(overlays):
-            draw_overlay(ax, overlay, shown.n_modes, shown.unit, i)
-        heat = thermal_curve(spectrum, "heat_capacity", [300.0], energy_units=energy_units)
-        ax.set_title(formula_in_mathtext(shown.name), loc="left", fontsize="medium")
-        said = [f"$C_V$ {heat.values[0]:.3g}"]
-        above = beyond([shown], high)
-        if above:
-            said.append(above[0].partition(": ")[2].replace(" of the modes", ""))
-        ax.annotate(
-            "\n".join(said),
-            (0.97, 0.95),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
-            fontsize="small",
-            color="0.45",
-        )
-        ax.set_yticks([])
-        _collect(ax, {} if k else handles)
-    handles.pop(formula_in_mathtext(curves[0].name), None)
-    for ax in axes.ravel()[len(curves) :]:
+    for k, (spectrum, shown) in enumerate(zip(_per(spectra), curves, strict=True)):
+        for panel in shown_panels:
+            ax = next(places)
+            if panel == "dos":
+                said = []
+                if len(panels) > len(shown_panels):
+                    heat = thermal_curve(spectrum, temperatures=[300.0], energy_units=energy_units)
+                    said = [f"$C_V$ {heat.values[0]:.3g}"]
+                _dos_cell(ax, shown, curves, overlays, stacked, said)
+                label_axes(ax, shown)
+            else:
+                thermal = thermal_curve(
+                    spectrum, panel, kelvin, energy_units=energy_units, band=band, name=shown.name
+                )
+                draw_thermal(ax, thermal, color="C0")
+                label_thermal(ax, thermal)
+                named.add(thermal.band)
+            if panel == shown_panels[0]:
+                ax.set_title(formula_in_mathtext(shown.name), loc="left", fontsize="medium")
+            _collect(ax, handles)
+            x_label, y_label = ax.get_xlabel(), ax.get_ylabel()
+            if compact or k < len(curves) - 1:
+                ax.set_xlabel("")
+            per = f" per {shown.per}"
+            ax.set_ylabel("" if compact else y_label.replace(per, per.replace(" ", "\n", 1)))
+    for ax in places:
         ax.axis("off")
-    axes[0, 0].set_xlim(min(low, 0.0), high)
-    unit = {"cm-1": "cm$^{-1}$"}.get(curves[0].unit, curves[0].unit)
-    figure.supxlabel(f"{'Wavenumber' if curves[0].unit == 'cm-1' else 'Frequency'} ({unit})",
-                     fontsize="medium")  # fmt: skip
-    per_kelvin = thermal_curve(_per(spectra)[0], temperatures=[300.0], energy_units=energy_units)
-    figure.supylabel(
-        f"DoS; $C_V$ at 300 K in {per_kelvin.unit.replace('k_B', '$k_B$')}, per {curves[0].per}",
-        fontsize="medium",
-    )
-    _legend(figure, handles, columns)
+    if compact:
+        if len(panels) > 1:
+            unit = heat.unit.replace("k_B", "$k_B$")
+            y_label = f"DoS; $C_V$ at 300 K in {unit}, per {curves[0].per}"
+        figure.supxlabel(x_label, fontsize="medium")
+        figure.supylabel(y_label, fontsize="medium")
+    _legend(figure, {n: h for n, h in handles.items() if n in named}, columns)
+
+
+def _dos_cell(
+    ax: Any,
+    shown: Curve,
+    curves: Sequence[Curve],
+    overlays: Sequence[Overlay],
+    stacked: bool,
+    said: list[str],
+) -> None:
+    """One density among others, with what there is to say of it in its corner."""
+    low, high = common_range(curves)
+    line = draw_curve(ax, shown, stacked=stacked, color=None if shown.parts else "C0")
+    for i, overlay in enumerate(overlays):
+        draw_overlay(ax, overlay, shown.n_modes, shown.unit, i)
+    said = [*said, *([shown.note] if shown.note else [])]
+    for line in beyond([shown], high):
+        said.append(line.partition(": ")[2].replace(" of the modes", ""))
+    names = {formula_in_mathtext(name) for name, _ in shown.parts}
+    entries = zip(*ax.get_legend_handles_labels(), strict=True)
+    parts = [(h, n) for h, n in entries if n in names and h is not line]
+    colours = [h.get_facecolor()[0] if stacked else h.get_color() for h, _ in parts]
+    _write(ax, [*said, *(n for _, n in parts)], colours)
+    ax.set_xlim(min(low, 0.0), high)
+    ax.set_yticks([])

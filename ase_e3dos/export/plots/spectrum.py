@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, formula_in_mathtext
 from ase_e3dos.export.overlays import Overlay
 from ase_e3dos.export.plots.styles import axes, legend_above
@@ -34,6 +36,10 @@ _UNITS_IN_TEX = {
     "k_B": "$k_B$",
     "k_B K": "$k_B$ K",
 }
+#: Lines of the second and third round of a cycle of colours are told from those of the first.
+_DASHES: Any = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+#: Units of the lines that were drawn, and per what, so that axes hold one of either.
+_DRAWN: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
 
 
 def plot_spectrum(
@@ -52,7 +58,8 @@ def plot_spectrum(
     """Draw a density of states with the interval that is known for it.
 
     On axes that are given, nothing but the spectrum and missing labels is added: limits that
-    were set stay, others grow with every spectrum, colours go on in the axes' cycle.
+    were set stay, others grow with every spectrum, colours go on in the axes' cycle, and what the
+    bands are is named once for the legend.
 
     Parameters
     ----------
@@ -64,13 +71,15 @@ def plot_spectrum(
     projection : {"element", "site", "species"} or mapping, optional
         Draw parts, too: by element (a mixed site counts for each by its fraction), by site, by
         kind of occupation, or by named groups of sites, as in ``{"apical": [3], "rest": [0, 1]}``.
+        More than twelve sites are drawn by element, which the name of the total says.
     stacked : bool
         Parts as areas upon each other instead of lines.
     band : float, optional
         Level of the calibrated interval; None for no band.
     smoothing : float
         Standard deviation in cm^-1 of a Gaussian for the drawing, which the label of the axis
-        then states; 0, the default, draws the spectrum as it is.
+        then states; 0, the default, draws the spectrum as it is. The band of a smoothed drawing
+        is the interval of single bins, smoothed: see `ase_e3dos.export.curves.curve`.
     label, color : str, optional
         Of the total.
     overlays : tuple of Overlay, optional
@@ -83,15 +92,15 @@ def plot_spectrum(
     Raises
     ------
     SpectrumError
-        If units or projection are unknown, smoothing is not a width, or the model has no site
-        densities.
+        If units or projection are unknown, smoothing is not a width, the model has no site
+        densities, or the axes hold spectra in other units.
     """
     new = ax is None
     shown = curve(
         spectrum, units=units, projection=projection, band=band, smoothing=smoothing, name=label
     )
     ax = axes(ax)
-    draw_curve(ax, shown, stacked=stacked, color=color, label=label, name_band=new)
+    draw_curve(ax, shown, stacked=stacked, color=color, label=label)
     for overlay in overlays:
         draw_overlay(ax, overlay, spectrum.n_modes, units)
     label_axes(ax, shown)
@@ -107,14 +116,20 @@ def draw_curve(
     stacked: bool = False,
     color: str | None = None,
     label: str | None = None,
-    name_band: bool = True,
     offset: float = 0.0,
     alpha: float = 0.22,
+    turn: int = 0,
 ) -> Any:
-    """Draw a curve with its band and parts; returns the line of the total."""
+    """Draw a curve with its band and parts; returns the line of the total.
+
+    `turn` is how often the cycle of colours was gone through: lines are dashed from one on.
+    """
+    _keep_units(ax, shown.unit, shown.per)
     style = {} if color is None else {"color": color}
-    label = formula_in_mathtext(shown.name) if label is None else label
-    (line,) = ax.plot(shown.x, shown.y + offset, label=label, zorder=3, **style)
+    label = curve_label(shown, label)
+    dashes = _DASHES[turn % len(_DASHES)]
+    (line,) = ax.plot(shown.x, shown.y + offset, label=label, ls=dashes, zorder=3, **style)
+    _DRAWN[line] = (shown.unit, shown.per)
     line.sticky_edges.y.append(offset)
     if shown.x[0] > -1e-6 * shown.x[-1]:
         line.sticky_edges.x.append(0.0)
@@ -127,24 +142,59 @@ def draw_curve(
             color=color,
             alpha=alpha,
             lw=0,
-            label=shown.band if name_band else None,
+            label=_unnamed(ax, shown.band),
         ).sticky_edges.y.append(offset)
     if stacked and shown.parts:
-        for patch in ax.stackplot(
+        areas = ax.stackplot(
             shown.x,
             *(row for _, row in shown.parts),
             labels=[formula_in_mathtext(name) for name, _ in shown.parts],
-            alpha=0.55,
             lw=0,
             zorder=1,
-        ):
-            patch.sticky_edges.y.append(0.0)
+        )
+        for k, area in enumerate(areas):
+            area.set_alpha((0.55, 0.25)[k // colours_in_cycle() % 2])
+            area.sticky_edges.y.append(0.0)
     else:
-        for name, row in shown.parts:
-            ax.plot(shown.x, row + offset, lw=0.9, label=formula_in_mathtext(name), zorder=2)
+        for k, (name, row) in enumerate(shown.parts):
+            dashes = _DASHES[(k + 1) // colours_in_cycle() % len(_DASHES)]
+            label = formula_in_mathtext(name)
+            ax.plot(shown.x, row + offset, lw=0.9, ls=dashes, label=label, zorder=2)
     if shown.x[0] < -1e-3 * shown.x[-1]:
         ax.axvline(0, color="0.6", lw=0.6, zorder=0)
     return line
+
+
+def curve_label(shown: Curve, label: str | None = None) -> str:
+    """What a legend calls a curve: its name, and what was drawn otherwise than asked for."""
+    label = formula_in_mathtext(shown.name) if label is None else label
+    return f"{label} ({shown.note})" if shown.note else label
+
+
+def colours_in_cycle() -> int:
+    """How many colours come before the first of them comes again."""
+    import matplotlib as mpl
+
+    return max(len(mpl.rcParams["axes.prop_cycle"]), 1)
+
+
+def _unnamed(ax: Any, band: str) -> str | None:
+    """The name of a band for the legend, None if one of the axes has it already."""
+    return None if band in ax.get_legend_handles_labels()[1] else band
+
+
+def _keep_units(ax: Any, unit: str, per: str) -> None:
+    """Refuse a curve on axes whose curves, or whose label of ours, are in other units."""
+    for line in ax.lines:
+        there = _DRAWN.get(line)
+        if there is None or there == (unit, per):
+            continue
+        if there[0] != unit or f" per {there[1]}" in ax.get_ylabel():
+            raise SpectrumError(
+                f"These axes hold curves in {there[0]} per {there[1]}; one in {unit} per {per} "
+                "would be read wrongly on them. Draw all in the same units (units=, "
+                "energy_units=, spectrum.per_atom()), or on axes of their own (ax.twinx())."
+            )
 
 
 def draw_overlay(
@@ -161,9 +211,14 @@ def draw_overlay(
         lw=1.0,
         ls=("--", ":", "-.")[dashes % 3],
         zorder=4,
-        label=f"{formula_in_mathtext(overlay.name)} (same area)",
+        label=overlay_name(overlay),
     )
     line.sticky_edges.y.append(0.0)
+
+
+def overlay_name(overlay: Overlay) -> str:
+    """What legends call a spectrum of others."""
+    return f"{formula_in_mathtext(overlay.name)} (same area)"
 
 
 def _ink() -> Any:
@@ -216,7 +271,7 @@ def plot_thermal(
     Raises
     ------
     SpectrumError
-        If quantity, unit or a temperature are not such.
+        If quantity, unit or a temperature are not such, or the axes hold curves in other units.
     """
     new = ax is None
     if temperatures is not None:
@@ -225,7 +280,7 @@ def plot_thermal(
         spectrum, quantity, temperatures, energy_units=energy_units, band=band, name=label
     )
     ax = axes(ax)
-    draw_thermal(ax, shown, color=color, label=label, name_band=new)
+    draw_thermal(ax, shown, color=color, label=label)
     label_thermal(ax, shown)
     if new:
         legend_above(ax)
@@ -238,12 +293,15 @@ def draw_thermal(
     *,
     color: str | None = None,
     label: str | None = None,
-    name_band: bool = True,
+    turn: int = 0,
 ) -> Any:
     """Draw a thermal property with its band; returns the line."""
+    _keep_units(ax, shown.unit, shown.per)
     style = {} if color is None else {"color": color}
     label = formula_in_mathtext(shown.name) if label is None else label
-    (line,) = ax.plot(shown.temperatures, shown.values, label=label, zorder=3, **style)
+    dashes = _DASHES[turn % len(_DASHES)]
+    (line,) = ax.plot(shown.temperatures, shown.values, label=label, ls=dashes, zorder=3, **style)
+    _DRAWN[line] = (shown.unit, shown.per)
     line.sticky_edges.x.extend([float(shown.temperatures[0]), float(shown.temperatures[-1])])
     if shown.quantity in ("heat_capacity", "entropy"):
         line.sticky_edges.y.append(0.0)
@@ -255,7 +313,7 @@ def draw_thermal(
             color=line.get_color(),
             alpha=0.22,
             lw=0,
-            label=shown.band if name_band else None,
+            label=_unnamed(ax, shown.band),
         )
     return line
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,6 +23,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
 }
 _LIGHT = "#cfd0d0"
+DARK_COLOURS = ("#56B4E9", "#E69F00", "#2BC79A", "#F0A6CF", "#FF8A4C", "#F0E442", "#FFFFFF")
 #: Styles by name: what they change of Matplotlib's parameters. Any style that Matplotlib knows
 #: ("ggplot", "seaborn-v0_8-paper", a file) goes too.
 STYLES: dict[str, Any] = {
@@ -46,8 +48,7 @@ STYLES: dict[str, Any] = {
         "text.color": _LIGHT,
         "xtick.color": _LIGHT,
         "ytick.color": _LIGHT,
-        "axes.prop_cycle": "cycler('color', ['#56B4E9', '#E69F00', '#2BC79A', '#F0A6CF', "
-        "'#FF8A4C', '#F0E442', '#FFFFFF'])",
+        "axes.prop_cycle": f"cycler('color', {list(DARK_COLOURS)})",
     },
 }
 
@@ -90,13 +91,30 @@ def axes(ax: Any) -> Any:
     return plt.subplots(layout="constrained")[1]
 
 
+#: Names that a legend holds; of more there is said how many.
+MOST_NAMED = 24
+
+
 def legend_above(ax: Any, ncols: int = 2) -> None:
     """A legend above the axes, where it covers no curve."""
-    handles, _ = ax.get_legend_handles_labels()
+    handles, names = capped(*ax.get_legend_handles_labels())
     if handles:
         ax.legend(
+            handles,
+            names,
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             ncols=min(ncols, len(handles)),
             borderaxespad=0.2,
         )
+
+
+def capped(handles: Sequence[Any], names: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """Entries of a legend, the first `MOST_NAMED` of them, and how many more there are."""
+    from matplotlib.lines import Line2D
+
+    left = len(names) - MOST_NAMED
+    if left <= 0:
+        return list(handles), list(names)
+    nothing = Line2D([], [], ls="none")
+    return [*handles[:MOST_NAMED], nothing], [*names[:MOST_NAMED], f"and {left} more"]
