@@ -297,12 +297,16 @@ def draw_thermal(
 ) -> Any:
     """Draw a thermal property with its band; returns the line."""
     _keep_units(ax, shown.unit, shown.per)
-    style = {} if color is None else {"color": color}
+    style: dict[str, Any] = {} if color is None else {"color": color}
     label = formula_in_mathtext(shown.name) if label is None else label
     dashes = _DASHES[turn % len(_DASHES)]
+    one = len(shown.temperatures) == 1  # a point with its bar
+    if one:
+        style |= {"marker": "o", "ms": 3}
     (line,) = ax.plot(shown.temperatures, shown.values, label=label, ls=dashes, zorder=3, **style)
     _DRAWN[line] = (shown.unit, shown.per)
-    line.sticky_edges.x.extend([float(shown.temperatures[0]), float(shown.temperatures[-1])])
+    if not one:
+        line.sticky_edges.x.extend([float(shown.temperatures[0]), float(shown.temperatures[-1])])
     if shown.quantity in ("heat_capacity", "entropy"):
         line.sticky_edges.y.append(0.0)
     if shown.low is not None and shown.high is not None:
@@ -312,7 +316,7 @@ def draw_thermal(
             shown.high,
             color=line.get_color(),
             alpha=0.22,
-            lw=0,
+            lw=4 if one else 0,
             label=_unnamed(ax, shown.band),
         )
     return line
