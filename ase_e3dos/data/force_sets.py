@@ -30,6 +30,8 @@ _COLUMNS = (
 )  # fmt: skip
 #: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
 _COULOMB = 14.39965172592227
+#: Distances in 1/Å from the zone's centre of the points near it.
+_NEAR = (0.015, 0.07)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class LabelledMatrices:
         The dipole-dipole part of it; None without Born charges.
     born, dielectric : ndarray or None
         Shapes (n, 3, 3) and (3, 3), in e and without unit.
+    near : ndarray, shape (n_near, 3)
+        Points close to the zone's centre, as `q`.
+    near_total : ndarray of complex64, shape (n_near, 3 n, 3 n)
+        Matrices there, by phonopy's interpolation with the non-analytical term; as `total`.
     """
 
     id: str
@@ -60,6 +66,8 @@ class LabelledMatrices:
     dipoles: NDArray[np.complex64] | None
     born: Array | None
     dielectric: Array | None
+    near: Array
+    near_total: NDArray[np.complex64]
 
 
 class ForceSets:
@@ -127,7 +135,10 @@ def marked_ids(path: str | Path, column: str = "in_petretto_valid") -> frozenset
 
 
 def labelled_matrices(
-    row: dict[str, Any], most: int = 12, rng: np.random.Generator | None = None
+    row: dict[str, Any],
+    most: int = 12,
+    near: int = 0,
+    rng: np.random.Generator | None = None,
 ) -> LabelledMatrices:
     """Dynamical matrices of one row, by phonopy.
 
@@ -138,6 +149,9 @@ def labelled_matrices(
     most : int, optional
         Commensurate points to keep: the zone's centre and others drawn at random, one of each
         pair of opposites.
+    near : int, optional
+        Points close to the zone's centre, in directions drawn at random; none for a crystal that
+        is not stable there.
     rng : numpy.random.Generator, optional
         Draws them; a fixed one if not given.
 
@@ -179,7 +193,8 @@ def labelled_matrices(
         raise DataError(
             f"{row.get('id')}: phonopy makes no force constants of it ({error})."
         ) from error
-    points = _chosen(np.asarray(back.commensurate_points), most, rng or np.random.default_rng(0))
+    rng = rng or np.random.default_rng(0)
+    points = _chosen(np.asarray(back.commensurate_points), most, rng)
     points = _in_first_zone(points, phonon.primitive.cell)
     cells = (phonon.supercell, phonon.primitive, np.asarray(phonon.force_constants))
     plain = DynamicalMatrix(*cells)
@@ -194,6 +209,7 @@ def labelled_matrices(
         total.append(np.asarray(plain.dynamical_matrix).astype(np.complex64))
         if polar is not None:
             dipoles.append(polar._get_Gonze_dipole_dipole(point, None).astype(np.complex64))
+    close, close_total = _near(polar or plain, phonon.primitive.cell, near, rng)
     return LabelledMatrices(
         str(row["id"]),
         str(row["split"]),
@@ -203,7 +219,26 @@ def labelled_matrices(
         np.array(dipoles) if dipoles else None,
         born,
         dielectric,
+        close,
+        close_total,
     )
+
+
+def _near(
+    matrix: Any, cell: Any, n: int, rng: np.random.Generator
+) -> tuple[Array, NDArray[np.complex64]]:
+    """Points at random around the zone's centre and the matrices there, or none if unstable."""
+    directions = rng.normal(size=(n, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    q = directions * rng.uniform(*_NEAR, (n, 1))
+    found = []
+    for point in q @ np.asarray(cell).T:
+        matrix.run(point)
+        found.append(np.asarray(matrix.dynamical_matrix).astype(np.complex64))
+    if not found or np.linalg.eigvalsh(np.array(found, dtype=np.complex128)).min() < -1e-4:
+        size = 3 * len(matrix.primitive)
+        return np.zeros((0, 3)), np.zeros((0, size, size), dtype=np.complex64)
+    return q, np.array(found)
 
 
 def _charges(phonon: Any, row: dict[str, Any]) -> tuple[Array | None, Array | None]:

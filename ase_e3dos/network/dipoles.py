@@ -62,8 +62,9 @@ def dipole_matrices(
         energy = torch.einsum("qga,ab,qgb->qg", k, dielectric, k)
         zero = (k * k).sum(2) < 1e-10
         safe = torch.where(zero, torch.ones_like(energy), energy)
-        weight = torch.where(zero, torch.zeros_like(energy), torch.exp(-energy / width) / safe)
-        moments = torch.einsum("qga,nab->qgnb", k, born) * weight.sqrt()[:, :, None, None]
+        root = torch.exp(-0.5 * safe / width) * safe.rsqrt()  # of the weight of each vector
+        root = torch.where(zero, torch.zeros_like(energy), root)
+        moments = torch.einsum("qga,nab->qgnb", k, born) * root[:, :, None, None]
         a = torch.complex(cosine * moments, -sine * moments).flatten(2)
         product: Tensor = a.mH @ a
         return product * (COULOMB * 4 * math.pi / volume)

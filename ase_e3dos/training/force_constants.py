@@ -32,7 +32,13 @@ from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.training.config import DataConfig
-from ase_e3dos.training.force_labels import MatrixEntry, SpectrumEntry, matrix_entries, matrix_loss
+from ase_e3dos.training.force_labels import (
+    MatrixEntry,
+    SpectrumEntry,
+    acoustic_loss,
+    matrix_entries,
+    matrix_loss,
+)
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
 from ase_e3dos.training.weights_header import (
@@ -63,6 +69,10 @@ class Stage(BaseModel):
     warm_up: int = Field(200, ge=1, description="steps over which the rate rises")
     matrices: int = Field(24, ge=1, description="crystals with force constants in a step")
     points: int = Field(2, ge=1, description="wave vectors of each of them")
+    own_dipoles: bool = Field(
+        False, description="add the dipoles of predicted charges, not those of the labels"
+    )
+    near: int = Field(0, ge=0, description="wave vectors near the zone's centre, with own_dipoles")
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
 
@@ -261,8 +271,7 @@ class ForceConstantTrainer:
     def _losses(self, stage: Stage, rng: np.random.Generator) -> tuple[Tensor, ...]:
         chosen = self._draw(-1, stage.matrices, len(self.matrices), rng)
         entries = [self.matrices[k] for k in chosen]
-        points = [rng.permutation(len(e.label.q))[: stage.points] for e in entries]
-        matrices, born, dielectric = self._matrix_losses(self.network, entries, points)
+        matrices, born, dielectric = self._matrix_losses(entries, stage, rng)
         spectra = matrices.new_zeros(())
         if stage.spectra:
             shares = np.array(self.config.shares or [1.0] * len(self.spectra))
@@ -274,22 +283,28 @@ class ForceConstantTrainer:
         return matrices, born, dielectric, spectra
 
     def _matrix_losses(
-        self,
-        network: ForceConstantNetwork,
-        entries: list[MatrixEntry],
-        points: Sequence[NDArray[np.int64]],
+        self, entries: list[MatrixEntry], stage: Stage, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mean errors of matrices (cm^-1), Born charges (e) and dielectric tensors (relative)."""
-        with_dipoles = torch.tensor([int(e.label.dipoles is not None) for e in entries])
+        own = stage.own_dipoles
+        flags = torch.tensor([int(own or e.label.dipoles is not None) for e in entries])
         errors, charges, tensors = [], [], []
-        found = _springs(network, entries, with_dipoles)
-        for entry, at, (springs, root) in zip(entries, points, found, strict=True):
-            q = torch.from_numpy(entry.label.q[at]).float()
-            errors.append(matrix_loss(springs.short_range(q) * (root[:, None] * root), entry, at))
-            if entry.label.born is not None:
-                born = torch.from_numpy(entry.label.born).float()
-                charges.append((springs.born - born).abs().mean())
-                dielectric = torch.from_numpy(np.asarray(entry.label.dielectric)).float()
+        found = _springs(self.network, entries, flags)
+        for entry, (springs, root) in zip(entries, found, strict=True):
+            label, masses = entry.label, root[:, None] * root
+            at = rng.permutation(len(label.q))[: stage.points]
+            matrices = springs.force_constants(_tensor(label.q[at]), dipoles=own) * masses
+            target = entry.total if own else entry.target
+            error = matrix_loss(matrices, target[at], entry.modes[at])
+            if own and stage.near and len(label.near):
+                at = rng.permutation(len(label.near))[: stage.near]
+                matrices = springs.force_constants(_tensor(label.near[at])) * masses
+                near = matrices, entry.near_total[at], entry.near_modes[at]
+                error = error + 0.5 * (matrix_loss(*near) + acoustic_loss(*near))
+            errors.append(error)
+            if label.born is not None and label.dielectric is not None:
+                charges.append((springs.born - _tensor(label.born)).abs().mean())
+                dielectric = _tensor(label.dielectric)
                 difference = (springs.dielectric - dielectric).abs().mean()
                 tensors.append(3 * difference / dielectric.trace())
         none = torch.zeros(())
@@ -318,15 +333,11 @@ class ForceConstantTrainer:
 
     @torch.no_grad()
     def judged(self) -> dict[str, float]:
-        """Errors on the validation crystals, all their points and dipoles of the labels."""
+        """Errors on the validation crystals, at all their points and with predicted dipoles."""
         errors, stable = [], []
         for entry in self.validation:
-            flag = torch.tensor([int(entry.label.dipoles is not None)])
-            ((springs, root),) = _springs(self.average, [entry], flag)
-            q = torch.from_numpy(entry.label.q).float()
-            found = springs.short_range(q) * (root[:, None] * root)
-            if entry.label.dipoles is not None:
-                found = found + torch.from_numpy(entry.label.dipoles)
+            ((springs, root),) = _springs(self.average, [entry], torch.ones(1, dtype=torch.int64))
+            found = springs.force_constants(_tensor(entry.label.q)) * (root[:, None] * root)
             values = torch.linalg.eigvalsh(found).numpy()
             wavenumbers = WAVENUMBER * np.sign(values) * np.sqrt(np.abs(values))
             errors.append(np.abs(wavenumbers - entry.wavenumbers).mean())
@@ -337,6 +348,10 @@ class ForceConstantTrainer:
             "valid_frequency_median": float(np.median(errors)),
             "valid_stable": float(np.mean(stable)) if stable else math.nan,
         }
+
+
+def _tensor(values: Array) -> Tensor:
+    return torch.from_numpy(values).float()
 
 
 def _springs(
@@ -419,7 +434,8 @@ def train_force_constants(
     without: frozenset[str] = frozenset()
     if config.leave_out is not None:
         without = marked_ids(folder / config.leave_out)
-    matrices = matrix_entries(sets, "train", network.cutoff, without)
+    near = 4 if any(stage.near for stage in config.stages) else 0
+    matrices = matrix_entries(sets, "train", network.cutoff, without, near)
     validation = matrix_entries(sets, "valid", network.cutoff, without)
     if not matrices:
         raise TrainingError(f"{sets.path}: no rows of the split 'train'.")

@@ -23,12 +23,14 @@ from ase_e3dos.network.graph import CrystalGraph, build_graph
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["MatrixEntry", "SpectrumEntry", "matrix_entries", "matrix_loss"]
+__all__ = ["MatrixEntry", "SpectrumEntry", "acoustic_loss", "matrix_entries", "matrix_loss"]
 
 Array = NDArray[np.float64]
 
 #: Floor under the modes in the loss of matrices, cm^-1.
 _FLOOR = 40.0
+#: The same for acoustic modes near the zone's centre.
+_ACOUSTIC_FLOOR = 12.0
 
 
 @dataclass
@@ -67,28 +69,55 @@ class MatrixEntry:
     @cached_property
     def modes(self) -> Tensor:
         """Eigenvectors, weighted so that errors come out in cm^-1, shape (n_q, 3 n, 3 n)."""
-        values, vectors = np.linalg.eigh(self.label.total.astype(np.complex128))
-        wavenumbers = WAVENUMBER * np.sqrt(np.abs(values))
-        weights = WAVENUMBER / np.sqrt(2 * np.maximum(wavenumbers, _FLOOR))
-        return torch.from_numpy((vectors * weights[:, None, :]).astype(np.complex64))
+        return _weighted_modes(self.label.total, _FLOOR)
+
+    @cached_property
+    def total(self) -> Tensor:
+        """Short-range part and dipoles in eV/(Å^2 amu), shape (n_q, 3 n, 3 n)."""
+        return torch.from_numpy(self.label.total)
+
+    @cached_property
+    def near_modes(self) -> Tensor:
+        """As `modes`, of the points near the zone's centre, where acoustic modes are soft."""
+        return _weighted_modes(self.label.near_total, _FLOOR, _ACOUSTIC_FLOOR)
+
+    @cached_property
+    def near_total(self) -> Tensor:
+        """As `total`, of the points near the zone's centre."""
+        return torch.from_numpy(self.label.near_total)
 
 
-def matrix_loss(found: Tensor, entry: MatrixEntry, points: NDArray[np.int64]) -> Tensor:
+def _weighted_modes(
+    matrices: NDArray[np.complex64], floor: float, acoustic_floor: float | None = None
+) -> Tensor:
+    values, vectors = np.linalg.eigh(matrices.astype(np.complex128))
+    least = np.full(values.shape, floor)
+    if acoustic_floor is not None:
+        least[:, :3] = acoustic_floor
+    wavenumbers = np.maximum(WAVENUMBER * np.sqrt(np.abs(values)), least)
+    weights = WAVENUMBER / np.sqrt(2 * wavenumbers)
+    return torch.from_numpy((vectors * weights[:, None, :]).astype(np.complex64))
+
+
+def matrix_loss(found: Tensor, target: Tensor, modes: Tensor) -> Tensor:
     """Error of dynamical matrices in cm^-1; see the module.
 
     Parameters
     ----------
-    found : torch.Tensor
-        Short-range dynamical matrices in eV/(Å^2 amu), shape (n, 3 n_sites, 3 n_sites).
-    entry : MatrixEntry
-        The label.
-    points : ndarray of int
-        Which of its points these are, shape (n,).
+    found, target : torch.Tensor
+        Dynamical matrices in eV/(Å^2 amu), shape (n, 3 n_sites, 3 n_sites).
+    modes : torch.Tensor
+        Weighted eigenvectors of the label, of the same shape.
     """
-    modes = entry.modes[points]
-    error = modes.mH @ (found - entry.target[points]) @ modes
+    error = modes.mH @ (found - target) @ modes
     square = torch.view_as_real(error).square().sum((1, 2, 3)) / error.shape[1]
     return torch.sqrt(square + 1.0).mean()
+
+
+def acoustic_loss(found: Tensor, target: Tensor, modes: Tensor) -> Tensor:
+    """As `matrix_loss`, of the three lowest modes alone."""
+    error = (modes.mH @ (found - target) @ modes)[:, :3, :3]
+    return torch.sqrt(torch.view_as_real(error).square().sum((1, 2, 3)) / 3 + 0.5).mean()
 
 
 @dataclass
@@ -140,12 +169,16 @@ class SpectrumEntry:
 
 
 def matrix_entries(
-    sets: ForceSets, split: str, cutoff: float, without: frozenset[str] = frozenset()
+    sets: ForceSets,
+    split: str,
+    cutoff: float,
+    without: frozenset[str] = frozenset(),
+    near: int = 0,
 ) -> list[MatrixEntry]:
     """Labelled crystals of one split with their graphs, but for some ids."""
     found = []
     for row in sets.rows(split):
         if str(row["id"]) not in without:
-            label = labelled_matrices(row)
+            label = labelled_matrices(row, near=near)
             found.append(MatrixEntry(label, build_graph(label.crystal, cutoff)))
     return found
