@@ -25,7 +25,7 @@ from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.lattice_dynamics import vibrations
 from ase_e3dos.network.radial import BesselBasis
-from ase_e3dos.network.site import SiteOutput, SiteSettings, SiteTrunk
+from ase_e3dos.network.site import SiteSettings, SiteSpectra, SiteTrunk
 from ase_e3dos.network.springs import Springs
 
 __all__ = ["ForceConstantNetwork", "ForceConstantSettings"]
@@ -286,15 +286,12 @@ class ForceConstantNetwork(SiteTrunk):
         # The exponential of a symmetric matrix: positive definite, as a dielectric tensor is.
         return born, size * torch.linalg.matrix_exp(anisotropy) + one
 
-    def forward(
-        self,
-        batch: GraphBatch,
-        source: int | Tensor = 0,
-        basis: list[EdgeBasis] | None = None,
-    ) -> SiteOutput:
+    def spectra(
+        self, batch: GraphBatch, source: int = 0, basis: list[EdgeBasis] | None = None
+    ) -> SiteSpectra:
         """Spectra of the sites on the mesh of `ase_e3dos.network.lattice_dynamics`.
 
-        Parameters and value as for `SiteNetwork.forward`.
+        Parameters and value as for `SiteNetwork.spectra`.
         """
         masses = batch.features.sum(1).index_select(0, batch.site_order)
         return vibrations(self.springs(batch, source, basis), batch, masses, self.settings.n_bins)

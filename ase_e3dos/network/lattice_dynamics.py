@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
-from ase_e3dos.network.site import SiteOutput
+from ase_e3dos.network.site import SiteSpectra
 from ase_e3dos.network.springs import CrystalSprings, Springs, crystal_springs
 
 __all__ = ["MESH_LENGTH", "half_mesh", "vibrations"]
@@ -113,7 +113,7 @@ def _nearest_images(
     return images[point, image], weights[point] / nearest.sum(axis=1)[point]
 
 
-def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int) -> SiteOutput:
+def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int) -> SiteSpectra:
     """Spectra, displacement tensors, velocities of sound and stability, from springs.
 
     Parameters
@@ -127,8 +127,8 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
 
     Returns
     -------
-    SiteOutput
-        In node order, with one head.
+    SiteSpectra
+        With one head; displacements in node order.
     """
     weights, tensors, sound, odds = [], [], [], []
     per_crystal = zip(
@@ -148,9 +148,9 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
         share = weight @ (wavenumbers < -5).to(mass).mean(1)
         odds.append(torch.log((share + 1e-5) / _EVEN))
     node = torch.argsort(batch.site_order)
-    log_weights = torch.cat(weights).clamp_min(1e-12).log().index_select(0, node)
-    return SiteOutput(
-        log_weights.unsqueeze(0),
+    return SiteSpectra(
+        torch.stack([sites.mean(0) for sites in weights]).unsqueeze(0),
+        torch.cat(weights),
         torch.cat(tensors).index_select(0, node),
         torch.stack(sound),
         torch.stack(odds),
@@ -186,7 +186,7 @@ def _binned(wavenumbers: Tensor, shares: Tensor, n_bins: int) -> Tensor:
 def _log_displacements(
     wavenumbers: Tensor, modes: Tensor, masses: Tensor, weights: Tensor
 ) -> Tensor:
-    """Logarithms of the mean-square displacement tensors as in `SiteOutput`, (n_sites, 3, 6)."""
+    """Logarithms of the mean-square displacement tensors as in `SiteSpectra`, (n_sites, 3, 6)."""
     good = wavenumbers > _SOFTEST
     w = torch.where(good, wavenumbers, torch.ones_like(wavenumbers))
     found = []
