@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,62 +15,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.data.labelled_set import SLOWEST_SOUND
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, JARVIS_GRID, PAPER_GRID
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
-from ase_e3dos.network.paper import PaperNetwork, PaperSettings, mean_over_sites
-from ase_e3dos.network.precision import float32_on, without_autocast
-from ase_e3dos.network.site import SiteNetwork, SiteOutput, SiteSettings
-from ase_e3dos.structures.masses import STANDARD_MASSES
+from ase_e3dos.network.paper import PaperNetwork
+from ase_e3dos.network.precision import without_autocast
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.training.checkpoint import (
+    CHECKPOINT,
+    History,
+    no_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from ase_e3dos.training.config import TrainingConfig, differences
 from ase_e3dos.training.loss import LossWeights, SiteLoss, paper_loss
-from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches, join
+from ase_e3dos.training.new_network import Network
+from ase_e3dos.training.predicted_labels import predict_labels
+from ase_e3dos.training.sampler import GraphSet, MixedBatch, epoch_batches
+from ase_e3dos.training.site_losses import forward_in_bfloat16, site_network_loss
 
 if TYPE_CHECKING:
-    from ase_e3dos.encoders import Encoder
     from ase_e3dos.network.graph import GraphBatch
-
-Network = PaperNetwork | SiteNetwork
-
-
-@dataclass
-class History:
-    """One row of numbers for each epoch, kept as JSON lines beside the checkpoint."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-
-    def add(self, row: dict[str, float], path: Path | None) -> None:
-        """Append a row, to the file too."""
-        self.rows.append(row)
-        if path is not None:
-            path.write_text("".join(json.dumps(r) + "\n" for r in self.rows))
-
-
-def make_network(config: TrainingConfig, encoder: Encoder) -> Network:
-    """A freshly initialised network of the kind and sizes that the configuration asks for.
-
-    Raises
-    ------
-    TrainingError
-        Settings of which no network can be made.
-    """
-    settings = {"n_features": encoder.n_features, **config.settings}
-    try:
-        with float32_on("cpu"):
-            if config.network == "paper":
-                return PaperNetwork(PaperSettings(**settings))
-            masses = (
-                torch.tensor(STANDARD_MASSES[1 : encoder.n_features + 1])
-                if encoder.name in ("mass_one_hot", "alloy_multi_hot")
-                else None
-            )
-            return SiteNetwork(SiteSettings(**settings), masses)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TrainingError(
-            f"no {config.network} network can be made with the settings {settings}. Start from "
-            "those of a preset and change one at a time."
-        ) from error
 
 
 @contextmanager
@@ -293,7 +257,7 @@ class Trainer:
         """The network's output in float32: a tensor, or a `SiteOutput`."""
         mixed = self.config.precision == "mixed" and self.device.type == "cuda"
         if mixed and isinstance(self.network, SiteNetwork):
-            return mixed_forward(self.network, graph, *source)
+            return forward_in_bfloat16(self.network, graph, *source)
         return self.network(graph, *source)
 
     def _target(self, data: GraphSet, index: list[int]) -> Tensor:
@@ -328,24 +292,23 @@ class Trainer:
 
     def save_checkpoint(self) -> None:
         """Write the whole state, replacing the former file only when the new one is complete."""
-        if self.directory is None:
-            return
-        state: dict[str, Any] = {
-            "config": self.config.model_dump_json(),
-            "digests": self.digests,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "best_state": self.best_state,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "epoch": self.epoch,
-            "step": self.step,
-            "history": self.history.rows,
-        }
-        temporary = self.directory / "checkpoint.tmp"
-        torch.save(state, temporary)
-        temporary.replace(self.directory / "checkpoint.pt")
+        if self.directory is not None:
+            write_checkpoint(
+                self.directory,
+                {
+                    "config": self.config.model_dump_json(),
+                    "digests": self.digests,
+                    "network": self.network.state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "best_state": self.best_state,
+                    "best": self.best,
+                    "best_epoch": self.best_epoch,
+                    "epoch": self.epoch,
+                    "step": self.step,
+                    "history": self.history.rows,
+                },
+            )
 
     def resume(self) -> bool:
         """Continue from the checkpoint in the directory; False where there is none.
@@ -355,7 +318,7 @@ class Trainer:
         TrainingError
             The checkpoint belongs to another configuration or other data, or is damaged.
         """
-        path = self.directory / "checkpoint.pt" if self.directory else None
+        path = self.directory / CHECKPOINT if self.directory else None
         if path is None or not path.is_file():
             return False
         state, config = read_checkpoint(path, self.device)
@@ -381,203 +344,5 @@ class Trainer:
             self.epoch, self.step = state["epoch"], state["step"]
             self.history = History(state["history"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise TrainingError(_no_checkpoint(path)) from error
+            raise TrainingError(no_checkpoint(path)) from error
         return True
-
-
-def read_checkpoint(
-    path: Path, device: torch.device | str = "cpu"
-) -> tuple[dict[str, Any], TrainingConfig]:
-    """The state of a run and the configuration that it was made with.
-
-    Raises
-    ------
-    TrainingError
-        There is no such file, or it is not a checkpoint.
-    """
-    if not path.is_file():
-        raise TrainingError(f"{path}: no such checkpoint, so there is no run to go on with.")
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        return state, TrainingConfig.model_validate_json(state["config"])
-    except Exception as error:  # damage shows in many ways
-        raise TrainingError(_no_checkpoint(path)) from error
-
-
-def _no_checkpoint(path: Path) -> str:
-    return (
-        f"{path}: not a checkpoint that can be read; it is damaged, or another program or version "
-        "wrote it. Restore it from a copy, or delete it to start anew."
-    )
-
-
-def mixed_forward(network: SiteNetwork, graph: GraphBatch, source: Tensor) -> SiteOutput:
-    """A site network with its layers in bfloat16; edge functions and results are float32."""
-    basis = network.edge_functions(graph)
-    with torch.autocast(source.device.type, torch.bfloat16):
-        output: SiteOutput = network(graph, source, basis)
-    sides = (output.log_displacements, output.log_sound, output.log_odds_unstable)
-    return SiteOutput(
-        output.log_weights.float(), *(None if side is None else side.float() for side in sides)
-    )
-
-
-def site_network_loss(
-    network: Callable[..., SiteOutput],
-    loss: SiteLoss,
-    batch: MixedBatch,
-    source: Tensor,
-    sets: list[GraphSet],
-    transferred: set[int],
-    device: torch.device,
-) -> Tensor:
-    """Sum of the mean losses of the data sets in a batch, each by its number of crystals.
-
-    Where the network has H heads, each learns the spectra of all compositions but one part in H,
-    so that they differ on what a part of the data alone tells.
-    """
-    graph = batch.graph.to(device)
-    output = network(graph, source.to(device))
-    heads = output.log_weights
-    parts = np.concatenate([sets[number].parts[entries] for number, entries, _ in batch.parts])
-    total = heads.new_zeros(())
-    for head, log_weights in enumerate(heads):
-        shares = torch.ones(len(parts))
-        if len(heads) > 1:
-            kept = torch.from_numpy(parts % len(heads) != head)
-            shares = kept.float() / (len(heads) - 1)
-        total = total + _spectrum_loss(
-            log_weights.exp(),
-            loss,
-            batch,
-            graph,
-            sets,
-            transferred,
-            shares.to(device),
-            1 / len(heads),
-        )
-    total = total + _side_loss(output, loss, batch, graph, sets, transferred)
-    mean: Tensor = total / batch.graph.n_crystals
-    return mean
-
-
-def _spectrum_loss(
-    site_weights: Tensor,
-    loss: SiteLoss,
-    batch: MixedBatch,
-    graph: GraphBatch,
-    sets: list[GraphSet],
-    transferred: set[int],
-    shares: Tensor,
-    of_head: float,
-) -> Tensor:
-    """Losses of one head's spectra, each crystal's times its share, responses times the head's."""
-    device = site_weights.device
-    in_order = site_weights.index_select(0, graph.site_order)
-    index = torch.repeat_interleave(torch.arange(graph.n_crystals, device=device), graph.n_sites)
-    crystal = in_order.new_zeros(graph.n_crystals, in_order.shape[1]).index_add(0, index, in_order)
-    crystal = crystal / graph.n_sites.unsqueeze(1)
-    total = in_order.new_zeros(())
-    for number, entries, span in batch.parts:
-        labelled = sets[number].labelled
-        p, share = crystal[span], shares[span]
-        if labelled.kind == "raw":
-            bins = torch.from_numpy(labelled.bins[entries]).to(device)
-            assert labelled.label is not None
-            label = torch.from_numpy(labelled.label[entries]).to(device)
-            part = (share * loss.raw(p, bins, label)).sum()
-        elif labelled.kind == "sampled":
-            assert labelled.label is not None
-            label = torch.from_numpy(labelled.label[entries]).to(device)
-            part = (share * loss.sampled(p, label)).sum()
-        else:
-            sites = [torch.from_numpy(labelled.bins[i]) for i in entries]
-            q = torch.stack([s.mean(0) for s in sites]).to(device)
-            part = in_order.new_zeros(())
-            if number not in transferred:
-                rows = in_order[(index >= span.start) & (index < span.stop)]
-                per_site = loss.sites(rows, torch.cat(sites).to(device))
-                of_site = share / graph.n_sites[span].to(per_site.dtype)
-                weights = torch.repeat_interleave(of_site, graph.n_sites[span])
-                part = part + (share * loss.raw(p, q, None)).sum() + (per_site * weights).sum()
-            pairs = _pairs([labelled.ids[i] for i in entries])
-            if len(pairs):
-                part = part + of_head * loss.strain(p, q, pairs.to(device)) * len(pairs)
-        total = total + part
-    return total
-
-
-def _side_loss(
-    output: SiteOutput,
-    loss: SiteLoss,
-    batch: MixedBatch,
-    graph: GraphBatch,
-    sets: list[GraphSet],
-    transferred: set[int],
-) -> Tensor:
-    """Losses of displacement tensors and sound velocities, where they are known and predicted."""
-    device = output.log_weights.device
-    total = output.log_weights.new_zeros(())
-    tensors = output.log_displacements
-    if tensors is not None:
-        tensors = tensors.index_select(0, graph.site_order)
-    ends = graph.first_site + graph.n_sites
-    for number, entries, span in batch.parts:
-        labelled = sets[number].labelled
-        if output.log_odds_unstable is not None and labelled.kind != "sampled":
-            # Sampled spectra end too near to zero, and are too noisy there, to tell.
-            unstable = torch.from_numpy(labelled.unstable[entries]).to(device)
-            total = total + loss.stability(output.log_odds_unstable[span], unstable).sum()
-        if number in transferred:
-            continue
-        known = labelled.log_displacements
-        if known is not None and tensors is not None:
-            for k, i in enumerate(entries, start=span.start):
-                if (reference := known[i]) is not None:
-                    rows = tensors[int(graph.first_site[k]) : int(ends[k])]
-                    there = torch.from_numpy(reference).to(device)
-                    total = total + loss.displacements(rows, there).mean()
-        if output.log_sound is not None and labelled.sound_velocity is not None:
-            velocity = torch.from_numpy(labelled.sound_velocity[entries].astype(np.float32))
-            usable = (velocity > SLOWEST_SOUND).to(device)  # NaN is not
-            logs = velocity.to(device)[usable].log()
-            total = total + loss.sound(output.log_sound[span][usable], logs).sum()
-    return total
-
-
-def _pairs(names: list[str]) -> Tensor:
-    """Neighbouring entries of the same crystal, shape (n_pairs, 2)."""
-    rows = [(i, i + 1) for i in range(len(names) - 1) if names[i] == names[i + 1]]
-    return torch.tensor(rows, dtype=torch.int64).reshape(-1, 2)
-
-
-@torch.no_grad()
-def predict_labels(
-    network: Network, loss: SiteLoss, data: GraphSet, device: torch.device, size: int = 64
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Predictions on the label grid of a data set, shape (n, n_points)."""
-    network.eval()
-    parts = []
-    for start in range(0, len(data.labelled), size):
-        index = list(range(start, min(start + size, len(data.labelled))))
-        batch = join([(0, data, index)])
-        graph = batch.graph.to(device)
-        if isinstance(network, PaperNetwork):
-            parts.append(network(graph))
-            continue
-        p = crystal_weights(network, batch, device)
-        if data.labelled.kind == "site":
-            parts.append(p)
-        elif data.labelled.kind == "sampled":
-            parts.append(p @ loss.get_buffer("jarvis").T)
-        else:
-            soft = p[:, loss.get_buffer("grid") < -20].sum(1)
-            parts.append(loss.paper_labels(p, soft < 0.01))
-    return np.asarray(torch.cat(parts).cpu().numpy())
-
-
-def crystal_weights(network: SiteNetwork, batch: MixedBatch, device: torch.device) -> Tensor:
-    """Bin weights of each crystal, mean over sites and heads, shape (n_crystals, n_bins)."""
-    graph = batch.graph.to(device)
-    output: SiteOutput = network(graph, batch.source.to(device))
-    return mean_over_sites(output.log_weights.exp().mean(0), graph)

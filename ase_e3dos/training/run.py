@@ -22,8 +22,10 @@ from ase_e3dos.network.ensemble import resolve_device
 from ase_e3dos.network.paper import PaperSettings
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
+from ase_e3dos.training.checkpoint import read_checkpoint
 from ase_e3dos.training.config import DataConfig, TrainingConfig
-from ase_e3dos.training.fit import Network, Trainer, make_network, read_checkpoint
+from ase_e3dos.training.fit import Trainer
+from ase_e3dos.training.new_network import Network, make_network
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import left_out, select, without_compositions
 from ase_e3dos.training.start import StartingPoint, starting_point

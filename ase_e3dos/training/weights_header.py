@@ -21,7 +21,7 @@ from ase_e3dos.training.sampler import GraphSet
 if TYPE_CHECKING:
     from ase_e3dos.encoders import Encoder
     from ase_e3dos.spectrum.grid import Array
-    from ase_e3dos.training.fit import Network
+    from ase_e3dos.training.new_network import Network
 
 METHOD = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.202004214"
 

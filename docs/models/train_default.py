@@ -50,7 +50,8 @@ from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.reading import read_each
 from ase_e3dos.training.calibration import fit_calibration, with_displacements_and_sound
 from ase_e3dos.training.config import DataConfig, read_config
-from ase_e3dos.training.fit import Trainer, make_network
+from ase_e3dos.training.fit import Trainer
+from ase_e3dos.training.new_network import make_network
 from ase_e3dos.training.run import load_part
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import candidates, select

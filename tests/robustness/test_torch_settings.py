@@ -25,7 +25,7 @@ with {context}:
         found[model] = np.array([s.density for s in predict(crystals, model=model, device="cpu")])
     from ase_e3dos.encoders import MassOneHot
     from ase_e3dos.training.config import read_config
-    from ase_e3dos.training.fit import make_network
+    from ase_e3dos.training.new_network import make_network
     for preset in ("paper", "default"):
         network = make_network(read_config(preset), MassOneHot())
         kinds = {{(str(t.dtype), t.device.type)

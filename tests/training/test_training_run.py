@@ -29,7 +29,7 @@ from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.training import fit
 from ase_e3dos.training.config import TrainingConfig, own_data, read_config, read_fields
 from ase_e3dos.training.ensemble import join_members, train_ensemble
-from ase_e3dos.training.fit import make_network, mixed_forward
+from ase_e3dos.training.new_network import make_network
 from ase_e3dos.training.run import (
     config_of_run,
     data_directory,
@@ -38,6 +38,7 @@ from ase_e3dos.training.run import (
     train,
 )
 from ase_e3dos.training.sampler import GraphSet, join
+from ase_e3dos.training.site_losses import forward_in_bfloat16
 from ase_e3dos.training.weights_header import METHOD
 
 
@@ -508,7 +509,7 @@ def test_bfloat16_changes_little(data_dir, tiny_site):
     batch = join([(0, data, [0, 5, 7, 8])])
     exact, rough = (
         network(batch.graph, batch.source),
-        mixed_forward(network, batch.graph, batch.source),
+        forward_in_bfloat16(network, batch.graph, batch.source),
     )
     rough, exact = rough.log_weights, exact.log_weights
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.05)

@@ -19,8 +19,8 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
 from ase_e3dos.network.ensemble import resolve_device
 from ase_e3dos.network.precision import float32_on
+from ase_e3dos.training.checkpoint import History
 from ase_e3dos.training.config import DataConfig
-from ase_e3dos.training.fit import History
 from ase_e3dos.training.loss import paper_loss
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select

@@ -14,7 +14,7 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.weights import load_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.training.config import differences, read_config
-from ase_e3dos.training.fit import make_network
+from ase_e3dos.training.new_network import make_network
 
 
 def test_each_trial_changes_one_thing_of_the_preset():
