@@ -132,7 +132,8 @@ def _calculate(
 ) -> None:
     """Reference spectra of structures, into a file of labelled crystals."""
     from ase_e3dos.cli.label import crystals_of
-    from ase_e3dos.data.labelling import LabelSettings, label_all
+    from ase_e3dos.data.calculated_label import LabelSettings
+    from ase_e3dos.data.labelling import label_all
     from ase_e3dos.potentials.choice import check_calculator
 
     check_file(data, (".parquet",), "--data")

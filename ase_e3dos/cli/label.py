@@ -67,8 +67,9 @@ def label_command(
 
     Further structures or strains join what the output holds already.
     """
+    from ase_e3dos.data.calculated_label import LabelSettings
     from ase_e3dos.data.labelled_file import Reject, counted, split_counts
-    from ase_e3dos.data.labelling import LabelSettings, label_all
+    from ase_e3dos.data.labelling import label_all
     from ase_e3dos.data.splits import empty_splits
     from ase_e3dos.potentials.choice import check_calculator
 

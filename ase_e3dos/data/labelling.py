@@ -1,146 +1,47 @@
-"""Labels from any ASE calculator: phonopy finite displacements, in parallel, to be resumed."""
+"""Labels of many crystals from any ASE calculator: in parallel, to be resumed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ase_e3dos.data.calculated_label import LabelSettings, label
+from ase_e3dos.data.kept_labels import (
+    Job,
+    job_key,
+    kept_rows,
+    latest_rows,
+    report_replaced,
+    structure_digest,
+)
 from ase_e3dos.data.labelled_file import (
-    SITE_BINS,
-    SITE_BINS_WIDE,
-    SITE_STEP,
     LabelledEntry,
     Reject,
     check_output,
     stated,
     write_labelled,
 )
-from ase_e3dos.data.labels import DEFAULT_GRID
 from ase_e3dos.data.lock import only_process
 from ase_e3dos.data.splits import SplitBy, split_names
 from ase_e3dos.errors import DataError, E3DOSError
-from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.potentials.choice import (
     CalculatorFactory,
     calculator_identity,
     calculator_name,
-    calculator_of,
     kept_calculator,
     make_ready,
 )
-from ase_e3dos.potentials.journal import Journal, differing
+from ase_e3dos.potentials.journal import Journal
 from ase_e3dos.potentials.processes import in_processes
-from ase_e3dos.potentials.reference import ReferenceSettings, calculated
-from ase_e3dos.potentials.relaxation import Relax, relax_crystal, with_cell
-from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.version import __version__
-
-if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
-
-Job = tuple[str, Crystal, float]
-
-
-@dataclass(frozen=True)
-class LabelSettings:
-    """How labels are calculated.
-
-    Attributes
-    ----------
-    supercell : float
-        Least distance in Å between a site and its image in the supercell.
-    displacement : float
-        Å.
-    mesh : float
-        Density of the mesh: the length that phonopy takes, Å.
-    strains : tuple of float
-        Isotropic strains at which each crystal is calculated.
-    relax : {"none", "positions", "cell"}
-        "none", "positions" at the fixed cell, or "cell" too (before straining).
-    fmax : float
-        Largest force after relaxation, eV/Å.
-    """
-
-    supercell: float = 9.0
-    displacement: float = 0.03
-    mesh: float = 40.0
-    strains: tuple[float, ...] = (0.0,)
-    relax: Relax = "none"
-    fmax: float = 1e-3
-
-    def reference(self, relax: Relax) -> ReferenceSettings:
-        """Settings of the spectrum at one strain."""
-        return ReferenceSettings(
-            self.supercell, self.displacement, self.mesh, relax, self.fmax, SITE_STEP
-        )
-
-
-def label(
-    crystal: Crystal,
-    calculator: str | Calculator | CalculatorFactory,
-    settings: LabelSettings,
-    strain: float = 0.0,
-) -> LabelledEntry:
-    """Site spectra of one crystal at one strain, as `ase_e3dos.reference_spectrum` has them.
-
-    Raises
-    ------
-    E3DOSError
-        The calculator fails, or the relaxation or the frequencies are not usable.
-    """
-    forces = calculator_of(calculator)
-    name = calculator_name(calculator)
-    relax = settings.relax
-    if strain:
-        if relax != "none":
-            crystal = relax_crystal(crystal, forces, name, relax, settings.fmax).crystal
-            relax = "positions"
-        atoms = crystal.to_atoms()
-        atoms.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
-        crystal = with_cell(crystal, atoms)
-    spectrum = calculated(crystal, forces, settings.reference(relax))
-    return entry_of(crystal.name, spectrum, {"strain": strain})
-
-
-def entry_of(id_: str, spectrum: PhononSpectrum, scalars: dict[str, Any]) -> LabelledEntry:
-    """A calculated spectrum as a labelled entry, in bins of 10 cm^-1.
-
-    Raises
-    ------
-    DataError
-        The spectrum has no site densities or other bins.
-    """
-    origin = spectrum.origin or {}
-    sites = spectrum.site_density
-    if sites is None or not np.array_equal(spectrum.wavenumbers, DEFAULT_GRID):
-        raise DataError(
-            f"{id_}: labels need site densities in bins of 10 cm^-1 from -400 cm^-1, as "
-            "reference_spectrum gives them with step=10."
-        )
-    highest = origin.get("highest_wavenumber", np.inf)
-    bins = SITE_BINS if highest < 1590 else SITE_BINS_WIDE
-    values = sites[:, :bins] / constants().thz_to_cm
-    values = 3.0 * values / (values.sum(axis=1, keepdims=True) * SITE_STEP)
-    range_ = {
-        "min_wavenumber": origin.get("lowest_wavenumber"),
-        "max_wavenumber": origin.get("highest_wavenumber"),
-    }
-    return LabelledEntry(
-        id_,
-        spectrum.crystal,
-        values,
-        scalars={**scalars, **range_},
-        provenance=str(origin.get("calculator", "")),
-    )
 
 
 def label_all(
@@ -227,8 +128,8 @@ def label_all(
                 "else. Choose another output, or move it away."
             )
         journal = Journal(place)
-        _report_replaced(file, journal, jobs, report)
-        kept = _kept(file, journal, jobs, basis)
+        report_replaced(file, journal, jobs, report)
+        kept = kept_rows(file, journal, jobs, basis)
         if kept:
             report(f"{len(kept)} of {file.name} are kept")
         before = stated(file) if file.exists() else {}
@@ -258,65 +159,6 @@ def label_all(
     return len(entries), len(failed)
 
 
-def _latest(journal: Journal) -> dict[tuple[str, float], dict[str, Any]]:
-    """The rows that count: of each name and strain the one that was written last."""
-    return {(row["id"], row["strain"]): row for row in journal.rows.values()}
-
-
-def _report_replaced(
-    file: Path, journal: Journal, jobs: list[Job], report: Callable[[str], None]
-) -> None:
-    """Say where a structure takes the place of another one of its name.
-
-    Raises
-    ------
-    DataError
-        The other one is of another composition, hence another crystal and no edited file.
-    """
-    latest = _latest(journal)
-    for _, crystal, strain in jobs:
-        row = latest.get((crystal.name, strain), {})
-        if "structure" not in row or row["structure"] == structure_digest(crystal):
-            continue
-        if sorted(row.get("numbers", [])) not in ([], sorted(crystal.numbers.tolist())):
-            raise DataError(
-                f"{file} holds {crystal.name} already, with another composition. Rename one of "
-                "the two, or write to another file."
-            )
-        report(f"{crystal.name} strain {strain:g} takes the place of another structure's")
-
-
-def _kept(
-    file: Path, journal: Journal, jobs: list[Job], basis: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Rows of the journal that stay beside those of the jobs.
-
-    Raises
-    ------
-    DataError
-        One has another basis, or is of another structure with the name of a job.
-    """
-    asked = {(crystal.name, strain) for _, crystal, strain in jobs}
-    structures = {crystal.name: structure_digest(crystal) for _, crystal, _ in jobs}
-    kept = [row for asking, row in _latest(journal).items() if asking not in asked]
-    for row in kept:
-        what = f"{row['id']} at strain {row['strain']:g}"
-        found = differing(row.get("basis", {}), basis)
-        if found and "error" not in row:
-            raise DataError(
-                f"{file} holds labels that were made otherwise and are not asked for now, such as "
-                f"{what}; they differ in {', '.join(found)}. Write to another file, or give "
-                "all its structures and strains, to label them again."
-            )
-        if row.get("structure") != structures.get(row["id"], row.get("structure")):
-            raise DataError(
-                f"{file} holds {what}, which is another structure than the one of this name "
-                "given now. Rename the new one, write to another file, or label it at all strains "
-                "that the file has."
-            )
-    return [row for row in kept if row.get("basis") == basis]
-
-
 def _same_method(about: dict[str, Any], name: str, settings: LabelSettings) -> bool:
     """Whether what a file states about its labels is the same calculator and settings."""
     known = dict(about.get("settings", {}), strains=None)
@@ -334,7 +176,7 @@ def _rows(
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Results of all jobs: those of the journal, and what is calculated now."""
-    latest = _latest(journal)
+    latest = latest_rows(journal)
     waiting = [
         job
         for job in jobs
@@ -372,20 +214,6 @@ def _jobs(
         crystal = Crystal.from_any(structure, name)
         jobs += [(job_key(crystal, basis, s), crystal, s) for s in dict.fromkeys(strains)]
     return jobs, rejects
-
-
-def job_key(crystal: Crystal, basis: dict[str, Any], strain: float) -> str:
-    """Hash of what determines a label: structure and name, calculator and settings, strain."""
-    values = [crystal.name, structure_digest(crystal), basis, strain]
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def structure_digest(crystal: Crystal) -> str:
-    """Hash of cell, positions and elements."""
-    digest = hashlib.sha256()
-    for array in (crystal.cell, crystal.scaled_positions, crystal.numbers):
-        digest.update((np.round(np.asarray(array, dtype=float), 8) + 0.0).tobytes())
-    return digest.hexdigest()[:24]
 
 
 def _run(

@@ -18,9 +18,10 @@ from phonopy.structure.atoms import PhonopyAtoms
 from typer.testing import CliRunner
 
 from ase_e3dos.cli import build_app
+from ase_e3dos.data.calculated_label import LabelSettings, label
 from ase_e3dos.data.labelled_file import stated_citation, stated_licence
 from ase_e3dos.data.labelled_set import read_labelled
-from ase_e3dos.data.labelling import LabelSettings, label, label_all
+from ase_e3dos.data.labelling import label_all
 from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import DataError, PotentialError, TrainingError
 from ase_e3dos.potentials.choice import calculator_factory
