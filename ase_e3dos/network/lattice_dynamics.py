@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ase_e3dos.errors import PredictionError
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.site import SiteSpectra
 from ase_e3dos.network.springs import CrystalSprings, Springs, crystal_springs
 
-__all__ = ["MESH_LENGTH", "half_mesh", "vibrations"]
+__all__ = ["MESH_LENGTH", "MOST_SITES", "half_mesh", "vibrations"]
 
 #: sqrt(eV / (Å^2 amu)) in cm^-1, from the CODATA constants of 2018.
 WAVENUMBER = 521.470898
@@ -22,6 +23,8 @@ WAVENUMBER = 521.470898
 MESH_LENGTH = 28.0
 #: Times that the cell of the mesh at the zone's centre is divided again.
 _REFINEMENTS = 2
+#: Sites of the largest cell, and complex numbers of the deformations in memory together.
+MOST_SITES, _NUMBERS_AT_ONCE = 400, 40_000_000
 #: Standard deviation in cm^-1 by which each mode is spread, on top of sharing two bins.
 _SPREAD = 5.0
 #: Bins of the spectrum: first edge and width in cm^-1.
@@ -137,8 +140,11 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
     for crystal, mass in per_crystal:
         q, weight = (torch.from_numpy(x).to(mass) for x in half_mesh(crystal.cell))
         root = mass.rsqrt().repeat_interleave(3)
-        dynamical = crystal.force_constants(q) * (root.unsqueeze(1) * root)
-        values, vectors = torch.linalg.eigh(dynamical)
+        several = []
+        for part in q.split(_points_at_once(crystal)):
+            dynamical = crystal.force_constants(part) * (root.unsqueeze(1) * root)
+            several.append(torch.linalg.eigh(dynamical))
+        values, vectors = (torch.cat(x) for x in zip(*several, strict=True))
         wavenumbers = WAVENUMBER * values.sign() * values.abs().sqrt()
         modes = vectors.view(len(q), crystal.n_sites, 3, -1)
         shares = modes.abs().square().sum(2) * weight[:, None, None]
@@ -155,6 +161,22 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
         torch.stack(sound),
         torch.stack(odds),
     )
+
+
+def _points_at_once(crystal: CrystalSprings) -> int:
+    """Wave vectors whose matrices fit into memory together.
+
+    Raises
+    ------
+    PredictionError
+        The cell is too large for any.
+    """
+    if crystal.n_sites > MOST_SITES:
+        raise PredictionError(
+            f"{crystal.n_sites} sites in a cell: dynamical matrices are diagonalised up to "
+            f"{MOST_SITES}. Give the primitive cell, or take model='default' for the spectrum."
+        )
+    return max(1, _NUMBERS_AT_ONCE // (crystal.n_sites**2 * 3 * len(crystal.signs)))
 
 
 def _binned(wavenumbers: Tensor, shares: Tensor, n_bins: int) -> Tensor:

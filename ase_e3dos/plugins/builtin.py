@@ -25,11 +25,19 @@ _PAPER = "Z. Chen et al., Adv. Sci. 8, 2004214 (2021), doi:10.1002/advs.20200421
 _DFPT = "G. Petretto et al., Sci. Data 5, 180065 (2018), doi:10.1038/sdata.2018.65"
 _JARVIS = "K. Choudhary et al., npj Comput. Mater. 6, 173 (2020), doi:10.1038/s41524-020-00440-1"
 _PHONONDB = "A. Togo, phonon database at Kyoto University, version 2018-04-17"
+_NEQUIX = "T. Koker et al., arXiv:2508.16067 and arXiv:2601.07742"
 _AGNE = "M. T. Agne et al., Mater. Today Phys. 6, 83 (2018)"
 
 # name, stem of the weights file, source, description, further citation
 _MODELS = (
     ("default", "default", "dfpt", "site spectra, -400 to 4400 cm^-1, DFT with PBEsol", _PHONONDB),
+    (
+        "force-constants",
+        "force-constants",
+        "dfpt",
+        "force constants: bands, eigenvectors and spectra, DFT with PBEsol",
+        f"{_PHONONDB}; {_NEQUIX}",
+    ),
     ("jarvis", "jarvis", "jarvis", "an ensemble that speaks for JARVIS (OptB88vdW)", _JARVIS),
     ("paper", "paper", None, "the paper's network, 51 points from 0 to 1000 cm^-1", ""),
     ("imaginary", "imaginary", None, "the paper's with imaginary modes, -200 to 1000 cm^-1", ""),

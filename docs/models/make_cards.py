@@ -39,6 +39,12 @@ class Card:
     evaluations: tuple[str, ...]
 
 
+def _output(name: str) -> str:
+    """What a script of this folder printed, if it was run."""
+    file = Path(__file__).with_name(name)
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else "not run"
+
+
 CARDS = {
     "paper": Card(
         "The paper's network",
@@ -117,6 +123,38 @@ Matrices are stored in float16. To train: `python docs/models/train_default.py -
             f"--model default --data {DFPT} --split valid --by anion --by element",
             f"--model default --data {PHONONDB} --split valid --by anion --by element",
             f"--model default --source nequix --data {SITES}",
+        ),
+    ),
+    "force-constants": Card(
+        "Force constants, Born charges and dielectric tensors",
+        """\
+The trunk of `default`, read out on the edges of a graph with a cut-off of 6 Å: a symmetric tensor
+for each pair, and rows that make deformations of degree 0, 1 and 2 around each site, whose squares
+add to the energy or are taken from it. Whatever the weights, the force constants are symmetric, obey
+the acoustic sum rule and the crystal's symmetry, do not know the masses, and reach 12 Å. They are
+the short-range part; Born charges and the dielectric tensor, outputs of the same features, give the
+dipole-dipole part by the formula that phonopy uses. `predict` diagonalises them on a mesh
+(docs/theory/force-constants.md), `E3DOSPhonopy(cell, model="force-constants")` gives them to
+phonopy.
+
+Trained on the finite displacements of the phonon database of Kyoto University (A. Togo, version
+2018-04-17, CC BY 4.0; 4,498 primitive cells of up to 24 sites), first on dynamical matrices at
+commensurate wave vectors with the dipoles of the labels, then with those of predicted charges, near
+the zone's centre as well, and on spectra: the DFPT training set (Petretto et al. 2018, CC BY 4.0)
+and phonons of the potential Nequix-OAM-1-PFT (weights CC BY 4.0, T. Koker et al., arXiv:2508.16067
+and arXiv:2601.07742); all without the formulas of both validation sets. No error bars yet:
+`default` has them. Stored in float16. To train: `e3dos train force-constants --data-dir DATA`;
+what was tried is in docs/models.
+
+```console
+$ python docs/models/force_constants.py DATA
+"""
+        + _output("force_constants.txt")
+        + """
+```""",
+        (
+            f"--model force-constants --model default --data {DFPT} --split valid",
+            f"--model force-constants --model default --data {PHONONDB} --split valid",
         ),
     ),
     "jarvis": Card(
