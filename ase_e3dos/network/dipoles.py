@@ -19,6 +19,8 @@ __all__ = ["COULOMB", "dipole_matrices"]
 COULOMB = 14.39965172592227
 #: Reciprocal vectors in the sum, and what the Gaussian is at the last of them.
 _N_VECTORS, _LAST = 300, 1e-10
+#: What the Gaussian is at the last vector that float32 makes worth the while.
+_LAST_SINGLE = 1e-5
 
 
 def dipole_matrices(
@@ -34,7 +36,8 @@ def dipole_matrices(
     ----------
     q : torch.Tensor
         Wave vectors in 1/Å, Cartesian, without 2 pi, in the first Brillouin zone, shape (n_q, 3).
-        At q = 0 the direction-dependent term is left out.
+            At q = 0 the direction-dependent term is left out. In float64 the sum is phonopy's, in
+        float32 it ends where the terms are below 1e-5.
     cell : ndarray, shape (3, 3)
         Lattice vectors in rows, Å.
     positions : torch.Tensor
@@ -51,7 +54,10 @@ def dipole_matrices(
     """
     n, volume = len(born), abs(float(np.linalg.det(cell)))
     longest = (3 * _N_VECTORS / (4 * math.pi) / volume) ** (1 / 3)
-    vectors = torch.from_numpy(_reciprocal_vectors(cell, longest)).to(q)
+    reach = longest
+    if q.dtype == torch.float32:
+        reach *= math.sqrt(math.log(_LAST_SINGLE) / math.log(_LAST))
+    vectors = torch.from_numpy(_reciprocal_vectors(cell, reach)).to(q)
     width = -(longest**2) * dielectric.trace() / 3 / math.log(_LAST)  # 4 Lambda^2
 
     # The phase has no q: dynamical matrices here (and phonopy's) have e^{iq(r_j - r_i)} in them.

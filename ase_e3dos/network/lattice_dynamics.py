@@ -13,18 +13,18 @@ from ase_e3dos.errors import PredictionError
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.site import SiteSpectra
-from ase_e3dos.network.springs import CrystalSprings, Springs, crystal_springs
+from ase_e3dos.network.springs import ForceConstants, Springs, crystal_springs
 
 __all__ = ["MESH_LENGTH", "MOST_SITES", "half_mesh", "vibrations"]
 
 #: sqrt(eV / (Å^2 amu)) in cm^-1, from the CODATA constants of 2018.
 WAVENUMBER = 521.470898
 #: Density of the mesh as a length in Å: points along b_i are this times |b_i| (without 2 pi).
-MESH_LENGTH = 28.0
+MESH_LENGTH = 24.0
 #: Times that the cell of the mesh at the zone's centre is divided again.
 _REFINEMENTS = 2
-#: Sites of the largest cell, and complex numbers of the deformations in memory together.
-MOST_SITES, _NUMBERS_AT_ONCE = 400, 40_000_000
+#: Sites of the largest cell, and complex numbers of dynamical matrices in memory together.
+MOST_SITES, _NUMBERS_AT_ONCE = 400, 4_000_000
 #: Standard deviation in cm^-1 by which each mode is spread, on top of sharing two bins.
 _SPREAD = 5.0
 #: Bins of the spectrum: first edge and width in cm^-1.
@@ -140,9 +140,10 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
     for crystal, mass in per_crystal:
         q, weight = (torch.from_numpy(x).to(mass) for x in half_mesh(crystal.cell))
         root = mass.rsqrt().repeat_interleave(3)
+        constants = crystal.force_constants()
         several = []
-        for part in q.split(_points_at_once(crystal)):
-            dynamical = crystal.force_constants(part) * (root.unsqueeze(1) * root)
+        for part in q.split(_points_at_once(crystal.n_sites)):
+            dynamical = constants.at(part) * (root.unsqueeze(1) * root)
             several.append(torch.linalg.eigh(dynamical))
         values, vectors = (torch.cat(x) for x in zip(*several, strict=True))
         wavenumbers = WAVENUMBER * values.sign() * values.abs().sqrt()
@@ -150,7 +151,7 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
         shares = modes.abs().square().sum(2) * weight[:, None, None]
         weights.append(_binned(wavenumbers, shares, n_bins))
         tensors.append(_log_displacements(wavenumbers, modes, mass, weight))
-        sound.append(_log_sound(crystal, root))
+        sound.append(_log_sound(constants.double(), root.double()))
         share = weight @ (wavenumbers < -5).to(mass).mean(1)
         odds.append(torch.log((share + 1e-5) / _EVEN))
     node = torch.argsort(batch.site_order)
@@ -163,7 +164,7 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
     )
 
 
-def _points_at_once(crystal: CrystalSprings) -> int:
+def _points_at_once(n_sites: int) -> int:
     """Wave vectors whose matrices fit into memory together.
 
     Raises
@@ -171,12 +172,12 @@ def _points_at_once(crystal: CrystalSprings) -> int:
     PredictionError
         The cell is too large for any.
     """
-    if crystal.n_sites > MOST_SITES:
+    if n_sites > MOST_SITES:
         raise PredictionError(
-            f"{crystal.n_sites} sites in a cell: dynamical matrices are diagonalised up to "
-            f"{MOST_SITES}. Give the primitive cell, or take model='default' for the spectrum."
+            f"{n_sites} sites in a cell: dynamical matrices are diagonalised up to {MOST_SITES}. "
+            "Give the primitive cell, or take model='default' for the spectrum."
         )
-    return max(1, _NUMBERS_AT_ONCE // (crystal.n_sites**2 * 3 * len(crystal.signs)))
+    return max(1, _NUMBERS_AT_ONCE // (3 * n_sites) ** 2)
 
 
 def _binned(wavenumbers: Tensor, shares: Tensor, n_bins: int) -> Tensor:
@@ -226,23 +227,22 @@ def _log_displacements(
     return torch.cat([size, torch.einsum("ntab,cab->ntc", logs, q)], dim=-1)
 
 
-def _log_sound(crystal: CrystalSprings, root: Tensor) -> Tensor:
+def _log_sound(constants: ForceConstants, root: Tensor) -> Tensor:
     """Logarithm of the Debye mean of the sound velocities in km/s; not a number if unstable.
 
     Parameters
     ----------
-    crystal : CrystalSprings
-        The springs.
+    constants : ForceConstants
+        In float64, for what lies close to the zone's centre.
     root : torch.Tensor
         1 / sqrt(mass) of each coordinate.
     """
-    crystal, root = crystal.double(), root.double()
     number = torch.arange(_N_DIRECTIONS, dtype=root.dtype, device=root.device) + 0.5
     theta = torch.arccos(1 - 2 * number / _N_DIRECTIONS)
     phi = math.pi * (1 + math.sqrt(5)) * number
     directions = [phi.cos() * theta.sin(), phi.sin() * theta.sin(), theta.cos()]
     q = _SMALL * torch.stack(directions, dim=1)
-    dynamical = crystal.force_constants(q) * (root.unsqueeze(1) * root)
+    dynamical = constants.at(q) * (root.unsqueeze(1) * root)
     values = torch.linalg.eigvalsh(dynamical)[:, :3]
     # cm^-1 over 1/Å: 2 pi c 1e2 / (2 pi 1e10) m/s = 2.99792458 m/s
     velocity = WAVENUMBER * values.clamp_min(0).sqrt() / _SMALL * 2.99792458e-3

@@ -18,7 +18,7 @@ from torch import Tensor
 from ase_e3dos.network.dipoles import dipole_matrices
 from ase_e3dos.network.graph import GraphBatch
 
-__all__ = ["CrystalSprings", "Springs", "crystal_springs"]
+__all__ = ["CrystalSprings", "ForceConstants", "Springs", "crystal_springs"]
 
 
 @dataclass(frozen=True)
@@ -84,65 +84,49 @@ class CrystalSprings:
     cell: NDArray[np.float64]
     positions: Tensor
 
-    def short_range(self, q: Tensor) -> Tensor:
-        """Force constants of the springs in reciprocal space.
+    def force_constants(self) -> ForceConstants:
+        """Second derivatives of the energy of the springs by the displacements of all atoms."""
+        n, n_rows = self.n_sites, self.rows.shape[1]
+        cell = torch.from_numpy(self.cell).to(self.vectors)
+        apart = self.positions[self.neighbor] - self.positions[self.center]
+        image = ((self.vectors - apart) @ torch.linalg.inv(cell)).round().long()
 
-        Parameters
-        ----------
-        q : torch.Tensor
-            1/Å, Cartesian, without 2 pi, shape (n_q, 3).
-
-        Returns
-        -------
-        torch.Tensor
-            eV/Å^2, Hermitian, shape (n_q, 3 n, 3 n).
-        """
-        n, n_q, n_rows = self.n_sites, len(q), self.rows.shape[1]
-        images, image = self._images()
-        pair, slot = torch.unique(self.center * n + self.neighbor, return_inverse=True)
-        # Edges of a pair that lead to the same cell do not exist twice: sums are over cells.
-        values = torch.cat([self.pairs.flatten(1), self.rows.flatten(1)], dim=1)
-        table = values.new_zeros(len(images) * len(pair), values.shape[1])
-        table = table.index_add(0, image * len(pair) + slot, values).view(len(images), -1)
-        angle = 2 * math.pi * (q @ images.T)
-        real = (angle.cos() @ table).view(n_q, len(pair), -1)
-        imaginary = (angle.sin() @ table).view(n_q, len(pair), -1)
-        i, j = pair // n, pair % n
-        shift = 2 * math.pi * (q @ (self.positions[j] - self.positions[i]).T)
-        both = (
-            torch.complex(real, imaginary) * torch.polar(torch.ones_like(shift), shift)[..., None]
+        # Deformations: of each site a block of its own atom and its neighbours, itself first.
+        count = torch.bincount(self.center, minlength=n)
+        slot = (
+            torch.arange(len(self.center), device=image.device)
+            - (count.cumsum(0) - count)[self.center]
         )
-        own = values.new_zeros(n, values.shape[1]).index_add(0, self.center, values)
-        # A pair has two edges, whose tensors need not be the same: each acts on both of its ends.
-        ends = torch.cat([self.center, self.neighbor])
-        halves = 0.5 * values[:, :9].repeat(2, 1)
-        own[:, :9] = values.new_zeros(n, 9).index_add(0, ends, halves)
+        width = int(count.max()) + 1 if len(slot) else 1
+        rows = self.rows.new_zeros(n, n_rows, width, 3)
+        rows[self.center, :, slot + 1] = self.rows
+        rows[:, :, 0] = -rows[:, :, 1:].sum(2)
+        atom = torch.zeros(n, width, dtype=torch.int64, device=image.device)
+        atom[:, 0] = torch.arange(n, device=image.device)
+        atom[self.center, slot + 1] = self.neighbor
+        where = torch.zeros(n, width, 3, dtype=torch.int64, device=image.device)
+        where[self.center, slot + 1] = image
+        flat = rows.flatten(2)
+        squares = flat.transpose(1, 2) @ (flat * self.signs.unsqueeze(1))
+        squares = squares.view(n, width, 3, width, 3).transpose(2, 3).reshape(-1, 9)
+        first = atom.unsqueeze(2).expand(n, width, width).reshape(-1)
+        second = atom.unsqueeze(1).expand(n, width, width).reshape(-1)
+        between = (where.unsqueeze(1) - where.unsqueeze(2)).reshape(-1, 3)
 
-        pairs = -both[..., :9].reshape(n_q, -1, 3, 3)
-        dense = pairs.new_zeros(n_q, n * n, 3, 3).index_add(1, pair, pairs).view(n_q, n, n, 3, 3)
-        diagonal = torch.arange(n, device=q.device)
-        dense[:, diagonal, diagonal] += own[:, :9].view(n, 3, 3)
-        dense = dense.permute(0, 1, 3, 2, 4).reshape(n_q, 3 * n, 3 * n)
-        found = dense + dense.mH
-
-        rows = both[..., 9:]
-        full = rows.new_zeros(n_q, n * n, 3 * n_rows).index_add(1, pair, rows)
-        full = full.view(n_q, n, n, n_rows, 3)
-        full[:, diagonal, diagonal] -= own[:, 9:].view(n, n_rows, 3)
-        full = full.permute(0, 1, 3, 2, 4).reshape(n_q, n * n_rows, 3 * n)
-        signs = self.signs.repeat(n).unsqueeze(1)
-        return found + full.mH @ (full * signs)
-
-    def force_constants(self, q: Tensor, dipoles: bool = True) -> Tensor:
-        """As `short_range`, with the dipole-dipole part unless it is left out.
-
-        The wave vectors should lie in the first Brillouin zone.
-        """
-        found = self.short_range(q)
-        if dipoles:
-            charges = (self.born, self.dielectric)
-            found = found + dipole_matrices(q, self.cell, self.positions, *charges)
-        return found
+        # Pairs: each of the two edges of a pair acts on both of its ends.
+        pairs, turned = self.pairs.flatten(1), self.pairs.transpose(1, 2).flatten(1)
+        here = torch.zeros_like(image)
+        i, j = self.center, self.neighbor
+        values = torch.cat([squares, pairs, pairs, -pairs, -turned])
+        first = torch.cat([first, i, j, i, j])
+        second = torch.cat([second, i, j, j, i])
+        between = torch.cat([between, here, here, image, -image])
+        images, number = _distinct(between)
+        blocks = values.new_zeros(len(images) * n * n, 9)
+        blocks = blocks.index_add(0, (number * n + first) * n + second, values)
+        charges = (self.born, self.dielectric)
+        blocks = blocks.view(len(images), n, n, 3, 3)
+        return ForceConstants(images.to(cell) @ cell, blocks, *charges, self.cell, self.positions)
 
     def double(self) -> CrystalSprings:
         """The same in float64, for what lies close to the zone's centre."""
@@ -167,13 +151,83 @@ class CrystalSprings:
             change(self.positions),
         )
 
-    def _images(self) -> tuple[Tensor, Tensor]:
-        """Lattice vectors in Å between the ends of edges, and which of them each edge has."""
-        cell = torch.from_numpy(self.cell).to(self.vectors)
-        apart = self.positions[self.neighbor] - self.positions[self.center]
-        numbers = ((self.vectors - apart) @ torch.linalg.inv(cell)).round()
-        found, image = torch.unique(numbers, dim=0, return_inverse=True)
-        return found @ cell, image
+
+def _distinct(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct vectors of whole numbers, and which of them each one is."""
+    most = int(vectors.abs().max()) if len(vectors) else 0
+    base = torch.tensor([(2 * most + 1) ** 2, 2 * most + 1, 1], device=vectors.device)
+    codes, number = torch.unique((vectors + most) @ base, return_inverse=True)
+    digits = [codes // base[0], codes // base[1] % base[1], codes % base[1]]
+    return torch.stack(digits, dim=1) - most, number
+
+
+@dataclass(frozen=True)
+class ForceConstants:
+    """Force constants of one crystal in real space: the short-range part, and charges.
+
+    Attributes
+    ----------
+    images : torch.Tensor
+        Lattice vectors R in Å, shape (n_images, 3).
+    blocks : torch.Tensor
+        eV/Å^2 between atom i and atom j moved by R, shape (n_images, n, n, 3, 3).
+    born, dielectric : torch.Tensor
+        As in `CrystalSprings`.
+    cell, positions
+        As in `CrystalSprings`.
+    """
+
+    images: Tensor
+    blocks: Tensor
+    born: Tensor
+    dielectric: Tensor
+    cell: NDArray[np.float64]
+    positions: Tensor
+
+    def short_range(self, q: Tensor) -> Tensor:
+        """Force constants in reciprocal space, without dipoles.
+
+        Parameters
+        ----------
+        q : torch.Tensor
+            1/Å, Cartesian, without 2 pi, shape (n_q, 3).
+
+        Returns
+        -------
+        torch.Tensor
+            eV/Å^2, Hermitian, shape (n_q, 3 n, 3 n).
+        """
+        n = len(self.positions)
+        angle = 2 * math.pi * (q @ self.images.T)
+        table = self.blocks.flatten(1)
+        found = torch.complex(angle.cos() @ table, angle.sin() @ table)
+        phase = 2 * math.pi * (q @ self.positions.T)
+        turn = torch.polar(torch.ones_like(phase), phase)
+        turn = turn.conj().unsqueeze(2) * turn.unsqueeze(1)
+        found = found.view(len(q), n, n, 3, 3) * turn[..., None, None]
+        return found.transpose(2, 3).reshape(len(q), 3 * n, 3 * n)
+
+    def at(self, q: Tensor, dipoles: bool = True) -> Tensor:
+        """As `short_range`, with the dipole-dipole part unless it is left out.
+
+        The wave vectors should lie in the first Brillouin zone.
+        """
+        found = self.short_range(q)
+        if dipoles:
+            charges = (self.born, self.dielectric)
+            found = found + dipole_matrices(q, self.cell, self.positions, *charges)
+        return found
+
+    def double(self) -> ForceConstants:
+        """The same in float64."""
+        return ForceConstants(
+            self.images.double(),
+            self.blocks.double(),
+            self.born.double(),
+            self.dielectric.double(),
+            self.cell,
+            self.positions.double(),
+        )
 
 
 def crystal_springs(springs: Springs, batch: GraphBatch) -> Iterator[CrystalSprings]:

@@ -9,11 +9,11 @@ import torch
 from ase_e3dos.errors import PredictionError
 from ase_e3dos.network.force_constants import ForceConstantNetwork
 from ase_e3dos.network.precision import without_autocast
-from ase_e3dos.network.springs import CrystalSprings, crystal_springs
+from ase_e3dos.network.springs import ForceConstants, crystal_springs
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["gives_force_constants", "springs_of"]
+__all__ = ["force_constants_of", "gives_force_constants"]
 
 
 def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
@@ -27,8 +27,8 @@ def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
     return load_predictor(model, device).model.header.network == ForceConstantNetwork.kind
 
 
-def springs_of(crystal: Crystal, model: str | Path, device: str = "auto") -> CrystalSprings:
-    """Springs, Born charges and dielectric tensor of a crystal.
+def force_constants_of(crystal: Crystal, model: str | Path, device: str = "auto") -> ForceConstants:
+    """Force constants, Born charges and dielectric tensor of a crystal.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def springs_of(crystal: Crystal, model: str | Path, device: str = "auto") -> Cry
 
     Returns
     -------
-    CrystalSprings
+    ForceConstants
         Sites in the order of the crystal.
 
     Raises
@@ -63,9 +63,9 @@ def springs_of(crystal: Crystal, model: str | Path, device: str = "auto") -> Cry
         on_device = batch.to(predictor.model.device)
         found = network.springs(on_device, predictor.model.source)
         (springs,) = crystal_springs(found, on_device)
-        springs = springs.cpu().double()
-    if not bool(springs.pairs.isfinite().all() and springs.rows.isfinite().all()):
+        constants = springs.cpu().double().force_constants()
+    if not bool(constants.blocks.isfinite().all()):
         raise PredictionError(
             f"{crystal.name}: the network gives force constants that are not finite."
         )
-    return springs
+    return constants

@@ -293,12 +293,13 @@ class ForceConstantTrainer:
         for entry, (springs, root) in zip(entries, found, strict=True):
             label, masses = entry.label, root[:, None] * root
             at = rng.permutation(len(label.q))[: stage.points]
-            matrices = springs.force_constants(_tensor(label.q[at]), dipoles=own) * masses
+            constants = springs.force_constants()
+            matrices = constants.at(_tensor(label.q[at]), dipoles=own) * masses
             target = entry.total if own else entry.target
             error = matrix_loss(matrices, target[at], entry.modes[at])
             if own and stage.near and len(label.near):
                 at = rng.permutation(len(label.near))[: stage.near]
-                matrices = springs.force_constants(_tensor(label.near[at])) * masses
+                matrices = constants.at(_tensor(label.near[at])) * masses
                 near = matrices, entry.near_total[at], entry.near_modes[at]
                 error = error + 0.5 * (matrix_loss(*near) + acoustic_loss(*near))
             errors.append(error)
@@ -324,7 +325,7 @@ class ForceConstantTrainer:
         for entry, (springs, root) in zip(entries, found, strict=True):
             n = entry.crystal.n_sites
             mesh = _shifted_mesh(entry.crystal, max(4.0, stage.spectrum_points / (n + 2)), rng)
-            constants = springs.force_constants(torch.from_numpy(mesh).float(), entry.dipoles)
+            constants = springs.force_constants().at(_tensor(mesh), entry.dipoles)
             values = torch.linalg.eigvalsh(constants * (root[:, None] * root)) * WAVENUMBER**2
             ours = _rounded_root(values).flatten().sort().values
             theirs = entry.quantiles(len(ours))
@@ -337,7 +338,7 @@ class ForceConstantTrainer:
         errors, stable = [], []
         for entry in self.validation:
             ((springs, root),) = _springs(self.average, [entry], torch.ones(1, dtype=torch.int64))
-            found = springs.force_constants(_tensor(entry.label.q)) * (root[:, None] * root)
+            found = springs.force_constants().at(_tensor(entry.label.q)) * (root[:, None] * root)
             values = torch.linalg.eigvalsh(found).numpy()
             wavenumbers = WAVENUMBER * np.sign(values) * np.sqrt(np.abs(values))
             errors.append(np.abs(wavenumbers - entry.wavenumbers).mean())

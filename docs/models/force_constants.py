@@ -19,7 +19,7 @@ import torch
 from ase_e3dos import E3DOSPhonopy
 from ase_e3dos.data.force_sets import ForceSets, LabelledMatrices, labelled_matrices, marked_ids
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
-from ase_e3dos.prediction.force_constants import springs_of
+from ase_e3dos.prediction.force_constants import force_constants_of
 
 FIGURES = Path(__file__).parents[1] / "figures"
 #: Ids in the phonon database of the crystals in the figure.
@@ -44,11 +44,11 @@ def wavenumbers(matrices: np.ndarray) -> np.ndarray:
 
 
 def predicted(label: LabelledMatrices, model: str) -> tuple[np.ndarray, Any]:
-    """Dynamical matrices at the points of a label, and the springs they come from."""
-    springs = springs_of(label.crystal, model)
+    """Dynamical matrices at the points of a label, and what they come from."""
+    constants = force_constants_of(label.crystal, model)
     root = np.repeat(1 / np.sqrt(label.crystal.masses), 3)
-    found = springs.force_constants(torch.from_numpy(label.q))
-    return found.numpy() * np.outer(root, root), springs
+    found = constants.at(torch.from_numpy(label.q))
+    return found.numpy() * np.outer(root, root), constants
 
 
 def table(sets: ForceSets, model: str, without: frozenset[str]) -> list[str]:
@@ -58,7 +58,7 @@ def table(sets: ForceSets, model: str, without: frozenset[str]) -> list[str]:
         if str(row["id"]) in without:
             continue
         label = labelled_matrices(row)
-        found, springs = predicted(label, model)
+        found, constants = predicted(label, model)
         ours, theirs = wavenumbers(found), wavenumbers(label.total)
         n += 1
         errors.append(np.abs(ours - theirs).mean())
@@ -68,9 +68,9 @@ def table(sets: ForceSets, model: str, without: frozenset[str]) -> list[str]:
         if theirs.min() > -5:
             stable.append(ours.min() > -5)
         if label.born is not None:
-            born.append(np.abs(springs.born.numpy() - label.born).mean())
+            born.append(np.abs(constants.born.numpy() - label.born).mean())
             size = np.trace(label.dielectric) / 3
-            trace = float(springs.dielectric.trace()) / 3
+            trace = float(constants.dielectric.trace()) / 3
             dielectric.append(abs(trace / size - 1))
     rows = [
         (

@@ -14,10 +14,10 @@ from ase.build import bulk
 from ase_e3dos import E3DOSPhonopy, predict
 from ase_e3dos.errors import NotPredictedError, PredictionError
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
-from ase_e3dos.network.springs import CrystalSprings
+from ase_e3dos.network.springs import ForceConstants
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.potentials.mode_counts import mode_counts
-from ase_e3dos.prediction.force_constants import springs_of
+from ase_e3dos.prediction.force_constants import force_constants_of
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
@@ -52,9 +52,9 @@ def phonon(model: str) -> phonopy.Phonopy:
     return E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), model=model)
 
 
-def frequencies(springs: CrystalSprings, q: np.ndarray, masses: np.ndarray) -> np.ndarray:
+def frequencies(constants: ForceConstants, q: np.ndarray, masses: np.ndarray) -> np.ndarray:
     root = np.repeat(1 / np.sqrt(masses), 3)
-    found = springs.force_constants(torch.from_numpy(q)).numpy() * np.outer(root, root)
+    found = constants.at(torch.from_numpy(q)).numpy() * np.outer(root, root)
     values = np.linalg.eigvalsh(found)
     return np.sign(values) * np.sqrt(np.abs(values)) * THZ
 
@@ -68,7 +68,7 @@ def test_it_is_phonopys_own_and_has_our_frequencies_anywhere(
     q = np.array([[0.13, 0.02, -0.21], [0.5, 0.0, 0.5], [0.31, 0.31, 0.1]])
     phonon.run_qpoints(q)
     expected = frequencies(
-        springs_of(crystal, model), q @ np.linalg.inv(primitive.cell).T, primitive.masses
+        force_constants_of(crystal, model), q @ np.linalg.inv(primitive.cell).T, primitive.masses
     )
     assert expected.max() > 1
     assert np.abs(phonon.nac_params["born"]).max() > 0.05
@@ -125,4 +125,4 @@ def test_what_it_cannot_do_is_refused(model: str) -> None:
     with pytest.raises(NotPredictedError, match="eV/Å"):
         E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), model=model, calculator="qe")
     with pytest.raises(PredictionError, match="spectra and no force constants"):
-        springs_of(Crystal.from_any(bulk("Si")), "default")
+        force_constants_of(Crystal.from_any(bulk("Si")), "default")

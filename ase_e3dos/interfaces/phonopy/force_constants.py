@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from ase_e3dos.errors import NotPredictedError
 from ase_e3dos.interfaces.phonopy.cells import phonopy_cells, primitive_crystal
 from ase_e3dos.network.dipoles import COULOMB
-from ase_e3dos.prediction.force_constants import springs_of
+from ase_e3dos.prediction.force_constants import force_constants_of
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-    from ase_e3dos.network.springs import CrystalSprings
+    from ase_e3dos.network.springs import ForceConstants
 
 __all__ = ["with_force_constants"]
 
@@ -76,14 +76,14 @@ def with_force_constants(
             "a site. Give an ordered cell, such as a special quasi-random structure, or take "
             "model='default' for its spectrum."
         )
-    springs = springs_of(primitive_crystal(phonon, crystal), model, device)
-    polar = bool(springs.born.abs().max() > _NEUTRAL)
-    phonon.force_constants = _in_supercell(phonon, springs, polar)
+    constants = force_constants_of(primitive_crystal(phonon, crystal), model, device)
+    polar = bool(constants.born.abs().max() > _NEUTRAL)
+    phonon.force_constants = _in_supercell(phonon, constants, polar)
     phonon.symmetrize_force_constants()  # what rounding leaves of the sum rule
     if polar:
         phonon.nac_params = {
-            "born": springs.born.numpy(),
-            "dielectric": springs.dielectric.numpy(),
+            "born": constants.born.numpy(),
+            "dielectric": constants.dielectric.numpy(),
             "factor": COULOMB,
             "method": "gonze",
         }
@@ -95,7 +95,7 @@ def _supercell(crystal: Crystal) -> NDArray[np.int64]:
     return np.diag(np.ceil(_SUPERCELL / heights - 1e-6).astype(np.int64))
 
 
-def _in_supercell(phonon: Phonopy, springs: CrystalSprings, polar: bool) -> NDArray[np.float64]:
+def _in_supercell(phonon: Phonopy, constants: ForceConstants, polar: bool) -> NDArray[np.float64]:
     """Compact force constants, from the dynamical matrices that fit into the supercell."""
     from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
     from phonopy.structure.brillouin_zone import BrillouinZone
@@ -110,7 +110,7 @@ def _in_supercell(phonon: Phonopy, springs: CrystalSprings, polar: bool) -> NDAr
     back.commensurate_points = points
     root = np.repeat(1 / np.sqrt(primitive.masses), 3)
     q = torch.from_numpy(points @ reciprocal.T)
-    matrices = springs.force_constants(q, dipoles=polar).numpy() * np.outer(root, root)
+    matrices = constants.at(q, dipoles=polar).numpy() * np.outer(root, root)
     back.dynamical_matrices = list(matrices)
     back.run()
     return np.asarray(back.force_constants)
