@@ -130,8 +130,8 @@ Matrices are stored in float16. To train: `python docs/models/train_default.py -
         """\
 The trunk of `default`, read out on the edges of a graph with a cut-off of 6 Å: a symmetric tensor
 for each pair, and rows that make deformations of degree 0, 1 and 2 around each site, whose squares
-add to the energy or are taken from it. Whatever the weights, the force constants are symmetric, have
-the acoustic sum rule and the crystal's symmetry, do not know the masses, and reach 12 Å. They are
+add to the energy or are taken from it. Whatever the weights, the force constants are symmetric,
+obey the acoustic sum rule and the crystal's symmetry, know no masses, and reach 12 Å. They are
 the short-range part; Born charges and the dielectric tensor, outputs of the same features, give the
 dipole-dipole part by the formula that phonopy uses. `predict` diagonalises them on a mesh
 (docs/theory/force-constants.md), `E3DOSPhonopy(cell, model="force-constants")` gives them to
