@@ -9,10 +9,10 @@ from ase_e3dos.errors import E3DOSError
 from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
 from ase_e3dos.potentials.relaxation import FORCE
 from ase_e3dos.prediction.notices import warn_about
-from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.prediction.pipeline import Predictor, load_predictor
 from ase_e3dos.prediction.relaxed import stream
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.reading import count, read_each
+from ase_e3dos.structures.reading import count, read_ahead
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -58,7 +58,8 @@ def predict(
     -------
     Spectra
         A list of PhononSpectrum in the order given, which notebooks show as a table. For more of
-        them than memory holds (some 60 kB each), `predict_iter` gives one after the other.
+        them than memory holds (some 30 kB each of ten sites,
+        and more once their densities are asked for), `predict_iter` gives one after the other.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def predict(
     6.0
     """
     predictor = load_predictor(model, device, encoder)
-    crystals = _with_progress(_crystals(structures), structures, progress)
+    crystals = _with_progress(_crystals(structures, predictor), structures, progress)
     found = Spectra()
     for spectrum in stream(predictor, crystals, uncertainty, relax, fmax):
         if isinstance(spectrum, E3DOSError):
@@ -158,7 +159,8 @@ def predict_iter(
     [6, 6, 6]
     """
     predictor = load_predictor(model, device, encoder)
-    found = stream(predictor, _crystals(structures), uncertainty, relax, fmax)
+    crystals = _crystals(structures, predictor)
+    found = stream(predictor, crystals, uncertainty, relax, fmax)
     return _warned(found, errors)
 
 
@@ -174,9 +176,9 @@ def _warned(
         yield spectrum
 
 
-def _crystals(structures: Any) -> Iterator[Crystal | E3DOSError]:
-    """Crystals as they are read, and the errors in their places."""
-    for reading in read_each(structures):
+def _crystals(structures: Any, predictor: Predictor) -> Iterator[Crystal | E3DOSError]:
+    """Crystals, read no further ahead than a batch holds, and the errors in their places."""
+    for reading in read_ahead(structures, predictor.batcher.usual_crystals):
         yield reading.crystal
 
 

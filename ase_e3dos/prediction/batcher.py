@@ -38,6 +38,8 @@ LARGEST_BATCH = 4096
 _SITES_TOGETHER = 512
 #: ... and no more than fill a batch, with so many edges each.
 _EDGES_OF_A_SITE = 32
+#: Edges of a small crystal of some eight sites.
+_EDGES_OF_A_CRYSTAL = 250
 #: Edges below which the budget does not fall: a crystal that needs more does so alone.
 _LOWEST_BUDGET = 1000
 #: What errors of PyTorch other than its own class for it say when memory runs out.
@@ -151,6 +153,11 @@ class Batcher:
         self._maker = maker
         self.budget = EdgeBudget(model.device.type)
         self.overlaps = model.device.type == "cuda"
+
+    @property
+    def usual_crystals(self) -> int:
+        """How many small crystals fill a batch, one at least."""
+        return max(1, min(self.budget.edges, EDGE_BUDGET["cpu"]) // _EDGES_OF_A_CRYSTAL)
 
     def run(
         self, items: Iterable[tuple[Tag, Crystal | Exception]], uncertainty: bool

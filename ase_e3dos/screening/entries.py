@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.reading import Unread
+from ase_e3dos.structures.reading import Unread, read_together
 
 #: Entries looked up together; a slow source is not held back longer than `BLOCK_SECONDS`.
 BLOCK_SIZE = 256
@@ -72,6 +73,20 @@ def entries_of(unread: Unread) -> Iterator[Entry]:
         yield Entry(id_, reading.crystal, content_hash(reading.crystal))
 
 
+def entries_of_several(several: Sequence[Unread]) -> list[Entry]:
+    """`entries_of` some structures in order; those that are no files are read together."""
+    found = []
+    for is_file, some in groupby(several, lambda unread: unread.is_file):
+        if is_file:
+            found += [entry for unread in some for entry in entries_of(unread)]
+            continue
+        alike = list(some)
+        crystals = [reading.crystal for reading in read_together(alike)]
+        contents = content_hashes(crystals)
+        found += map(Entry, (u.id for u in alike), crystals, contents)
+    return found
+
+
 @dataclass(slots=True)
 class Missing:
     """The entries of a stream that have no row yet.
@@ -104,7 +119,7 @@ class Missing:
         """
         if self.done.has_deaths:
             several = [u for u in several if not self._died(u)]
-        entries = [entry for unread in several for entry in entries_of(unread)]
+        entries = entries_of_several(list(several))
         keys = [key_of(e.id, e.content, self.model_hash) for e in entries]
         there = self.done.rows.contains(np.array(keys, dtype=np.uint64))
         self.seen += len(entries)
@@ -148,18 +163,31 @@ def content_hash(crystal: Crystal | Exception) -> str:
     str
         32 hexadecimal digits.
     """
-    digest = blake2b(digest_size=16)
-    if isinstance(crystal, Exception):
-        digest.update(error_text(crystal).encode())
-        return digest.hexdigest()
-    # Adding zero turns -0.0, which has other bytes, into 0.0.
-    digest.update((np.round(crystal.cell, 9) + 0.0).tobytes())
-    digest.update((np.round(crystal.scaled_positions, 9) + 0.0).tobytes())
-    digest.update(crystal.species_site.tobytes())
-    digest.update(crystal.species_number.tobytes())
-    digest.update(crystal.species_fraction.tobytes())
-    digest.update(crystal.species_mass.tobytes())
-    return digest.hexdigest()
+    return content_hashes([crystal])[0]
+
+
+def content_hashes(crystals: Sequence[Crystal | Exception]) -> list[str]:
+    """`content_hash` of several crystals."""
+    good = [c for c in crystals if isinstance(c, Crystal)]
+    if good:
+        # Adding zero turns -0.0, which has other bytes, into 0.0.
+        cells = iter(np.round([c.cell for c in good], 9) + 0.0)
+        places = np.round(np.concatenate([c.scaled_positions for c in good]), 9) + 0.0
+    found, start = [], 0
+    for crystal in crystals:
+        digest = blake2b(digest_size=16)
+        if isinstance(crystal, Crystal):
+            digest.update(next(cells).data)
+            digest.update(places[start : start + crystal.n_sites].data)
+            start += crystal.n_sites
+            digest.update(crystal.species_site.data)
+            digest.update(crystal.species_number.data)
+            digest.update(crystal.species_fraction.data)
+            digest.update(crystal.species_mass.data)
+        else:
+            digest.update(error_text(crystal).encode())
+        found.append(digest.hexdigest())
+    return found
 
 
 def error_text(error: BaseException) -> str:

@@ -13,7 +13,11 @@ from ase_e3dos.structures.sites import Remark
 
 __all__ = [
     "MAX_LENGTH",
+    "MAX_ROOM",
     "MIN_DISTANCE",
+    "MIN_RELATIVE_VOLUME",
+    "MIN_ROOM",
+    "MIN_VOLUME",
     "MOST_SITES",
     "OCCUPATION_EXCESS",
     "checked_fractions",
@@ -41,14 +45,16 @@ OCCUPATION_EXCESS = 1e-2
 _SPARSE = 0.5
 _MANY, _CROWD = 1000, 60  # sites, and of these in a cube of MIN_DISTANCE at most
 
-_MIN_VOLUME = 1e-3  # Å^3
+MIN_VOLUME = 1e-3
+"""Å^3; with `MIN_RELATIVE_VOLUME`, of the product of the three lengths: less is no volume."""
+MIN_RELATIVE_VOLUME = 1e-9
+
 _LONG = 100.0  # Å
 MIN_ROOM, MAX_ROOM = 0.15, 1e6
 """Å^3 for each site: less or more is a cell in another unit (nm, pm), and refused.
 
 Caesium, which has most, would have 0.12 in nm; sites of disordered crystals lie closer than atoms.
 """
-_MIN_RELATIVE_VOLUME = 1e-9  # of the product of the three lengths
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -237,7 +243,7 @@ def _heights(h: FloatArray, label: object) -> list[float]:
     )
     volume = abs(ax * normals[0][0] + ay * normals[0][1] + az * normals[0][2])
     lengths = [(x * x + y * y + z * z) ** 0.5 for x, y, z in h.tolist()]
-    if volume < max(_MIN_VOLUME, _MIN_RELATIVE_VOLUME * lengths[0] * lengths[1] * lengths[2]):
+    if volume < max(MIN_VOLUME, MIN_RELATIVE_VOLUME * lengths[0] * lengths[1] * lengths[2]):
         raise CrystalError(
             f"{label}: the cell has no volume ({volume:.2g} Å^3): it is missing, or its vectors "
             "lie in a plane. Give three independent lattice vectors in Å; molecules and slabs "

@@ -246,6 +246,33 @@ class Crystal:
         crystal._build(*sites, name)
         return crystal
 
+    @classmethod
+    def of_checked(
+        cls,
+        cell: NDArray[np.float64],
+        scaled_positions: NDArray[np.float64],
+        species_site: NDArray[np.int64],
+        species_number: NDArray[np.int64],
+        species_fraction: NDArray[np.float64],
+        species_mass: NDArray[np.float64],
+        name: str,
+    ) -> Crystal:
+        """Crystal of arrays that have passed the checks; they become its own, read-only.
+
+        Parameters
+        ----------
+        cell, scaled_positions, species_site, species_number, species_fraction, species_mass
+            As a crystal holds them.
+        name : str
+            Its formula if empty.
+        """
+        crystal = object.__new__(cls)
+        sites = (cell, scaled_positions, species_site, species_number, species_fraction)
+        crystal._fill((*sites, species_mass, name, ()))
+        if not name:
+            object.__setattr__(crystal, "name", crystal.formula)
+        return crystal
+
     @property
     def warnings(self) -> tuple[E3DOSWarning, ...]:
         """What there is to say about this crystal before it is predicted."""

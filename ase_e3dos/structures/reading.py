@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +16,23 @@ from ase_e3dos.structures.files import (
     holds_one_kind,
     structures_in_file,
 )
-from ase_e3dos.structures.objects import is_single
+from ase_e3dos.structures.objects import formula_of, is_single
 from ase_e3dos.structures.paths import SUFFIXES, files_of
 from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
 from ase_e3dos.structures.tables import is_table, table_length, table_rows
+from ase_e3dos.structures.together import sound_crystals
 
-__all__ = ["Reading", "Unread", "check_source", "count", "read", "read_each", "unread_each"]
+__all__ = [
+    "Reading",
+    "Unread",
+    "check_source",
+    "count",
+    "read",
+    "read_ahead",
+    "read_each",
+    "read_together",
+    "unread_each",
+]
 
 
 class Reading(NamedTuple):
@@ -131,6 +142,62 @@ def read_each(source: Any) -> Iterator[Reading]:
     """
     for unread in unread_each(source):
         yield from unread.readings()
+
+
+def read_ahead(source: Any, size: int) -> Iterator[Reading]:
+    """As `read_each`, but small structures are read some at a time, which is several times faster.
+
+    Parameters
+    ----------
+    source : object, path or iterable of them
+        As for `read`.
+    size : int
+        How many structures may be taken from the source before the first of them is given.
+
+    Yields
+    ------
+    Reading
+
+    Raises
+    ------
+    UnreadableFileError, CrystalError
+        As `read_each`, and what the source raises: after all that came before it.
+    """
+    waiting: list[Unread] = []
+    failure = None
+    unread_ones = unread_each(source)
+    while failure is None:
+        try:
+            unread = next(unread_ones, None)
+        except Exception as error:  # noqa: BLE001 - raised below
+            unread, failure = None, error
+        if unread is None:
+            break
+        waiting.append(unread)
+        if len(waiting) >= size:
+            yield from read_together(waiting)
+            waiting = []
+    yield from read_together(waiting)
+    if failure is not None:
+        raise failure
+
+
+def read_together(several: Sequence[Unread]) -> Iterator[Reading]:
+    """The readings of some structures, in order; those of one structure each are read together.
+
+    Parameters
+    ----------
+    several : sequence of Unread
+        Few enough for memory.
+    """
+    single = [u for u in several if not u.is_file]
+    sound = iter(sound_crystals([u.structure for u in single], [u.name for u in single]))
+    for unread in several:
+        crystal = None if unread.is_file else next(sound)
+        if crystal is None:
+            yield from unread.readings()
+        else:
+            yield Reading(unread.id, crystal)
 
 
 def unread_each(source: Any) -> Iterator[Unread]:
@@ -276,9 +343,8 @@ def _one(item: Any, number: str, called: str | None) -> Named:
     own = id_in(info) if isinstance(info, Mapping) and "sites" not in info else None
     if own is not None:
         return own, Found(own, item)
-    formula = getattr(item, "get_chemical_formula", None)
-    if called is not None and formula is not None:
-        called = f"{called} ({formula()})"
+    if called is not None and hasattr(item, "get_chemical_formula"):
+        called = f"{called} ({formula_of(item)})"
     return called or "", Found(number, item)
 
 
