@@ -188,6 +188,7 @@ class Convolution(nn.Module):
             tensor = p.coupling()  # on the CPU: real numbers, even where a meta device is set
             if tensor is not None:
                 self.register_buffer(self._name(p.degrees), tensor, persistent=False)
+        self._parts: dict[str, tuple[int, tuple[Tensor, ...]]] = {}
 
     def _fan_in(self, p: Path) -> int:
         return self.n_radial * self.channels_in[p.irrep_in]
@@ -217,11 +218,7 @@ class Convolution(nn.Module):
         dict
             Irrep -> (n_nodes, 2 l + 1, channels).
         """
-        # Rows of the weights belong to the paths in order.
-        weights = {
-            irrep: iter(w.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep]))
-            for irrep, w in self.weights.items()
-        }
+        weights = {irrep: iter(self._weights_of_paths(irrep)) for irrep in self.channels_out}
         gathered = [
             {k: features[k].flatten(1).index_select(0, index.view(-1)) for k in self.channels_in}
             for index in batch.neighbors
@@ -237,6 +234,22 @@ class Convolution(nn.Module):
             out[k] = density @ weight if k not in out else torch.addmm(out[k], density, weight)
         n = len(batch.crystal_index)
         return {k: v.view(n, 2 * degree(k) + 1, -1) for k, v in out.items()}
+
+    def _weights_of_paths(self, irrep: str) -> tuple[Tensor, ...]:
+        """Rows of the weights to one irrep: they belong to the paths in order.
+
+        Without gradients they are kept, as long as the weights lie where they lay.
+        """
+        weight = self.weights[irrep]
+        if torch.is_grad_enabled():
+            return self._divided(irrep, weight)
+        kept = self._parts.get(irrep)
+        if kept is None or kept[0] != weight.data_ptr():
+            kept = self._parts[irrep] = weight.data_ptr(), self._divided(irrep, weight)
+        return kept[1]
+
+    def _divided(self, irrep: str, weight: Tensor) -> tuple[Tensor, ...]:
+        return weight.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep])
 
     def _density(self, path: Path, basis: list[EdgeBasis], gathered: list[Features]) -> Tensor:
         """Sum over neighbours, coupled: (n_nodes (2 l_out + 1), K * channels).
@@ -268,6 +281,8 @@ class Convolution(nn.Module):
 
 def _products(factors: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Batched matrix products of several blocks, laid end to end along the batch."""
+    if len(factors) == 1:
+        return torch.bmm(*factors[0])
     if torch.is_grad_enabled():
         return torch.cat([torch.bmm(a, b) for a, b in factors])
     first, second = factors[0]

@@ -283,7 +283,7 @@ class Model:
         found: list[SiteSpectra] = []
         shared: dict[tuple[Any, ...], list[Any]] = {}
         for network in cast(list[SiteNetwork], networks):
-            kind = network.edge_kind()
+            kind = network.edge_kind() if len(networks) > 1 else ()
             if kind not in shared:
                 shared[kind] = network.edge_functions(graph)
             found.append(network.spectra(graph, self.source, shared[kind]))

@@ -173,6 +173,8 @@ class PaperNetwork(nn.Module):
 
 def mean_over_sites(values: Tensor, batch: GraphBatch) -> Tensor:
     """Node values (n_nodes, k) to their mean in each crystal, (n_crystals, k)."""
+    if batch.n_crystals == 1:
+        return values.mean(0, keepdim=True)
     total: Tensor = nn.functional.embedding_bag(
         batch.site_order, values, batch.first_site, mode="sum"
     )

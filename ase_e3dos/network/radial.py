@@ -61,6 +61,7 @@ class BesselBasis(nn.Module):
         """Lengths in Å, shape (...), to values, shape (..., n_functions)."""
         r = lengths.clamp_min(1e-3).unsqueeze(-1)
         x = (lengths / self.cutoff).clamp(max=1.0)
-        envelope = 1 - x**6 * (28 - 48 * x + 21 * x * x)
-        sines = torch.sin(r * self.get_buffer("orders"))
-        return math.sqrt(2 / self.cutoff) * self.cutoff * sines / r * envelope.unsqueeze(-1)
+        square = x * x
+        envelope = 1 - square * square * square * (28 - 48 * x + 21 * square)
+        envelope = math.sqrt(2 / self.cutoff) * self.cutoff * envelope.unsqueeze(-1) / r
+        return torch.sin(r * self.get_buffer("orders")) * envelope

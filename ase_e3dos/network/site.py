@@ -166,16 +166,27 @@ class SiteLayer(nn.Module):
             higher[irrep] = h
             # Scalar products over the components: with an l = 2 density these carry angles.
             invariants.append((self.left[irrep](h) * self.right[irrep](h)).mean(1))
-        hidden = self.first(self.norm(torch.cat(invariants, dim=1)))
+        described = self.norm(torch.cat(invariants, dim=1))
         crystal = torch.cat([mean_over_sites(scalars, batch), context], dim=1)
-        hidden = hidden + self.context(crystal).index_select(0, batch.crystal_index)
-        update = self.second(self.dropout(nn.functional.silu(hidden)))
+        crystal = self.context(crystal)
+        groups = None if torch.is_grad_enabled() else groups_of_alike(described, batch)
+        if groups is None:
+            update = self._update(described, crystal.index_select(0, batch.crystal_index))
+        else:
+            of_crystal = batch.crystal_index.index_select(0, groups.chosen)
+            few = described.index_select(0, groups.chosen), crystal.index_select(0, of_crystal)
+            update = self._update(*few).index_select(0, groups.group)
         sizes = [scalars.shape[1], *self.higher.values()]
         update, *gates = update.split(sizes, dim=1)
         out: Features = {"0e": (scalars + update).unsqueeze(1)}
         for (irrep, h), gate in zip(higher.items(), gates, strict=True):
             out[irrep] = h * torch.sigmoid(gate).unsqueeze(1)
         return out
+
+    def _update(self, described: Tensor, crystal: Tensor) -> Tensor:
+        """Changes of the scalars, and gates, from the invariants of sites and their crystals."""
+        hidden = nn.functional.silu(self.first(described) + crystal)
+        return cast(Tensor, self.second(self.dropout(hidden)))
 
 
 class SiteTrunk(nn.Module):
