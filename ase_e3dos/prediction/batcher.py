@@ -182,7 +182,7 @@ class Batcher:
         RuntimeError
             The device is lost.
         """
-        groups = map(self._group, self._grouped(items))
+        groups = map(self._group, self.grouped(items))
         if not self.overlaps:
             for group in groups:
                 yield from self._finished(self._started(group, uncertainty), uncertainty)
@@ -204,7 +204,7 @@ class Batcher:
                     return
                 last = following
 
-    def _grouped(
+    def grouped(
         self, items: Iterable[tuple[Tag, Crystal | Exception]]
     ) -> Iterator[list[Item[Tag]]]:
         """Graphs in order, grouped under the edge budget."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from clock import best
@@ -25,18 +24,21 @@ def matrix_product_rate() -> float:
 
 
 def share_of_limit(predictor: Predictor, crystals: Sequence[Crystal]) -> dict[str, float]:
-    """Share of the processor's rate that the matrix products of one network make use of.
+    """Share of the processor's rate that the matrix products of the networks make use of.
 
     Operations are counted in matrix products alone (padding included), time is that of the whole
     network: what is missing to one is everything that is not a matrix product, and small products.
     """
     graphs = [g for c in crystals if isinstance(g := predictor.graph(c), CrystalGraph)]
-    batch = predictor.collated(graphs)
-    network: Any = predictor.model.members[0]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(batch)
-    with torch.inference_mode():
-        seconds = best({"network": lambda: network(batch)}, rounds=5)["network"]["cpu"]
+    batches = [predictor.collated(graphs[k : k + 64]) for k in range(0, len(graphs), 64)]
+
+    def run() -> None:
+        for batch in batches:
+            predictor.model.start(batch)
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    seconds = best({"network": run}, rounds=5)["network"]["cpu"]
     rate = matrix_product_rate()
     operations = counter.get_total_flops()
     return {

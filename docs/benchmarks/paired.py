@@ -47,14 +47,14 @@ tasks = {
 }
 for name in ("default", "paper"):
     p = Predictor(name, "cpu")
-    batcher = p.batcher
-    groups = [[g for _, g in group] for group in batcher._grouped((None, c) for c in crystals)]
+    grouped = getattr(p.batcher, "grouped", None) or p.batcher._grouped  # of older commits
+    groups = [[g for _, g in group] for group in grouped((None, c) for c in crystals)]
     joined = [p.collated(g) for g in groups]
     names = [[g.crystal.name for g in group] for group in groups]
     batches = list(zip(joined, names))
     predict(some, model=name)
     tasks |= {
-        f"{name}: graphs": lambda x=batcher: list(x._grouped((None, c) for c in crystals)),
+        f"{name}: graphs": lambda g=grouped: list(g((None, c) for c in crystals)),
         f"{name}: batches": lambda p=p, groups=groups: [p.collated(g) for g in groups],
         f"{name}: network": lambda p=p, batches=batches: [
             p.model.densities(b, n, True) for b, n in batches],

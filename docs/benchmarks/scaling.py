@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from ase import Atoms
 from ase.build import bulk
 from clock import best
 
@@ -89,6 +91,43 @@ def memory(n_crystals: int) -> dict[str, dict[str, float]]:
         model: {str(n): together(1, model, n)[0]["peak_MiB"] for n in counts}
         for model in ("paper", "default")
     }
+
+
+_KEEPER = """
+import json, pickle, sys, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+import torch
+torch.set_num_threads(1)
+from ase_e3dos import predict, predict_iter
+def memory():  # resident, kB
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(l.split()[1]) for l in lines if l.startswith("VmRSS"))
+atoms = pickle.loads(sys.stdin.buffer.read())
+n = int(sys.argv[1])
+several = lambda: (atoms[k % len(atoms)] for k in range(n))
+predict(atoms[:64], device="cpu")
+for _ in predict_iter(atoms, device="cpu"):
+    pass
+found = {}
+before = memory()
+kept = predict(several(), device="cpu")
+found["as predicted"] = (memory() - before) / n
+for s in kept:
+    s.density
+found["with densities"] = (memory() - before) / n
+for s in kept:
+    s.site_density, s.members
+found["with densities of sites and members"] = (memory() - before) / n
+print(json.dumps(found))
+"""
+
+
+def kept(atoms: list[Atoms], n: int = 2000) -> dict[str, float | int]:
+    """Memory in kB for each spectrum that `predict` returns, of n crystals in a fresh process."""
+    command = [sys.executable, "-c", _KEEPER, str(n)]
+    done = subprocess.run(command, input=pickle.dumps(atoms), capture_output=True, check=True)
+    return {"crystals": n, **json.loads(done.stdout)}
 
 
 def cell_sizes(model: str) -> list[dict[str, float]]:

@@ -5,7 +5,8 @@
 CRYSTALS is a Parquet file with numbers, cell and positions_frac. All pipelines get the same
 crystals in the same run on one thread, in interleaved rounds. Every figure is there by wall time
 and by processor time; on a machine that does other work the ratios of processor times are what
-to quote. Writes throughput.json and throughput.png.
+to quote, which stand there with their spread over the rounds. Writes throughput.json and
+throughput.png; with --only PART ... it prints these parts alone.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import devices
 import numpy as np
 import scaling
 import torch
 from arithmetic import share_of_limit
 from ase import Atoms
 from ase.build import bulk
-from clock import ROUNDS, best
+from clock import ROUNDS, best, spread, timed
 from reference_pipeline import PeriodicNetwork, build_data, join
 
+from ase_e3dos import predict
+from ase_e3dos.network.graph import CrystalGraph
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.reading import read_ahead
 
 #: What the ratios are taken to: the published pipeline, one crystal at a time as in its notebook,
 #: and in batches, which it does not do itself.
@@ -71,9 +76,8 @@ def read(path: Path, n: int) -> list[Atoms]:
 
 
 def pipelines(atoms: list[Atoms]) -> dict[str, Callable[[], Any]]:
-    """End to end: Atoms in, spectra out."""
+    """End to end: Atoms in, spectra out, by what users call."""
     reference = PeriodicNetwork().eval()
-    predictors = {name: Predictor(name, "cpu") for name in ("paper", "default")}
 
     def reference_single() -> None:
         with torch.inference_mode():
@@ -85,41 +89,47 @@ def pipelines(atoms: list[Atoms]) -> dict[str, Callable[[], Any]]:
             for k in range(0, len(atoms), 16):
                 reference(join([build_data(a) for a in atoms[k : k + 16]]))
 
+    def single(model: str, error_bars: bool) -> None:
+        for a in atoms:
+            predict(a, model, "cpu", error_bars)
+
     tasks = {REFERENCE: reference_single, REFERENCE_BATCHES: reference_batches}
-    for name, predictor in predictors.items():
-        for uncertainty in (False, True):
-            label = f"{name}, {'all networks' if uncertainty else 'one network'}"
-            tasks[f"{label}, one at a time"] = lambda p=predictor, u=uncertainty: [
-                p.spectra([Crystal.from_any(a)], u) for a in atoms
-            ]
-            tasks[f"{label}, batches"] = lambda p=predictor, u=uncertainty: list(
-                p.stream(map(Crystal.from_any, atoms), u)
-            )
+    for model, error_bars in (("paper", False), ("paper", True), ("default", True)):
+        # One network gives the error bars of the default, and to leave them out saves nothing.
+        label = model if model == "default" else f"{model}, {'both' if error_bars else 'one'}"
+        tasks[f"{label}, one at a time"] = lambda m=model, e=error_bars: single(m, e)
+        tasks[f"{label}, lists"] = lambda m=model, e=error_bars: predict(atoms, m, "cpu", e)
     return tasks
 
 
-def stages(atoms: list[Atoms], model: str, uncertainty: bool) -> dict[str, float]:
+def stages(atoms: list[Atoms], table: Any, model: str) -> dict[str, float]:
     """Microseconds of processor time a crystal in each stage; the results are the remainder."""
     predictor = Predictor(model, "cpu")
-    crystals = [Crystal.from_any(a) for a in atoms]
-    graphs: list[Any] = [predictor.graph(c) for c in crystals]
-    groups = [graphs[k : k + 64] for k in range(0, len(graphs), 64)]
+    size = predictor.batcher.usual_crystals
+
+    def graphs_of(crystals: list[Crystal]) -> list[list[CrystalGraph]]:
+        items = ((None, crystal) for crystal in crystals)
+        groups = predictor.batcher.grouped(items)
+        return [[g for _, g in group if isinstance(g, CrystalGraph)] for group in groups]
+
+    crystals = [r.crystal for r in read_ahead(atoms, size)]
+    groups = graphs_of(crystals)
     joined = [predictor.collated(g) for g in groups]
-    names = [[g.crystal.name for g in group] for group in groups]
-    evaluate = predictor.model.densities
     times = best(
         {
-            "reading": lambda: [Crystal.from_any(a) for a in atoms],
-            "graphs": lambda: [predictor.graph(c) for c in crystals],
+            "reading": lambda: list(read_ahead(atoms, size)),
+            "reading a table": lambda: list(read_ahead(table, size)),
+            "graphs": lambda: graphs_of(crystals),
             "batches": lambda: [predictor.collated(g) for g in groups],
-            "network": lambda: [
-                evaluate(b, n, uncertainty) for b, n in zip(joined, names, strict=True)
-            ],
-            "all": lambda: list(predictor.stream(map(Crystal.from_any, atoms), uncertainty)),
-        }
+            "network": lambda: [predictor.model.start(b) for b in joined],
+            "all": lambda: predict(atoms, model, "cpu"),
+        },
+        rounds=5,
     )
     cpu = {k: 1e6 * v["cpu"] / len(atoms) for k, v in times.items()}
-    cpu["results and rest"] = cpu["all"] - sum(v for k, v in cpu.items() if k != "all")
+    stages = ("reading", "graphs", "batches", "network")
+    cpu["results and rest"] = cpu["all"] - sum(cpu[k] for k in stages)
+    cpu["host"] = cpu["all"] - cpu["network"]
     return cpu
 
 
@@ -202,37 +212,13 @@ def phonopy_seconds() -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def cuda(atoms: list[Atoms]) -> Any:
-    """Structures a second on the first GPU, and the largest difference from the CPU."""
-    if not torch.cuda.is_available():
-        return "not measured: no CUDA device here"
-    many = [Crystal.from_any(a) for a in atoms] * max(1, 20_000 // len(atoms))
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name()}
-    for model in ("paper", "default"):
-        on_gpu, on_cpu = Predictor(model, "cuda"), Predictor(model, "cpu")
-        some = many[: len(atoms)]
-        pairs = zip(on_gpu.spectra(some, False), on_cpu.spectra(some, False), strict=True)
-        difference = max(
-            float(np.abs(g.density - c.density).max() / c.density.max()) for g, c in pairs
-        )
-        start = time.perf_counter()
-        for _ in on_gpu.stream(many, False):
-            pass
-        rate = len(many) / (time.perf_counter() - start)
-        found[model] = {"per_second": rate, "largest_difference_from_cpu": difference}
-    return found
-
-
-def measure(atoms: list[Atoms]) -> dict[str, Any]:
-    """All parts of the benchmark; says on the error stream which one is at work."""
+def measure(path: Path, n: int, only: list[str]) -> dict[str, Any]:
+    """The parts of the benchmark; says on the error stream which one is at work."""
+    atoms, table = read_both(path, n)
     crystals = [Crystal.from_any(a) for a in atoms]
     parts: dict[str, Callable[[], Any]] = {
-        "seconds": lambda: best(pipelines(atoms)),
-        "stages_cpu_us": lambda: {
-            "paper, one network": stages(atoms, "paper", False),
-            "default, one network": stages(atoms, "default", False),
-            "default, all networks": stages(atoms, "default", True),
-        },
+        "seconds": lambda: timed(pipelines(atoms), rounds=5),
+        "stages_cpu_us": lambda: {m: stages(atoms, table, m) for m in ("paper", "default")},
         "arithmetic": lambda: {
             m: share_of_limit(Predictor(m, "cpu"), crystals) for m in ("paper", "default")
         },
@@ -242,57 +228,60 @@ def measure(atoms: list[Atoms]) -> dict[str, Any]:
         "threads": lambda: scaling.threads("default", crystals),
         "two_processes_over_one": lambda: scaling.processes(1000),
         "peak_memory_MiB": lambda: scaling.memory(300),
+        "kept_kB_per_crystal": lambda: scaling.kept(atoms),
         "phonopy_emt_s": phonopy_seconds,
-        "cuda": lambda: cuda(atoms),
+        "cuda": lambda: devices.compared(atoms),
     }
     load = os.getloadavg()[0]
     found = {}
     for name, part in parts.items():
+        if only and name not in only:
+            continue
         start = time.perf_counter()
         found[name] = part()
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    rates = {
-        name: {clock: len(atoms) / s for clock, s in times.items()}
-        for name, times in found.pop("seconds").items()
-    }
-    for model, row in found["arithmetic"].items():
-        reached = rates[f"{model}, one network, batches"]["cpu"]
-        row["end_to_end_crystals_per_second"] = reached
-        row["end_to_end_share"] = reached / row["limit_crystals_per_second"]
-    return {
+    about = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"torch {torch.__version__}, one thread",
         "load_average": load,
         "crystals": len(atoms),
         "sites_mean": float(np.mean([len(a) for a in atoms])),
-        "structures_per_second": rates,
-        **ratios(rates),
-        "cell_size_fit": scaling.linear_fit(found["cell_size"]),
-        **found,
     }
+    if "seconds" in found:
+        seconds = found.pop("seconds")
+        about["structures_per_second"] = {
+            name: {clock: len(atoms) / min(r[clock] for r in rounds) for clock in ("wall", "cpu")}
+            for name, rounds in seconds.items()
+        }
+        about |= ratios(seconds)
+    if "cell_size" in found:
+        about["cell_size_fit"] = scaling.linear_fit(found["cell_size"])
+    return {**about, **found}
 
 
-def ratios(rates: dict[str, dict[str, float]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Of all rates, over the reference one at a time, and over it in the same way of working."""
-    found: dict[str, dict[str, dict[str, float]]] = {OVER_SINGLE: {}, LIKE_FOR_LIKE: {}}
-    for name, rate in rates.items():
+def ratios(seconds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
+    """Over the reference one at a time, and over it in the same way of working; with spreads."""
+    found: dict[str, dict[str, Any]] = {OVER_SINGLE: {}, LIKE_FOR_LIKE: {}}
+    for name, rounds in seconds.items():
         alike = REFERENCE if name.endswith("one at a time") else REFERENCE_BATCHES
         for kind, reference in ((OVER_SINGLE, REFERENCE), (LIKE_FOR_LIKE, alike)):
-            found[kind][name] = {clock: rate[clock] / rates[reference][clock] for clock in rate}
+            found[kind][name] = spread(seconds[reference], rounds)
     return found
 
 
 def report(result: dict[str, Any]) -> None:
     """Print rates and ratios, then everything else as it is."""
-    rates = result["structures_per_second"]
-    width = max(map(len, rates))
-    print(f"{'':{width}s} structures a second    x reference (cpu)")
-    print(f"{'':{width}s}     wall      cpu   one at a time  like for like")
+    rates = result.get("structures_per_second", {})
+    if rates:
+        width = max(map(len, rates))
+        print(f"{'':{width}s} structures a second    x reference, processor time (least to most)")
+        print(f"{'':{width}s}     wall      cpu         one at a time         like for like")
     for name, rate in rates.items():
-        single, alike = (result[kind][name]["cpu"] for kind in (OVER_SINGLE, LIKE_FOR_LIKE))
-        print(
-            f"{name:{width}s} {rate['wall']:8.1f} {rate['cpu']:8.1f} {single:15.1f} {alike:14.1f}"
+        single, alike = (
+            "{cpu:.1f} ({least:.1f} to {most:.1f})".format(**result[kind][name])
+            for kind in (OVER_SINGLE, LIKE_FOR_LIKE)
         )
+        print(f"{name:{width}s} {rate['wall']:8.1f} {rate['cpu']:8.1f} {single:>21s} {alike:>21s}")
     for key, value in result.items():
         if key not in ("structures_per_second", OVER_SINGLE, LIKE_FOR_LIKE):
             print(f"{key}: {json.dumps(value)}")
@@ -304,13 +293,18 @@ def main() -> None:
     parser.add_argument("crystals", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/benchmarks"))
     parser.add_argument("-n", type=int, default=96, help="crystals (96 if not given)")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="parts such as seconds or latency_s; writes no files"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    result = measure(read(options.crystals, options.n))
+    result = measure(options.crystals, options.n, options.only)
+    report(result)
+    if options.only:
+        return
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "throughput.json").write_text(json.dumps(result, indent=1) + "\n")
-    report(result)
     from throughput_figure import draw
 
     draw(result, options.output / "throughput.png")

@@ -161,6 +161,24 @@ def test_other_programs_read_the_shards(weights: Path, tmp_path: Path) -> None:
     assert found == [(25, 2)]
 
 
+def test_a_screening_is_a_dataset_of_as_many_partitions_as_shards(
+    weights: Path, tmp_path: Path
+) -> None:
+    """For Dask and Arrow, and for Spark, which passes over names that begin with a dot or a bar."""
+    import pyarrow.dataset as ds
+
+    screen(table_of(25), tmp_path / "out", model=weights, device="cpu", shard_size=10)
+    dataset = ds.dataset(tmp_path / "out", format="parquet")
+    assert len(dataset.files) == 3
+    assert dataset.count_rows(filter=ds.field("n_sites") == 2) == 25
+    assert all(p.name.startswith(("part-", ".")) for p in (tmp_path / "out").iterdir())
+    frames = pytest.importorskip("dask.dataframe")
+    frame = frames.read_parquet(tmp_path / "out", columns=["id", "heat_capacity_per_atom"])
+    assert frame.npartitions == 3
+    assert frame["heat_capacity_per_atom"].max().compute() > 20
+    assert frame["id"].nunique().compute() == 25
+
+
 def test_every_column_has_a_unit_and_a_description(weights: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
