@@ -249,7 +249,8 @@ class Convolution(nn.Module):
         return kept[1]
 
     def _divided(self, irrep: str, weight: Tensor) -> tuple[Tensor, ...]:
-        return weight.split([self._fan_in(p) for p in self.paths if p.irrep_out == irrep])
+        sizes = [self._fan_in(p) for p in self.paths if p.irrep_out == irrep]
+        return tuple(weight.split(sizes))
 
     def _density(self, path: Path, basis: list[EdgeBasis], gathered: list[Features]) -> Tensor:
         """Sum over neighbours, coupled: (n_nodes (2 l_out + 1), K * channels).
