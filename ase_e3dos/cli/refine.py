@@ -60,7 +60,7 @@ def refine_command(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="Of the calculator: cpu, cuda, cuda:1 (where it can).")
+        str, typer.Option(help="Of the calculator: cpu, cuda or cuda:1 (where it can), auto.")
     ] = "cpu",
     name: Annotated[
         str | None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.errors import PotentialError
-from ase_e3dos.plugins import get_registry
+from ase_e3dos.plugins import CalculatorSpec, get_registry
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -42,7 +42,8 @@ def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
         your own, or ``package.module:function``, which is called without arguments and looked for
         in the working directory too.
     device : str, optional
-        "cpu", "cuda" or "cuda:1"; of effect for registered ones.
+        "cpu", "cuda", "cuda:1", or "auto" for a GPU if there is one; of effect for registered
+        ones.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
     registry = get_registry()
     if known in registry.calculators() or equals or ":" not in name:
         spec = registry.calculator(known)
-        return partial(spec.make, device, weights or None)
+        return partial(spec.make, _device(spec, device), weights or None)
     module, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
@@ -65,8 +66,22 @@ def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
             f"calculator {name!r}: {error}. Give a name that `e3dos plugins` lists, or "
             "package.module:function, where the function returns an ASE calculator."
         ) from error
+    if not callable(factory):
+        raise PotentialError(
+            f"calculator {name!r} is {type(factory).__name__}: give a function that returns an ASE "
+            "calculator."
+        )
     made: CalculatorFactory = factory
     return made
+
+
+def _device(spec: CalculatorSpec, device: str) -> str:
+    """The device that is meant by "auto": a GPU, where there is one and the calculator can."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if "cuda" in spec.devices and torch.cuda.is_available() else "cpu"
 
 
 def check_calculator(name: str, device: str = "cpu") -> None:
@@ -82,7 +97,7 @@ def check_calculator(name: str, device: str = "cpu") -> None:
     spec = get_registry().calculators().get(known)
     if spec is None:
         return
-    if spec.missing() or device.partition(":")[0] not in spec.devices:
+    if spec.missing() or _device(spec, device).partition(":")[0] not in spec.devices:
         factory()  # its error says what to do
     spec.weights_path(weights or None)
 

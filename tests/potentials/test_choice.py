@@ -88,6 +88,8 @@ def test_what_is_absent_or_broken_says_so(monkeypatch) -> None:
         CalculatorSpec(name="bad", factory="a:b", devices="cpu")  # type: ignore[arg-type]
     with pytest.raises(PotentialError, match="is no calculator"):
         calculator_of(3.0)  # type: ignore[arg-type]
+    with pytest.raises(PotentialError, match="is float: give a function"):
+        check_calculator("math:pi")
 
 
 def test_a_module_whose_parent_is_absent_is_missing() -> None:

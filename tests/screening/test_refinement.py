@@ -41,12 +41,13 @@ def screened(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def start(place: Path, *options: str) -> subprocess.Popen[bytes]:
+def start(place: Path, *options: str, **streams: int) -> subprocess.Popen[bytes]:
     code = "from ase_e3dos.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "refine", str(place), "-c", "emt", "--top", "41",
          "--by", "heat_capacity_per_atom", *COMMAND, *options],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+        **streams,
     )  # fmt: skip
 
 
@@ -174,6 +175,8 @@ def test_report_and_labels(screened: Path, tmp_path: Path, run_cli) -> None:
 
 DYING = """
 import os
+import time
+from pathlib import Path
 
 from ase.calculators.emt import EMT
 
@@ -183,6 +186,12 @@ class Dying(EMT):
         if 79 in atoms.numbers:
             os._exit(9)
         super().calculate(atoms, *args, **kwargs)
+
+
+class Sleeping(EMT):
+    def calculate(self, *args, **kwargs):
+        Path("asleep").write_text(str(os.getpid()))
+        time.sleep(600)
 
 
 def broken():
@@ -215,6 +224,31 @@ def test_a_crash_of_the_calculator_is_a_row_with_one_process_too(few: Path, run_
     assert set(errors.values()) == {None}
     code, told, said = run_cli(*arguments)
     assert "0 calculated now" in told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+def test_an_interruption_waits_for_no_calculation(few: Path) -> None:
+    """Ctrl-C while a calculation of ten minutes runs: a line that says how to go on, at once."""
+    signals = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
+    try:
+        process = start(few, "-c", "crashing_potentials:Sleeping", stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, signals)
+    mark = few.parent / "asleep"
+    while not (mark.is_file() and mark.read_text()):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 130
+    assert "Run the same command to go on" in said
+    assert "Traceback" not in said
+    worker = Path("/proc") / mark.read_text()
+    deadline = time.monotonic() + 300
+    while worker.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_calculator_that_cannot_be_made_is_said_before_any_work(few: Path) -> None:
