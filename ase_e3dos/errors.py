@@ -9,7 +9,16 @@ from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplemen
 
 
 def shortly(value: object) -> str:
-    """A value as a message shows it: not longer than a line, whatever it is."""
+    """A value as a message shows it: not longer than a line, whatever it is.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
     try:
         return reprlib.repr(value)
     except ValueError:  # of a whole number with more digits than Python writes

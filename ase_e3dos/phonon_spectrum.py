@@ -113,13 +113,39 @@ class PhononSpectrum(DensityOfStates):
         return u_tensor(self, temperature, **options)
 
     def b_iso(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
-        """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...)."""
+        """B_iso = 8 pi^2 U_iso of each site in Å^2, shape (n_sites, ...).
+
+        Parameters
+        ----------
+        temperature : array_like
+            K.
+        **options
+            As for `u_iso`.
+
+        Returns
+        -------
+        ndarray, shape (n_sites, ...)
+            Å^2.
+        """
         from ase_e3dos.analysis.displacements import b_iso
 
         return b_iso(self, temperature, **options)
 
     def mean_square_displacements(self, temperature: ArrayLike = 300.0, **options: Any) -> Any:
-        """<u^2> of each site over all axes in Å^2, shape (n_sites, ...)."""
+        """<u^2> of each site over all axes in Å^2, shape (n_sites, ...).
+
+        Parameters
+        ----------
+        temperature : array_like
+            K.
+        **options
+            As for `u_iso`.
+
+        Returns
+        -------
+        ndarray, shape (n_sites, ...)
+            Å^2.
+        """
         from ase_e3dos.analysis.displacements import mean_square_displacements
 
         return mean_square_displacements(self, temperature, **options)
@@ -160,6 +186,11 @@ class PhononSpectrum(DensityOfStates):
             Repair of the density near zero (`ase_e3dos.spectrum.thermal`).
         **options
             Of `Phonopy.run_thermal_properties`; see `ase_e3dos.export.phonopy`.
+
+        Returns
+        -------
+        ThermalTable
+            Per mole of what `normalization` says.
         """
         from ase_e3dos.export.phonopy import thermal_properties
 

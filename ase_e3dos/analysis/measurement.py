@@ -78,6 +78,20 @@ class Measurement:
         With a `MeasurementWarning` also those that are not numbers, lie above any phonon
         (`HIGHEST_WAVENUMBER`), or stand for missing values (-999 and its like).
 
+        Parameters
+        ----------
+        energies, intensity : array_like, shape (n,)
+            In `unit`, ascending or not; the intensity in any unit.
+        error : array_like, shape (n,), optional
+            Standard deviations of the intensity, in its unit.
+        unit : {"meV", "THz", "cm-1"}
+        name : str
+            What messages and legends call it.
+
+        Returns
+        -------
+        Measurement
+
         Raises
         ------
         SpectrumError
@@ -154,6 +168,10 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         numbers are decimal commas (1,5; 0,3).
     unit : {"meV", "THz", "cm-1"}, optional
         Of the energy; found in the header if not given.
+
+    Returns
+    -------
+    Measurement
 
     Raises
     ------

@@ -64,11 +64,29 @@ class WeightedSpectrum:
     site_weights: Array
 
     def energies(self, unit: Unit = "meV") -> Array:
-        """Grid in meV, THz or cm^-1, shape (n,)."""
+        """Grid in meV, THz or cm^-1, shape (n,).
+
+        Parameters
+        ----------
+        unit : {"meV", "THz", "cm-1"}
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return self.wavenumbers * (unit_in_cm("cm-1") / unit_in_cm(unit))
 
     def density(self, unit: Unit = "meV") -> Array:
-        """States per unit, shape (n,)."""
+        """States per unit, shape (n,).
+
+        Parameters
+        ----------
+        unit : {"meV", "THz", "cm-1"}
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         return self.weighted * (unit_in_cm(unit) / unit_in_cm("THz"))
 
     def density_std(self, unit: Unit = "meV") -> Array | None:

@@ -42,11 +42,31 @@ class AlloyMultiHot:
         return {}
 
     def encode(self, crystal: Crystal) -> NDArray[np.float32]:
-        """Features of the sites, shape (n_sites, 118)."""
+        """Features of the sites, shape (n_sites, 118).
+
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        ndarray of float32, shape (n_sites, 118)
+            amu, each element's times its fraction.
+        """
         return multi_hot([crystal])
 
     def encode_batch(self, crystals: Sequence[Crystal]) -> NDArray[np.float32]:
-        """Features of the sites of all crystals, shape (sum of n_sites, 118)."""
+        """Features of the sites of all crystals, shape (sum of n_sites, 118).
+
+        Parameters
+        ----------
+        crystals : sequence of Crystal
+
+        Returns
+        -------
+        ndarray of float32, shape (sum of n_sites, 118)
+            amu, each element's times its fraction.
+        """
         return multi_hot(crystals)
 
 

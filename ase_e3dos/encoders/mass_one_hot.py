@@ -40,6 +40,15 @@ class MassOneHot:
     def encode(self, crystal: Crystal) -> NDArray[np.float32]:
         """Features of the sites, shape (n_sites, 118).
 
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        ndarray of float32, shape (n_sites, 118)
+            amu.
+
         Raises
         ------
         DisorderError
@@ -49,6 +58,15 @@ class MassOneHot:
 
     def encode_batch(self, crystals: Sequence[Crystal]) -> NDArray[np.float32]:
         """Features of the sites of all crystals, shape (sum of n_sites, 118).
+
+        Parameters
+        ----------
+        crystals : sequence of Crystal
+
+        Returns
+        -------
+        ndarray of float32, shape (sum of n_sites, 118)
+            amu.
 
         Raises
         ------

@@ -123,6 +123,10 @@ def curve(
     most_sites : int
         Parts that the site projection may have.
 
+    Returns
+    -------
+    Curve
+
     Raises
     ------
     SpectrumError
@@ -259,7 +263,16 @@ def occupations(spectrum: DensityOfStates) -> list[str]:
 
 
 def names_of(spectra: Sequence[DensityOfStates]) -> list[str]:
-    """Names that tell spectra apart: formulas, with the files' names where formulas repeat."""
+    """Names that tell spectra apart: formulas, with the files' names where formulas repeat.
+
+    Parameters
+    ----------
+    spectra : sequence of DensityOfStates
+
+    Returns
+    -------
+    list of str
+    """
     formulas = [s.crystal.formula for s in spectra]
     repeated = Counter(formulas)
     names = [
@@ -349,6 +362,11 @@ def beyond(curves: Sequence[Curve], high: float, *, mathtext: bool = True) -> li
         End of the range, in their unit.
     mathtext : bool
         Whether Matplotlib sets it; else it is plain text.
+
+    Returns
+    -------
+    list of str
+        A line for each curve that has modes there.
     """
     said = []
     for c in curves:

@@ -65,13 +65,25 @@ def write(
 
 
 def write_total_dos(spectrum: DensityOfStates, path: str | Path) -> None:
-    """Phonopy's total_dos.dat, with no sample at zero frequency."""
+    """Phonopy's total_dos.dat, with no sample at zero frequency.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    path : str or Path
+    """
     points = samples(spectrum)
     _write_columns(spectrum, path, [points.frequencies, points.density], "total")
 
 
 def write_projected_dos(spectrum: DensityOfStates, path: str | Path) -> None:
-    """Phonopy's projected_dos.dat: the frequency, then one column for each site."""
+    """Phonopy's projected_dos.dat: the frequency, then one column for each site.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    path : str or Path
+    """
     from ase_e3dos.export.phonopy import projected_dos
 
     sites = projected_dos(spectrum)
@@ -88,7 +100,13 @@ def write_thermal_properties(spectrum: DensityOfStates, path: str | Path, **opti
 
 
 def write_csv(spectrum: DensityOfStates, path: str | Path) -> None:
-    """One row for each point of the grid, with a header that states units."""
+    """One row for each point of the grid, with a header that states units.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    path : str or Path
+    """
     write_columns(columns(spectrum), path)
 
 
@@ -110,6 +128,10 @@ def write_thermal_table(
 def emmet_dict(spectrum: DensityOfStates) -> dict[str, Any]:
     """Fields of emmet's `PhononDOS` document.
 
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
     Returns
     -------
     dict
@@ -128,6 +150,14 @@ def emmet_dict(spectrum: DensityOfStates) -> dict[str, Any]:
 
 def euphonic_spectrum(spectrum: DensityOfStates) -> Any:
     """`euphonic.Spectrum1D` in meV, normalised to 3 per atom as euphonic does.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
+    Returns
+    -------
+    euphonic.Spectrum1D
 
     Raises
     ------

@@ -58,6 +58,10 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
     unit : {"THz", "cm-1", "meV"}, optional
         Of the energy, where the file does not say it.
 
+    Returns
+    -------
+    Overlay
+
     Raises
     ------
     UnreadableFileError
@@ -80,6 +84,11 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
 
 def refuse_overlays(n_spectra: int, overlays: Sequence[Overlay]) -> None:
     """Refuse spectra of others in a waterfall of several crystals.
+
+    Parameters
+    ----------
+    n_spectra : int
+    overlays : sequence of Overlay
 
     Raises
     ------

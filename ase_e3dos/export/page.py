@@ -110,6 +110,10 @@ def figure(
     overlays : sequence of Overlay, optional
         Spectra of others, scaled to the same area.
 
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
     Raises
     ------
     MissingExtraError
@@ -185,6 +189,13 @@ def check_page(
     panels: Sequence[str] = PANELS,
 ) -> None:
     """Refuse what an interactive page has not.
+
+    Parameters
+    ----------
+    style : str, optional
+    layout : str
+    panels : sequence of str
+        As for `figure`.
 
     Raises
     ------

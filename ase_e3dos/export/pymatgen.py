@@ -38,6 +38,15 @@ def plain_phonon_dos(spectrum: DensityOfStates) -> Any:
 def complete_phonon_dos(spectrum: DensityOfStates) -> Any:
     """`pymatgen.phonon.dos.CompletePhononDos` with the densities of the sites.
 
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
+    Returns
+    -------
+    pymatgen.phonon.dos.CompletePhononDos
+        THz and states/THz.
+
     Raises
     ------
     NotPredictedError

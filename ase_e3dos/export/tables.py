@@ -20,6 +20,10 @@ from ase_e3dos.spectrum.grid import Array
 def columns(spectrum: DensityOfStates) -> dict[str, Array]:
     """Columns of a table by their names, which state units.
 
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
     Returns
     -------
     dict
@@ -40,6 +44,15 @@ def columns(spectrum: DensityOfStates) -> dict[str, Array]:
 
 def dataframe(spectrum: DensityOfStates) -> Any:
     """`pandas.DataFrame` of `columns`; its `attrs` say what of, per what, and where from.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each point of the grid.
 
     Raises
     ------
@@ -92,6 +105,16 @@ def thermal_dataframe(spectra: Sequence[DensityOfStates], temperatures: ArrayLik
 
     Several spectra have the columns `crystal`, `n_sites` (of the cell) and `per` (what values are
     per mole of) before them.
+
+    Parameters
+    ----------
+    spectra : sequence of DensityOfStates
+    temperatures : array_like
+        K.
+
+    Returns
+    -------
+    pandas.DataFrame
 
     Raises
     ------

@@ -136,6 +136,10 @@ def thermal_curve(
     name : str, optional
         The formula if not given.
 
+    Returns
+    -------
+    ThermalCurve
+
     Raises
     ------
     SpectrumError

@@ -70,5 +70,10 @@ class ThermalTable(ThermalProperties):
         return dataframe_of(self.columns(), self.spectrum)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a CSV file with a row for each temperature and a header that states units."""
+        """Write a CSV file with a row for each temperature and a header that states units.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
         write_columns(self.columns(), path)

@@ -183,6 +183,10 @@ class E3DOSPredictor(Calculator):
         ----------
         atoms : ase.Atoms, optional
             As for `get_phonon_dos`.
+
+        Returns
+        -------
+        ase.Atoms
         """
         return self.get_phonon_dos(atoms).crystal.to_atoms()
 
@@ -291,6 +295,20 @@ class E3DOSPredictor(Calculator):
     ) -> Any:
         """Value of a property; arrays are copies.
 
+        Parameters
+        ----------
+        name : str
+            One of `implemented_properties`.
+        atoms : ase.Atoms, optional
+            Those of the last prediction if not given.
+        allow_calculation : bool
+            Whether to predict what is not there yet; else None is returned.
+
+        Returns
+        -------
+        float, ndarray or None
+            In the unit that the class names for it.
+
         Raises
         ------
         NotPredictedError
@@ -330,7 +348,19 @@ class E3DOSPredictor(Calculator):
         warn_about(spectrum, stacklevel=5)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Changes since the last prediction, masses and occupations among them."""
+        """Changes since the last prediction, masses and occupations among them.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            Å; of cell and positions.
+
+        Returns
+        -------
+        list of str
+            Names of what changed, as ASE has them.
+        """
         changes = list(super().check_state(atoms, tol=tol))
         if self.atoms is None:
             return changes
@@ -342,6 +372,16 @@ class E3DOSPredictor(Calculator):
 
     def set(self, **kwargs: Any) -> dict[str, Any]:
         """Change parameters; results that they made are discarded.
+
+        Parameters
+        ----------
+        **kwargs
+            As for the class.
+
+        Returns
+        -------
+        dict
+            Those that changed, with their values.
 
         Raises
         ------
@@ -373,7 +413,12 @@ class E3DOSPredictor(Calculator):
         self._spectrum = None
 
     def set_atoms(self, atoms: Atoms) -> None:
-        """Note the atoms that the calculator is attached to; ASE calls this."""
+        """Note the atoms that the calculator is attached to; ASE calls this.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        """
         living = [r for r in self._attached if r() is not None and r() is not atoms]
         self._attached = [*living, weakref.ref(atoms)]
 
@@ -382,7 +427,13 @@ class E3DOSPredictor(Calculator):
         return Properties({})
 
     def band_structure(self) -> Any:
-        """Not predicted."""
+        """Refuse: bands are not predicted.
+
+        Raises
+        ------
+        NotPredictedError
+            Always.
+        """
         raise _not_predicted("band_structure")
 
     def _get_name(self) -> str:

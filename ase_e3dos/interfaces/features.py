@@ -65,7 +65,18 @@ class DosFeaturizer:
     # -- scikit-learn -----------------------------------------------------------------------
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Check the parameters; nothing is learned."""
+        """Check the parameters; nothing is learned.
+
+        Parameters
+        ----------
+        X, y
+            Of no effect.
+
+        Returns
+        -------
+        DosFeaturizer
+            This one.
+        """
         self.get_feature_names_out()
         return self
 
@@ -77,6 +88,11 @@ class DosFeaturizer:
         transform : {"default", "pandas", "polars"}, optional
             Arrays, or data frames with the names of the features; pandas' keep the index of what
             they are of. None leaves it as it is: what `sklearn.set_config` says, else arrays.
+
+        Returns
+        -------
+        DosFeaturizer
+            This one.
 
         Raises
         ------
@@ -133,7 +149,17 @@ class DosFeaturizer:
         return self.fit(X, y).transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the features, which state their units."""
+        """Names of the features, which state their units.
+
+        Parameters
+        ----------
+        input_features
+            Of no effect.
+
+        Returns
+        -------
+        ndarray of object, shape (n_features,)
+        """
         return np.array(self.feature_labels(), dtype=object)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -142,6 +168,16 @@ class DosFeaturizer:
 
     def set_params(self, **parameters: Any) -> Self:
         """Set parameters by name.
+
+        Parameters
+        ----------
+        **parameters
+            As for the class.
+
+        Returns
+        -------
+        DosFeaturizer
+            This one.
 
         Raises
         ------
@@ -204,11 +240,31 @@ class DosFeaturizer:
         ]
 
     def featurize(self, structure: Any) -> list[float]:
-        """Features of one structure."""
+        """Features of one structure.
+
+        Parameters
+        ----------
+        structure : any structure that `predict` takes
+
+        Returns
+        -------
+        list of float
+            In the units that `feature_labels` names.
+        """
         return [float(value) for value in self._table([structure])[0]]
 
     def featurize_many(self, entries: Iterable[Any]) -> list[list[float]]:
-        """Features of structures, a list for each."""
+        """Features of structures, a list for each.
+
+        Parameters
+        ----------
+        entries : iterable of structures
+
+        Returns
+        -------
+        list of list of float
+            In the units that `feature_labels` names.
+        """
         return [[float(v) for v in row] for row in self._table(list(entries))]
 
     def featurize_dataframe(
@@ -219,6 +275,20 @@ class DosFeaturizer:
         inplace: bool = False,
     ) -> Any:
         """The data frame with a column for each feature; options as matminer has them.
+
+        Parameters
+        ----------
+        df : pandas.DataFrame
+        col_id : str
+            Column of structures of any kind, as `predict` takes them.
+        ignore_errors : bool
+            Whether structures that cannot be predicted give NaN instead of an error.
+        inplace : bool
+            Add the columns to `df` itself.
+
+        Returns
+        -------
+        pandas.DataFrame
 
         Raises
         ------

@@ -189,7 +189,16 @@ class GraphBatch:
         return len(self.lengths)
 
     def to(self, device: torch.device | str) -> GraphBatch:
-        """Move every tensor to a device (without waiting, from pinned memory)."""
+        """Move every tensor to a device (without waiting, from pinned memory).
+
+        Parameters
+        ----------
+        device : torch.device or str
+
+        Returns
+        -------
+        GraphBatch
+        """
         return self._mapped(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> GraphBatch:

@@ -150,7 +150,16 @@ class PaperNetwork(nn.Module):
         return normalise_by_maximum(torch.relu(self.crystal_scalars(batch)))
 
     def crystal_scalars(self, batch: GraphBatch) -> Tensor:
-        """Mean over sites of the last convolution, shape (n_crystals, n_bins)."""
+        """Mean over sites of the last convolution, shape (n_crystals, n_bins).
+
+        Parameters
+        ----------
+        batch : GraphBatch
+
+        Returns
+        -------
+        torch.Tensor, shape (n_crystals, n_bins)
+        """
         harmonics = spherical_harmonics(batch.vectors, batch.lengths, 1).t()
         harmonics = (harmonics * (1 / math.sqrt(self.settings.neighbors))).contiguous()
         lengths = self.basis(batch.lengths)

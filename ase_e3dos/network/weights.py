@@ -114,7 +114,16 @@ class WeightsHeader:
     format: str = FORMAT
 
     def settings_of(self, number: int) -> dict[str, Any]:
-        """Sizes of one network, by its number in the file."""
+        """Sizes of one network, by its number in the file.
+
+        Parameters
+        ----------
+        number : int
+
+        Returns
+        -------
+        dict
+        """
         return self.other_settings.get(str(number), self.settings)
 
 
@@ -183,6 +192,10 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 
 def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]:
     """Read an ensemble and check that it is whole.
+
+    Parameters
+    ----------
+    path : str or Path
 
     Returns
     -------

@@ -122,6 +122,14 @@ class PluginRegistry:
     def calculator(self, name: str) -> CalculatorSpec:
         """Calculator of a name.
 
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        CalculatorSpec
+
         Raises
         ------
         PotentialError
@@ -137,6 +145,14 @@ class PluginRegistry:
 
     def command(self, name: str) -> Callable[..., object]:
         """Function or `typer.Typer` of a command, imported if it has to be.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        callable
 
         Raises
         ------
@@ -160,6 +176,10 @@ class PluginRegistry:
         name : str
         settings : mapping, optional
             As the encoder's `settings` gave them when a model was trained.
+
+        Returns
+        -------
+        Encoder
 
         Raises
         ------
@@ -199,6 +219,14 @@ class PluginRegistry:
     def model(self, name: str) -> ModelSpec:
         """Model of a name.
 
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        ModelSpec
+
         Raises
         ------
         UnknownModelError
@@ -212,6 +240,14 @@ class PluginRegistry:
 
     def resolve_model(self, model: str | PathLike[str]) -> ModelSpec:
         """Model of a name, or of the path of a weights file.
+
+        Parameters
+        ----------
+        model : str or path
+
+        Returns
+        -------
+        ModelSpec
 
         Raises
         ------
@@ -246,6 +282,12 @@ class PluginRegistry:
     def register(self, plugin: Any, name: str | None = None) -> None:
         """Add a module or object with hook implementations, for a test or a notebook.
 
+        Parameters
+        ----------
+        plugin : module or object
+        name : str, optional
+            What messages call it.
+
         Raises
         ------
         PluginError
@@ -259,6 +301,10 @@ class PluginRegistry:
 
     def unregister(self, plugin: Any) -> None:
         """Take away what `register` added.
+
+        Parameters
+        ----------
+        plugin : module or object
 
         Raises
         ------

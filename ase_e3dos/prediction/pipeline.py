@@ -83,6 +83,17 @@ class Predictor:
     ) -> list[PhononSpectrum]:
         """Spectra of some crystals, order kept.
 
+        Parameters
+        ----------
+        crystals : sequence of Crystal
+        uncertainty : bool
+            Whether to keep the members' densities, for error bars.
+
+        Returns
+        -------
+        list of PhononSpectrum
+            Per cell.
+
         Raises
         ------
         E3DOSError
@@ -147,6 +158,14 @@ class Predictor:
     def encoder_of(self, crystal: Crystal) -> Encoder:
         """The encoder that a crystal gets.
 
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        Encoder
+
         Raises
         ------
         DisorderError
@@ -157,6 +176,14 @@ class Predictor:
     def graph(self, crystal: Crystal) -> CrystalGraph:
         """The crystal's graph.
 
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        CrystalGraph
+
         Raises
         ------
         E3DOSError
@@ -165,7 +192,16 @@ class Predictor:
         return self._maker.graph(crystal)
 
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
-        """Graphs (at least one) with their encoder features as one batch, on the CPU."""
+        """Graphs (at least one) with their encoder features as one batch, on the CPU.
+
+        Parameters
+        ----------
+        graphs : sequence of CrystalGraph
+
+        Returns
+        -------
+        GraphBatch
+        """
         return self._maker.collated(graphs)
 
 
@@ -190,6 +226,15 @@ def load_predictor(
 
     Not for longer than it is right: a weights file that was written anew, or plug-ins that were
     added or taken away, make a new one.
+
+    Parameters
+    ----------
+    model, device, encoder
+        As for `Predictor`, whose errors it raises.
+
+    Returns
+    -------
+    Predictor
     """
     from ase_e3dos.plugins import get_registry
 

@@ -119,6 +119,11 @@ class Spread:
         covariates : array_like, shape (..., 4), optional
             `error_covariates` of the same crystals.
 
+        Returns
+        -------
+        ndarray
+            Of the shape of `std`.
+
         Raises
         ------
         SpectrumError
@@ -142,6 +147,20 @@ class Spread:
         self, std: ArrayLike, level: float, covariates: ArrayLike | None = None
     ) -> Array:
         """Half width of the interval; parameters and errors as for `scale`.
+
+        Parameters
+        ----------
+        std : array_like
+            Standard deviation of the members, per atom.
+        level : float
+            Share of crystals whose reference lies inside.
+        covariates : array_like, shape (..., 4), optional
+            As for `scale`.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of `std`.
 
         Raises
         ------
@@ -296,7 +315,12 @@ class Calibration:
             ) from error
 
     def save(self, path: str | Path) -> None:
-        """Write as a JSON file."""
+        """Write as a JSON file.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
         Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     @classmethod

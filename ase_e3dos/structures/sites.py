@@ -23,7 +23,18 @@ class Remark(NamedTuple):
     text: str
 
     def about(self, name: str) -> E3DOSWarning:
-        """The warning about the structure of a name."""
+        """The warning about the structure of a name.
+
+        Parameters
+        ----------
+        name : str
+            Of the structure.
+
+        Returns
+        -------
+        E3DOSWarning
+            Of the class `kind`.
+        """
         return self.kind(f"{name}: {self.text}")
 
 

@@ -23,6 +23,10 @@ def plot_comparison(
         A new figure's if not given.
     unit : {"meV", "THz", "cm-1"}, optional
         The measurement's if not given.
+
+    Returns
+    -------
+    matplotlib Axes
     """
     ax = axes(ax)
     measured, seen = comparison.measurement, comparison.predicted

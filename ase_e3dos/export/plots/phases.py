@@ -9,7 +9,18 @@ from ase_e3dos.export.plots.styles import COLOURS, axes
 
 
 def plot_phases(comparison: PhaseComparison, ax: Any = None) -> Any:
-    """Draw relative free energies with their intervals on Matplotlib axes, which are returned."""
+    """Draw relative free energies with their intervals on Matplotlib axes, which are returned.
+
+    Parameters
+    ----------
+    comparison : PhaseComparison
+    ax : matplotlib Axes, optional
+        New ones if not given.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
     ax = axes(ax)
     t = comparison.temperatures
     for k, (name, values) in enumerate(zip(comparison.names, comparison.free_energy, strict=True)):
