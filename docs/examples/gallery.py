@@ -62,7 +62,7 @@ def smaller(path: Path) -> None:
     with Image.open(path) as image:
         if image.width > 1400:
             image = image.convert("RGB").resize((1360, round(image.height * 1360 / image.width)), 1)
-            image.quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
+            image.quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:

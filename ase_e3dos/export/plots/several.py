@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -335,7 +336,7 @@ def _legend(figure: Any, handles: dict[str, Any], columns: int) -> None:
     named = [n for n in handles if n not in bands]
     entries, names = capped([handles[n] for n in named], named)
     entries, names = entries + [handles[n] for n in bands], names + bands
-    ncols = _columns_that_fit(names, 110 if columns > 1 else 55)
+    ncols = _columns_that_fit(names, 122 if columns > 1 else 60)
     rows = -(-len(names) // ncols)
     if rows > 2:
         figure.set_figheight(figure.get_figheight() + 0.14 * (rows - 2))
@@ -344,9 +345,9 @@ def _legend(figure: Any, handles: dict[str, Any], columns: int) -> None:
 
 def _columns_that_fit(names: Sequence[str], room: int) -> int:
     """Most columns of a legend whose widest names, with their lines, fit into so many letters."""
+    widths = np.array([len(re.sub(r"[${}_]", "", name)) + 7 for name in names])
     for ncols in range(min(len(names), 8), 1, -1):
-        columns = np.array_split(np.array([len(n) for n in names]), ncols)
-        if sum(int(column.max()) + 8 for column in columns) <= room:
+        if sum(int(column.max()) for column in np.array_split(widths, ncols)) <= room:
             return ncols
     return 1
 
