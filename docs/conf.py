@@ -47,6 +47,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+nb_output_stderr = "remove"  # paths of the machine; spectra show their warnings themselves
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 html_math_renderer = "mathml"  # the site needs no network

@@ -102,7 +102,7 @@ def pictures(driver: Any, site: Path) -> None:
     open_page(driver, site / "gallery.html", (1360, 900))
     save(driver, "site.png")
     open_page(driver, site / "notebooks" / "first_spectrum.html", (900, 1150))
-    driver.execute_script("window.scrollTo(0, document.querySelector('h1').offsetTop - 24)")
+    driver.execute_script("window.scrollTo(0, document.querySelector('h1').offsetTop - 72)")
     save(driver, "notebook.png")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
