@@ -56,8 +56,12 @@ def predict(
     ] = None,
     units: Annotated[Units, typer.Option(help="Frequency axis of the figure.")] = Units.THZ,
     panels: Annotated[
-        str, typer.Option(help="Of the figure, separated by commas: dos, cv, s, f, u.")
-    ] = "dos,cv",
+        str | None,
+        typer.Option(
+            help="Of the figure, separated by commas: dos, cv, s, f, u. dos,cv by default; a page "
+            "has buttons for all."
+        ),
+    ] = None,
     projection: Annotated[
         ProjectionKind, typer.Option(help="Parts in the figure; auto: the elements of one crystal.")
     ] = ProjectionKind.AUTO,
@@ -133,7 +137,7 @@ def predict(
         raise E3DOSError("--with lays a spectrum over those of a figure: give --plot FILE, too.")
     if plot is None:
         _say_what_has_no_figure(
-            panels=panels != "dos,cv",
+            panels=panels is not None,
             projection=projection is not ProjectionKind.AUTO,
             stacked=stacked,
             layout=layout is not FigureLayout.AUTO,
@@ -141,9 +145,9 @@ def predict(
             style=style != "publication",
         )
     drawing = Drawing(
-        plot, units.value, panels_of(panels), projection.value, stacked, layout.value,
-        [overlay_of(text) for text in overlay or ()],
-        smoothing, style, energy_units.value, temperatures,
+        plot, units.value, None if panels is None else panels_of(panels), projection.value,
+        stacked, layout.value, [overlay_of(text) for text in overlay or ()], smoothing, style,
+        energy_units.value, temperatures,
     )  # fmt: skip
     drawing.check(files)
     if relax is not None:

@@ -65,7 +65,7 @@ class Drawing:
 
     path: Path | None
     units: FrequencyUnit
-    panels: list[Panel]
+    panels: list[Panel] | None
     projection: str
     stacked: bool
     layout: Layout
@@ -93,7 +93,7 @@ class Drawing:
                     f"--plot {self.path}: an interactive page needs plotly: "
                     "pip install 'ase-e3dos[report]'."
                 )
-            check_page(style=self.style, layout=self.layout, panels=self.panels)
+            check_page(style=self.style, layout=self.layout)
         else:
             from ase_e3dos.export.plots.styles import figure_style
 
@@ -122,13 +122,12 @@ class Drawing:
             else None,
             "projection": None if self.projection == "none" else self.projection,
             "stacked": self.stacked,
-            "panels": self.panels,
             "layout": self.layout,
             "style": self.style,
             "energy_units": self.energy_units,
             "smoothing": self.smoothing,
             "overlays": self.overlays,
-        }
+        } | ({} if self.panels is None else {"panels": self.panels})
         if self._is_page:
             from ase_e3dos.export.page import write_page
 

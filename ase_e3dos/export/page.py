@@ -168,7 +168,8 @@ def figure(
         template=theme.template,
         hovermode="x unified",
         height=760 if "dos" in panels and thermal else 480,
-        margin={"l": 64, "r": 16, "t": 44, "b": 48},
+        margin={"l": 64, "r": 40, "t": 44, "b": 48},
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},  # beside the legend, not on it
         legend={
             "orientation": "h",
             "y": 1.0,

@@ -199,6 +199,9 @@ def test_figures_are_checked_before_any_work(
     text = page.read_text()
     assert "background:#131416" in text
     assert "S (J" in text
+    assert not re.search(r'"label":"[SFU]"', text)
+    assert run_cli("predict", salt, "--plot", page)[0] == 0
+    assert re.findall(r'"label":"([SFU])"', page.read_text()) == ["S", "F", "U"]
     assert "--style change a figure" in run_cli("predict", salt, "--style", "dark")[2]
 
 
