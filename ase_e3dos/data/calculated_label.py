@@ -60,8 +60,22 @@ def label(
     calculator: str | Calculator | CalculatorFactory,
     settings: LabelSettings,
     strain: float = 0.0,
+    name: str | None = None,
 ) -> LabelledEntry:
     """Site spectra of one crystal at one strain, as `ase_e3dos.reference_spectrum` has them.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        One element on every site.
+    calculator : str, Calculator or callable
+        As for `ase_e3dos.reference_spectrum`.
+    settings : LabelSettings
+        How it is calculated.
+    strain : float, optional
+        Isotropic.
+    name : str, optional
+        Of the calculator; what `calculator_name` says by default.
 
     Raises
     ------
@@ -69,7 +83,7 @@ def label(
         The calculator fails, or the relaxation or the frequencies are not usable.
     """
     forces = calculator_of(calculator)
-    name = calculator_name(calculator)
+    name = name or calculator_name(calculator)
     relax = settings.relax
     if strain:
         if relax != "none":
@@ -78,7 +92,7 @@ def label(
         atoms = crystal.to_atoms()
         atoms.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
         crystal = with_cell(crystal, atoms)
-    spectrum = calculated(crystal, forces, settings.reference(relax))
+    spectrum = calculated(crystal, forces, settings.reference(relax), name=name)
     return entry_of(crystal.name, spectrum, {"strain": strain})
 
 

@@ -237,10 +237,10 @@ def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
     name = calculator_name(calculator)
     row = {"key": key, "id": crystal.name, "strain": strain}
     try:
-        entry = label(crystal, kept_calculator(calculator), settings, strain)
+        entry = label(crystal, kept_calculator(calculator), settings, strain, name)
     except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
-        return {**row, "error": f"{kind}{error}"}
+        return {**row, "error": f"{kind}{error}".removeprefix(f"{crystal.name}: ")}
     return {
         **row,
         "numbers": entry.crystal.numbers.tolist(),

@@ -132,7 +132,16 @@ def calculator_of(
 
 
 def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
-    made = factory()
+    """What a function makes, where that is a calculator."""
+    try:
+        made = factory()
+    except PotentialError:
+        raise
+    except Exception as error:
+        raise PotentialError(
+            f"calculator {name!r} could not be made ({type(error).__name__}: {error}). Look at the "
+            "function that makes it, and at its weights."
+        ) from error
     if isinstance(made, type) or not hasattr(made, "get_property"):
         raise PotentialError(
             f"{name} gave {type(made).__name__}, which is no calculator of ASE: return one."
@@ -164,15 +173,7 @@ def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None
     PotentialError
         It cannot be made: weights that are missing or damaged, a package that fails.
     """
-    try:
-        kept_calculator(calculator, device)
-    except PotentialError:
-        raise
-    except Exception as error:
-        raise PotentialError(
-            f"calculator {calculator_name(calculator)!r} could not be made "
-            f"({type(error).__name__}: {error}). Mend it before anything is calculated."
-        ) from error
+    kept_calculator(calculator, device)
 
 
 def calculator_name(calculator: str | Calculator | CalculatorFactory) -> str:

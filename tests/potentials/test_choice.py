@@ -88,6 +88,8 @@ def test_what_is_absent_or_broken_says_so(monkeypatch) -> None:
         CalculatorSpec(name="bad", factory="a:b", devices="cpu")  # type: ignore[arg-type]
     with pytest.raises(PotentialError, match="is no calculator"):
         calculator_of(3.0)  # type: ignore[arg-type]
+    with pytest.raises(PotentialError, match=r"could not be made \(ZeroDivisionError"):
+        calculator_of(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
     with pytest.raises(PotentialError, match="is float: give a function"):
         check_calculator("math:pi")
 
