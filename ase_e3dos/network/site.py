@@ -255,6 +255,14 @@ class SiteTrunk(nn.Module):
         """Radial functions times harmonics of each block, the same for all layers.
 
         They depend on the settings alone, so that the members of an ensemble share them.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+
+        Returns
+        -------
+        list of EdgeBasis
         """
         harmonics = spherical_harmonics(batch.vectors, batch.lengths, self.settings.l_max)
         harmonics = harmonics.t() * (1 / math.sqrt(self.settings.neighbors))
@@ -262,7 +270,18 @@ class SiteTrunk(nn.Module):
         return edge_basis(sums, self._couplings(), batch)
 
     def context(self, batch: GraphBatch, source: int | Tensor) -> Tensor:
-        """What is known of each crystal as a whole, shape (n_crystals, source_channels + 1)."""
+        """What is known of each crystal as a whole.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+        source : int or Tensor, shape (n_crystals,)
+            Data set whose labels the spectra are like, of all crystals or of each.
+
+        Returns
+        -------
+        Tensor, shape (n_crystals, source_channels + 1)
+        """
         if isinstance(source, int):
             source = torch.full(
                 (batch.n_crystals,), source, dtype=torch.int64, device=batch.n_sites.device
