@@ -265,6 +265,10 @@ class Crystal:
             As a crystal holds them.
         name : str
             Its formula if empty.
+
+        Returns
+        -------
+        Crystal
         """
         crystal = object.__new__(cls)
         sites = (cell, scaled_positions, species_site, species_number, species_fraction)
