@@ -72,7 +72,7 @@ NOT_MEASURED = (
 
 def main() -> None:
     """Compare, and print the findings as JSON."""
-    from throughput import read
+    from inputs import read
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("crystals", type=Path)

@@ -28,7 +28,7 @@ import torch
 torch.set_num_threads(1)
 import ase_e3dos
 print(ase_e3dos.__file__, flush=True)
-from throughput import read_both
+from inputs import read_both
 from pathlib import Path
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos import predict

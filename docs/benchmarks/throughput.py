@@ -31,6 +31,7 @@ from arithmetic import share_of_limit
 from ase import Atoms
 from ase.build import bulk
 from clock import ROUNDS, best, spread, timed
+from inputs import read_both
 from reference_pipeline import PeriodicNetwork, build_data, join
 
 from ase_e3dos import predict
@@ -47,32 +48,6 @@ REFERENCE_BATCHES = "reference, batches of 16"
 #: Keys of the two sets of ratios.
 OVER_SINGLE = "ratio_to_reference_one_at_a_time"
 LIKE_FOR_LIKE = "ratio_like_for_like"
-
-
-def read_both(path: Path, n: int) -> tuple[list[Atoms], Any]:
-    """n crystals of a Parquet file, evenly spaced over all of it: as ASE Atoms and as a table."""
-    import pyarrow.parquet as pq
-
-    columns = ["numbers", "cell", "positions_frac"]
-    table = pq.read_table(path, columns=columns)
-    n = min(n, table.num_rows)
-    picked = table.take(np.arange(n) * table.num_rows // max(n, 1)).combine_chunks()
-    rows = picked.to_pydict()
-    atoms = [
-        Atoms(
-            numbers,
-            cell=np.reshape(cell, (3, 3)),
-            pbc=True,
-            scaled_positions=np.reshape(positions, (-1, 3)),
-        )
-        for numbers, cell, positions in zip(*(rows[c] for c in columns), strict=True)
-    ]
-    return atoms, picked
-
-
-def read(path: Path, n: int) -> list[Atoms]:
-    """n crystals of a Parquet file, evenly spaced over all of it, as ASE Atoms."""
-    return read_both(path, n)[0]
 
 
 def pipelines(atoms: list[Atoms]) -> dict[str, Callable[[], Any]]:
