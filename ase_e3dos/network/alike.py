@@ -8,6 +8,7 @@ equivalent, with no search for a space group.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -79,7 +80,7 @@ def groups_of_alike(features: Tensor, batch: GraphBatch) -> Groups | None:
     -------
     Groups or None
         None where they would not pay: few sites, hardly any alike, or a GPU, which would have to
-        wait for the number of groups.
+        wait for the number of groups. None also where a feature is not finite.
     """
     if len(features) < _FEWEST or features.device.type != "cpu":
         return None
@@ -87,7 +88,10 @@ def groups_of_alike(features: Tensor, batch: GraphBatch) -> Groups | None:
     # Sorted along one direction, sites that are alike follow each other; a stranger between them
     # by chance only divides their group.
     line = places[:, 0].double()
-    apart = 2.0 * float(line.abs().max()) + 1.0
+    longest = float(line.abs().max())
+    if not math.isfinite(longest):  # a crystal that failed must not take others with it
+        return None
+    apart = 2.0 * longest + 1.0
     order = torch.argsort(line + batch.crystal_index * apart)
     ordered = places.index_select(0, order)
     crystal = batch.crystal_index.index_select(0, order)

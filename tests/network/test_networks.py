@@ -321,6 +321,9 @@ def test_sites_that_are_alike_are_read_out_once_and_no_others(
         site, _, _ = network._described(batch, 0, None)
         groups = groups_of_alike(site, batch)
         found = network.spectra(batch)
+        broken = site.clone()
+        broken[3] = torch.nan
+        assert groups_of_alike(broken, batch) is None
     assert groups is not None
     assert groups.first.diff().tolist() == [2, *[len(low_symmetry)] * 3]
     assert len(groups.chosen) == 4 + 3 * len(low_symmetry)
