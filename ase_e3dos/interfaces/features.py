@@ -433,7 +433,9 @@ def _checked_container(name: str) -> str:
 def _configured_container() -> str:
     """What `sklearn.set_config(transform_output=...)` says, where scikit-learn is in use."""
     sklearn = sys.modules.get("sklearn")
-    return _checked_container(sklearn.get_config()["transform_output"]) if sklearn else "default"
+    if sklearn is None:
+        return "default"
+    return _checked_container(sklearn.get_config().get("transform_output", "default"))
 
 
 def _parameters() -> list[str]:
