@@ -10,6 +10,7 @@ import phonopy
 import pytest
 import torch
 from ase.build import bulk
+from phonopy import PhonopyGruneisen
 
 from ase_e3dos import E3DOSPhonopy, predict
 from ase_e3dos.errors import NotPredictedError, PredictionError
@@ -109,6 +110,24 @@ def test_bands_files_masses_and_displacements_are_phonopys(
     heavy.masses = 4 * phonon.masses
     heavy.run_qpoints(at)
     assert np.allclose(2 * heavy.qpoints.frequencies, phonon.qpoints.frequencies, atol=1e-6)
+
+
+def test_mode_grueneisen_parameters_from_volumes(model: str) -> None:
+    strains = (0.0, 0.004, -0.004)
+    same, larger, smaller = (
+        E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64 * (1 + e)), model=model) for e in strains
+    )
+    found = PhonopyGruneisen(same, larger, smaller)
+    found.set_mesh([3, 3, 3])
+    q, _, frequencies, _, gamma = found.get_mesh()
+    at = np.flatnonzero(np.linalg.norm(q, axis=1) > 0.1)[:1]
+    curves = []
+    for phonon in (larger, smaller):
+        phonon.run_qpoints(q[at])
+        curves.append(phonon.qpoints.frequencies[0])
+    expected = -np.log(curves[0] / curves[1]) / (3 * np.log((1 + 0.004) / (1 - 0.004)))
+    assert np.allclose(np.sort(gamma[at][0]), np.sort(expected), atol=0.03 * np.abs(expected).max())
+    assert frequencies.shape == gamma.shape
 
 
 def test_a_supercell_of_the_users_choice(model: str) -> None:
