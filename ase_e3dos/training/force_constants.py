@@ -27,7 +27,7 @@ from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.graph import collate
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
-from ase_e3dos.network.springs import CrystalSprings, crystal_springs
+from ase_e3dos.network.springs import CrystalSprings, ForceConstants, crystal_springs
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
@@ -36,8 +36,11 @@ from ase_e3dos.training.force_labels import (
     MatrixEntry,
     SpectrumEntry,
     acoustic_loss,
+    entropy_loss,
     matrix_entries,
     matrix_loss,
+    rounded_root,
+    softening_loss,
 )
 from ase_e3dos.training.run import Report, data_directory, load_part, quiet
 from ase_e3dos.training.selection import select
@@ -53,8 +56,6 @@ __all__ = ["ForceConstantConfig", "Stage", "train_force_constants"]
 
 Array = NDArray[np.float64]
 
-#: Smoothing of the root at zero in the loss of spectra, cm^-1.
-_ROUND = 15.0
 #: Weights of the losses per cm^-1, of Born charges per e, and of dielectric tensors.
 _PER_MATRIX, _PER_SPECTRUM = 1 / 20, 1 / 10
 
@@ -73,6 +74,12 @@ class Stage(BaseModel):
         False, description="add the dipoles of predicted charges, not those of the labels"
     )
     near: int = Field(0, ge=0, description="wave vectors near the zone's centre, with own_dipoles")
+    entropy: float = Field(
+        0.0, ge=0, description="cm^-1 of the loss for an error of k_B a mode, with own_dipoles"
+    )
+    softening: float = Field(
+        0.0, ge=0, description="weight of imaginary modes of stable crystals, with own_dipoles"
+    )
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
 
@@ -105,11 +112,6 @@ class ForceConstantConfig(BaseModel):
         None, description="site model whose trunk is taken to begin with"
     )
     seed: int = Field(0, ge=0)
-
-
-def _rounded_root(squares: Tensor) -> Tensor:
-    """Signed root in cm^-1 whose slope stays finite at zero."""
-    return squares.sign() * (torch.sqrt(squares.abs() + _ROUND**2) - _ROUND)
 
 
 def _shifted_mesh(crystal: Crystal, n_points: float, rng: np.random.Generator) -> Array:
@@ -302,6 +304,8 @@ class ForceConstantTrainer:
                 matrices = constants.at(_tensor(label.near[at])) * masses
                 near = matrices, entry.near_total[at], entry.near_modes[at]
                 error = error + 0.5 * (matrix_loss(*near) + acoustic_loss(*near))
+            if own and (stage.entropy or stage.softening) and len(label.q) > 1:
+                error = error + self._of_frequencies(stage, entry, constants, masses, rng)
             errors.append(error)
             if label.born is not None and label.dielectric is not None:
                 charges.append((springs.born - _tensor(label.born)).abs().mean())
@@ -315,6 +319,24 @@ class ForceConstantTrainer:
             torch.stack(tensors).mean() if tensors else none,
         )
 
+    def _of_frequencies(
+        self,
+        stage: Stage,
+        entry: MatrixEntry,
+        constants: ForceConstants,
+        masses: Tensor,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Losses of the frequencies themselves, away from the zone's centre."""
+        at = 1 + rng.permutation(len(entry.label.q) - 1)[: stage.points]
+        matrices = constants.at(_tensor(entry.label.q[at])) * masses
+        found = torch.linalg.eigvalsh(matrices) * WAVENUMBER**2
+        theirs = entry.wavenumbers[at]
+        loss = stage.entropy * entropy_loss(found, _tensor(theirs * np.abs(theirs)))
+        if entry.stable:
+            loss = loss + stage.softening * softening_loss(found)
+        return loss
+
     def _spectrum_loss(
         self, entries: list[SpectrumEntry], stage: Stage, rng: np.random.Generator
     ) -> Tensor:
@@ -327,9 +349,9 @@ class ForceConstantTrainer:
             mesh = _shifted_mesh(entry.crystal, max(4.0, stage.spectrum_points / (n + 2)), rng)
             constants = springs.force_constants().at(_tensor(mesh), entry.dipoles)
             values = torch.linalg.eigvalsh(constants * (root[:, None] * root)) * WAVENUMBER**2
-            ours = _rounded_root(values).flatten().sort().values
+            ours = rounded_root(values).flatten().sort().values
             theirs = entry.quantiles(len(ours))
-            losses.append((ours - _rounded_root(theirs * theirs.abs())).abs().mean())
+            losses.append((ours - rounded_root(theirs * theirs.abs())).abs().mean())
         return torch.stack(losses).mean()
 
     @torch.no_grad()

@@ -23,7 +23,16 @@ from ase_e3dos.network.graph import CrystalGraph, build_graph
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["MatrixEntry", "SpectrumEntry", "acoustic_loss", "matrix_entries", "matrix_loss"]
+__all__ = [
+    "MatrixEntry",
+    "SpectrumEntry",
+    "acoustic_loss",
+    "entropy_loss",
+    "matrix_entries",
+    "matrix_loss",
+    "rounded_root",
+    "softening_loss",
+]
 
 Array = NDArray[np.float64]
 
@@ -31,6 +40,8 @@ Array = NDArray[np.float64]
 _FLOOR = 40.0
 #: The same for acoustic modes near the zone's centre.
 _ACOUSTIC_FLOOR = 12.0
+#: Where logarithms of frequencies are rounded off, and roots, cm^-1.
+_SOFT, _ROUND = 20.0, 15.0
 
 
 @dataclass
@@ -77,6 +88,11 @@ class MatrixEntry:
         return torch.from_numpy(self.label.total)
 
     @cached_property
+    def stable(self) -> bool:
+        """Whether the label has no mode below -5 cm^-1."""
+        return bool(self.wavenumbers.min() > -5)
+
+    @cached_property
     def near_modes(self) -> Tensor:
         """As `modes`, of the points near the zone's centre, where acoustic modes are soft."""
         return _weighted_modes(self.label.near_total, _FLOOR, _ACOUSTIC_FLOOR)
@@ -112,6 +128,32 @@ def matrix_loss(found: Tensor, target: Tensor, modes: Tensor) -> Tensor:
     error = modes.mH @ (found - target) @ modes
     square = torch.view_as_real(error).square().sum((1, 2, 3)) / error.shape[1]
     return torch.sqrt(square + 1.0).mean()
+
+
+def entropy_loss(found: Tensor, target: Tensor) -> Tensor:
+    """Difference of the mean logarithms of the frequencies: the error of S in units of k_B a mode.
+
+    Parameters
+    ----------
+    found, target : torch.Tensor
+        Squares of wavenumbers in cm^-2, negative where imaginary, shapes (n, m). Below 20 cm^-1
+        the logarithm is rounded off.
+    """
+    return (_log_root(found).mean() - _log_root(target).mean()).abs()
+
+
+def softening_loss(found: Tensor) -> Tensor:
+    """Sum of the imaginary wavenumbers in cm^-1 a wave vector, of squares as for `entropy_loss`."""
+    return torch.relu(-rounded_root(found)).sum(1).mean()
+
+
+def rounded_root(squares: Tensor) -> Tensor:
+    """Signed root in cm^-1 whose slope stays finite at zero."""
+    return squares.sign() * (torch.sqrt(squares.abs() + _ROUND**2) - _ROUND)
+
+
+def _log_root(squares: Tensor) -> Tensor:
+    return 0.25 * torch.log(squares.square() + _SOFT**4)
 
 
 def acoustic_loss(found: Tensor, target: Tensor, modes: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.prediction import predict
 from ase_e3dos.training.config import checked
 from ase_e3dos.training.force_constants import ForceConstantConfig, train_force_constants
-from ase_e3dos.training.force_labels import MatrixEntry, matrix_loss
+from ase_e3dos.training.force_labels import MatrixEntry, entropy_loss, matrix_loss, softening_loss
 
 METALS = {"Cu": 3.6, "Ag": 4.1, "Al": 4.0, "Ni": 3.5, "Pd": 3.9, "Pt": 3.95}
 
@@ -81,7 +81,15 @@ def small(**others: Any) -> ForceConstantConfig:
     }  # fmt: skip
     stages = [
         {"steps": 20, "matrices": 5, "warm_up": 5, "learning_rate": 0.005},
-        {"steps": 10, "matrices": 5, "warm_up": 2, "own_dipoles": True, "near": 1},
+        {
+            "steps": 10,
+            "matrices": 5,
+            "warm_up": 2,
+            "own_dipoles": True,
+            "near": 1,
+            "entropy": 20.0,
+            "softening": 1.0,
+        },
     ]
     values = {"network": "force-constants", "settings": settings, "forces": "forces.parquet"}
     return checked(ForceConstantConfig, {**values, "stages": stages, **others}, "test")
@@ -109,6 +117,16 @@ def test_the_loss_is_the_error_of_frequencies() -> None:
     expected = 0.02 * np.sqrt((entry.wavenumbers[at] ** 2).mean(1) + (1 / 0.02) ** 2)
     assert float(found) == pytest.approx(expected.mean(), rel=1e-3)
     assert float(matrix_loss(entry.target[at], *label)) == pytest.approx(1.0)
+
+
+def test_losses_of_frequencies_are_entropy_and_imaginary_modes() -> None:
+    """At high temperature S = k_B sum(1 - ln(h nu / k_B T)): 2 % in all frequencies is ln 1.02."""
+    wavenumbers = torch.tensor([[150.0, 300.0, 450.0]])
+    found = entropy_loss((1.02 * wavenumbers) ** 2, wavenumbers**2)
+    assert float(found) == pytest.approx(np.log(1.02), rel=1e-3)
+    assert float(softening_loss(wavenumbers**2)) == 0
+    imaginary = torch.tensor([[-(300.0**2), 300.0**2, 300.0**2]])
+    assert float(softening_loss(imaginary)) == pytest.approx(300, rel=0.06)
 
 
 def test_training_learns_and_a_stopped_run_ends_as_one_that_was_not(
