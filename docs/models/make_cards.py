@@ -27,7 +27,8 @@ PHONONDB = "dft_phonondb.parquet"
 LIMITS = """\
 Crystals with few atoms in the cell, mostly insulators and semiconductors: others are
 extrapolations. No magnetism, no temperature but through occupation of harmonic modes, no long-range
-electrostatics beyond the reach of the graph, but for the dipoles of `force-constants`. Predicted imaginary modes are a hint, not a proof."""
+electrostatics beyond the reach of the graph, but for the dipoles of `force-constants`. Predicted
+imaginary modes are a hint, not a proof."""
 
 
 @dataclass(frozen=True)
