@@ -140,7 +140,18 @@ class ForceConstantNetwork(SiteTrunk):
         return max(self.springs_settings.reach, self.settings.cutoff)
 
     def occupations(self, batch: GraphBatch) -> Tensor:
-        """Fractions of the elements on the nodes, shape (n_nodes, n_features)."""
+        """Fractions of the elements on the nodes.
+
+        Parameters
+        ----------
+        batch : GraphBatch
+            With the features of an encoder.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (n_nodes, n_features).
+        """
         return batch.features * self.get_buffer("feature_scale")
 
     def springs(
@@ -161,6 +172,11 @@ class ForceConstantNetwork(SiteTrunk):
         dipoles : torch.Tensor, optional
             Of each crystal, whether dipole-dipole interactions are added to the springs
             (1, the default) or not (0), shape (n_crystals,), int64.
+
+        Returns
+        -------
+        Springs
+            Of all crystals.
         """
         s = self.springs_settings
         features = self.site_features(batch, self.context(batch, source), basis)
