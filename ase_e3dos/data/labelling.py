@@ -238,7 +238,7 @@ def _work(job: Job, calculator: str | CalculatorFactory, settings: LabelSettings
     row = {"key": key, "id": crystal.name, "strain": strain}
     try:
         entry = label(crystal, kept_calculator(calculator), settings, strain, name)
-    except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - calculators raise anything; a row says what
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
         return {**row, "error": f"{kind}{error}".removeprefix(f"{crystal.name}: ")}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,19 +60,46 @@ def supercell_matrix(crystal: Crystal, supercell: float | ArrayLike) -> NDArray[
     PotentialError
         It is neither a length, nor three numbers, nor a matrix.
     """
-    if np.ndim(supercell) == 0:
+    if isinstance(supercell, Real) or getattr(supercell, "ndim", 1) == 0:
         repeat = supercell_of(crystal, float(supercell))  # type: ignore[arg-type]
         return np.asarray(np.diag(repeat), dtype=np.int64)
-    matrix = np.asarray(supercell)
-    if matrix.shape == (3,):
-        matrix = np.diag(matrix)
-    whole: NDArray[np.int64] = np.rint(matrix).astype(np.int64)
-    if matrix.shape != (3, 3) or not np.array_equal(whole, matrix) or np.linalg.det(whole) < 0.5:
+    return whole_matrix(supercell)
+
+
+def whole_matrix(supercell: ArrayLike) -> NDArray[np.int64]:
+    """Phonopy's supercell matrix of three repetitions or of a matrix, shape (3, 3).
+
+    Raises
+    ------
+    PotentialError
+        It is neither.
+    """
+    try:
+        matrix = np.asarray(supercell, dtype=np.float64)
+        if matrix.shape == (3,):
+            matrix = np.diag(matrix)
+        good = matrix.shape == (3, 3) and bool(np.isfinite(matrix).all())
+        good = good and bool((np.rint(matrix) == matrix).all() and np.linalg.det(matrix) > 0.5)
+    except (TypeError, ValueError):  # no numbers, or rows of different lengths
+        good = False
+    if not good:
         raise PotentialError(
             f"supercell={supercell!r}: give a least length in Å, three repetitions, or a matrix of "
             "whole numbers with a positive determinant."
         )
-    return whole
+    return np.asarray(np.rint(matrix), dtype=np.int64)
+
+
+def larger_supercell(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A supercell that is larger along every direction, shape (3, 3).
+
+    One repetition more of a diagonal matrix; otherwise as many times more as the matrix is
+    a multiple of another one, twice the matrix where it is of none.
+    """
+    diagonal = np.diag(matrix)
+    if np.array_equal(matrix, np.diag(diagonal)):
+        return matrix + np.eye(3, dtype=np.int64)
+    return matrix + matrix // int(np.gcd.reduce(matrix, axis=None))
 
 
 def finite_displacements(

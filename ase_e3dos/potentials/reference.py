@@ -20,7 +20,13 @@ from ase_e3dos.errors import (
 )
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.potentials.choice import CalculatorFactory, calculator_name, calculator_of
-from ase_e3dos.potentials.displacements import finite_displacements, forces_of, supercell_matrix
+from ase_e3dos.potentials.displacements import (
+    finite_displacements,
+    forces_of,
+    larger_supercell,
+    supercell_matrix,
+    whole_matrix,
+)
 from ase_e3dos.potentials.mode_counts import START, STEP, STOP, mode_counts
 from ase_e3dos.potentials.relaxation import Relax, check_ordered, failed, relax_crystal
 from ase_e3dos.spectrum.grid import Array
@@ -153,12 +159,18 @@ def check_settings(settings: ReferenceSettings) -> None:
     Raises
     ------
     PotentialError
-        A length, displacement or force that is not positive, a displacement above 0.5 Å, or an
-        unknown relaxation.
+        A length, displacement, force or width of bins that is not positive, a displacement above
+        0.5 Å, no supercell, or an unknown relaxation.
     """
-    lengths = {"mesh": settings.mesh, "fmax": settings.fmax}
-    if np.ndim(settings.supercell) == 0:
+    lengths: dict[str, Any] = {
+        "mesh": settings.mesh,
+        "fmax": settings.fmax,
+        "step": settings.step,
+    }
+    if isinstance(settings.supercell, Real) or settings.supercell is None:
         lengths["supercell"] = settings.supercell
+    else:
+        whole_matrix(settings.supercell)
     for name, value in lengths.items():
         if not _is_positive(value):
             raise PotentialError(f"{name}={value!r}: give a finite number above 0.")
@@ -258,7 +270,7 @@ def _binned(
         raise PotentialError(f"{crystal.name}: {error}") from error
     except E3DOSError as error:
         raise type(error)(f"{crystal.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(crystal, name, error) from error
     return counts, {
         "n_displacements": len(phonon.supercells_with_displacements or []),
@@ -287,7 +299,7 @@ def _changes(
 ) -> dict[str, dict[str, float]]:
     """How entropy, heat capacity and the spectrum change with each of three settings."""
     matrix = supercell_matrix(crystal, settings.supercell)
-    larger = tuple(map(tuple, (matrix + np.diag(np.diag(matrix) > 0).astype(int)).tolist()))
+    larger = tuple(map(tuple, larger_supercell(matrix).tolist()))
     finer = {
         "mesh": replace(settings, mesh=1.5 * settings.mesh),
         "displacement": replace(settings, displacement=settings.displacement / 2),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -124,6 +126,19 @@ def relaxed(
     )
 
 
+def check_force(fmax: float) -> None:
+    """Refuse a largest force that no relaxation ends at.
+
+    Raises
+    ------
+    PotentialError
+        It is not a finite number above zero.
+    """
+    good = isinstance(fmax, Real) and math.isfinite(float(fmax)) and float(fmax) > 0
+    if not good:
+        raise PotentialError(f"fmax={fmax!r}: give a finite force above 0 in eV/Å.")
+
+
 def relax_crystal(
     crystal: Crystal,
     calculator: Calculator,
@@ -157,7 +172,7 @@ def relax_crystal(
         atoms, steps = relaxed(before, calculator, what, fmax)
     except PotentialError as error:
         raise PotentialError(f"{crystal.name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(crystal, name, error) from error
     volumes = atoms.get_volume() / before.get_volume()
     shift = atoms.get_scaled_positions(wrap=False) - before.get_scaled_positions(wrap=False)

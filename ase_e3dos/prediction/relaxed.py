@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.potentials.choice import calculator_name, calculator_of
-from ase_e3dos.potentials.relaxation import FORCE, Relaxation, relax_crystal
+from ase_e3dos.potentials.relaxation import FORCE, Relaxation, check_force, relax_crystal
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.structures.crystal import Crystal
 
@@ -48,10 +48,11 @@ def stream(
     Raises
     ------
     PotentialError
-        At once: there is no such calculator.
+        At once: there is no such calculator, or `fmax` is not a positive number.
     """
     if relax is None:
         return predictor.stream(crystals, uncertainty)
+    check_force(fmax)
     return _relaxed_stream(
         predictor, crystals, uncertainty, calculator_of(relax), calculator_name(relax), fmax
     )

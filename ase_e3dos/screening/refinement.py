@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ase_e3dos.errors import E3DOSError, ScreeningError
+from ase_e3dos.errors import E3DOSError, PotentialError, ScreeningError
 from ase_e3dos.potentials.choice import (
     CalculatorFactory,
     calculator_identity,
@@ -22,6 +23,7 @@ from ase_e3dos.potentials.choice import (
     make_ready,
 )
 from ase_e3dos.potentials.journal import Journal, differing
+from ase_e3dos.potentials.mode_counts import STEP
 from ase_e3dos.potentials.processes import in_processes
 from ase_e3dos.potentials.reference import (
     ReferenceSettings,
@@ -152,9 +154,14 @@ def refine(
     """
     from filelock import FileLock, Timeout
 
-    if top < 1 or processes < 0:
+    if not isinstance(top, Integral) or top < 1 or processes < 0:
         raise ScreeningError("top has to be a whole number, at least 1, and processes at least 0.")
     check_settings(settings)
+    if settings.step != STEP:
+        raise PotentialError(
+            f"step={settings.step!r}: what is refined stands beside predictions in bins of "
+            f"{STEP:g} cm^-1. Leave the step out; `reference_spectrum` takes others."
+        )
     directory = Path(directory)
     models = screened_models(directory, model)
     check_column(directory, by)
@@ -346,7 +353,7 @@ def _calculated(
             settings,
             name=calculator_name(calculator),
         )
-    except Exception as error:  # noqa: BLE001 - calculators raise anything; a row says what
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - calculators raise anything; a row says what
         kind = "" if isinstance(error, E3DOSError) else f"{type(error).__name__}: "
         text = f"{kind}{' '.join(str(error).split())}".removeprefix(f"{crystal.name}: ")
         return {"key": key, "id": id_, "error": text}
