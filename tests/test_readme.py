@@ -17,8 +17,8 @@ RECIPES = re.findall(
 )
 
 
-def test_there_are_five_recipes() -> None:
-    assert len(RECIPES) == 5
+def test_there_are_six_recipes() -> None:
+    assert len(RECIPES) == 6
 
 
 @pytest.mark.usefixtures("default_model")
