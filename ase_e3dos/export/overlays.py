@@ -52,7 +52,8 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
     Parameters
     ----------
     path : str or Path
-        phonopy's total_dos.dat (any `*.dat`; THz if comments name no unit), a JSON file
+        phonopy's total_dos.dat or projected_dos.dat, whose sites are added (any `*.dat` of two
+        columns; THz if comments name no unit), a JSON file
         or dos.csv that `PhononSpectrum.write` wrote, or columns of energy and intensity as
         `ase_e3dos.analysis.measurement.read_measurement` takes them.
     unit : {"THz", "cm-1", "meV"}, optional
@@ -115,6 +116,14 @@ def _own_table(path: Path) -> Overlay | None:
     return Overlay(path.stem, table[:, 0], table[:, 1])
 
 
+def _projected(path: Path) -> bool:
+    """Whether columns are of sites: phonopy says how it spread modes, or the name says it."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+    named = path.name.startswith(("projected_dos", "partial_dos"))
+    return named or "Sigma" in comments or "Tetrahedron" in comments
+
+
 def _unit_of_phonopy(path: Path, highest: float) -> FrequencyUnit:
     """Unit that the lines of comments name; else THz, if the frequencies can be such."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -144,6 +153,9 @@ def _phonopy_columns(path: Path, unit: FrequencyUnit | None) -> Overlay:
             f"{path}: holds {table.shape[0]} rows of {table.shape[1]} columns. A density of states "
             "has a column of frequencies, one or more of densities, and at least five finite rows."
         )
+    if table.shape[1] > 2 and not _projected(path):  # energy, intensity and error of a measurement
+        measured = read_measurement(path, unit)
+        return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
     table = table[np.argsort(table[:, 0], kind="stable")]
     unit = unit or _unit_of_phonopy(path, float(table[-1, 0]))
     density = table[:, 1:].sum(axis=1)  # of all sites in projected_dos.dat

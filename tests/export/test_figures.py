@@ -230,6 +230,18 @@ def test_thermal_panels_in_units_of_choice(salt, units, factor):
     np.testing.assert_allclose(ends, np.array(ours) * factor, rtol=1e-5)
 
 
+def test_errors_of_a_measurement_are_no_sites(tmp_path):
+    """Three columns are energy, intensity and error, unless a file of phonopy has them."""
+    energy = np.linspace(1, 60, 60)
+    intensity = np.exp(-(((energy - 30) / 8) ** 2))
+    rows = np.column_stack([energy, intensity, np.full(60, 0.25)])
+    np.savetxt(tmp_path / "measured.dat", rows, header="energy (meV)  intensity  error")
+    np.testing.assert_allclose(read_overlay(tmp_path / "measured.dat").density, intensity)
+    np.savetxt(tmp_path / "projected_dos.dat", rows, header="Tetrahedron method")
+    summed = read_overlay(tmp_path / "projected_dos.dat").density
+    np.testing.assert_allclose(summed, intensity + 0.25)
+
+
 def test_spectra_of_others_lie_over_ours(salt, copper, tmp_path):
     copper.write(tmp_path / "total_dos.dat")
     copper.write(tmp_path / "copper.json")
