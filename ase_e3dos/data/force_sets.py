@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.data.published import Origin, origin
 from ase_e3dos.errors import DataError, need_pyarrow
+from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["ForceSets", "LabelledMatrices", "labelled_matrices", "marked_ids"]
@@ -28,8 +29,6 @@ _COLUMNS = (
     "id", "split", "numbers", "cell", "positions_frac", "supercell_matrix", "primitive_matrix",
     "displaced_atom", "displacement", "forces_1e6", "dielectric", "born_charges",
 )  # fmt: skip
-#: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
-_COULOMB = 14.39965172592227
 #: Distances in 1/Å from the zone's centre of the points near it.
 _NEAR = (0.015, 0.07)
 
@@ -201,7 +200,7 @@ def labelled_matrices(
     total, dipoles = [], []
     polar = None
     if born is not None:
-        charges: Any = {"born": born, "dielectric": dielectric, "factor": _COULOMB}
+        charges: Any = {"born": born, "dielectric": dielectric, "factor": COULOMB}
         polar = DynamicalMatrixGL(*cells, nac_params=charges)
         polar._run_recip_dipole_dipole_q0()
     for point in points:

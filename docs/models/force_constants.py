@@ -18,6 +18,7 @@ import torch
 
 from ase_e3dos import E3DOSPhonopy
 from ase_e3dos.data.force_sets import ForceSets, LabelledMatrices, labelled_matrices, marked_ids
+from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.prediction.force_constants import force_constants_of
 
@@ -122,7 +123,7 @@ def bands(sets: ForceSets, model: str, figure: Path) -> None:
         label = labelled_matrices(row)
         if label.born is not None:
             reference.nac_params = {
-                "born": label.born, "dielectric": label.dielectric, "factor": 14.39965172592227,
+                "born": label.born, "dielectric": label.dielectric, "factor": COULOMB,
             }  # fmt: skip
         ours = E3DOSPhonopy(cell, model=model, **matrices)
         primitive = reference.primitive

@@ -144,8 +144,10 @@ commensurate wave vectors with the dipoles of the labels, then with those of pre
 the zone's centre as well, and on spectra: the DFPT training set (Petretto et al. 2018, CC BY 4.0)
 and phonons of the potential Nequix-OAM-1-PFT (weights CC BY 4.0, T. Koker et al., arXiv:2508.16067
 and arXiv:2601.07742); all without the formulas of both validation sets. No error bars yet:
-`default` has them. Stored in float16. To train: `e3dos train force-constants --data-dir DATA`;
-what was tried is in docs/models.
+`default` has them. Stored in float16. To train: `e3dos train force-constants --data-dir DATA`.
+The weights that ship were trained by a script with the same losses, before that command was there,
+and the first 1,500 of their 7,250 steps with a sum rule that was not exact; what was tried is in
+docs/models.
 
 ```console
 $ python docs/models/force_constants.py DATA
