@@ -1,0 +1,301 @@
+"""Teach `default` what the network of force constants knows: its last stage of training.
+
+    python docs/models/distil_default.py --data-dir DATA --start default.safetensors
+
+`force-constants` has smaller errors of the spectra than `default` has, and costs ten times as
+much. The mean of 0.8 of its spectra and 0.2 of those of the network to be taught (the shares were
+chosen by the DFPT validation set, where 0.7 to 0.9 differ little) labels
+
+1. crystals without labels of up to 20 sites, and of JARVIS's training set up to 16 sites, whose
+   formulas are in no validation set and not among the formulas that the strain test keeps out;
+2. 5,000 small ones of these at a strain of one to two and a half per cent besides.
+
+Crystals that only the force constants call unstable are left out. Whether a labelled crystal is
+unstable is said by `default`, which knows that better. Then the network that
+`train_default.py` left (`--start`) learns these spectra together with all labels, and keeps its
+error bars: its errors are smaller, and what the intervals cover is seen on the validation sets.
+
+Labels lie in the output folder in parts of 200 crystals, and training resumes: a run that was
+stopped goes on. Several processes may label at once (`--label-only`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from train_default import DFPT, NEQUIX, PHONONDB, SOURCES, Key, keys, with_error_bars_of, write
+
+from ase_e3dos.data.composition import composition_key
+from ase_e3dos.data.labelled_set import LabelledSet
+from ase_e3dos.data.labels import DEFAULT_GRID
+from ase_e3dos.network.weights import load_weights
+from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.plugins import get_registry
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.reading import read_each
+from ase_e3dos.training.config import DataConfig, read_config
+from ase_e3dos.training.fit import Trainer
+from ase_e3dos.training.new_network import make_network
+from ase_e3dos.training.run import load_part
+from ase_e3dos.training.sampler import GraphSet
+from ase_e3dos.training.selection import candidates, select
+
+#: Share of the force constants in the labels; the rest is the starting network's.
+SHARE = 0.8
+#: Largest crystals without labels and of JARVIS; largest and number of those strained.
+SITES, JARVIS_SITES, STRAINED_SITES, STRAINED = 20, 16, 6, 5000
+STRAINS = (0.01, 0.025)
+#: Crystals a batch: the preset's four sets, then unlabelled, JARVIS's and pairs.
+PER_BATCH = (12, 6, 4, 6, 18, 6, 4)
+EPOCHS, STEPS, LEARNING_RATE = 24, 500, 1.2e-3
+#: More imaginary modes than this, where the starting network gives lower odds than that.
+SUSPICIOUS_SHARE, SUSPICIOUS_ODDS = 0.03, 0.3
+PART = 200
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Crystals to be labelled: unlabelled ones, JARVIS's, and strained copies of the first.
+
+    Attributes
+    ----------
+    unlabelled, jarvis, strained : list of Crystal
+        The crystals.
+    originals : ndarray of int
+        Entry of `unlabelled` that each strained one is a copy of, shape (n_strained,).
+    strains : ndarray
+        Of the copies, shape (n_strained,).
+    """
+
+    unlabelled: list[Crystal]
+    jarvis: list[Crystal]
+    strained: list[Crystal]
+    originals: NDArray[np.int64]
+    strains: NDArray[np.float64]
+
+    @property
+    def crystals(self) -> list[Crystal]:
+        """All of them, in this order."""
+        return [*self.unlabelled, *self.jarvis, *self.strained]
+
+
+def hidden_formulas(data_dir: Path) -> set[Key]:
+    """Compositions of both validation sets, and those kept out for the test of strain."""
+    parts = {p.path: p for p in read_config("default").data}
+    hidden: set[Key] = set()
+    for name in (PHONONDB, DFPT):
+        hidden |= set(keys(load_part(parts[name], data_dir).split("valid")))
+    pairs = load_part(parts[NEQUIX], data_dir)
+    return hidden | (set(keys(pairs)) - set(keys(select(pairs, parts[NEQUIX]))))
+
+
+def pool(data_dir: Path, hidden: set[Key]) -> Pool:
+    """The crystals to be labelled."""
+    import pyarrow.parquet as pq
+
+    parts = read_config("default").data
+    known = {k for p in parts[:2] for k in keys(load_part(p, data_dir))} | hidden
+    allowed = set(pq.read_table(data_dir / "labelling_candidates.parquet")["id"].to_pylist())
+    found = [
+        c
+        for name, c in read_each(data_dir / "structures_mp.parquet")
+        if name in allowed
+        and isinstance(c, Crystal)
+        and c.n_sites <= SITES
+        and composition_key(c) not in known
+    ]
+    # In random order, small ones first on the whole: what is labelled first may be used first.
+    sites = np.array([c.n_sites for c in found])
+    order = np.argsort(np.random.default_rng(6).exponential(1.0, len(found)) * sites.clip(4))
+    unlabelled = [found[k] for k in order]
+    jarvis = [
+        c
+        for c in candidates(load_part(parts[2], data_dir), parts[2]).crystals
+        if c.n_sites <= JARVIS_SITES and composition_key(c) not in known
+    ]
+    rng = np.random.default_rng(3)
+    small = [k for k, c in enumerate(unlabelled) if c.n_sites <= STRAINED_SITES]
+    originals = rng.permutation(small)[:STRAINED]
+    strains = rng.choice([-1.0, 1.0], len(originals)) * rng.uniform(*STRAINS, len(originals))
+    copies = []
+    for k, strain in zip(originals, strains, strict=True):
+        atoms = unlabelled[k].to_atoms()
+        atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
+        copies.append(Crystal.quietly(atoms))
+    return Pool(unlabelled, jarvis, copies, originals, strains)
+
+
+def label(crystals: list[Crystal], start: Path, folder: Path) -> None:
+    """Write what both networks say of the crystals, those parts that no process has begun."""
+    folder.mkdir(parents=True, exist_ok=True)
+    constants, network = Predictor("force-constants", "cpu"), Predictor(start, "cpu")
+    for first in range(0, len(crystals), PART):
+        file = folder / f"{first:06d}.npz"
+        try:
+            file.with_suffix(".begun").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        some = crystals[first : first + PART]
+        bins, odds, sizes = [], [], []
+        for one, other in zip(constants.stream(some), network.stream(some), strict=True):
+            spectra = [s for s in (one, other) if isinstance(s, PhononSpectrum)]
+            sites = [s.site_density for s in spectra if s.site_density is not None]
+            if len(sites) < 2 or sites[0].shape != sites[1].shape:  # refused by one of them
+                sizes.append(0)
+                odds.append(np.nan)
+                continue
+            by_site = [s / s.sum(axis=1, keepdims=True) for s in sites]
+            bins.append((SHARE * by_site[0] + (1 - SHARE) * by_site[1]).astype(np.float16))
+            sizes.append(len(by_site[0]))
+            odds.append(float(spectra[1].instability or 0.0))
+        unfinished = folder / f"{first:06d}.part.npz"
+        np.savez(unfinished, bins=np.concatenate(bins), odds=np.array(odds), sizes=np.array(sizes))
+        unfinished.replace(file)
+
+
+def labels(folder: Path, n: int) -> tuple[list[NDArray[np.float32] | None], NDArray[np.float64]]:
+    """Site spectra of each of n crystals, None where there are none, and odds of instability."""
+    rows: list[NDArray[np.float32] | None] = [None] * n
+    odds = np.full(n, np.nan)
+    for file in sorted(folder.glob("??????.npz")):
+        with np.load(file) as part:
+            first, sizes = int(file.stem), part["sizes"]
+            odds[first : first + len(sizes)] = part["odds"]
+            split = np.split(part["bins"].astype(np.float32), np.cumsum(sizes)[:-1])
+            for k, bins in enumerate(split):
+                if len(bins):
+                    rows[first + k] = bins / bins.sum(axis=1, keepdims=True)
+    return rows, odds
+
+
+def taught(
+    crystals: list[Crystal],
+    bins: list[NDArray[np.float32] | None],
+    odds: NDArray[np.float64],
+    names: list[str],
+    strain: NDArray[np.float64],
+) -> LabelledSet:
+    """What the teachers said, as a set like those of DFT."""
+    imaginary = DEFAULT_GRID < -5.0
+    kept: list[int] = []
+    found: list[NDArray[np.float32]] = []
+    for k, sites in enumerate(bins):
+        if sites is None:
+            continue
+        share = sites[:, imaginary].sum(axis=1).mean()
+        if share > SUSPICIOUS_SHARE and odds[k] < SUSPICIOUS_ODDS:
+            continue
+        kept.append(k)
+        found.append(sites)
+    return LabelledSet(
+        kind="site",
+        source=SOURCES[0],
+        ids=[names[k] for k in kept],
+        formulas=[crystals[k].formula for k in kept],
+        splits=["train"] * len(kept),
+        crystals=[crystals[k] for k in kept],
+        bins=found,
+        label=None,
+        label_imaginary=None,
+        strain=strain[kept],
+        reference={"imaginary_fraction": np.where(odds[kept] > 0.5, 1.0, 0.0)},
+        sha256="",
+    )
+
+
+def taught_sets(crystals: Pool, folder: Path) -> list[LabelledSet]:
+    """Unlabelled crystals, JARVIS's, and pairs of the first at two strains."""
+    every = crystals.crystals
+    bins, odds = labels(folder, len(every))
+    n, m = len(crystals.unlabelled), len(crystals.jarvis)
+    pairs = []
+    for k, original in enumerate(crystals.originals):
+        both = (int(original), n + m + k)
+        if all(bins[i] is not None for i in both):
+            pairs += both
+    names = [f"taught-{k}" for k in range(len(every))]
+    for k, original in enumerate(crystals.originals):
+        names[n + m + k] = names[original]
+    strain = np.concatenate([np.zeros(n + m), crystals.strains])
+
+    def some(index: list[int]) -> LabelledSet:
+        rows = [bins[i] for i in index]
+        return taught(
+            [every[i] for i in index], rows, odds[index], [names[i] for i in index], strain[index]
+        )
+
+    return [some(list(range(n))), some(list(range(n, n + m))), some(pairs)]
+
+
+def train(data_dir: Path, sets: list[LabelledSet], start: Path, folder: Path) -> Trainer:
+    """The trainer at its end."""
+    config = read_config("default")
+    encoder = get_registry().encoder(config.encoder)
+    judged: set[Key] = set()
+    for part in config.data[:2]:
+        judged |= set(keys(load_part(part, data_dir).split("valid")))
+    labelled = []
+    for part in config.data:
+        chosen = select(load_part(part, data_dir), part)
+        labelled.append(chosen.subset(np.array([k not in judged for k in keys(chosen)])))
+    data = [
+        p.model_copy(update={"per_batch": n}) for p, n in zip(config.data, PER_BATCH, strict=False)
+    ]
+    data += [
+        DataConfig(path=f"taught-{k}", per_batch=n, positions_noise=0.0)
+        for k, n in enumerate(PER_BATCH[len(data) :])
+    ]
+    schedule = {"epochs": EPOCHS, "steps_per_epoch": STEPS, "learning_rate": LEARNING_RATE}
+    config = config.model_copy(update={"data": data, **schedule})
+    training = [
+        GraphSet.build(s, 5.0, False, encoder, SOURCES.index(s.source)) for s in (*labelled, *sets)
+    ]
+    judges = [
+        GraphSet.build(s, 5.0, False, encoder, SOURCES.index(s.source))
+        for s in (select(load_part(p, data_dir), p) for p in config.validation)
+    ]
+    network = make_network(config, encoder)
+    network.load_state_dict(load_weights(start)[1][0])
+    trainer = Trainer(config, network, training, judges, folder, "cpu", print)
+    trainer.resume()
+    trainer.run()
+    return trainer
+
+
+def main() -> None:
+    """Label, train, and write the file that ships."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--start", type=Path, required=True, help="weights of train_default.py")
+    parser.add_argument("--label-only", action="store_true")
+    parser.add_argument("--state", type=Path, help="a trained state dict in place of the training")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/distilled"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data, output, start = options.data_dir, options.output, options.start
+    if options.state is None:
+        hidden = hidden_formulas(data)
+        crystals = pool(data, hidden)
+        label(crystals.crystals, start, output / "labels")
+        if options.label_only:
+            return
+        sets = taught_sets(crystals, output / "labels")
+        state = train(data, sets, start, output / "network").average.state_dict()
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        state = torch.load(options.state, weights_only=True)
+    last = output / "last.safetensors"
+    write(data, last, state, set())
+    shipped = output / "default.safetensors"
+    with_error_bars_of(last, start, shipped)
+    print(f"{shipped}: {shipped.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Make every number, table and figure anew that depends on the weights of `default`.
+
+    python docs/renew.py --data-dir DATA [--list] [STEP ...]
+
+Run after its weights were replaced, from an environment with the package, its extras, and
+`plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra `pages`); all steps take
+an hour of one core. A step that fails is named at the end, and the others run all the same. Then
+read the differences, the sentences beside the numbers above all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Examples whose output the pages show; `run_all.py` keeps it.
+EXAMPLES = (
+    "first_spectrum", "calculator", "phonopy_workflow", "qha", "biaxial_strain", "copper_gold",
+    "descriptors", "displacements", "experiments", "imaginary_modes", "isotopes", "mg3sb2_bi2",
+    "phases",
+)  # fmt: skip
+
+
+def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
+    """Name of each step -> its commands, as arguments of Python."""
+    dfpt = str(data / "dfpt_petretto.parquet")
+    return {
+        "golden": [["tests/golden/spectra_of_models.py"]],
+        "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default"]],
+        "cards": [
+            ["docs/models/make_cards.py", "--data-dir", str(data), "default"],
+            ["docs/models/targets.py"],
+            ["docs/models/curves.py"],
+        ],
+        "theory": [["docs/theory/low_temperatures.py", dfpt, "default", "paper"]],
+        "examples": [["docs/examples/run_all.py", name] for name in EXAMPLES],
+        "gallery": [["docs/examples/gallery.py"]],
+        "screen": [
+            ["docs/examples/paper_screen.py", "--data", str(data), "--fresh", "-o", str(screened)]
+        ],
+        "paper": [
+            ["docs/benchmarks/paper_figures.py", "--data-dir", str(data), "--screened",
+             str(screened)]
+        ],
+        "thermochemistry": [["plugins/e3dos-thermochemistry/tools/make_pages.py"]],
+        "far": [["docs/benchmarks/far_from_data.py"]],
+    }  # fmt: skip
+
+
+#: Steps that print what a page shows: the file it goes to.
+PRINTED = {
+    "screen": "docs/examples/output/paper_screen.txt",
+    "far": "docs/examples/output/far_from_data.txt",
+}
+
+
+def main() -> None:
+    """Run the steps asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--screened", type=Path, default=Path("paper_screen"))
+    parser.add_argument("--list", action="store_true", help="say what would run, and stop")
+    parser.add_argument("steps", nargs="*")
+    options = parser.parse_args()
+    data, screened = options.data_dir.resolve(), options.screened.resolve()
+    every = steps(data, screened)
+    if unknown := set(options.steps) - set(every):
+        parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    failed = []
+    environment = {**os.environ, "E3DOS_DATA": str(data), "MPLBACKEND": "Agg"}
+    for name in options.steps or every:
+        for command in every[name]:
+            print("python", *command, flush=True)
+            if options.list:
+                continue
+            start = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", *command],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+            )
+            print(f"  {time.perf_counter() - start:.0f} s, exit code {done.returncode}", flush=True)
+            if done.returncode:
+                failed.append(" ".join(command))
+                print(done.stderr[-2000:], flush=True)
+            elif name in PRINTED:
+                (ROOT / PRINTED[name]).write_text(done.stdout, encoding="utf-8")
+    if failed:
+        sys.exit("failed: " + "; ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
