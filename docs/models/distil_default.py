@@ -28,7 +28,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from train_default import DFPT, NEQUIX, PHONONDB, SOURCES, Key, keys, with_error_bars_of, write
+from train_default import (
+    DFPT,
+    NEQUIX,
+    PHONONDB,
+    SOURCES,
+    Key,
+    held_out,
+    keys,
+    with_error_bars_of,
+    write,
+)
 
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import LabelledSet
@@ -291,7 +301,7 @@ def main() -> None:
         output.mkdir(parents=True, exist_ok=True)
         state = torch.load(options.state, weights_only=True)
     last = output / "last.safetensors"
-    write(data, last, state, set())
+    write(data, last, state, held_out(data)[1])
     shipped = output / "default.safetensors"
     with_error_bars_of(last, start, shipped)
     print(f"{shipped}: {shipped.stat().st_size / 1e6:.1f} MB")
