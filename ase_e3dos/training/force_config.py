@@ -31,6 +31,7 @@ class Stage(BaseModel):
     softening: float = Field(
         0.0, ge=0, description="weight of imaginary modes of stable crystals, with own_dipoles"
     )
+    charges: float = Field(1.0, ge=0, description="weight of Born charges and dielectric tensors")
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
 
@@ -60,6 +61,7 @@ class ForceConstantConfig(BaseModel):
     trunk_rate: float = Field(0.5, gt=0, description="learning rate of the trunk over the others'")
     weight_average: float = Field(0.998, ge=0, lt=1)
     start_from: str | None = Field(
-        None, description="site model whose trunk is taken to begin with"
+        None,
+        description="model to begin with: the trunk of a site model, or all of force constants",
     )
     seed: int = Field(0, ge=0)

@@ -146,7 +146,8 @@ class ForceConstantTrainer:
             for group, factor in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = stage.learning_rate * factor * rise * fall + 1e-6
             losses = self._losses(stage, rng)
-            loss = losses[0] * _PER_MATRIX + losses[1] + losses[2] + losses[3] * _PER_SPECTRUM
+            charges = stage.charges * (losses[1] + losses[2])
+            loss = losses[0] * _PER_MATRIX + charges + losses[3] * _PER_SPECTRUM
             self.step += 1
             if not bool(torch.isfinite(loss)):
                 raise TrainingError(

@@ -22,8 +22,13 @@ from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.prediction import predict
-from ase_e3dos.training.config import checked
-from ase_e3dos.training.force_constants import ForceConstantConfig, train_force_constants
+from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.training.config import checked, read_fields
+from ase_e3dos.training.force_constants import (
+    ForceConstantConfig,
+    new_network,
+    train_force_constants,
+)
 from ase_e3dos.training.force_labels import MatrixEntry, entropy_loss, matrix_loss, softening_loss
 
 METALS = {"Cu": 3.6, "Ag": 4.1, "Al": 4.0, "Ni": 3.5, "Pd": 3.9, "Pt": 3.95}
@@ -184,3 +189,14 @@ def test_files_that_are_no_force_sets(tmp_path: Path) -> None:
     row, _ = force_set("Cu", 3.6)
     with pytest.raises(DataError, match="Cu: phonopy"):
         labelled_matrices({**row, "forces_1e6": row["forces_1e6"][:-3]})
+
+
+def test_a_run_begins_with_all_of_a_network_of_force_constants_or_with_a_trunk() -> None:
+    preset = checked(ForceConstantConfig, read_fields("force-constants"), "preset")
+    shipped = Predictor("force-constants", "cpu").model.members[0].state_dict()
+    whole = new_network(preset.model_copy(update={"start_from": "force-constants"})).state_dict()
+    assert all(torch.equal(whole[name], tensor) for name, tensor in shipped.items())
+    trunk = new_network(preset).state_dict()
+    taken = Predictor("default", "cpu").model.members[0].state_dict()
+    assert torch.equal(trunk["embedding.weight"], taken["embedding.weight"])
+    assert not torch.equal(trunk["read_edge.weight"], whole["read_edge.weight"])
