@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ase_e3dos.errors import DeviceError, WeightsError
+from ase_e3dos.network.combined import CombinedNetwork, CombinedSettings
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings, check_nonzero
@@ -98,6 +99,8 @@ def build_network(header: WeightsHeader, number: int = 0) -> nn.Module:
             return SiteNetwork(SiteSettings(**settings))
         if header.network == "force-constants":
             return ForceConstantNetwork(ForceConstantSettings(**settings))
+        if header.network == "combined":
+            return CombinedNetwork(CombinedSettings(**settings))
     except TypeError as error:
         raise WeightsError(f"the weights file has settings that do not fit: {error}") from error
     raise WeightsError(

@@ -16,6 +16,7 @@ _TABLES = (
     "trust",
     "trained_on",
     "own_files",
+    "parts",
 )
 _FLAGS = ("label_like", "distilled")
 
@@ -48,6 +49,8 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "the grid is not valid"
     if not (abs(grid["start"]) < 1e6 and 0 < grid["step"] < 1e4):
         return "the grid is not plausible"
+    if not all(map(_is_part, content.get("parts", {}).values())):
+        return "parts are not names of files with their digests"
     for name in ("elements", "own_elements"):
         if not all(_whole(n, 0, 10**12) for n in content.get(name, {}).values()):
             return f"{name} are not counts"
@@ -62,14 +65,29 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _settings_fault(settings: Any) -> str | None:
+def _settings_fault(settings: Any, parts: bool = True) -> str | None:
+    """What is wrong with the sizes of a network; those of its parts may be dicts among them."""
     if not isinstance(settings, dict):
         return "settings are not a dict"
     for name, value in settings.items():
+        if parts and isinstance(value, dict):
+            if (fault := _settings_fault(value, parts=False)) is not None:
+                return fault
+            continue
         most = _MOST.get(name, MOST_CHANNELS)
         if not _real(value) or not 0 <= value <= most:
             return f"the setting {name!r} is not a number from 0 to {most}"
     return None
+
+
+def _is_part(value: Any) -> bool:
+    """A plain file name, so that a header cannot point elsewhere, and a digest."""
+    if not isinstance(value, dict) or set(value) != {"file", "sha256"}:
+        return False
+    name, digest = value["file"], value["sha256"]
+    if not isinstance(name, str) or not isinstance(digest, str):
+        return False
+    return name.endswith(".safetensors") and not set(name) & set("/\\\0:")
 
 
 def _is_name(value: Any) -> bool:

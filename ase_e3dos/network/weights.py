@@ -82,6 +82,9 @@ class WeightsHeader:
         "disagreement" (high,); "alone" (the elements that were seen in crystals of their own).
     trained_on : dict of str to str
         SHA-256 of each training file by its name.
+    parts : dict of str to dict of str to str
+        Of a network that others make up, by its prefix to their tensors: "file", the name of
+        their weights file in the same folder, and "sha256", that file's `weights_digest`.
     parent, own_elements, own_files
         Of a fine-tuned network: the model that it began from, and what its own data add to
         `elements` and `trained_on`; empty otherwise.
@@ -104,6 +107,7 @@ class WeightsHeader:
     distilled: bool = False
     trust: dict[str, list[float]] = field(default_factory=dict)
     trained_on: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
     parent: str = ""
     own_elements: dict[str, int] = field(default_factory=dict)
     own_files: dict[str, str] = field(default_factory=dict)
@@ -232,7 +236,25 @@ def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]
         if not number.isdecimal() or int(number) >= len(members) or not key:
             raise WeightsError(f"{file}: unexpected tensor {name!r}.")
         members[int(number)][key] = tensor.float()
+    for prefix, part in header.parts.items():
+        members[0] |= {f"{prefix}.{key}": v for key, v in _part(file, part).items()}
     return header, members
+
+
+def _part(file: Path, part: dict[str, str]) -> dict[str, Any]:
+    """Tensors of one network that a file takes from another one beside it."""
+    other = file.with_name(part["file"])
+    if not other.is_file():
+        raise WeightsError(f"{file}: its part {other.name} is not beside it. Copy both.")
+    if weights_digest(other) != part["sha256"]:
+        raise WeightsError(
+            f"{file}: {other.name} beside it is not the file that it was made of. Make it anew "
+            "(python docs/models/combine.py), or copy both from one place."
+        )
+    header, members = load_weights(other)
+    if header.parts or len(members) != 1:
+        raise WeightsError(f"{file}: its part {other.name} should hold one network.")
+    return members[0]
 
 
 def read_header(path: str | Path) -> WeightsHeader:

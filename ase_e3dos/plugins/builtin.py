@@ -38,6 +38,13 @@ _MODELS = (
         "force constants: bands, eigenvectors and spectra, DFT with PBEsol",
         f"{_PHONONDB}; {_NEQUIX}",
     ),
+    (
+        "combined",
+        "combined",
+        "dfpt",
+        "force constants and site spectra, the smallest errors, DFT with PBEsol",
+        f"{_PHONONDB}; {_NEQUIX}",
+    ),
     ("jarvis", "jarvis", "jarvis", "an ensemble that speaks for JARVIS (OptB88vdW)", _JARVIS),
     ("paper", "paper", None, "the paper's network, 51 points from 0 to 1000 cm^-1", ""),
     ("imaginary", "imaginary", None, "the paper's with imaginary modes, -200 to 1000 cm^-1", ""),

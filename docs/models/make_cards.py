@@ -108,18 +108,18 @@ of up to 48 sites), the DFPT training set (Petretto et al. 2018, CC BY 4.0), the
 arXiv:2508.16067 and arXiv:2601.07742) at two strains, all without the formulas of both validation
 sets, and on spectra that teachers predict for 22,000 crystals without labels: heads on the features
 of that potential, the ensemble of seven networks of version 0.1, which is shipped as `jarvis`, and
-networks of this kind. In the last stage `force-constants` and the network itself (0.8 and 0.2 of the
-spectra) taught it 25,769 crystals without labels, 7,913 of JARVIS's, and 4,911 of the first at two
-strains. Loss: Wasserstein distance, absolute and max-normalised squared differences,
+networks of this kind. In the last stage `force-constants` and the network itself (0.8 and 0.2 of
+the spectra) taught it 25,769 crystals without labels, 7,913 of JARVIS's, and 4,911 of the first at
+two strains. Loss: Wasserstein distance, absolute and max-normalised squared differences,
 site spectra, change with strain (docs/theory), logarithms of displacement tensors and sound
 velocities, cross entropy of stability. Sites are displaced at random by 0.02 to 0.04 Å in training.
 A fifth of the potential's formulas is kept out for the strain test.
 
 Error bars: conformal, fitted with a first network on crystals of formulas that were kept out of
 its training by a hash, never on a validation set. These crystals joined the training of later
-stages, so that the network that ships errs less than the one that was calibrated; what its intervals
-cover on the validation sets stands below. They speak for the labels' functional (PBEsol) and for
-stable crystals. Watched during training, with nothing chosen by them: both validation sets.
+stages, so that the network that ships errs less than the one that was calibrated; what its
+intervals cover on the validation sets stands below. They speak for the labels' functional (PBEsol)
+and for stable crystals. Watched during training, with nothing chosen by them: both validation sets.
 Matrices are stored in float16. To train: `python docs/models/train_default.py --data-dir DATA
 --potential FILE.nqx --former FILE --labels FILE`, then `python docs/models/distil_default.py
 --data-dir DATA --start FILE`; what was tried is in docs/models.""",
