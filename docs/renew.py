@@ -31,9 +31,9 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
     dfpt = str(data / "dfpt_petretto.parquet")
     return {
         "golden": [["tests/golden/spectra_of_models.py"]],
-        "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default"]],
+        "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default", "combined"]],
         "cards": [
-            ["docs/models/make_cards.py", "--data-dir", str(data), "default"],
+            ["docs/models/make_cards.py", "--data-dir", str(data), "default", "combined"],
             ["docs/models/targets.py"],
             ["docs/models/curves.py"],
         ],
