@@ -16,6 +16,7 @@ _TABLES = (
     "trust",
     "trained_on",
     "own_files",
+    "companion",
 )
 _FLAGS = ("label_like", "distilled")
 
@@ -48,6 +49,8 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "the grid is not valid"
     if not (abs(grid["start"]) < 1e6 and 0 < grid["step"] < 1e4):
         return "the grid is not plausible"
+    if not all(map(_is_name, content.get("companion", {}).values())):
+        return "companion is not a table of names"
     for name in ("elements", "own_elements"):
         if not all(_whole(n, 0, 10**12) for n in content.get(name, {}).values()):
             return f"{name} are not counts"

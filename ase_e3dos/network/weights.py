@@ -82,6 +82,9 @@ class WeightsHeader:
         "disagreement" (high,); "alone" (the elements that were seen in crystals of their own).
     trained_on : dict of str to str
         SHA-256 of each training file by its name.
+    companion : dict of str to str
+        Of a network alone: "model", whose spectra are a second member behind its error bars, and
+        "sha256" of the weights of that model which these were calibrated beside; else empty.
     parent, own_elements, own_files
         Of a fine-tuned network: the model that it began from, and what its own data add to
         `elements` and `trained_on`; empty otherwise.
@@ -104,6 +107,7 @@ class WeightsHeader:
     distilled: bool = False
     trust: dict[str, list[float]] = field(default_factory=dict)
     trained_on: dict[str, str] = field(default_factory=dict)
+    companion: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     own_elements: dict[str, int] = field(default_factory=dict)
     own_files: dict[str, str] = field(default_factory=dict)
@@ -153,7 +157,6 @@ def save_weights(
         The number of state dicts is not what the header says, or a value is not finite.
     """
     import torch
-    from safetensors.torch import save
 
     if len(members) != header.members + header.distilled:
         raise WeightsError(
@@ -168,12 +171,38 @@ def save_weights(
             if not bool(tensor.isfinite().all()):
                 raise WeightsError(f"{path}: {name} of network {number} is not finite.")
             tensors[f"{number}.{name}"] = tensor
+    _write(Path(path), header, tensors)
+
+
+def replace_header(path: str | Path, header: WeightsHeader) -> None:
+    """Give a weights file another header, its tensors as they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        Weights file; replaced only when the new one is complete.
+    header : WeightsHeader
+        For the same networks.
+
+    Raises
+    ------
+    WeightsError
+        The file is not sound.
+    """
+    from safetensors.torch import load_file
+
+    load_weights(path)  # whole, and unchanged since it was written
+    _write(Path(path), header, load_file(path))
+
+
+def _write(file: Path, header: WeightsHeader, tensors: dict[str, Any]) -> None:
+    from safetensors.torch import save
+
     content = asdict(header)
     metadata = {
         "ase_e3dos": json.dumps(content, sort_keys=True),
         "sha256": _digest(content, tensors),
     }
-    file = Path(path)
     temporary = file.with_name(file.name + ".tmp")
     temporary.write_bytes(_with_sorted_metadata(save(tensors, metadata)))
     temporary.chmod(0o644)  # other users read weights, whatever the umask says
