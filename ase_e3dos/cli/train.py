@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.interruption import resumable
 from ase_e3dos.cli.options import Device
 from ase_e3dos.cli.output import check_figure, check_folder, writing
 from ase_e3dos.cli.training_options import (
@@ -68,9 +69,12 @@ def train_command(
         for key, value in {"start_from": start_from, "seed": seed, "epochs": epochs}.items()
         if value is not None
     }
-    if not Path(config).is_dir() and read_fields(config).get("network") == "force-constants":
+    former = _force_run(Path(config))
+    if former or (
+        not Path(config).is_dir() and read_fields(config).get("network") == "force-constants"
+    ):
         _train_force_constants(
-            config, values, output, data_dir,
+            config, former, values, output, data_dir,
             {"--data": data, "--members": members, "--epochs": epochs, "--device": device != "auto",
              "--export-plugin": export_plugin},
         )  # fmt: skip
@@ -88,8 +92,17 @@ def train_command(
         _export(export_plugin, path, run, data_dir, folder, device)
 
 
+def _force_run(folder: Path) -> dict[str, Any] | None:
+    """Fields of the configuration of a run of a network of force constants, if it is one."""
+    from ase_e3dos.training.force_config import config_of_force_run
+
+    found = config_of_force_run(folder) if folder.is_dir() else None
+    return None if found is None else found.model_dump()
+
+
 def _train_force_constants(
     config: str,
+    former: dict[str, Any] | None,
     values: dict[str, Any],
     output: Path | None,
     data_dir: Path | None,
@@ -105,13 +118,16 @@ def _train_force_constants(
             f"{', '.join(asked)}: not for a network of force constants, whose lengths and data are "
             "fields of its configuration (--set stages.0.steps=500)."
         )
-    run = checked(ForceConstantConfig, overridden(read_fields(config), values), config)
-    folder = output or Path("runs") / Path(config).stem
+    fields = read_fields(config) if former is None else former
+    run = checked(ForceConstantConfig, overridden(fields, values), config)
+    folder = output or (Path("runs") / Path(config).stem if former is None else Path(config))
     check_folder(folder)
-    path = train_force_constants(run, data_dir, folder, typer.echo)
+    with resumable(f"{folder}, up to the last line above"):
+        path = train_force_constants(run, data_dir, folder, typer.echo)
     typer.echo(
         f"weights: {path} ({path.stat().st_size / 1e6:.1f} MB); use them with --model {path}"
     )
+    _draw_curves(folder)
 
 
 def curves_command(

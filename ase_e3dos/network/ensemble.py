@@ -33,7 +33,8 @@ class Densities:
         Mean over sites and members, shape (n_crystals, n_bins); rows sum to one.
     members : ndarray of float32 or None
         Of each member (each head of each network), shape (n_members, n_crystals, n_bins); None
-        where there is one, or where no error bars are wanted.
+        where there is one, or where no error bars are wanted. Of a network with a companion, its
+        own, which are `crystals`, and the companion's.
     sites : ndarray of float32 or None
         Mean over members, crystal after crystal, shape (n_sites in all, n_bins); None for a
         model without site spectra.
@@ -149,6 +150,32 @@ class _NoRandomNumbers(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def load_networks(path: str | Path) -> tuple[WeightsHeader, list[nn.Module]]:
+    """Header and networks of a weights file, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        The file is not sound, or its tensors do not fit its settings.
+    """
+    header, states = load_weights(path)
+    networks: list[nn.Module] = []
+    for number, state in enumerate(states):
+        try:
+            with float32_on("meta"), _NoRandomNumbers():  # sizes first, no memory
+                sketch = build_network(header, number)
+            check_shapes(sketch, state)
+            with float32_on("cpu"), _NoRandomNumbers():
+                network = build_network(header, number)
+            network.load_state_dict(state)
+        except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
+            if isinstance(error, WeightsError):
+                raise
+            raise WeightsError(f"{path}: the tensors do not fit the settings: {error}") from error
+        networks.append(network)
+    return header, networks
+
+
 class Model:
     """An ensemble ready to predict; safe to share between threads.
 
@@ -162,6 +189,9 @@ class Model:
         Where they run.
     source : str, optional
         Name of the data source to speak for; None for the first.
+    companion : nn.Module, optional
+        Network of sites' spectra that is a second member behind error bars, and no part of the
+        prediction.
 
     Raises
     ------
@@ -175,6 +205,7 @@ class Model:
         networks: list[nn.Module],
         device: torch.device,
         source: str | None = None,
+        companion: nn.Module | None = None,
     ) -> None:
         if source is not None and source not in header.sources:
             raise WeightsError(
@@ -184,10 +215,19 @@ class Model:
         self.device = device
         self.source = header.sources.index(source) if source else 0
         self._networks = [n.to(device).eval().requires_grad_(False) for n in networks]
+        self._companion: Any = companion
+        if companion is not None:
+            companion.to(device).eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", source: str | None = None) -> Model:
-        """Read a weights file.
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        source: str | None = None,
+        companion: str | Path | None = None,
+    ) -> Model:
+        """Read a weights file, and that of the companion behind its error bars.
 
         Raises
         ------
@@ -196,24 +236,9 @@ class Model:
         DeviceError
             The device is not there.
         """
-        header, states = load_weights(path)
-        networks = []
-        for number, state in enumerate(states):
-            try:
-                with float32_on("meta"), _NoRandomNumbers():  # sizes first, no memory
-                    sketch = build_network(header, number)
-                check_shapes(sketch, state)
-                with float32_on("cpu"), _NoRandomNumbers():
-                    network = build_network(header, number)
-                network.load_state_dict(state)
-            except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-                if isinstance(error, WeightsError):
-                    raise
-                raise WeightsError(
-                    f"{path}: the tensors do not fit the settings: {error}"
-                ) from error
-            networks.append(network)
-        return cls(header, networks, resolve_device(device), source)
+        header, networks = load_networks(path)
+        other = None if companion is None else load_networks(companion)[1][0]
+        return cls(header, networks, resolve_device(device), source, other)
 
     @property
     def members(self) -> list[Any]:
@@ -222,8 +247,9 @@ class Model:
 
     @property
     def cutoff(self) -> float:
-        """Radius of the graphs in Å: the largest of all networks, the distilled one included."""
-        return max(float(n.cutoff) for n in cast(list[Any], self._networks))
+        """Radius of the graphs in Å: the largest of all networks, also distilled or beside them."""
+        others = [] if self._companion is None else [self._companion]
+        return max(float(n.cutoff) for n in [*cast(list[Any], self._networks), *others])
 
     @property
     def self_edges(self) -> bool:
@@ -273,6 +299,10 @@ class Model:
             graph = batch.to(self.device)
             if self.members[0].per_site:
                 spectra, rest = self._site_spectra(graph, networks)
+                if uncertainty and self._companion is not None:
+                    other = self._companion.spectra(graph, 0).crystals.mean(0, keepdim=True)
+                    own = spectra.mean(0)
+                    return RunningBatch.of(own, members=torch.cat([own[None], other]), **rest)
             else:
                 raw = torch.stack([network(graph, self.source) for network in networks])
                 spectra, rest = raw / raw.sum(2, keepdim=True), {"peaks": raw.amax(dim=2)}

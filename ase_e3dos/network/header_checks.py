@@ -17,6 +17,7 @@ _TABLES = (
     "trained_on",
     "own_files",
     "parts",
+    "companion",
 )
 _FLAGS = ("label_like", "distilled")
 
@@ -51,6 +52,8 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         return "the grid is not plausible"
     if not all(map(_is_part, content.get("parts", {}).values())):
         return "parts are not names of files with their digests"
+    if not all(map(_is_name, content.get("companion", {}).values())):
+        return "companion is not a table of names"
     for name in ("elements", "own_elements"):
         if not all(_whole(n, 0, 10**12) for n in content.get(name, {}).values()):
             return f"{name} are not counts"

@@ -85,6 +85,9 @@ class WeightsHeader:
     parts : dict of str to dict of str to str
         Of a network that others make up, by its prefix to their tensors: "file", the name of
         their weights file in the same folder, and "sha256", that file's `weights_digest`.
+    companion : dict of str to str
+        Of a network alone: "model", whose spectra are a second member behind its error bars, and
+        "sha256" of the weights of that model which these were calibrated beside; else empty.
     parent, own_elements, own_files
         Of a fine-tuned network: the model that it began from, and what its own data add to
         `elements` and `trained_on`; empty otherwise.
@@ -108,6 +111,7 @@ class WeightsHeader:
     trust: dict[str, list[float]] = field(default_factory=dict)
     trained_on: dict[str, str] = field(default_factory=dict)
     parts: dict[str, dict[str, str]] = field(default_factory=dict)
+    companion: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     own_elements: dict[str, int] = field(default_factory=dict)
     own_files: dict[str, str] = field(default_factory=dict)
@@ -157,7 +161,6 @@ def save_weights(
         The number of state dicts is not what the header says, or a value is not finite.
     """
     import torch
-    from safetensors.torch import save
 
     if len(members) != header.members + header.distilled:
         raise WeightsError(
@@ -172,12 +175,38 @@ def save_weights(
             if not bool(tensor.isfinite().all()):
                 raise WeightsError(f"{path}: {name} of network {number} is not finite.")
             tensors[f"{number}.{name}"] = tensor
+    _write(Path(path), header, tensors)
+
+
+def replace_header(path: str | Path, header: WeightsHeader) -> None:
+    """Give a weights file another header, its tensors as they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        Weights file; replaced only when the new one is complete.
+    header : WeightsHeader
+        For the same networks.
+
+    Raises
+    ------
+    WeightsError
+        The file is not sound.
+    """
+    from safetensors.torch import load_file
+
+    load_weights(path)  # whole, and unchanged since it was written
+    _write(Path(path), header, load_file(path))
+
+
+def _write(file: Path, header: WeightsHeader, tensors: dict[str, Any]) -> None:
+    from safetensors.torch import save
+
     content = asdict(header)
     metadata = {
         "ase_e3dos": json.dumps(content, sort_keys=True),
         "sha256": _digest(content, tensors),
     }
-    file = Path(path)
     temporary = file.with_name(file.name + ".tmp")
     temporary.write_bytes(_with_sorted_metadata(save(tensors, metadata)))
     temporary.chmod(0o644)  # other users read weights, whatever the umask says

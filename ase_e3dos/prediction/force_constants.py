@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from ase_e3dos.errors import PredictionError
+from ase_e3dos.errors import E3DOSWarning, IsotopeWarning, PredictionError
 from ase_e3dos.network.force_constants import ForceConstantNetwork
 from ase_e3dos.network.precision import without_autocast
 from ase_e3dos.network.springs import ForceConstants, crystal_springs
 from ase_e3dos.prediction.pipeline import load_predictor
+from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["force_constants_of", "gives_force_constants"]
+__all__ = ["doubts", "force_constants_of", "gives_force_constants"]
+
+#: Modes nearer to zero than this are acoustic ones at the zone's centre, cm^-1.
+_NEAR_ZERO = 5.0
 
 
 def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
@@ -69,3 +75,32 @@ def force_constants_of(crystal: Crystal, model: str | Path, device: str = "auto"
             f"{crystal.name}: the network gives force constants that are not finite."
         )
     return constants
+
+
+def doubts(
+    crystal: Crystal, wavenumbers: NDArray[np.float64], model: str | Path, device: str = "auto"
+) -> tuple[E3DOSWarning, ...]:
+    """What is unusual about a crystal and its modes, as `predict` says it of a spectrum.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        What the force constants are of.
+    wavenumbers : ndarray
+        Of modes at wave vectors that stand for all, cm^-1, of any shape.
+    model, device
+        As for `force_constants_of`, whose errors this raises.
+
+    Returns
+    -------
+    tuple of E3DOSWarning
+        The most serious first; nothing of masses, which force constants do not depend on.
+    """
+    predictor = load_predictor(model, device)
+    header = predictor.model.header
+    real = np.where(np.abs(wavenumbers) < _NEAR_ZERO, _NEAR_ZERO, wavenumbers).ravel()
+    place = np.rint((real - header.grid.start) / header.grid.step).astype(int)
+    counts = np.bincount(place.clip(0, header.grid.n - 1), minlength=header.grid.n)
+    shares = counts / counts.sum()
+    (found,) = assess_batch([predictor.graph(crystal)], header, shares[None], None)
+    return tuple(w for w in found if not isinstance(w, IsotopeWarning))

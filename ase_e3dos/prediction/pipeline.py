@@ -16,6 +16,7 @@ from ase_e3dos.network.graph import CrystalGraph, GraphBatch
 from ase_e3dos.network.weights import weights_digest
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.batcher import Batcher, PredictedBatch
+from ase_e3dos.prediction.companion import companion_weights
 from ase_e3dos.prediction.graph_maker import GraphMaker
 from ase_e3dos.spectrum import FrequencyGrid
 from ase_e3dos.spectrum.density import network_densities
@@ -55,7 +56,8 @@ class Predictor:
         spec = registry.resolve_model(model)
         self.name = spec.name
         self.weights = weights_digest(spec.weights_path())
-        self.model: Model = Model.load(spec.weights_path(), device, spec.source)
+        beside = companion_weights(spec.weights_path(), self.name, registry)
+        self.model: Model = Model.load(spec.weights_path(), device, spec.source, beside)
         header = self.model.header
         if spec.encoder not in (None, header.encoder):
             raise WeightsError(

@@ -267,7 +267,7 @@ def _guess(name: str, known: list[str]) -> str:
     return f"{name} ({hint})"
 
 
-def differences(former: TrainingConfig, now: TrainingConfig) -> list[str]:
+def differences(former: BaseModel, now: BaseModel) -> list[str]:
     """The fields in which two configurations differ, with both values."""
     old, new = (_flat(config.model_dump()) for config in (former, now))
     return [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ase_e3dos.errors import TrainingError
+from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.training.checkpoint import CHECKPOINT, no_checkpoint
 from ase_e3dos.training.config import DataConfig
 
-__all__ = ["ForceConstantConfig", "Stage"]
+__all__ = ["ForceConstantConfig", "Stage", "config_of_force_run", "read_force_checkpoint"]
 
 
 class Stage(BaseModel):
@@ -34,6 +38,12 @@ class Stage(BaseModel):
     charges: float = Field(1.0, ge=0, description="weight of Born charges and dielectric tensors")
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
+
+    @model_validator(mode="after")
+    def _losses_that_need_dipoles(self) -> Self:
+        if not self.own_dipoles and (self.near or self.entropy or self.softening):
+            raise ValueError("near, entropy and softening are of stages with own_dipoles: true")
+        return self
 
 
 class ForceConstantConfig(BaseModel):
@@ -65,3 +75,69 @@ class ForceConstantConfig(BaseModel):
         description="model to begin with: the trunk of a site model, or all of force constants",
     )
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _files_of_spectra(self) -> Self:
+        n = len(self.spectra)
+        for name in ("shares", "scale", "dipoles"):
+            if n and len(getattr(self, name)) not in (0, n):
+                raise ValueError(
+                    f"{name} has a value for each of the {n} files of spectra, or none"
+                )
+        if any(share < 0 for share in self.shares) or (self.shares and not sum(self.shares)):
+            raise ValueError("shares are not negative, and not all zero")
+        if not n and any(stage.spectra for stage in self.stages):
+            raise ValueError("a stage trains on spectra, and there are no files of them")
+        return self
+
+
+def config_of_force_run(directory: str | Path) -> ForceConstantConfig | None:
+    """The configuration of a run in a folder; None where there is none of this kind.
+
+    Raises
+    ------
+    TrainingError
+        Its checkpoint is damaged.
+    """
+    path = Path(directory) / CHECKPOINT
+    if not path.is_file():
+        return None
+    return _config(path, _state(path))
+
+
+def read_force_checkpoint(path: Path) -> tuple[dict[str, Any], ForceConstantConfig]:
+    """The state of a run and the configuration that it was made with.
+
+    Raises
+    ------
+    TrainingError
+        The file is no checkpoint of such a run.
+    """
+    state = _state(path)
+    config = _config(path, state)
+    if config is None:
+        raise TrainingError(
+            f"{path}: the run of a network of spectra. Use another --output, or delete it to start "
+            "anew."
+        )
+    return state, config
+
+
+def _state(path: Path) -> dict[str, Any]:
+    import torch
+
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage shows in many ways
+        raise TrainingError(no_checkpoint(path)) from error
+    return state
+
+
+def _config(path: Path, state: dict[str, Any]) -> ForceConstantConfig | None:
+    try:
+        values = parse_json(state["config"])
+        if values["network"] != "force-constants":
+            return None
+        return ForceConstantConfig.model_validate(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(no_checkpoint(path)) from error

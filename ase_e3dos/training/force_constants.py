@@ -105,8 +105,8 @@ def train_force_constants(
     if config.leave_out is not None:
         without = marked_ids(folder / config.leave_out)
     near = 4 if any(stage.near for stage in config.stages) else 0
-    matrices = matrix_entries(sets, "train", network.cutoff, without, near)
-    validation = matrix_entries(sets, "valid", network.cutoff, without)
+    matrices = matrix_entries(sets, "train", network.cutoff, without, near, report)
+    validation = matrix_entries(sets, "valid", network.cutoff, without, report=report)
     if not matrices:
         raise TrainingError(f"{sets.path}: no rows of the split 'train'.")
     parts = [select(load_part(part, folder), part) for part in config.spectra]
@@ -121,12 +121,14 @@ def train_force_constants(
                 for crystal, b in zip(part.crystals, bins, strict=True)
             ]
         )
+    trained_on = {sets.path.name: sets.sha256}
+    trained_on |= {c.path: p.sha256 for c, p in zip(config.spectra, parts, strict=True)}
     sizes = ", ".join([f"{len(matrices)} force sets", *(f"{len(s)} spectra" for s in spectra)])
     report(f"training on {sizes}; {sum(p.numel() for p in network.parameters())} parameters")
     where.mkdir(parents=True, exist_ok=True)
     with only_process(where, folder=True):
         trainer = ForceConstantTrainer(
-            config, network, matrices, validation, spectra, where, report
+            config, network, matrices, validation, spectra, where, report, trained_on
         )
         if trainer.resume():
             report(f"resuming in stage {trainer.stage} after step {trainer.step}")
@@ -144,8 +146,7 @@ def train_force_constants(
         sources=["dfpt", *(f"unused {k}" for k in range(1, trained.settings.sources))],
         elements=element_counts(crystals),
         trust={"filling": list(filling_range(crystals)), "alone": elements_alone(crystals)},
-        trained_on={sets.path.name: sets.sha256}
-        | {c.path: p.sha256 for c, p in zip(config.spectra, parts, strict=True)},
+        trained_on=trained_on,
         licence=joint_licence((name, o.licence) for name, o in origins),
         citation=joint_citation([METHOD, *(o.citation for _, o in origins)]),
         description=f"force constants, {sum(s.steps for s in config.stages)} steps, "

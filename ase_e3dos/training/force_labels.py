@@ -9,6 +9,7 @@ ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,6 +41,8 @@ Array = NDArray[np.float64]
 _FLOOR = 40.0
 #: The same for acoustic modes near the zone's centre.
 _ACOUSTIC_FLOOR = 12.0
+#: Crystals that are labelled between two lines of a report.
+_REPORTED = 1000
 #: Where logarithms of frequencies are rounded off, and roots, cm^-1.
 _SOFT, _ROUND = 20.0, 15.0
 
@@ -216,11 +219,17 @@ def matrix_entries(
     cutoff: float,
     without: frozenset[str] = frozenset(),
     near: int = 0,
+    report: Callable[[str], None] | None = None,
 ) -> list[MatrixEntry]:
-    """Labelled crystals of one split with their graphs, but for some ids."""
+    """Labelled crystals of one split with their graphs, but for some ids.
+
+    phonopy takes a tenth of a second for each, so that `report` gets a line for every thousand.
+    """
     found = []
     for row in sets.rows(split):
         if str(row["id"]) not in without:
             label = labelled_matrices(row, near=near)
             found.append(MatrixEntry(label, build_graph(label.crystal, cutoff)))
+            if report is not None and len(found) % _REPORTED == 0:
+                report(f"dynamical matrices of {len(found)} crystals of the split {split!r}")
     return found

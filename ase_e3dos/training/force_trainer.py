@@ -24,7 +24,9 @@ from ase_e3dos.network.graph import collate
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.network.springs import CrystalSprings, ForceConstants, crystal_springs
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.training.force_config import ForceConstantConfig, Stage
+from ase_e3dos.training.checkpoint import CHECKPOINT, History, no_checkpoint, write_checkpoint
+from ase_e3dos.training.config import differences
+from ase_e3dos.training.force_config import ForceConstantConfig, Stage, read_force_checkpoint
 from ase_e3dos.training.force_labels import (
     MatrixEntry,
     SpectrumEntry,
@@ -70,6 +72,8 @@ class ForceConstantTrainer:
         Of the checkpoint.
     report : callable
         Gets a line of text after each epoch.
+    digests : dict of str to str, optional
+        SHA-256 of each data file by its name, which a checkpoint is held against.
     """
 
     CHECK = 250
@@ -83,13 +87,15 @@ class ForceConstantTrainer:
         spectra: list[list[SpectrumEntry]],
         directory: Path,
         report: Any = print,
+        digests: dict[str, str] | None = None,
     ) -> None:
+        self.digests = digests or {}
         self.config, self.network = config, network
         self.average = deepcopy(network).eval()
         self.matrices, self.validation, self.spectra = matrices, validation, spectra
         self.directory, self.report = directory, report
         self.stage = self.step = 0
-        self.history: list[dict[str, float]] = []
+        self.history = History()
         trunk = {
             name
             for name, _ in network.named_parameters()
@@ -105,23 +111,37 @@ class ForceConstantTrainer:
         )
         self._streams: dict[int, list[int]] = {}
 
-    @property
-    def _checkpoint(self) -> Path:
-        return self.directory / "checkpoint.pt"
-
     def resume(self) -> bool:
-        """Take up a run that was stopped; whether there was one."""
-        if not self._checkpoint.is_file():
+        """Take up a run that was stopped; whether there was one.
+
+        Raises
+        ------
+        TrainingError
+            The checkpoint is damaged, or of another configuration or other data.
+        """
+        path = self.directory / CHECKPOINT
+        if not path.is_file():
             return False
-        state = torch.load(self._checkpoint, weights_only=True)
-        if state["config"] != self.config.model_dump(mode="json"):
+        state, config = read_force_checkpoint(path)
+        if config != self.config:
             raise TrainingError(
-                f"{self.directory} holds a run of another configuration. Use another --output."
+                f"{path} was made with another configuration: "
+                f"{'; '.join(differences(config, self.config))}. Ask for the same, use another "
+                "--output, or delete it to start anew."
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.stage, self.step, self.history = state["stage"], state["step"], state["history"]
+        if state.get("digests", self.digests) != self.digests:
+            raise TrainingError(
+                f"{path} was made with other data: a file changed since. Use another --output, or "
+                "delete it to start anew."
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.stage, self.step = state["stage"], state["step"]
+            self.history = History(state["history"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise TrainingError(no_checkpoint(path)) from error
         return True
 
     def run(self) -> ForceConstantNetwork:
@@ -134,7 +154,7 @@ class ForceConstantTrainer:
         return self.average
 
     def _epoch(self, stage: Stage, n_steps: int) -> None:
-        start, sums = time.perf_counter(), np.zeros(4)
+        start, sums, loss_sum = time.perf_counter(), np.zeros(4), 0.0
         # Draws depend on the place in the run alone, so that a resumed run is the same.
         rng = np.random.default_rng([self.config.seed, self.stage, self.step])
         torch.manual_seed(self.config.seed + 1000 * self.stage + self.step)
@@ -158,14 +178,16 @@ class ForceConstantTrainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
             self.optimizer.step()
             self._follow()
-            sums += np.array([float(x) for x in losses])
+            sums += np.array([float(x.detach()) for x in losses])
+            loss_sum += float(loss.detach())
         names = ("matrices", "born", "dielectric", "spectra")
         row = dict(zip(names, (sums / n_steps).tolist(), strict=True))
         row |= {"stage": self.stage, "step": self.step, "seconds": time.perf_counter() - start}
         if self.validation:
             row |= self.judged()
-        self.history.append(row)
         self.report(" ".join(f"{k}={v:.4g}" for k, v in row.items()))
+        place = {"epoch": float(len(self.history.rows)), "loss": loss_sum / n_steps}
+        self.history.add(place | row, self.directory / "history.jsonl")
         self._save()
 
     def _follow(self) -> None:
@@ -178,18 +200,19 @@ class ForceConstantTrainer:
                 ours.lerp_(theirs, 1 - decay)
 
     def _save(self) -> None:
-        state = {
-            "config": self.config.model_dump(mode="json"),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stage": self.stage,
-            "step": self.step,
-            "history": self.history,
-        }
-        temporary = self._checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self._checkpoint)
+        write_checkpoint(
+            self.directory,
+            {
+                "config": self.config.model_dump_json(),
+                "digests": self.digests,
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "stage": self.stage,
+                "step": self.step,
+                "history": self.history.rows,
+            },
+        )
 
     def _draw(self, which: int, n: int, size: int, rng: np.random.Generator) -> list[int]:
         """The next entries of a set, each once before any comes twice."""

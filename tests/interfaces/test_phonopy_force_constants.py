@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,16 +10,22 @@ import numpy as np
 import phonopy
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from phonopy import PhonopyGruneisen
 
 from ase_e3dos import E3DOSPhonopy, predict
-from ase_e3dos.errors import NotPredictedError, PredictionError
+from ase_e3dos.errors import (
+    ImaginaryWeightWarning,
+    NotPredictedError,
+    PredictionError,
+    UnseenElementWarning,
+)
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.springs import ForceConstants
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.potentials.mode_counts import mode_counts
-from ase_e3dos.prediction.force_constants import force_constants_of
+from ase_e3dos.prediction.force_constants import doubts, force_constants_of
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
@@ -137,6 +144,38 @@ def test_a_supercell_of_the_users_choice(model: str) -> None:
     assert len(phonon.supercell) == 64
     assert phonon.force_constants.shape == (2, 64, 3, 3)
     assert np.abs(phonon.force_constants.sum(1)).max() < 1e-6
+
+
+def test_between_the_points_of_the_supercell_that_is_chosen() -> None:
+    """Soft modes of rutile show what a small supercell cuts off; the weights that ship."""
+    a, c, u = 4.59, 2.96, 0.305
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5], [u, u, 0], [-u, -u, 0]]
+    sites += [[0.5 + u, 0.5 - u, 0.5], [0.5 - u, 0.5 + u, 0.5]]
+    rutile = Atoms("Ti2O4", scaled_positions=sites, cell=[a, a, c], pbc=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of imaginary modes
+        phonon = E3DOSPhonopy(rutile, model="force-constants")
+    primitive = phonon.primitive
+    q = np.random.default_rng(0).uniform(-0.5, 0.5, (30, 3))
+    phonon.run_qpoints(q)
+    constants = force_constants_of(Crystal.from_any(primitive), "force-constants")
+    expected = frequencies(constants, q @ np.linalg.inv(primitive.cell).T, primitive.masses)
+    assert np.abs(phonon.qpoints.frequencies - expected).max() < 0.05  # THz
+
+
+def test_warnings_are_those_of_predict_but_for_masses(model: str) -> None:
+    with pytest.warns(UnseenElementWarning, match="Po"):
+        E3DOSPhonopy(bulk("Po", "sc", a=3.35), model=model)
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    salt.set_masses([22.99, 36.966])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        phonon = E3DOSPhonopy(salt, model=model)
+    assert phonon.masses.tolist() == pytest.approx([22.99, 36.966])
+    shaken = Crystal.from_any(salt)
+    assert not doubts(shaken, np.array([0.01, -0.01, 3.0, 150.0, 200.0, 200.0]), model)
+    (found,) = doubts(shaken, np.array([-90.0, 0.0, 0.0, 150.0, 200.0, 200.0]), model)
+    assert isinstance(found, ImaginaryWeightWarning)
 
 
 def test_what_it_cannot_do_is_refused(model: str) -> None:

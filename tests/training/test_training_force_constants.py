@@ -175,9 +175,54 @@ def test_the_command_line_trains_and_refuses(folder: Path, tmp_path: Path) -> No
         build_app(), ["train", "force-constants", "-o", str(tmp_path / "run"), *sets]
     )
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "run" / "weights.safetensors").is_file()
+    weights = tmp_path / "run" / "weights.safetensors"
+    again = weights.read_bytes()
+    for name in ("weights.safetensors", "learning-curves.png"):
+        (tmp_path / "run" / name).unlink()
+    # The folder of the run is enough to go on with it; more steps are another run.
+    folder_of_run = ["train", str(tmp_path / "run"), "--data-dir", str(folder)]
+    done = runner.invoke(build_app(), folder_of_run)
+    assert done.exit_code == 0, done.output
+    assert "resuming in stage 0 after step 2" in done.output
+    assert weights.read_bytes() == again
+    done = runner.invoke(build_app(), [*folder_of_run, "--set", "stages.0.steps=3"])
+    assert "stages.0.steps is 2 there and 3 here" in str(done.exception)
     refused = runner.invoke(build_app(), ["train", "force-constants", "--members", "3", *sets])
     assert isinstance(refused.exception, TrainingError) or "--members" in refused.output
+
+
+def test_a_stopped_run_says_where_it_is_and_a_damaged_one_what_to_do(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ase_e3dos.training.force_trainer.ForceConstantTrainer._follow", stop)
+    file = tmp_path / "run.yaml"
+    file.write_text(small().model_dump_json())
+    command = ["train", str(file), "--data-dir", str(folder), "-o", str(tmp_path / "run")]
+    done = CliRunner().invoke(build_app(), command)
+    assert done.exit_code == 130
+    assert "Run the same command to go on" in done.output
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(TrainingError, match="delete it to start anew"):
+        train_force_constants(small(), folder, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("others", "fault"),
+    [
+        ({"stages": [{"steps": 2, "spectra": 4}]}, "no files of them"),
+        ({"stages": [{"steps": 2, "near": 1}]}, "own_dipoles"),
+        ({"spectra": [{"path": "a.parquet"}], "scale": [1.0, 0.9]}, "each of the 1 files"),
+        ({"spectra": [{"path": "a.parquet"}], "shares": [0.0]}, "not all zero"),
+    ],
+)
+def test_configurations_that_would_be_read_in_another_way(
+    others: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(TrainingError, match=fault):
+        small(**others)
 
 
 def test_files_that_are_no_force_sets(tmp_path: Path) -> None:

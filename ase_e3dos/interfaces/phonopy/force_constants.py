@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ase_e3dos.errors import NotPredictedError
 from ase_e3dos.interfaces.phonopy.cells import phonopy_cells, primitive_crystal
 from ase_e3dos.network.dipoles import COULOMB
-from ase_e3dos.prediction.force_constants import force_constants_of
+from ase_e3dos.network.lattice_dynamics import WAVENUMBER
+from ase_e3dos.prediction.force_constants import doubts, force_constants_of
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["with_force_constants"]
 
-#: Distance of opposite faces of the supercell that is chosen, Å: twice the reach of the springs.
-_SUPERCELL = 12.0
+#: Distance of opposite faces of the supercell that is chosen, Å. Modes between the wave vectors
+#: that fit into it are phonopy's interpolation: at 14 Å within about 0.1 cm^-1 of the springs' own;
+#: at 12 Å a soft mode of rutile was 46 cm^-1 off. In larger ones phonopy takes seconds to find the
+#: symmetry.
+_SUPERCELL = 14.0
 #: Charges in e below which there is nothing for a correction to do.
 _NEUTRAL = 0.02
 
@@ -57,6 +61,12 @@ def with_force_constants(
     NotPredictedError
         The cell has mixed sites, which phonopy has no force constants for, or the units of
         `calculator` are not eV and Å.
+
+    Warns
+    -----
+    E3DOSWarning
+        As `predict` does of the same cell, with imaginary modes at the wave vectors that the
+        supercell holds. Of masses nothing: those of any isotope are exact here.
     """
     if options.get("calculator") not in (None, "vasp"):
         raise NotPredictedError(
@@ -76,9 +86,12 @@ def with_force_constants(
             "a site. Give an ordered cell, such as a special quasi-random structure, or take "
             "model='default' for its spectrum."
         )
-    constants = force_constants_of(primitive_crystal(phonon, crystal), model, device)
+    primitive = primitive_crystal(phonon, crystal)
+    constants = force_constants_of(primitive, model, device)
     polar = bool(constants.born.abs().max() > _NEUTRAL)
-    phonon.force_constants = _in_supercell(phonon, constants, polar)
+    phonon.force_constants, wavenumbers = _in_supercell(phonon, constants, polar)
+    for doubt in doubts(primitive, wavenumbers, model, device):
+        warnings.warn(doubt, stacklevel=3)
     phonon.symmetrize_force_constants()  # what rounding leaves of the sum rule
     if polar:
         phonon.nac_params = {
@@ -95,8 +108,13 @@ def _supercell(crystal: Crystal) -> NDArray[np.int64]:
     return np.diag(np.ceil(_SUPERCELL / heights - 1e-6).astype(np.int64))
 
 
-def _in_supercell(phonon: Phonopy, constants: ForceConstants, polar: bool) -> NDArray[np.float64]:
-    """Compact force constants, from the dynamical matrices that fit into the supercell."""
+def _in_supercell(
+    phonon: Phonopy, constants: ForceConstants, polar: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compact force constants from the dynamical matrices that fit into the supercell.
+
+    Also the wavenumbers in cm^-1 of these, shape (n_q, 3 n).
+    """
     from phonopy.harmonic.dynmat_to_fc import DynmatToForceConstants
     from phonopy.structure.brillouin_zone import BrillouinZone
 
@@ -113,4 +131,5 @@ def _in_supercell(phonon: Phonopy, constants: ForceConstants, polar: bool) -> ND
     matrices = constants.at(q, dipoles=polar).numpy() * np.outer(root, root)
     back.dynamical_matrices = list(matrices)
     back.run()
-    return np.asarray(back.force_constants)
+    values = np.linalg.eigvalsh(matrices)
+    return np.asarray(back.force_constants), WAVENUMBER * np.sign(values) * np.sqrt(np.abs(values))
