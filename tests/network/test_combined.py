@@ -28,9 +28,9 @@ def test_spectra_are_three_quarters_force_constants_and_all_else_is_default() ->
     constants = predict(CELLS, model="force-constants")
     default = predict(CELLS, model="default")
     for one, other, both in zip(constants, default, together, strict=True):
-        above = both.wavenumbers > 40  # below, the sound velocity of default sets the law
+        above = both.wavenumbers > 80  # below, the sound velocity of default sets the law
         expected = 0.75 * one.density + 0.25 * other.density
-        assert np.allclose(both.density[above], expected[above], atol=2e-3 * expected.max())
+        assert np.allclose(both.density[above], expected[above], atol=3e-3 * expected.max())
         assert both.sound_velocity == pytest.approx(other.sound_velocity, rel=1e-5)
         assert np.allclose(both.u_tensor(300.0), other.u_tensor(300.0), rtol=1e-4, atol=1e-7)
     assert together[0].instability == pytest.approx(default[0].instability, rel=1e-4)
