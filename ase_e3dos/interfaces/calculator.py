@@ -20,8 +20,8 @@ from ase.outputs import Properties
 
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.potentials.choice import calculator_name
-from ase_e3dos.potentials.relaxation import FORCE
+from ase_e3dos.potentials.choice import calculator_name, check_calculator
+from ase_e3dos.potentials.relaxation import FORCE, check_force
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.prediction.relaxed import stream
@@ -79,6 +79,8 @@ class E3DOSPredictor(Calculator):
     ------
     UnknownModelError
         No model of this name is installed.
+    PotentialError
+        There is no calculator of the name that `relax` gives, or `fmax` is not a positive number.
     SpectrumError
         The temperature is negative or not finite.
 
@@ -396,7 +398,11 @@ class E3DOSPredictor(Calculator):
             )
         if "temperature" in kwargs:
             kwargs["temperature"] = float(checked_temperatures(kwargs["temperature"])[0])
+        if "fmax" in kwargs:
+            check_force(kwargs["fmax"])
         if "relax" in kwargs:
+            if kwargs["relax"] is not None:
+                check_calculator(kwargs["relax"])
             self._forces = kwargs["relax"]
             # Parameters are plain values; the calculator itself is kept beside them.
             kwargs["relax"] = None if self._forces is None else calculator_name(self._forces)

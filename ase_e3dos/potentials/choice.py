@@ -84,16 +84,28 @@ def _device(spec: CalculatorSpec, device: str) -> str:
     return "cuda" if "cuda" in spec.devices and torch.cuda.is_available() else "cpu"
 
 
-def check_calculator(name: str, device: str = "cpu") -> None:
+def check_calculator(calculator: str | Calculator | CalculatorFactory, device: str = "cpu") -> None:
     """Refuse, before any work, a calculator that is not there; nothing is loaded.
+
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+        As for `calculator_of`.
+    device : str, optional
+        As for `calculator_factory`.
 
     Raises
     ------
     PotentialError
-        As for `calculator_factory`, and where a package, weights or device are missing.
+        As for `calculator_factory`, and where a package, weights or device are missing; for
+        anything but a name, where it is neither a calculator nor a function.
     """
-    factory = calculator_factory(name, device)
-    known, _, weights = name.partition("=")
+    if not isinstance(calculator, str):
+        if not callable(calculator) and not hasattr(calculator, "get_property"):
+            raise _no_calculator(calculator)
+        return
+    factory = calculator_factory(calculator, device)
+    known, _, weights = calculator.partition("=")
     spec = get_registry().calculators().get(known)
     if spec is None:
         return
@@ -124,11 +136,15 @@ def calculator_of(
         found: Calculator = given
         return found
     if not callable(given):
-        raise PotentialError(
-            f"{calculator!r} is no calculator: give one of ASE, its name (`e3dos plugins` lists "
-            "them), or a function that returns one."
-        )
+        raise _no_calculator(given)
     return _calculator_by(given, calculator_name(calculator))
+
+
+def _no_calculator(given: object) -> PotentialError:
+    return PotentialError(
+        f"{given!r} is not a calculator: give one of ASE, its name (`e3dos plugins` lists them), "
+        "or a function that returns one."
+    )
 
 
 def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:

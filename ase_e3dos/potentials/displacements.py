@@ -195,5 +195,6 @@ def _charges(born: str | Path | Mapping[str, Any], primitive: Any, crystal: Crys
             f"born: charges of shape {charges.shape} and a dielectric tensor of shape "
             f"{dielectric.shape}, where {crystal.name} needs ({crystal.n_sites}, 3, 3) and (3, 3)."
         )
-    # e^2 / (4 pi epsilon_0) in eV Å, as phonopy takes it for VASP's units.
-    return {"born": charges, "dielectric": dielectric, "factor": factor or 14.399652}
+    from ase_e3dos.network.dipoles import COULOMB
+
+    return {"born": charges, "dielectric": dielectric, "factor": factor or COULOMB}
