@@ -75,4 +75,4 @@ def test_spectra_of_another_calculator_are_not_replaced(run_cli, tmp_path: Path)
     assert "morse" in said.lower()
     assert data.read_bytes() == written
     code, told, said = run_cli(*label, "--calculator", other)
-    assert "1 labels of reference.parquet are made again" in told + said
+    assert "1 labels of reference.parquet give way" in told + said
