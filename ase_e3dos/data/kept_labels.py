@@ -75,7 +75,8 @@ def report_replaced(
         report(f"{crystal.name} strain {strain:g} takes the place of another structure's")
     if otherwise:
         report(
-            f"{len(otherwise)} labels of {file.name} give way to others: they differ in {otherwise[0]}"
+            f"{len(otherwise)} labels of {file.name} give way to others: they differ in "
+            f"{otherwise[0]}"
         )
 
 
