@@ -19,6 +19,17 @@ __all__ = ["force_constants_of", "gives_force_constants"]
 def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
     """Whether a model is a network of force constants.
 
+    Parameters
+    ----------
+    model : str or Path
+        Name of a model, or a weights file.
+    device : str, optional
+        Where it is loaded.
+
+    Returns
+    -------
+    bool
+
     Raises
     ------
     UnknownModelError, WeightsError, DeviceError

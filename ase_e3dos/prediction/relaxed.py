@@ -97,6 +97,13 @@ def _relaxed_stream(
 
 
 def with_relaxation(spectrum: PhononSpectrum, relaxation: Relaxation) -> None:
-    """Note in a spectrum how its crystal was relaxed, and what was unlikely about the one given."""
+    """Note in a spectrum how its crystal was relaxed, and what was unlikely about the one given.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        Of the relaxed crystal; it is changed.
+    relaxation : Relaxation
+    """
     spectrum.origin = {"relaxation": {"what": "cell", **relaxation.as_dict()}}
     spectrum.warnings = (*relaxation.warnings, *spectrum.warnings)

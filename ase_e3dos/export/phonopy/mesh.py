@@ -109,18 +109,49 @@ class SpectrumMesh:
 
 
 def formula_units(spectrum: DensityOfStates) -> int:
-    """Whole number of formula units in what the spectrum is normalised to, at least one."""
+    """Whole number of formula units in what the spectrum is normalised to, at least one.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+
+    Returns
+    -------
+    int
+    """
     per_unit = spectrum.per_formula_unit().n_modes
     return max(1, round(spectrum.n_modes / per_unit))
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value that was given for one of phonopy's arguments is a finite number."""
+    """Whether a value that was given for one of phonopy's arguments is a finite number.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
 def known_options(factory: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Options that the installed phonopy knows; those that it may lack are dropped, not typos."""
+    """Options that the installed phonopy knows; those that it may lack are dropped, not typos.
+
+    Parameters
+    ----------
+    factory : callable
+        Class or function of phonopy that the options are for.
+    options : dict
+        By name.
+
+    Returns
+    -------
+    dict
+        Unknown ones stay, so that phonopy refuses them.
+    """
     known = inspect.signature(factory).parameters
     later = {"exclude_gamma_acoustic", "smearing_function", "lang"}
     return {name: value for name, value in options.items() if name in known or name not in later}

@@ -125,6 +125,11 @@ def phonopy_temperatures(
     temperatures : array_like, optional
         Instead of it.
 
+    Returns
+    -------
+    ndarray, shape (n_temperatures,)
+        K.
+
     Raises
     ------
     SpectrumError

@@ -60,13 +60,9 @@ class Densities(PredictedCell):
         phonopy.phonon.dos.TotalDos
             THz and states/THz per primitive cell.
         """
+        points = {"freq_min": freq_min, "freq_max": freq_max, "freq_pitch": freq_pitch}
         self._total_dos = resampled_total_dos(
-            self.spectrum,
-            sigma=sigma,
-            freq_min=freq_min,
-            freq_max=freq_max,
-            freq_pitch=freq_pitch,
-            smearing_function=smearing_function,
+            self.spectrum, sigma=sigma, smearing_function=smearing_function, **points
         )
         return self._total_dos
 
@@ -117,9 +113,7 @@ class Densities(PredictedCell):
 
     def write_total_dos(self, filename: str | Path = "total_dos.dat") -> None:
         """Write total_dos.dat."""
-        dos = ran(self._total_dos, "run_total_dos")
-        with writing(filename):
-            write_dos(dos, filename, self.spectrum)
+        self._write(ran(self._total_dos, "run_total_dos"), filename)
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
         """Fit phonopy's Debye frequency to the total density of states."""
@@ -156,17 +150,10 @@ class Densities(PredictedCell):
             raise not_predicted(
                 "a direction in Phonopy.run_projected_dos", "Leave out direction or xyz_projection."
             )
-        points = resampled_total_dos(
-            self.spectrum,
-            sigma=sigma,
-            freq_min=freq_min,
-            freq_max=freq_max,
-            freq_pitch=freq_pitch,
-            smearing_function=smearing_function,
-        ).frequency_points
-        self._projected_dos = projected_dos(
-            self.spectrum, points, sigma=sigma, smearing_function=smearing_function
-        )
+        points = {"freq_min": freq_min, "freq_max": freq_max, "freq_pitch": freq_pitch}
+        smearing: Any = {"sigma": sigma, "smearing_function": smearing_function}
+        total = resampled_total_dos(self.spectrum, **smearing, **points)
+        self._projected_dos = projected_dos(self.spectrum, total.frequency_points, **smearing)
         return self._projected_dos
 
     def auto_projected_dos(
@@ -235,6 +222,8 @@ class Densities(PredictedCell):
 
     def write_projected_dos(self, filename: str | Path = "projected_dos.dat") -> None:
         """Write projected_dos.dat."""
-        dos = ran(self._projected_dos, "run_projected_dos")
+        self._write(ran(self._projected_dos, "run_projected_dos"), filename)
+
+    def _write(self, dos: Any, filename: str | Path) -> None:
         with writing(filename):
             write_dos(dos, filename, self.spectrum)

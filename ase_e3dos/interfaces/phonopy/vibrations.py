@@ -93,7 +93,7 @@ class Vibrations(PredictedCell):
 
     def get_thermal_displacement_matrices_dict(self) -> dict[str, Any]:
         """`temperatures` (K) and the matrices (Å^2), Cartesian and as CIF defines them."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        result = self._matrices()
         return {
             "temperatures": result.temperatures,
             "thermal_displacement_matrices": result.thermal_displacement_matrices,
@@ -102,15 +102,16 @@ class Vibrations(PredictedCell):
 
     def write_yaml_thermal_displacement_matrices(self) -> None:
         """Write thermal_displacement_matrices.yaml."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
         with writing("thermal_displacement_matrices.yaml"):
-            result.write_yaml()
+            self._matrices().write_yaml()
 
     def write_thermal_displacement_matrix_to_cif(self, temperature_index: int) -> None:
         """Write tdispmat.cif with the matrices at one of the temperatures."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
         with writing("tdispmat.cif"):
-            result.write_cif(self._cells.primitive, temperature_index)
+            self._matrices().write_cif(self._cells.primitive, temperature_index)
+
+    def _matrices(self) -> Any:
+        return ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
 
     def get_thermal_displacements_dict(self) -> dict[str, Any]:
         """`temperatures` (K) and `thermal_displacements` (Å^2)."""
