@@ -45,6 +45,11 @@ def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
         "cpu", "cuda", "cuda:1", or "auto" for a GPU if there is one; of effect for registered
         ones.
 
+    Returns
+    -------
+    callable
+        Without arguments; it returns a new calculator.
+
     Raises
     ------
     PotentialError
@@ -121,6 +126,16 @@ def calculator_of(
 
     Those made by name are kept for the next call.
 
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+    device : str, optional
+        As for `calculator_factory`.
+
+    Returns
+    -------
+    ase.calculators.calculator.Calculator
+
     Raises
     ------
     PotentialError
@@ -168,6 +183,16 @@ def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
 def kept_calculator(calculator: str | CalculatorFactory, device: str = "cpu") -> Calculator:
     """As `calculator_of`, for many crystals: what a function returns is kept, too.
 
+    Parameters
+    ----------
+    calculator : str or callable
+    device : str, optional
+        As for `calculator_factory`.
+
+    Returns
+    -------
+    ase.calculators.calculator.Calculator
+
     Raises
     ------
     PotentialError
@@ -184,6 +209,12 @@ def kept_calculator(calculator: str | CalculatorFactory, device: str = "cpu") ->
 def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None:
     """Make a calculator for the calculations that follow in this process.
 
+    Parameters
+    ----------
+    calculator : str or callable
+    device : str, optional
+        As for `calculator_factory`.
+
     Raises
     ------
     PotentialError
@@ -193,7 +224,16 @@ def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None
 
 
 def calculator_name(calculator: str | Calculator | CalculatorFactory) -> str:
-    """What a calculator is called in files: its name, or module and name of function or class."""
+    """What a calculator is called in files: its name, or module and name of function or class.
+
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+
+    Returns
+    -------
+    str
+    """
     if isinstance(calculator, str):
         known, equals, weights = calculator.partition("=")
         return f"{known}={Path(weights).name}" if equals else known
@@ -208,6 +248,16 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
 
     Of a registered one its name, with the version of its package and a hash of its weights where
     they are a file; of any other its name, and a hash of its module's file.
+
+    Parameters
+    ----------
+    calculator : str or callable
+        As for `calculator_of`.
+
+    Returns
+    -------
+    str
+        One line.
 
     Raises
     ------

@@ -55,6 +55,16 @@ def supercell_of(crystal: Crystal, length: float) -> NDArray[np.int64]:
 def supercell_matrix(crystal: Crystal, supercell: float | ArrayLike) -> NDArray[np.int64]:
     """Phonopy's supercell matrix, shape (3, 3).
 
+    Parameters
+    ----------
+    crystal : Crystal
+    supercell : float or array_like
+        Least distance in Å between a site and its image, or phonopy's repetitions or matrix.
+
+    Returns
+    -------
+    ndarray of int, shape (3, 3)
+
     Raises
     ------
     PotentialError
@@ -124,6 +134,11 @@ def finite_displacements(
     born : str, path or mapping, optional
         Born charges for the non-analytical correction: a file BORN of phonopy for this cell, or
         "born" (n_sites, 3, 3) and "dielectric" (3, 3), in e and relative.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        With force constants.
 
     Raises
     ------

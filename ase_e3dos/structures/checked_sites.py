@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class CheckedSites:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
-    def _values(self) -> tuple[object, ...]:
+    def _values(self) -> tuple[Any, ...]:
         """Values of the fields, in their order."""
         return tuple(getattr(self, name) for name in _FIELDS)
 

@@ -101,8 +101,7 @@ class Crystal(CheckedSites):
         arrays = (cell, scaled_positions, species_site, species_number, species_fraction)
         given = Sites(*arrays, species_mass, tuple(remarks))
         ready = checked_sites(given, name) if checks else CheckedSites(*given[:6], name, given[6])
-        *values, _, said = ready._values()
-        super().__init__(*values, name or ready.formula, said)
+        super().__init__(*ready._values()[:6], name=name or ready.formula, remarks=ready.remarks)
         if checks:
             self.warn()
 
@@ -162,7 +161,7 @@ class Crystal(CheckedSites):
         if isinstance(obj, Crystal):
             if name is None or name == obj.name:
                 return obj
-            return cls(*obj._values()[:6], name, obj.remarks, checks=False)
+            return cls(*obj._values()[:6], name=name, remarks=obj.remarks, checks=False)
         if isinstance(obj, (str, PathLike)):
             return cls._of_file(obj, name)
         if isinstance(obj, Sites):

@@ -142,6 +142,7 @@ def projected_dos(
     else:
         frequencies = np.asarray(frequency_points, dtype=np.float64)
         rows = _smeared(spectrum, frequencies, sigma, smearing_function)
+    assert rows is not None
     return SiteDos(SpectrumMesh(spectrum), frequencies, rows, sigma)
 
 

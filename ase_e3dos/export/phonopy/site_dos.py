@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from phonopy.phonon.dos import Dos, ProjectedDos
 
 from ase_e3dos.export.phonopy.mesh import SpectrumMesh
@@ -10,7 +12,7 @@ from ase_e3dos.spectrum.grid import Array
 __all__ = ["SiteDos"]
 
 
-class SiteDos(ProjectedDos):  # type: ignore[misc]
+class SiteDos(ProjectedDos):
     """`phonopy.phonon.dos.ProjectedDos` with the densities of a spectrum's sites.
 
     Parameters
@@ -38,6 +40,8 @@ class SiteDos(ProjectedDos):  # type: ignore[misc]
         sigma: float | None = None,
     ) -> None:
         width = float(frequency_points[-1] - frequency_points[-2]) if sigma is None else sigma
-        Dos.__init__(self, mesh, sigma=float(width))  # the one between asks for eigenvectors
-        self._frequency_points, self._projected_dos = frequency_points, densities
+        quantiles: Any = mesh
+        Dos.__init__(self, quantiles, sigma=float(width))  # the one between wants eigenvectors
+        known: Any = densities
+        self._frequency_points, self._projected_dos = frequency_points, known
         self.averaged = sigma is None

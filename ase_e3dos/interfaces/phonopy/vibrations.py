@@ -37,6 +37,24 @@ class Vibrations(PredictedCell):
         Parameters are those of `Phonopy.run_thermal_displacements`; no mesh has to be run. Modes
         near zero frequency are those of `PhononSpectrum.u_iso`, which needs no smallest frequency.
 
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        direction : array_like, shape (3,), optional
+            Along which they are; along the three axes if not given.
+        freq_min, freq_max
+            Refused.
+        exclude_gamma_acoustic : bool
+            Accepted; there are no modes at Gamma.
+
+        Returns
+        -------
+        phonopy.phonon.thermal_displacement.ThermalDisplacements
+            Å^2.
+
         Raises
         ------
         NotPredictedError
@@ -73,6 +91,22 @@ class Vibrations(PredictedCell):
 
         Parameters are those of `Phonopy.run_thermal_displacement_matrices`; no mesh has to be run.
 
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        freq_min, freq_max
+            Refused.
+        exclude_gamma_acoustic : bool
+            Accepted; there are no modes at Gamma.
+
+        Returns
+        -------
+        phonopy.phonon.thermal_displacement.ThermalDisplacementMatrices
+            Å^2.
+
         Raises
         ------
         NotPredictedError
@@ -106,7 +140,13 @@ class Vibrations(PredictedCell):
             self._matrices().write_yaml()
 
     def write_thermal_displacement_matrix_to_cif(self, temperature_index: int) -> None:
-        """Write tdispmat.cif with the matrices at one of the temperatures."""
+        """Write tdispmat.cif with the matrices at one of the temperatures.
+
+        Parameters
+        ----------
+        temperature_index : int
+            Of the temperatures that were run.
+        """
         with writing("tdispmat.cif"):
             self._matrices().write_cif(self._cells.primitive, temperature_index)
 
@@ -122,7 +162,18 @@ class Vibrations(PredictedCell):
         }
 
     def plot_thermal_displacements(self, is_legend: bool = False) -> Any:
-        """Draw the displacements against temperature; returns matplotlib.pyplot."""
+        """Draw the displacements against temperature; returns matplotlib.pyplot.
+
+        Parameters
+        ----------
+        is_legend : bool
+            Whether to draw a legend.
+
+        Returns
+        -------
+        module
+            matplotlib.pyplot.
+        """
         result = ran(self._thermal_displacements, "run_thermal_displacements")
         return plots.plot_displacements(result, is_legend)
 
@@ -144,7 +195,20 @@ class Vibrations(PredictedCell):
         freq_min: float | None = None,
         freq_max: float | None = None,
     ) -> Any:
-        """Moment of the spectrum in THz^order, or those of the atoms, as phonopy's object."""
+        """Moment of the spectrum in THz^order, or those of the atoms, as phonopy's object.
+
+        Parameters
+        ----------
+        order : int
+        is_projection : bool
+            Whether to give the moments of the atoms.
+        freq_min, freq_max : float, optional
+            THz; the range to count.
+
+        Returns
+        -------
+        phonopy.phonon.moment.PhononMoment
+        """
         mesh = ran(self._mesh, "run_mesh")
         self._moment = displacements.moment(
             self.spectrum, mesh, order, is_projection, freq_min, freq_max

@@ -170,6 +170,10 @@ def operations_of(triplets: tuple[str, ...]) -> Operations:
     ----------
     triplets : tuple of str
 
+    Returns
+    -------
+    Operations
+
     Raises
     ------
     NotAGroupError
@@ -188,6 +192,17 @@ def operations_of(triplets: tuple[str, ...]) -> Operations:
 @lru_cache(maxsize=8192)
 def parse_triplet(text: str) -> tuple[tuple[tuple[int, ...], ...], tuple[float, ...]]:
     """Matrix and translation of one operation.
+
+    Parameters
+    ----------
+    text : str
+        Such as "-y, x-y, z+1/3".
+
+    Returns
+    -------
+    matrix : tuple of three tuples of int
+    translation : tuple of three float
+        In units of the lattice vectors.
 
     Raises
     ------
