@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,9 @@ from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.structures.sites import Remark, Sites
 
 __all__ = ["CheckedSites", "checked_sites"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -38,23 +40,25 @@ class CheckedSites:
         What there is to say about them.
     """
 
-    cell: NDArray[np.float64]
-    scaled_positions: NDArray[np.float64]
-    species_site: NDArray[np.int64]
-    species_number: NDArray[np.int64]
-    species_fraction: NDArray[np.float64]
-    species_mass: NDArray[np.float64]
+    cell: Floats
+    scaled_positions: Floats
+    species_site: Integers
+    species_number: Integers
+    species_fraction: Floats
+    species_mass: Floats
     name: str
     remarks: tuple[Remark, ...]
 
     def __post_init__(self) -> None:
-        for value in self._values():
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
+        for array in self._arrays():
+            array.setflags(write=False)
 
-    def _values(self) -> tuple[Any, ...]:
-        """Values of the fields, in their order."""
-        return tuple(getattr(self, name) for name in _FIELDS)
+    def _arrays(self) -> tuple[Floats, Floats, Integers, Integers, Floats, Floats]:
+        """The arrays, in the order of the fields."""
+        return (
+            self.cell, self.scaled_positions,
+            self.species_site, self.species_number, self.species_fraction, self.species_mass,
+        )  # fmt: skip
 
     @property
     def is_ordered(self) -> bool:
@@ -71,9 +75,6 @@ class CheckedSites:
         if self.is_ordered:
             return reduced_formula(self.species_number)
         return mixed_formula(self.species_site, self.species_number, self.species_fraction)
-
-
-_FIELDS = tuple(field.name for field in fields(CheckedSites))
 
 
 def checked_sites(sites: Sites, name: str = "") -> CheckedSites:

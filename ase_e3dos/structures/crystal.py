@@ -101,13 +101,13 @@ class Crystal(CheckedSites):
         arrays = (cell, scaled_positions, species_site, species_number, species_fraction)
         given = Sites(*arrays, species_mass, tuple(remarks))
         ready = checked_sites(given, name) if checks else CheckedSites(*given[:6], name, given[6])
-        super().__init__(*ready._values()[:6], name=name or ready.formula, remarks=ready.remarks)
+        super().__init__(*ready._arrays(), name or ready.formula, ready.remarks)
         if checks:
             self.warn()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrays that come out of a pickle can be written to; made anew, the crystal's cannot.
-        return partial(type(self), checks=False), self._values()
+        return partial(type(self), checks=False), (*self._arrays(), self.name, self.remarks)
 
     def __repr__(self) -> str:
         called = "" if self.name == self.formula else f"{self.name}: "
@@ -161,7 +161,7 @@ class Crystal(CheckedSites):
         if isinstance(obj, Crystal):
             if name is None or name == obj.name:
                 return obj
-            return cls(*obj._values()[:6], name=name, remarks=obj.remarks, checks=False)
+            return cls(*obj._arrays(), name, obj.remarks, checks=False)
         if isinstance(obj, (str, PathLike)):
             return cls._of_file(obj, name)
         if isinstance(obj, Sites):
@@ -188,7 +188,8 @@ class Crystal(CheckedSites):
 
     @classmethod
     def _of_sites(cls, sites: Sites, name: str) -> Crystal:
-        return cls(*checked_sites(sites, name)._values(), checks=False)
+        ready = checked_sites(sites, name)
+        return cls(*ready._arrays(), name, ready.remarks, checks=False)
 
     @property
     def warnings(self) -> tuple[E3DOSWarning, ...]:
@@ -254,7 +255,7 @@ class Crystal(CheckedSites):
         masses = None
         if not np.array_equal(self.species_mass, self.standard_masses):
             masses = self.masses / np.bincount(self.species_site, self.species_fraction)
-        sites = Sites(*self._values()[:6])
+        sites = Sites(*self._arrays())
         return atoms_from_sites(sites, self.numbers, masses, mixed=not self.is_ordered)
 
 

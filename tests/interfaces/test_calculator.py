@@ -213,7 +213,7 @@ def test_several_atoms_share_a_calculator(predictions: list[str]) -> None:
     for atoms in several:
         atoms.calc = calc
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         found = [calc.get_phonon_dos(atoms) for atoms in several]
     assert [s.crystal.formula for s in found] == ["Cu", "Al", "MgO"] == predictions
     with pytest.warns(E3DOSWarning, match="attached to several Atoms"):
@@ -221,7 +221,7 @@ def test_several_atoms_share_a_calculator(predictions: list[str]) -> None:
     several[2].calc = None
     several[1].calc = EMT()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert calc.get_phonon_dos().crystal.formula == "Cu"
 
 
