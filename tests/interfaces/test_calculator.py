@@ -22,7 +22,10 @@ from ase.io import read, write
 from ase_e3dos import E3DOSPredictor, predict
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError, UnknownModelError
 from ase_e3dos.interfaces.calculator import UNITS
+from ase_e3dos.network.weights import weights_digest
+from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.version import __version__
 
 pytestmark = pytest.mark.usefixtures("default_model")
 
@@ -324,6 +327,10 @@ def test_stored_results_survive_files(computed: Atoms, tmp_path: Path, ending: s
         assert info["e3dos_heat_capacity"] == pytest.approx(spectrum.heat_capacity(300.0))
         assert info["e3dos_temperature"] == 300
         assert info["e3dos_model"] == "default"
+        assert info["e3dos_version"] == __version__
+        assert info["e3dos_weights"] == weights_digest(
+            get_registry().model("default").weights_path()
+        )
         assert "free_energy_vib: kJ/(mol of cells)" in info["e3dos_units"]
         integral = np.trapezoid(info["e3dos_phonon_dos"], info["e3dos_phonon_frequencies"])
         assert integral == pytest.approx(6)
