@@ -59,6 +59,15 @@ def spectral_distance(first: PhononSpectrum, second: PhononSpectrum) -> float:
 
     How far a mode has to be moved on average to turn one spectrum into the other; grids and
     sizes of cells may differ.
+
+    Parameters
+    ----------
+    first, second : PhononSpectrum
+
+    Returns
+    -------
+    float
+        cm^-1.
     """
     ends = [s.wavenumbers[[0, -1]] for s in (first, second)]
     step = min(first.grid.step, second.grid.step, 2.0)
@@ -72,6 +81,15 @@ def linear_mixture(sweep: CompositionSweep) -> AlloyComparison:
 
     Frequencies stay those of the end members, only their weights change. The error bars are the
     mixed members of the ensemble, without a calibration.
+
+    Parameters
+    ----------
+    sweep : CompositionSweep
+
+    Returns
+    -------
+    AlloyComparison
+        At the compositions of the sweep.
     """
     spectra = [mixed_spectrum(sweep.solution, sweep.ends, p) for p in sweep.fractions]
     return AlloyComparison("linear mixture", sweep.fractions, tuple(spectra), sweep.spectra)
@@ -129,6 +147,11 @@ def supercell_comparison(
         Whatever `Crystal.from_any` takes, each a mixture of the end members.
     name : str, optional
         What to call them; the names of the structures if not given.
+
+    Returns
+    -------
+    AlloyComparison
+        At the compositions of the structures, in their order.
 
     Raises
     ------

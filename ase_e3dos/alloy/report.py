@@ -84,7 +84,20 @@ class AlloyReport:
         comparisons: Sequence[AlloyComparison],
         temperatures: Sequence[float],
     ) -> AlloyReport:
-        """Report on a sweep and its comparisons at some temperatures (K)."""
+        """Report on a sweep and its comparisons at some temperatures (K).
+
+        Parameters
+        ----------
+        sweep : CompositionSweep
+        comparisons : sequence of AlloyComparison
+            What its spectra are compared with.
+        temperatures : sequence of float
+            K.
+
+        Returns
+        -------
+        AlloyReport
+        """
         entries = [
             ReportEntry(PREDICTION, property_row(p, s, t), s)
             for p, s in sweep
@@ -110,7 +123,21 @@ class AlloyReport:
         others: Sequence[tuple[str, PhononSpectrum]],
         temperatures: Sequence[float],
     ) -> AlloyReport:
-        """Report on one structure and supercells for it at some temperatures (K)."""
+        """Report on one structure and supercells for it at some temperatures (K).
+
+        Parameters
+        ----------
+        spectrum : PhononSpectrum
+            Of the structure.
+        others : sequence of (str, PhononSpectrum)
+            Names and spectra of supercells for it.
+        temperatures : sequence of float
+            K.
+
+        Returns
+        -------
+        AlloyReport
+        """
         none = np.zeros(0)
         entries = [
             ReportEntry(PREDICTION, property_row(none, spectrum, t), spectrum) for t in temperatures
@@ -137,7 +164,13 @@ class AlloyReport:
         )
 
     def write(self, folder: Path) -> None:
-        """Write table.csv, alloy.json, and a CIF and a spectrum for each prediction."""
+        """Write table.csv, alloy.json, and a CIF and a spectrum for each prediction.
+
+        Parameters
+        ----------
+        folder : Path
+            Made where it is not there.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "alloy.json").write_text(self.to_json() + "\n", encoding="utf-8")
         save_table(self._table(), folder / "table.csv")

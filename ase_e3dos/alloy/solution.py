@@ -100,6 +100,10 @@ class SolidSolution:
         fractions : float or array_like, shape (n_members,)
             With two end members a number is the fraction of the second.
 
+        Returns
+        -------
+        ndarray, shape (n_members,)
+
         Raises
         ------
         AlloyError
@@ -124,7 +128,18 @@ class SolidSolution:
         return np.asarray(p / p.sum())
 
     def cell(self, fractions: ArrayLike) -> Array:
-        """Cell by Vegard's law, shape (3, 3), Å."""
+        """Cell by Vegard's law, shape (3, 3), Å.
+
+        Parameters
+        ----------
+        fractions : array_like, shape (n_members,) or a number
+            As for `weights`.
+
+        Returns
+        -------
+        ndarray, shape (3, 3)
+            Lattice vectors in rows, Å.
+        """
         return np.asarray(np.einsum("m,mij->ij", self.weights(fractions), self.cells))
 
     def crystal(self, fractions: ArrayLike) -> Crystal:

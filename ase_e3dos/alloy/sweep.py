@@ -108,6 +108,11 @@ class CompositionSweep:
             K.
         level : float
             Probability of the calibrated intervals.
+
+        Returns
+        -------
+        list of PropertyRow
+            One for each composition.
         """
         return [property_row(p, s, temperature, level) for p, s in self]
 

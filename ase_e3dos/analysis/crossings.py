@@ -118,7 +118,20 @@ def bounds_of(t: Array, y: Array, half: Array, k: int) -> Bounds:
 
 
 def crossing_at(t: Array, y: Array, k: int) -> float:
-    """Zero of y between t[k] and t[k + 1], on a straight line."""
+    """Zero of y between t[k] and t[k + 1], on a straight line.
+
+    Parameters
+    ----------
+    t, y : ndarray, shape (n,)
+        Places, ascending, and values of opposite signs at the two.
+    k : int
+        Index of the place before the zero.
+
+    Returns
+    -------
+    float
+        In the unit of `t`.
+    """
     return float(t[k] + (t[k + 1] - t[k]) * y[k] / (y[k] - y[k + 1]))
 
 

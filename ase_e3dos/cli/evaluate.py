@@ -141,7 +141,7 @@ def _calculate(
     settings = LabelSettings(displacement=0.01, relax="positions")
     crystals = [c for path in structures for c in crystals_of(path)]
     done, failed = label_all(
-        crystals, calculator, data, settings, workers=processes,
+        crystals, calculator, data, settings, workers=processes, replace_others=False,
         report=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
     typer.echo(f"{done} crystals calculated with {calculator}; {failed} failed", err=as_json)

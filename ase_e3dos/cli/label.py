@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ase_e3dos.cli.options import Relaxation, RelaxationForce, force_after
 from ase_e3dos.cli.output import check_file
 from ase_e3dos.errors import DataError, E3DOSError
 from ase_e3dos.structures.json_text import parse_json
@@ -15,8 +16,6 @@ from ase_e3dos.structures.json_text import parse_json
 if TYPE_CHECKING:
     from ase_e3dos.data.labelled_file import Reject
     from ase_e3dos.structures.crystal import Crystal
-
-Relaxation = Literal["none", "positions", "cell"]
 
 
 def label_command(
@@ -47,8 +46,8 @@ def label_command(
     strains: Annotated[
         str, typer.Option(help="Isotropic strains, separated by commas: -0.01,0,0.01")
     ] = "0",
-    relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "none",
-    fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
+    relax: Relaxation = "none",
+    fmax: RelaxationForce = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -79,7 +78,7 @@ def label_command(
         values = tuple(float(s) for s in strains.split(","))
     except ValueError as error:
         raise DataError(f"--strains {strains}: write numbers separated by commas.") from error
-    settings = LabelSettings(supercell, displacement, mesh, values, relax, fmax)
+    settings = LabelSettings(supercell, displacement, mesh, values, relax, force_after(relax, fmax))
     for path in structures:
         if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
             raise DataError(
@@ -115,17 +114,20 @@ def label_command(
 
 
 def crystals_of(path: Path) -> Iterator[Crystal | Reject]:
-    """Crystals of a file, folder or pattern; what cannot be read is a row of the errors."""
+    """Crystals of a file, folder or pattern; what cannot be read is a row of the errors.
+
+    Raises
+    ------
+    UnreadableFileError
+        The path does not exist, or nothing matches the pattern.
+    """
     from ase_e3dos.data.labelled_file import Reject
     from ase_e3dos.structures import read_each
 
-    try:
-        for reading in read_each(path):
-            if isinstance(reading.crystal, E3DOSError):
-                yield Reject(reading.id, str(reading.crystal))
-                continue
-            for warning in reading.crystal.warnings:
-                typer.echo(f"warning: {warning}", err=True)
-            yield reading.crystal
-    except E3DOSError as error:
-        yield Reject(str(path), str(error))
+    for reading in read_each(path):
+        if isinstance(reading.crystal, E3DOSError):
+            yield Reject(reading.id, str(reading.crystal))
+            continue
+        for warning in reading.crystal.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        yield reading.crystal

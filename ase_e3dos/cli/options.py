@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,10 +19,13 @@ __all__ = [
     "Model",
     "Per",
     "Plot",
+    "Relaxation",
+    "RelaxationForce",
     "TableFile",
     "Temperatures",
     "Uncertainty",
     "Units",
+    "force_after",
     "kelvin",
     "one_temperature",
 ]
@@ -80,6 +83,13 @@ Uncertainty = Annotated[
         "one answers, several times faster and with slightly other values."
     ),
 ]
+Relaxation = Annotated[
+    Literal["none", "positions", "cell"], typer.Option(help="Before the displacements.")
+]
+RelaxationForce = Annotated[
+    float | None,
+    typer.Option("--fmax", min=1e-6, help="Largest force after --relax, eV/Å; 0.001 if not given."),
+]
 Plot = Annotated[Path | None, typer.Option(help="Write a figure: png, pdf, svg, ...")]
 TableFile = Annotated[
     Path | None,
@@ -133,6 +143,19 @@ def _spelt_out(text: str) -> list[float]:
     if n >= _MOST:
         raise SpectrumError(f"these are {n:,.0f} temperatures. {_FEWER}")
     return [start + step * k for k in range(int(n) + 1)]
+
+
+def force_after(relax: str, fmax: float | None) -> float:
+    """Largest force in eV/Å after the relaxation that ``--relax`` asks for before displacements.
+
+    Raises
+    ------
+    E3DOSError
+        If one is given, and nothing is relaxed.
+    """
+    if fmax is not None and relax == "none":
+        raise E3DOSError("--fmax ends a relaxation: give --relax positions or cell, too.")
+    return 1e-3 if fmax is None else fmax
 
 
 def one_temperature(texts: list[str]) -> float:

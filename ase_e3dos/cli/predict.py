@@ -118,8 +118,9 @@ def predict(
         ),
     ] = None,
     fmax: Annotated[
-        float, typer.Option(min=1e-6, help="Largest force after --relax, eV/Å.")
-    ] = 0.01,
+        float | None,
+        typer.Option(min=1e-6, help="Largest force after --relax, eV/Å; 0.01 if not given."),
+    ] = None,
 ) -> None:
     """Predict the phonon DoS and thermal properties of crystals.
 
@@ -150,11 +151,14 @@ def predict(
         energy_units.value, temperatures,
     )  # fmt: skip
     drawing.check(files)
+    if fmax is not None and relax is None:
+        raise E3DOSError("--fmax ends a relaxation: give --relax CALCULATOR, too.")
     if relax is not None:
         from ase_e3dos.potentials.choice import check_calculator
 
         check_calculator(relax)
-    outcomes = list(_outcomes(files, model, device, encoder, uncertainty, relax, fmax))
+    force = {} if fmax is None else {"fmax": fmax}
+    outcomes = list(_outcomes(files, model, device, encoder, uncertainty, relax, **force))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if output is not None:
         _write_files(outcomes, output, temperatures if as_csv else None)
@@ -184,7 +188,7 @@ def _outcomes(
     encoder: str | None,
     uncertainty: bool,
     relax: str | None,
-    fmax: float,
+    **force: float,
 ) -> Iterator[Outcome]:
     from ase_e3dos.prediction.pipeline import load_predictor
     from ase_e3dos.prediction.relaxed import stream
@@ -204,7 +208,7 @@ def _outcomes(
                     sources.append((source, ours))
                     yield item
 
-        for k, result in enumerate(stream(predictor, crystals(), uncertainty, relax, fmax)):
+        for k, result in enumerate(stream(predictor, crystals(), uncertainty, relax, **force)):
             source, about = sources[k]
             if not isinstance(result, E3DOSError):
                 about = (*about, *result.warnings)

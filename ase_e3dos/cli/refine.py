@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ase_e3dos.cli.interruption import resumable
-
-Relaxation = Literal["none", "positions", "cell"]
+from ase_e3dos.cli.options import Relaxation, RelaxationForce, force_after
 
 
 def refine_command(
@@ -36,8 +35,8 @@ def refine_command(
     model: Annotated[
         str | None, typer.Option(help="Whose rows, where there are several models'.")
     ] = None,
-    relax: Annotated[Relaxation, typer.Option(help="Before the displacements.")] = "positions",
-    fmax: Annotated[float, typer.Option(min=1e-6, help="eV/Å.")] = 1e-3,
+    relax: Relaxation = "positions",
+    fmax: RelaxationForce = None,
     supercell: Annotated[float, typer.Option(min=1.0, help="Least size in Å.")] = 9.0,
     displacement: Annotated[float, typer.Option(min=1e-4, help="Å.")] = 0.01,
     mesh: Annotated[float, typer.Option(min=1.0, help="Mesh density as phonopy's length.")] = 40.0,
@@ -89,7 +88,9 @@ def refine_command(
             by=by,
             lowest=lowest,
             model=model,
-            settings=ReferenceSettings(supercell, displacement, mesh, relax, fmax),
+            settings=ReferenceSettings(
+                supercell, displacement, mesh, relax, force_after(relax, fmax)
+            ),
             structures=structures or None,
             processes=processes,
             dask=dask,

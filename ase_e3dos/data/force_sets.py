@@ -107,7 +107,18 @@ class ForceSets:
         self.origin: Origin = origin(self.sha256, about)
 
     def rows(self, split: str | None = None) -> Iterator[dict[str, Any]]:
-        """Rows as dictionaries, those of one split or all."""
+        """Rows as dictionaries, those of one split or all.
+
+        Parameters
+        ----------
+        split : str, optional
+            Name of the split; rows of all if not given.
+
+        Yields
+        ------
+        dict
+            Columns of the file by name.
+        """
         for start in range(0, len(self._table), 64):
             for row in self._table.slice(start, 64).to_pylist():
                 if split is None or row["split"] == split:
@@ -116,6 +127,15 @@ class ForceSets:
 
 def marked_ids(path: str | Path, column: str = "in_petretto_valid") -> frozenset[str]:
     """Ids of the rows of a Parquet file whose `column` is true.
+
+    Parameters
+    ----------
+    path : str or Path
+    column : str, optional
+
+    Returns
+    -------
+    frozenset of str
 
     Raises
     ------
@@ -153,6 +173,10 @@ def labelled_matrices(
         is not stable there.
     rng : numpy.random.Generator, optional
         Draws them; a fixed one if not given.
+
+    Returns
+    -------
+    LabelledMatrices
 
     Raises
     ------

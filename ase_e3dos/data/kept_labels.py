@@ -24,18 +24,47 @@ def latest_rows(journal: Journal) -> dict[tuple[str, float], dict[str, Any]]:
 
 
 def report_replaced(
-    file: Path, journal: Journal, jobs: list[Job], report: Callable[[str], None]
+    file: Path,
+    journal: Journal,
+    jobs: list[Job],
+    basis: dict[str, Any],
+    replace_others: bool,
+    report: Callable[[str], None],
 ) -> None:
-    """Say where a structure takes the place of another one of its name.
+    """Say where a label takes the place of another structure's, or of one that was made otherwise.
+
+    Parameters
+    ----------
+    file : Path
+        The labels, for messages.
+    journal : Journal
+        What was calculated before.
+    jobs : list of Job
+        What is asked for now.
+    basis : dict
+        Calculator and settings of the jobs.
+    replace_others : bool
+        Whether labels that were made otherwise may be replaced.
+    report : callable
+        Gets a line of text for each structure, and one for all that were made otherwise.
 
     Raises
     ------
     DataError
-        The other one is of another composition, hence another crystal and no edited file.
+        The other structure is of another composition, hence another crystal and no edited file;
+        or a label was made otherwise and may not be replaced.
     """
     latest = latest_rows(journal)
+    otherwise: list[str] = []
     for _, crystal, strain in jobs:
         row = latest.get((crystal.name, strain), {})
+        found = [] if not row or "error" in row else differing(row.get("basis", {}), basis)
+        if found and not replace_others:
+            raise DataError(
+                f"{file} holds {crystal.name} as it was calculated otherwise; it differs in "
+                f"{', '.join(found)}. Write to another file, or move this one and its journal away."
+            )
+        otherwise += found[:1]
         if "structure" not in row or row["structure"] == structure_digest(crystal):
             continue
         if sorted(row.get("numbers", [])) not in ([], sorted(crystal.numbers.tolist())):
@@ -44,6 +73,11 @@ def report_replaced(
                 "the two, or write to another file."
             )
         report(f"{crystal.name} strain {strain:g} takes the place of another structure's")
+    if otherwise:
+        report(
+            f"{len(otherwise)} labels of {file.name} give way to others: they differ in "
+            f"{otherwise[0]}"
+        )
 
 
 def kept_rows(

@@ -57,6 +57,7 @@ def label_all(
     retry: bool = False,
     by: SplitBy = "composition",
     seed: int = 0,
+    replace_others: bool = True,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[int, int]:
     """Label crystals and write them to a Parquet file.
@@ -92,6 +93,9 @@ def label_all(
     by, seed
         How to divide into train, valid and test, as for `ase_e3dos.data.splits.split_names`.
         By composition a crystal's strains stay together. All entries are divided anew.
+    replace_others : bool, optional
+        Whether labels of the same structures by another calculator or with other settings give
+        way to those that are asked for now; it is reported. The journal keeps them.
     report : callable, optional
         Gets a line of text for each result.
 
@@ -104,8 +108,8 @@ def label_all(
     ------
     DataError
         The output would hold labels of another calculator, of other settings or of another
-        structure with the same name; it is a folder or no file of this function; its journal is
-        damaged.
+        structure with the same name, or would lose them without `replace_others`; it is a folder
+        or no file of this function; its journal is damaged.
     TrainingError
         Another process writes to this output.
     """
@@ -128,7 +132,7 @@ def label_all(
                 "else. Choose another output, or move it away."
             )
         journal = Journal(place)
-        report_replaced(file, journal, jobs, report)
+        report_replaced(file, journal, jobs, basis, replace_others, report)
         kept = kept_rows(file, journal, jobs, basis)
         if kept:
             report(f"{len(kept)} of {file.name} are kept")

@@ -71,7 +71,17 @@ class AlloyMultiHot:
 
 
 def multi_hot(crystals: Sequence[Crystal]) -> NDArray[np.float32]:
-    """Fraction times standard mass at Z - 1, shape (sum of n_sites, 118)."""
+    """Fraction times standard mass at Z - 1, shape (sum of n_sites, 118).
+
+    Parameters
+    ----------
+    crystals : sequence of Crystal
+
+    Returns
+    -------
+    ndarray of float32, shape (sum of n_sites, 118)
+        amu.
+    """
     sizes = [crystal.n_sites for crystal in crystals]
     features = np.zeros((sum(sizes), N_ELEMENTS), dtype=np.float32)
     if not crystals:

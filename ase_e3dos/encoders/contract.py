@@ -56,6 +56,14 @@ class Encoder(Protocol):
     def encode(self, crystal: Crystal) -> NDArray[np.float32]:
         """Features of the sites, shape (n_sites, n_features), float32 and finite.
 
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        ndarray of float32, shape (n_sites, n_features)
+
         Raises
         ------
         DisorderError

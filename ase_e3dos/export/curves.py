@@ -79,6 +79,15 @@ class Curve:
 def unit_per_thz(units: str) -> float:
     """How many of a unit one THz is.
 
+    Parameters
+    ----------
+    units : str
+        "THz", "cm-1" or "meV".
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     SpectrumError

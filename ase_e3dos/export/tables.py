@@ -132,7 +132,14 @@ def write_thermal_csv(
 
 
 def write_columns(table: Mapping[str, Sequence[Any] | Array], path: str | Path) -> None:
-    """CSV file of columns of one length, numbers with eight digits."""
+    """CSV file of columns of one length, numbers with eight digits.
+
+    Parameters
+    ----------
+    table : mapping
+        Columns of equal lengths by name.
+    path : str or Path
+    """
     rows = zip(*table.values(), strict=True)
     save_table([dict(zip(table, map(_eight_digits, row), strict=True)) for row in rows], path)
 
@@ -171,6 +178,17 @@ def _each_once(texts: Iterable[str]) -> str:
 
 def dataframe_of(table: Mapping[str, Any], *spectra: DensityOfStates) -> Any:
     """`pandas.DataFrame` of columns; its `attrs` say what the spectra are.
+
+    Parameters
+    ----------
+    table : mapping
+        Columns by name.
+    *spectra : DensityOfStates
+        What they are of; noted in the frame's `attrs`.
+
+    Returns
+    -------
+    pandas.DataFrame
 
     Raises
     ------

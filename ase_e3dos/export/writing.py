@@ -39,6 +39,10 @@ def writing(path: str | Path) -> Iterator[None]:
     path : str or Path
         The file, for the message.
 
+    Yields
+    ------
+    None
+
     Raises
     ------
     OutputError
@@ -63,6 +67,10 @@ def writing(path: str | Path) -> Iterator[None]:
 
 def check_figure_name(path: str | Path) -> None:
     """Refuse a name whose ending is not one of `FIGURES`.
+
+    Parameters
+    ----------
+    path : str or Path
 
     Raises
     ------
@@ -142,7 +150,18 @@ def _as_text(value: Any) -> Any:
 
 
 def with_nulls(value: Any) -> Any:
-    """Plain values for JSON: None where a number is not finite, lists for tuples."""
+    """Plain values for JSON: None where a number is not finite, lists for tuples.
+
+    Parameters
+    ----------
+    value : object
+        Numbers, texts, arrays, and mappings and sequences of them.
+
+    Returns
+    -------
+    object
+        The same in plain types.
+    """
     if isinstance(value, Mapping):
         return {key: with_nulls(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import copy
 import threading
-import warnings
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from ase.calculators.calculator import (
     Calculator,
     all_changes,
@@ -18,35 +15,28 @@ from ase.calculators.calculator import (
 )
 from ase.outputs import Properties
 
-from ase_e3dos.errors import E3DOSError, E3DOSWarning, NotPredictedError
+from ase_e3dos.errors import E3DOSError, NotPredictedError
+from ase_e3dos.interfaces.attached_atoms import AttachedAtoms
+from ase_e3dos.interfaces.stored_results import (
+    UNITS,
+    results_of,
+    store_in_info,
+    stored_values,
+    write_row,
+)
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.potentials.choice import calculator_name
-from ase_e3dos.potentials.relaxation import FORCE
+from ase_e3dos.potentials.choice import calculator_name, check_calculator
+from ase_e3dos.potentials.relaxation import FORCE, check_force
 from ase_e3dos.prediction.notices import warn_about
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.prediction.relaxed import stream
 from ase_e3dos.spectrum.thermal import checked_temperatures
-from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 __all__ = ["E3DOSPredictor"]
-
-#: Property -> unit; per cell of the atoms given, thermal ones at the temperature set.
-UNITS = {
-    "phonon_dos": "states/THz per cell",
-    "phonon_frequencies": "THz",
-    "phonon_wavenumbers": "cm^-1",
-    "mean_wavenumber": "cm^-1",
-    "imaginary_fraction": "1",
-    "heat_capacity": "J/(K mol of cells)",
-    "entropy": "J/(K mol of cells)",
-    "free_energy_vib": "kJ/(mol of cells)",
-}
-_ARRAYS = ("phonon_dos", "phonon_frequencies", "phonon_wavenumbers")
-_SCALARS = tuple(name for name in UNITS if name not in _ARRAYS)
 
 
 class E3DOSPredictor(Calculator):
@@ -79,6 +69,8 @@ class E3DOSPredictor(Calculator):
     ------
     UnknownModelError
         No model of this name is installed.
+    PotentialError
+        There is no calculator of the name that `relax` gives, or `fmax` is not a positive number.
     SpectrumError
         The temperature is negative or not finite.
 
@@ -135,7 +127,7 @@ class E3DOSPredictor(Calculator):
     ) -> None:
         self._lock = threading.RLock()
         self._spectrum: PhononSpectrum | None = None
-        self._attached: list[weakref.ref[Atoms]] = []
+        self._attached = AttachedAtoms()
         self._forces: str | Calculator | None = None
         super().__init__(
             restart=restart,
@@ -259,33 +251,15 @@ class E3DOSPredictor(Calculator):
             atoms = self._resolved(atoms)
             spectrum = self.get_phonon_dos(atoms)
             results, temperature = dict(self.results), float(self.parameters["temperature"])
-        scalars = {f"e3dos_{name}": results[name] for name in _SCALARS}
-        scalars |= _bounds(spectrum, temperature)
-        scalars |= {"e3dos_temperature": temperature, "e3dos_model": spectrum.model}
-        scalars |= {"e3dos_version": spectrum.version, "e3dos_weights": spectrum.weights}
-        arrays = {f"e3dos_{name}": results[name] for name in _ARRAYS}
-        relaxation = (spectrum.origin or {}).get("relaxation")
-        if relaxation is not None:
-            scalars["e3dos_relaxed_with"] = relaxation["calculator"]
-            scalars["e3dos_relaxed_volume_change"] = relaxation["volume_change"]
-            arrays["e3dos_relaxed_cell"] = np.array(spectrum.crystal.cell)
-            arrays["e3dos_relaxed_scaled_positions"] = np.array(spectrum.crystal.scaled_positions)
-        if spectrum.density_std is not None:
-            arrays["e3dos_phonon_dos_std"] = spectrum.density_std
+        found = stored_values(spectrum, results, temperature)
         if db is not None:
-            pairs = {**scalars, **key_value_pairs}
-            data = {**arrays, "e3dos_units": UNITS}
-            return int(db.write(atoms, key_value_pairs=pairs, data=data))
+            return write_row(db, atoms, found, key_value_pairs)
         if key_value_pairs:
             raise E3DOSError(
                 f"{', '.join(key_value_pairs)}: key-value pairs belong to a row of a database. "
                 "Give db=..., or write to atoms.info yourself."
             )
-        units = "; ".join(f"{name}: {unit}" for name, unit in UNITS.items())
-        # What an earlier call stored goes, so that its error bars never stand beside new values.
-        for key in [k for k in atoms.info if str(k).startswith("e3dos_")]:
-            del atoms.info[key]
-        atoms.info.update({**scalars, **arrays, "e3dos_units": units})
+        store_in_info(atoms, found)
         return None
 
     # ---- ASE's interface ----------------------------------------------------------------------
@@ -344,7 +318,7 @@ class E3DOSPredictor(Calculator):
             if "occupancy" in atoms.info:  # atoms.copy shares it, and it may be changed in place
                 self.atoms.info["occupancy"] = copy.deepcopy(atoms.info["occupancy"])
             self._spectrum = spectrum
-            self.results = _results(spectrum, float(p["temperature"]))
+            self.results = results_of(spectrum, float(p["temperature"]))
         warn_about(spectrum, stacklevel=5)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
@@ -396,7 +370,11 @@ class E3DOSPredictor(Calculator):
             )
         if "temperature" in kwargs:
             kwargs["temperature"] = float(checked_temperatures(kwargs["temperature"])[0])
+        if "fmax" in kwargs:
+            check_force(kwargs["fmax"])
         if "relax" in kwargs:
+            if kwargs["relax"] is not None:
+                check_calculator(kwargs["relax"])
             self._forces = kwargs["relax"]
             # Parameters are plain values; the calculator itself is kept beside them.
             kwargs["relax"] = None if self._forces is None else calculator_name(self._forces)
@@ -419,8 +397,7 @@ class E3DOSPredictor(Calculator):
         ----------
         atoms : ase.Atoms
         """
-        living = [r for r in self._attached if r() is not None and r() is not atoms]
-        self._attached = [*living, weakref.ref(atoms)]
+        self._attached.add(atoms)
 
     def export_properties(self) -> Properties:
         """None of ours: ASE's containers know no spectra, and would refuse them."""
@@ -448,74 +425,27 @@ class E3DOSPredictor(Calculator):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         del state["_lock"]
-        state["_attached"] = self._living()
+        state["_attached"] = self._attached.of(self)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
-        self._attached = [weakref.ref(atoms) for atoms in state["_attached"]]
+        self._attached = AttachedAtoms(state["_attached"])
 
     # ---- which atoms --------------------------------------------------------------------------
 
-    def _living(self) -> list[Atoms]:
-        """Atoms that the calculator is still attached to, the latest last."""
-        return [a for r in self._attached if (a := r()) is not None and a.calc is self]
-
     def _resolved(self, atoms: Atoms | None) -> Atoms:
         """Those given, else the ones attached last, else those of the last prediction."""
-        if atoms is not None:
-            return atoms
-        living = self._living()
-        if len(living) > 1:
-            warnings.warn(
-                "this calculator is attached to several Atoms objects and answers for the one "
-                "attached last. Pass the atoms, as in calc.get_phonon_dos(atoms), or give each a "
-                "calculator of its own (the weights are shared).",
-                E3DOSWarning,
-                stacklevel=4,
-            )
-        if living:
-            return living[-1]
-        last: Atoms | None = self.atoms
-        if last is None:
+        found = atoms if atoms is not None else self._attached.latest(self)
+        if found is None:
+            found = self.atoms
+        if found is None:
             raise E3DOSError(
                 "the calculator has no atoms. Attach it with atoms.calc = E3DOSPredictor(), or "
                 "pass the atoms: calc.get_phonon_dos(atoms)."
             )
-        return last
-
-
-def _results(spectrum: PhononSpectrum, temperature: float) -> dict[str, Any]:
-    """Plain numbers and arrays, so that results go into JSON, pickles and databases."""
-    return {
-        "phonon_dos": np.array(spectrum.density),
-        "phonon_frequencies": np.array(spectrum.frequencies),
-        "phonon_wavenumbers": np.array(spectrum.wavenumbers),
-        "mean_wavenumber": spectrum.mean_wavenumber,
-        "imaginary_fraction": spectrum.imaginary_fraction,
-        "heat_capacity": spectrum.heat_capacity(temperature),
-        "entropy": spectrum.entropy(temperature),
-        "free_energy_vib": spectrum.free_energy(temperature),
-    }
-
-
-def _bounds(spectrum: PhononSpectrum, temperature: float) -> dict[str, float]:
-    """Ends of the calibrated 90 % intervals, where the model gives them."""
-    if spectrum.members is None or spectrum.calibration is None:
-        return {}
-    names = {
-        "heat_capacity": "heat_capacity",
-        "entropy": "entropy",
-        "free_energy_vib": "free_energy",
-        "mean_wavenumber": "mean_wavenumber",
-    }
-    found: dict[str, float] = {}
-    for ours, quantity in names.items():
-        with suppress(E3DOSError):  # not calibrated at this temperature
-            low, high = spectrum.interval(quantity, INTERVAL_LEVEL, temperature)
-            found |= {f"e3dos_{ours}_low": float(low), f"e3dos_{ours}_high": float(high)}
-    return found
+        return found
 
 
 def _same_occupancy(one: Atoms, other: Atoms) -> bool:

@@ -274,29 +274,7 @@ class DosFeaturizer:
         ignore_errors: bool = False,
         inplace: bool = False,
     ) -> Any:
-        """The data frame with a column for each feature; options as matminer has them.
-
-        Parameters
-        ----------
-        df : pandas.DataFrame
-        col_id : str
-            Column of structures of any kind, as `predict` takes them.
-        ignore_errors : bool
-            Whether structures that cannot be predicted give NaN instead of an error.
-        inplace : bool
-            Add the columns to `df` itself.
-
-        Returns
-        -------
-        pandas.DataFrame
-
-        Raises
-        ------
-        E3DOSError
-            A structure cannot be predicted, and `ignore_errors` is false.
-        SpectrumError
-            If the column is not there.
-        """
+        """The data frame with a column for each feature; see `featurize_dataframe`."""
         return featurize_dataframe(
             df, col_id, featurizer=self, ignore_errors=ignore_errors, inplace=inplace
         )

@@ -52,7 +52,19 @@ class Groups:
     first: Tensor
 
     def mean_over_sites(self, values: Tensor, batch: GraphBatch) -> Tensor:
-        """Values of the groups (n_groups, k) to their mean over the sites of each crystal."""
+        """Values of the groups (n_groups, k) to their mean over the sites of each crystal.
+
+        Parameters
+        ----------
+        values : torch.Tensor, shape (n_groups, k)
+            A row for each group.
+        batch : GraphBatch
+            Whose sites were grouped.
+
+        Returns
+        -------
+        torch.Tensor, shape (n_crystals, k)
+        """
         share = self.sizes / batch.n_sites.repeat_interleave(
             torch.diff(self.first, append=self.first.new_tensor([len(self.chosen)]))
         )

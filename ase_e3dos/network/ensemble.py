@@ -58,6 +58,15 @@ class Densities:
 def resolve_device(device: str) -> torch.device:
     """The torch device of a name; "auto" takes CUDA where there is one.
 
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda" or "cuda:1".
+
+    Returns
+    -------
+    torch.device
+
     Raises
     ------
     DeviceError
@@ -274,6 +283,10 @@ class Model:
             Run every member; otherwise the distilled network or, where there is none, the
             first member.
 
+        Returns
+        -------
+        Densities
+
         Raises
         ------
         PredictionError
@@ -291,6 +304,10 @@ class Model:
         ----------
         batch, uncertainty
             As for `densities`.
+
+        Returns
+        -------
+        RunningBatch
         """
         networks = self.members if uncertainty else self._networks[-1:]
         if not uncertainty and not self.header.distilled:
@@ -383,6 +400,10 @@ class RunningBatch:
         ----------
         names : list of str
             Of the crystals, for messages.
+
+        Returns
+        -------
+        Densities
 
         Raises
         ------

@@ -56,11 +56,25 @@ def float32_on(device: torch.device | str) -> Iterator[None]:
     ----------
     device : torch.device or str
         "cpu", or "meta" for their sizes alone.
+
+    Yields
+    ------
+    None
     """
     with torch.device(device), _Float32():
         yield
 
 
 def without_autocast(device: torch.device) -> Any:
-    """Context in which PyTorch computes in the types of the tensors on a device."""
+    """Context in which PyTorch computes in the types of the tensors on a device.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the tensors are.
+
+    Returns
+    -------
+    context manager
+    """
     return torch.autocast(device.type, enabled=False)

@@ -231,7 +231,19 @@ class ForceConstants:
 
 
 def crystal_springs(springs: Springs, batch: GraphBatch) -> Iterator[CrystalSprings]:
-    """The springs of each crystal of a batch, in order."""
+    """The springs of each crystal of a batch, in order.
+
+    Parameters
+    ----------
+    springs : Springs
+        Of the whole batch.
+    batch : GraphBatch
+
+    Yields
+    ------
+    CrystalSprings
+        Sites counted from zero.
+    """
     sizes = batch.n_sites.tolist()
     first = batch.first_site.tolist()
     positions = batch.positions.index_select(0, batch.site_order).split(sizes)

@@ -289,6 +289,14 @@ def _part(file: Path, part: dict[str, str]) -> dict[str, Any]:
 def read_header(path: str | Path) -> WeightsHeader:
     """Read the header alone (fast, and without importing torch).
 
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    WeightsHeader
+
     Raises
     ------
     WeightsError
@@ -310,6 +318,14 @@ def read_header(path: str | Path) -> WeightsHeader:
 
 def weights_digest(path: str | Path) -> str:
     """SHA-256 that a weights file carries of its own content (checked when it is loaded).
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    str
 
     Raises
     ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -13,10 +12,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from os import PathLike, fspath
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar
-
-import pluggy
+from typing import Any
 
 from ase_e3dos.encoders.contract import Encoder
 from ase_e3dos.errors import (
@@ -27,8 +23,8 @@ from ase_e3dos.errors import (
     UnknownModelError,
 )
 from ase_e3dos.plugins import hookspecs
+from ase_e3dos.plugins.offers import Offers
 from ase_e3dos.plugins.specs import (
-    API_VERSION,
     CalculatorSpec,
     CommandSpec,
     EncoderSpec,
@@ -37,15 +33,6 @@ from ase_e3dos.plugins.specs import (
 )
 
 __all__ = ["PluginRegistry", "get_registry"]
-
-Spec = TypeVar("Spec", EncoderSpec, ModelSpec, CommandSpec, CalculatorSpec)
-
-_WHAT: dict[type, str] = {
-    EncoderSpec: "encoder",
-    ModelSpec: "model",
-    CommandSpec: "command",
-    CalculatorSpec: "calculator",
-}
 
 _DISABLED, _ONLY = "E3DOS_PLUGINS_DISABLED", "E3DOS_PLUGINS_ONLY"
 
@@ -87,13 +74,7 @@ class PluginRegistry:
 
     def _clear(self) -> None:
         self._loaded = self._loading = False
-        self._pluggy = pluggy.PluginManager(hookspecs.GROUP)
-        self._pluggy.add_hookspecs(hookspecs)
-        self._encoders: dict[str, EncoderSpec] = {}
-        self._models: dict[str, ModelSpec] = {}
-        self._commands: dict[str, CommandSpec] = {}
-        self._calculators: dict[str, CalculatorSpec] = {}
-        self._owners: dict[tuple[type, str], str] = {}  # (kind, name) -> owner
+        self._offers = Offers()
         self._made: dict[tuple[str, str], Encoder] = {}  # (name, settings) -> encoder
         self._status: list[PluginStatus] = []
 
@@ -102,22 +83,22 @@ class PluginRegistry:
     def encoders(self) -> Mapping[str, EncoderSpec]:
         """Encoders by name."""
         self._load()
-        return MappingProxyType(self._encoders)
+        return self._offers.of(EncoderSpec)
 
     def models(self) -> Mapping[str, ModelSpec]:
         """Models by name."""
         self._load()
-        return MappingProxyType(self._models)
+        return self._offers.of(ModelSpec)
 
     def commands(self) -> Mapping[str, CommandSpec]:
         """Commands by name, those of the package first."""
         self._load()
-        return MappingProxyType(self._commands)
+        return self._offers.of(CommandSpec)
 
     def calculators(self) -> Mapping[str, CalculatorSpec]:
         """Calculators of forces by name, those whose packages are not installed too."""
         self._load()
-        return MappingProxyType(self._calculators)
+        return self._offers.of(CalculatorSpec)
 
     def calculator(self, name: str) -> CalculatorSpec:
         """Calculator of a name.
@@ -165,7 +146,7 @@ class PluginRegistry:
         try:
             return specs[name].load()
         except PluginError as error:
-            owner = self._owners[CommandSpec, name]
+            owner = self._offers.owner(CommandSpec, name)
             raise PluginError(f"{error} It comes from {owner}: tell its authors.") from error
 
     def encoder(self, name: str, settings: Mapping[str, Any] | None = None) -> Encoder:
@@ -199,7 +180,7 @@ class PluginRegistry:
         if known is not None:
             return known
         spec = specs[name]
-        owner = self._owners[EncoderSpec, name]
+        owner = self._offers.owner(EncoderSpec, name)
         try:
             encoder = spec.factory(**dict(settings or {}))
             made = (encoder.name, encoder.version, encoder.accepts_mixed)
@@ -255,7 +236,7 @@ class PluginRegistry:
             If it is neither.
         """
         if isinstance(model, str) and model in self.models():
-            return self._models[model]
+            return self.models()[model]
         try:
             path = Path(fspath(model)).expanduser()
         except TypeError as error:
@@ -296,7 +277,7 @@ class PluginRegistry:
         self._load()
         name = name or str(getattr(plugin, "__name__", type(plugin).__name__))
         with self._lock:
-            offers = self._add(plugin, name, f"{name} (registered by hand)")
+            offers = self._offers.add(plugin, name, f"{name} (registered by hand)")
             self._status.append(PluginStatus(name, "", "", "loaded", "", *offers))
 
     def unregister(self, plugin: Any) -> None:
@@ -313,27 +294,15 @@ class PluginRegistry:
         """
         self._load()
         with self._lock:
-            name = self._pluggy.get_name(plugin)
+            name = self._offers.name_of(plugin)
             by_hand = {row.name for row in self._status if not row.distribution}
             if name is None or name not in by_hand:
                 raise PluginError(
                     f"{plugin!r} was not added with register, so it cannot be taken away. "
                     "Installed plug-ins are switched off with E3DOS_PLUGINS_DISABLED."
                 )
-            self._pluggy.unregister(plugin)
-            owner = f"{name} (registered by hand)"
-            for kind, spec_name in [key for key, who in self._owners.items() if who == owner]:
-                del self._owners[kind, spec_name]
-                if kind is EncoderSpec:
-                    self._encoders = _without(self._encoders, spec_name)
-                elif kind is ModelSpec:
-                    self._models = _without(self._models, spec_name)
-                elif kind is CommandSpec:
-                    self._commands = _without(self._commands, spec_name)
-                else:
-                    self._calculators = _without(self._calculators, spec_name)
-                for made in [made for made in self._made if made[0] == spec_name]:
-                    del self._made[made]
+            gone = self._offers.remove(plugin, f"{name} (registered by hand)")
+            self._made = {made: e for made, e in self._made.items() if made[0] not in gone}
             self._status = [
                 row for row in self._status if (row.name, row.distribution) != (name, "")
             ]
@@ -356,7 +325,7 @@ class PluginRegistry:
         from ase_e3dos.plugins import builtin
         from ase_e3dos.version import __version__
 
-        offers = self._add(builtin, "builtin", "ase-e3dos")
+        offers = self._offers.add(builtin, "builtin", "ase-e3dos")
         row = PluginStatus("builtin", "ase-e3dos", __version__, "loaded", "", *offers)
         self._status.append(row)
         found = self._entry_points
@@ -388,7 +357,7 @@ class PluginRegistry:
         if only and not names & only:
             return PluginStatus(*row, "disabled", f"by {_ONLY}")
         try:
-            offers = self._add(point.load(), f"{distribution}:{point.name}", distribution)
+            offers = self._offers.add(point.load(), f"{distribution}:{point.name}", distribution)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - one broken plug-in stops nothing
@@ -404,71 +373,6 @@ class PluginRegistry:
             )
             return PluginStatus(*row, "skipped", reason)
         return PluginStatus(*row, "loaded", "", *offers)
-
-    def _add(self, plugin: Any, name: str, owner: str) -> tuple[tuple[str, ...], ...]:
-        """Register a plug-in and its specs, all or nothing; names as in `PluginStatus`."""
-        if inspect.isclass(plugin):
-            raise PluginError(f"{owner} is a class. Register an instance of it, or a module.")
-        try:
-            self._pluggy.register(plugin, name)
-        except ValueError as error:
-            raise PluginError(f"{owner} is registered already ({error}).") from error
-        except pluggy.PluginValidationError as error:
-            if self._pluggy.get_plugin(name) is not None:
-                self._pluggy.unregister(name=name)
-            raise PluginError(f"{owner} does not fit the hooks: {error}") from error
-        try:
-            self._pluggy.check_pending()
-            if not self._pluggy.get_hookcallers(plugin):
-                raise PluginError(
-                    f"{owner} implements no hook. Mark its functions ase_e3dos_encoders, "
-                    "ase_e3dos_models, ase_e3dos_commands or ase_e3dos_calculators with "
-                    "ase_e3dos.plugins.hookimpl."
-                )
-            encoders = self._yielded(plugin, "ase_e3dos_encoders", EncoderSpec, owner)
-            models = self._yielded(plugin, "ase_e3dos_models", ModelSpec, owner)
-            commands = self._yielded(plugin, "ase_e3dos_commands", CommandSpec, owner)
-            calculators = self._yielded(plugin, "ase_e3dos_calculators", CalculatorSpec, owner)
-        except pluggy.PluginValidationError as error:
-            self._pluggy.unregister(plugin)
-            raise PluginError(f"{owner} implements a hook that does not exist: {error}") from error
-        except BaseException:
-            self._pluggy.unregister(plugin)
-            raise
-        # new objects: whoever looks at the old ones in another thread is not disturbed
-        self._encoders = self._encoders | encoders
-        self._models = self._models | models
-        self._commands = self._commands | commands
-        self._calculators = self._calculators | calculators
-        self._owners |= {(EncoderSpec, n): owner for n in encoders}
-        self._owners |= {(ModelSpec, n): owner for n in models}
-        self._owners |= {(CommandSpec, n): owner for n in commands}
-        self._owners |= {(CalculatorSpec, n): owner for n in calculators}
-        return tuple(encoders), tuple(models), tuple(commands), tuple(calculators)
-
-    def _yielded(self, plugin: Any, hook: str, kind: type[Spec], owner: str) -> dict[str, Spec]:
-        others = [p for p in self._pluggy.get_plugins() if p is not plugin]
-        specs: dict[str, Spec] = {}
-        for result in self._pluggy.subset_hook_caller(hook, remove_plugins=others)():
-            for spec in result:
-                if not isinstance(spec, kind):
-                    raise PluginError(
-                        f"{owner}: {hook} gave {spec!r}, but {kind.__name__} objects are needed."
-                    )
-                if spec.api_version != API_VERSION:
-                    raise PluginError(
-                        f"{owner}: {spec.name!r} was made for version {spec.api_version} of the "
-                        f"plug-in API, and this package has version {API_VERSION}. Install "
-                        "versions of the two that fit."
-                    )
-                taken = owner if spec.name in specs else self._owners.get((kind, spec.name))
-                if taken is not None:
-                    raise PluginError(
-                        f"{owner} offers the {_WHAT[kind]} {spec.name!r}, but {taken} offers one "
-                        "of this name already."
-                    )
-                specs[spec.name] = spec
-        return specs
 
 
 _common: PluginRegistry | None = None
@@ -493,10 +397,6 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 def _normal(*names: str) -> set[str]:
     """Names as packaging tools compare them (PEP 503)."""
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
-
-
-def _without(specs: dict[str, Spec], name: str) -> dict[str, Spec]:
-    return {key: spec for key, spec in specs.items() if key != name}
 
 
 def _in_words(names: Iterable[str]) -> str:

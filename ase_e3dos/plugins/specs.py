@@ -304,6 +304,10 @@ class CalculatorSpec:
         given : str or path, optional
             A file of the user's own; else it is looked for by its name.
 
+        Returns
+        -------
+        Path or None
+
         Raises
         ------
         PotentialError
@@ -337,6 +341,10 @@ class CalculatorSpec:
             "cpu", "cuda" or "cuda:1".
         weights : str or path, optional
             Other weights than its usual ones.
+
+        Returns
+        -------
+        ase.calculators.calculator.Calculator
 
         Raises
         ------

@@ -45,6 +45,11 @@ def calculator_factory(name: str, device: str = "cpu") -> CalculatorFactory:
         "cpu", "cuda", "cuda:1", or "auto" for a GPU if there is one; of effect for registered
         ones.
 
+    Returns
+    -------
+    callable
+        Without arguments; it returns a new calculator.
+
     Raises
     ------
     PotentialError
@@ -84,16 +89,28 @@ def _device(spec: CalculatorSpec, device: str) -> str:
     return "cuda" if "cuda" in spec.devices and torch.cuda.is_available() else "cpu"
 
 
-def check_calculator(name: str, device: str = "cpu") -> None:
+def check_calculator(calculator: str | Calculator | CalculatorFactory, device: str = "cpu") -> None:
     """Refuse, before any work, a calculator that is not there; nothing is loaded.
+
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+        As for `calculator_of`.
+    device : str, optional
+        As for `calculator_factory`.
 
     Raises
     ------
     PotentialError
-        As for `calculator_factory`, and where a package, weights or device are missing.
+        As for `calculator_factory`, and where a package, weights or device are missing; for
+        anything but a name, where it is neither a calculator nor a function.
     """
-    factory = calculator_factory(name, device)
-    known, _, weights = name.partition("=")
+    if not isinstance(calculator, str):
+        if not callable(calculator) and not hasattr(calculator, "get_property"):
+            raise _no_calculator(calculator)
+        return
+    factory = calculator_factory(calculator, device)
+    known, _, weights = calculator.partition("=")
     spec = get_registry().calculators().get(known)
     if spec is None:
         return
@@ -108,6 +125,16 @@ def calculator_of(
     """An ASE calculator from its name, from a function that makes it, or as it is.
 
     Those made by name are kept for the next call.
+
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+    device : str, optional
+        As for `calculator_factory`.
+
+    Returns
+    -------
+    ase.calculators.calculator.Calculator
 
     Raises
     ------
@@ -124,11 +151,15 @@ def calculator_of(
         found: Calculator = given
         return found
     if not callable(given):
-        raise PotentialError(
-            f"{calculator!r} is no calculator: give one of ASE, its name (`e3dos plugins` lists "
-            "them), or a function that returns one."
-        )
+        raise _no_calculator(given)
     return _calculator_by(given, calculator_name(calculator))
+
+
+def _no_calculator(given: object) -> PotentialError:
+    return PotentialError(
+        f"{given!r} is not a calculator: give one of ASE, its name (`e3dos plugins` lists them), "
+        "or a function that returns one."
+    )
 
 
 def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
@@ -152,6 +183,16 @@ def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
 def kept_calculator(calculator: str | CalculatorFactory, device: str = "cpu") -> Calculator:
     """As `calculator_of`, for many crystals: what a function returns is kept, too.
 
+    Parameters
+    ----------
+    calculator : str or callable
+    device : str, optional
+        As for `calculator_factory`.
+
+    Returns
+    -------
+    ase.calculators.calculator.Calculator
+
     Raises
     ------
     PotentialError
@@ -168,6 +209,12 @@ def kept_calculator(calculator: str | CalculatorFactory, device: str = "cpu") ->
 def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None:
     """Make a calculator for the calculations that follow in this process.
 
+    Parameters
+    ----------
+    calculator : str or callable
+    device : str, optional
+        As for `calculator_factory`.
+
     Raises
     ------
     PotentialError
@@ -177,7 +224,16 @@ def make_ready(calculator: str | CalculatorFactory, device: str = "cpu") -> None
 
 
 def calculator_name(calculator: str | Calculator | CalculatorFactory) -> str:
-    """What a calculator is called in files: its name, or module and name of function or class."""
+    """What a calculator is called in files: its name, or module and name of function or class.
+
+    Parameters
+    ----------
+    calculator : str, ase.calculators.calculator.Calculator or callable
+
+    Returns
+    -------
+    str
+    """
     if isinstance(calculator, str):
         known, equals, weights = calculator.partition("=")
         return f"{known}={Path(weights).name}" if equals else known
@@ -192,6 +248,16 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
 
     Of a registered one its name, with the version of its package and a hash of its weights where
     they are a file; of any other its name, and a hash of its module's file.
+
+    Parameters
+    ----------
+    calculator : str or callable
+        As for `calculator_of`.
+
+    Returns
+    -------
+    str
+        One line.
 
     Raises
     ------

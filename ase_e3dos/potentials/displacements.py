@@ -55,6 +55,16 @@ def supercell_of(crystal: Crystal, length: float) -> NDArray[np.int64]:
 def supercell_matrix(crystal: Crystal, supercell: float | ArrayLike) -> NDArray[np.int64]:
     """Phonopy's supercell matrix, shape (3, 3).
 
+    Parameters
+    ----------
+    crystal : Crystal
+    supercell : float or array_like
+        Least distance in Å between a site and its image, or phonopy's repetitions or matrix.
+
+    Returns
+    -------
+    ndarray of int, shape (3, 3)
+
     Raises
     ------
     PotentialError
@@ -124,6 +134,11 @@ def finite_displacements(
     born : str, path or mapping, optional
         Born charges for the non-analytical correction: a file BORN of phonopy for this cell, or
         "born" (n_sites, 3, 3) and "dielectric" (3, 3), in e and relative.
+
+    Returns
+    -------
+    phonopy.Phonopy
+        With force constants.
 
     Raises
     ------
@@ -195,5 +210,6 @@ def _charges(born: str | Path | Mapping[str, Any], primitive: Any, crystal: Crys
             f"born: charges of shape {charges.shape} and a dielectric tensor of shape "
             f"{dielectric.shape}, where {crystal.name} needs ({crystal.n_sites}, 3, 3) and (3, 3)."
         )
-    # e^2 / (4 pi epsilon_0) in eV Å, as phonopy takes it for VASP's units.
-    return {"born": charges, "dielectric": dielectric, "factor": factor or 14.399652}
+    from ase_e3dos.network.dipoles import COULOMB
+
+    return {"born": charges, "dielectric": dielectric, "factor": factor or COULOMB}

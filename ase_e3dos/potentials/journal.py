@@ -48,7 +48,13 @@ class Journal:
             self._place(key, row)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Write a row to the file."""
+        """Write a row to the file.
+
+        Parameters
+        ----------
+        row : dict
+            With its "key"; plain values.
+        """
         self._place(row["key"], row)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -59,7 +65,19 @@ class Journal:
 
 
 def differing(known: Mapping[str, Any], basis: Mapping[str, Any]) -> list[str]:
-    """What tells the basis of a result (calculator, settings) from another one, for messages."""
+    """What tells the basis of a result (calculator, settings) from another one, for messages.
+
+    Parameters
+    ----------
+    known : mapping
+        Basis of the result.
+    basis : mapping
+        Basis that is asked for.
+
+    Returns
+    -------
+    list of str
+    """
     return [
         f"{key} ({_short(known.get(key, 'unknown'))}, now {_short(value)})"
         for key, value in basis.items()

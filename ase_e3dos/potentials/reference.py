@@ -156,6 +156,10 @@ def reference_spectrum(
 def check_settings(settings: ReferenceSettings) -> None:
     """Refuse settings that have no meaning, before any work.
 
+    Parameters
+    ----------
+    settings : ReferenceSettings
+
     Raises
     ------
     PotentialError
@@ -339,5 +343,14 @@ def _unconverged(
 
 
 def settings_dict(settings: ReferenceSettings) -> dict[str, Any]:
-    """Settings as plain values for JSON, with what tells the way of counting from older ones."""
+    """Settings as plain values for JSON, with what tells the way of counting from older ones.
+
+    Parameters
+    ----------
+    settings : ReferenceSettings
+
+    Returns
+    -------
+    dict
+    """
     return {**asdict(settings), "bins": "tetrahedra"}

@@ -102,6 +102,12 @@ def relaxed(
     fmax : float, optional
         eV/Å.
 
+    Returns
+    -------
+    atoms : ase.Atoms
+        New ones, without a calculator; those given for "none".
+    steps : int
+
     Raises
     ------
     PotentialError
@@ -128,6 +134,11 @@ def relaxed(
 
 def check_force(fmax: float) -> None:
     """Refuse a largest force that no relaxation ends at.
+
+    Parameters
+    ----------
+    fmax : float
+        eV/Å.
 
     Raises
     ------
@@ -158,6 +169,10 @@ def relax_crystal(
         Of the calculator, for the record.
     what, fmax
         As for `relaxed`.
+
+    Returns
+    -------
+    Relaxation
 
     Raises
     ------
@@ -206,6 +221,12 @@ def with_cell(crystal: Crystal, atoms: Atoms) -> Crystal:
 def check_ordered(crystal: Crystal, name: str) -> None:
     """Refuse sites that have no forces.
 
+    Parameters
+    ----------
+    crystal : Crystal
+    name : str
+        Of the calculator, for the message.
+
     Raises
     ------
     DisorderError
@@ -219,7 +240,20 @@ def check_ordered(crystal: Crystal, name: str) -> None:
 
 
 def failed(crystal: Crystal, name: str, error: BaseException) -> PotentialError:
-    """What is said where a calculator raises: of which crystal, and what it said."""
+    """What is said where a calculator raises: of which crystal, and what it said.
+
+    Parameters
+    ----------
+    crystal : Crystal
+    name : str
+        Of the calculator.
+    error : Exception
+        What it raised.
+
+    Returns
+    -------
+    PotentialError
+    """
     said = " ".join(str(error).split())[:200]
     return PotentialError(
         f"{crystal.name}: {name} failed ({type(error).__name__}: {said}). If this is about an "

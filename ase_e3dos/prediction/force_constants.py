@@ -25,6 +25,17 @@ _NEAR_ZERO = 5.0
 def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
     """Whether a model is a network of force constants.
 
+    Parameters
+    ----------
+    model : str or Path
+        Name of a model, or a weights file.
+    device : str, optional
+        Where it is loaded.
+
+    Returns
+    -------
+    bool
+
     Raises
     ------
     UnknownModelError, WeightsError, DeviceError

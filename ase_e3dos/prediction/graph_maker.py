@@ -55,6 +55,14 @@ class GraphMaker:
     def graph(self, crystal: Crystal) -> CrystalGraph:
         """The graph of a crystal.
 
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        CrystalGraph
+
         Raises
         ------
         DisorderError
@@ -66,6 +74,15 @@ class GraphMaker:
 
     def graphs(self, crystals: Sequence[Crystal]) -> list[CrystalGraph]:
         """The graphs of several crystals, few enough for one batch.
+
+        Parameters
+        ----------
+        crystals : sequence of Crystal
+
+        Returns
+        -------
+        list of CrystalGraph
+            In their order.
 
         Raises
         ------
@@ -80,6 +97,14 @@ class GraphMaker:
     def collated(self, graphs: Sequence[CrystalGraph]) -> GraphBatch:
         """Graphs (at least one) with their encoder features as one batch, on the CPU.
 
+        Parameters
+        ----------
+        graphs : sequence of CrystalGraph
+
+        Returns
+        -------
+        GraphBatch
+
         Raises
         ------
         EncoderError
@@ -89,6 +114,14 @@ class GraphMaker:
 
     def encoder_of(self, crystal: Crystal) -> Encoder:
         """The encoder that a crystal gets.
+
+        Parameters
+        ----------
+        crystal : Crystal
+
+        Returns
+        -------
+        Encoder
 
         Raises
         ------

@@ -11,7 +11,14 @@ __all__ = ["warn_about"]
 
 
 def warn_about(spectrum: PhononSpectrum, stacklevel: int = 3) -> None:
-    """Issue the warnings that a spectrum carries."""
+    """Issue the warnings that a spectrum carries.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+    stacklevel : int, optional
+        As for `warnings.warn`.
+    """
     for warning in spectrum.warnings:
         if isinstance(warning, E3DOSWarning):
             warnings.warn(warning, stacklevel=stacklevel)

@@ -106,7 +106,17 @@ def _scaled(
 
 
 def standard_masses(crystal: Crystal) -> NDArray[np.float64]:
-    """Standard mass of each site in amu, shape (n_sites,)."""
+    """Standard mass of each site in amu, shape (n_sites,).
+
+    Parameters
+    ----------
+    crystal : Crystal
+
+    Returns
+    -------
+    ndarray, shape (n_sites,)
+        amu; on mixed sites the average.
+    """
     weights = crystal.species_fraction * STANDARD_MASSES[crystal.species_number]
     found = np.bincount(crystal.species_site, weights, crystal.n_sites)
     return np.asarray(found, dtype=np.float64)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import E3DOSError, PotentialError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.potentials.choice import calculator_name, calculator_of
 from ase_e3dos.potentials.relaxation import FORCE, Relaxation, check_force, relax_crystal
@@ -48,9 +48,15 @@ def stream(
     Raises
     ------
     PotentialError
-        At once: there is no such calculator, or `fmax` is not a positive number.
+        At once: there is no such calculator, or `fmax` is not a positive number, or is given
+        without a calculator.
     """
     if relax is None:
+        if fmax != FORCE:
+            raise PotentialError(
+                f"fmax={fmax!r} eV/Å is where a relaxation ends, and nothing is relaxed. Give "
+                "relax=CALCULATOR, too, or leave fmax out."
+            )
         return predictor.stream(crystals, uncertainty)
     check_force(fmax)
     return _relaxed_stream(
@@ -91,6 +97,13 @@ def _relaxed_stream(
 
 
 def with_relaxation(spectrum: PhononSpectrum, relaxation: Relaxation) -> None:
-    """Note in a spectrum how its crystal was relaxed, and what was unlikely about the one given."""
+    """Note in a spectrum how its crystal was relaxed, and what was unlikely about the one given.
+
+    Parameters
+    ----------
+    spectrum : PhononSpectrum
+        Of the relaxed crystal; it is changed.
+    relaxation : Relaxation
+    """
     spectrum.origin = {"relaxation": {"what": "cell", **relaxation.as_dict()}}
     spectrum.warnings = (*relaxation.warnings, *spectrum.warnings)

@@ -75,13 +75,29 @@ def iter_entries(inputs: Any) -> Iterator[Entry]:
 
 
 def count_entries(inputs: Any) -> int | None:
-    """How many structures there are, where that can be told without reading them all."""
+    """How many structures there are, where that can be told without reading them all.
+
+    Parameters
+    ----------
+    inputs : object
+        As for `ase_e3dos.screen`.
+
+    Returns
+    -------
+    int or None
+    """
     with _screening():
         return count(inputs)
 
 
 def check_inputs(inputs: Any) -> None:
-    """Raise where a path is wrong before anything starts."""
+    """Raise where a path is wrong before anything starts.
+
+    Parameters
+    ----------
+    inputs : object
+        As for `ase_e3dos.screen`.
+    """
     with _screening():
         check_source(inputs)
 

@@ -392,6 +392,15 @@ def _storage_errors(directory: Path, n_safe: int | None = None) -> Iterator[None
 def read_metadata(directory: Path) -> list[dict[str, Any]]:
     """What the shards of an output say about themselves, each model once.
 
+    Parameters
+    ----------
+    directory : Path
+
+    Returns
+    -------
+    list of dict
+        A dictionary for each model.
+
     Raises
     ------
     ScreeningError

@@ -273,7 +273,23 @@ def bin_edges(wavenumbers: ArrayLike) -> Array:
 
 
 def finite_wavenumbers(wavenumbers: ArrayLike) -> Array:
-    """Wavenumbers (cm^-1, any shape) as an array; SpectrumError where one is not finite."""
+    """Wavenumbers as an array.
+
+    Parameters
+    ----------
+    wavenumbers : array_like
+        cm^-1, of any shape.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape.
+
+    Raises
+    ------
+    SpectrumError
+        One is not a finite number.
+    """
     try:
         x = np.asarray(wavenumbers, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

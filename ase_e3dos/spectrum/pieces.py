@@ -53,7 +53,16 @@ def knots_of(grid: FrequencyGrid) -> Array:
 
 
 def first_real(grid: FrequencyGrid) -> int:
-    """Index of the first piece at or above zero."""
+    """Index of the first piece at or above zero.
+
+    Parameters
+    ----------
+    grid : FrequencyGrid
+
+    Returns
+    -------
+    int
+    """
     return max(grid.zero_knot, 0)
 
 

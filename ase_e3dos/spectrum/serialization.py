@@ -97,10 +97,8 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             f"not {FORMAT!r}). Write it again with `PhononSpectrum.write`."
         )
     try:
-        crystal = Crystal(
-            **{name: np.array(data["crystal"][name]) for name in _CRYSTAL},
-            name=data["crystal"]["name"],
-        )
+        arrays: dict[str, Any] = {name: np.array(data["crystal"][name]) for name in _CRYSTAL}
+        crystal = Crystal(**arrays, name=data["crystal"]["name"])
         calibration, origin = data["calibration"], data.get("origin")
         grid = FrequencyGrid.of(data["wavenumbers"])
         total, sites = data["density"], data["site_density"]

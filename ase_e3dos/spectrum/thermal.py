@@ -218,6 +218,15 @@ def lowest_temperature(grid: FrequencyGrid) -> float:
     Below, most of what is excited lies in the first bins, and heat capacity and entropy are the
     acoustic law's rather than the spectrum's.
 
+    Parameters
+    ----------
+    grid : FrequencyGrid
+
+    Returns
+    -------
+    float
+        K.
+
     Examples
     --------
     >>> round(lowest_temperature(FrequencyGrid.of([5.0, 15.0, 25.0])), 1)

@@ -63,7 +63,26 @@ IntArray = NDArray[np.int64]
 def checked_geometry(
     cell: ArrayLike, scaled_positions: ArrayLike, label: object
 ) -> tuple[FloatArray, FloatArray]:
-    """Cell and wrapped scaled positions as new float64 arrays, or a CrystalError."""
+    """Cell and wrapped scaled positions as new float64 arrays, or a CrystalError.
+
+    Parameters
+    ----------
+    cell : array_like, shape (3, 3)
+        Lattice vectors in rows, Å.
+    scaled_positions : array_like, shape (n_sites, 3)
+    label : object
+        What messages call the structure.
+
+    Returns
+    -------
+    cell : ndarray, shape (3, 3)
+    scaled_positions : ndarray, shape (n_sites, 3)
+
+    Raises
+    ------
+    CrystalError
+        Shapes are wrong, numbers are not finite, there is no volume, or sites coincide.
+    """
     h = _floats(cell, "cell", label)
     f = _floats(scaled_positions, "scaled positions", label)
     if h.shape != (3, 3):
@@ -117,7 +136,18 @@ def checked_geometry(
 
 
 def unit_of_length(cell: FloatArray, n_sites: int) -> str:
-    """What is to be said about a cell that is much too small or large for its sites, or ""."""
+    """What is to be said about a cell that is much too small or large for its sites, or "".
+
+    Parameters
+    ----------
+    cell : ndarray, shape (3, 3)
+        Å.
+    n_sites : int
+
+    Returns
+    -------
+    str
+    """
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()  # plain floats, for speed
     volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
     room = abs(volume) / n_sites
@@ -140,7 +170,28 @@ def checked_species(
     species_mass: ArrayLike | None,
     label: object,
 ) -> tuple[IntArray, IntArray, FloatArray | None, FloatArray | None]:
-    """Species arrays with their final types, or a CrystalError."""
+    """Species arrays with their final types, or a CrystalError.
+
+    Parameters
+    ----------
+    n_sites : int
+    species_site, species_number : array_like of int, shape (n_species,)
+    species_fraction, species_mass : array_like, shape (n_species,), or None
+        Masses in amu.
+    label : object
+        What messages call the structure.
+
+    Returns
+    -------
+    site, number : ndarray of int, shape (n_species,)
+    fraction, mass : ndarray, shape (n_species,), or None
+        As they were given.
+
+    Raises
+    ------
+    CrystalError
+        Shapes differ, a site is empty or not there, or an element or a mass is impossible.
+    """
     site = np.array(species_site, dtype=np.int64)
     number = np.array(species_number, dtype=np.int64)
     fraction = None if species_fraction is None else _floats(species_fraction, "fractions", label)
@@ -177,7 +228,27 @@ def checked_species(
 def checked_fractions(
     n_sites: int, site: IntArray, fraction: FloatArray, label: object
 ) -> tuple[FloatArray, Remark | None]:
-    """Fractions with rounding removed, and what is to be said about sites that are not whole."""
+    """Fractions with rounding removed, and what is to be said about sites that are not whole.
+
+    Parameters
+    ----------
+    n_sites : int
+    site : ndarray of int, shape (n_species,)
+        The site on which each species sits.
+    fraction : ndarray, shape (n_species,)
+    label : object
+        What messages call the structure.
+
+    Returns
+    -------
+    fraction : ndarray, shape (n_species,)
+    remark : Remark or None
+
+    Raises
+    ------
+    CrystalError
+        A fraction is not a number from 0 to 1, or a site holds more than one.
+    """
     if not (np.isfinite(fraction) & (fraction > 0)).all():
         where = site[~(np.isfinite(fraction) & (fraction > 0))][0]
         raise CrystalError(

@@ -61,6 +61,15 @@ def formula_amounts(text: str) -> dict[int, float]:
 
     Deuterium and tritium count as hydrogen. Empty if the amounts are not all stated ("(Mg,Fe)2 Si
     O4", "C60n").
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    dict of int to float
+        Amounts by atomic number.
     """
     amounts: dict[int, float] = {}
     plain = re.sub(r"~(\d+\.?\d*)~", r"\1", text)  # subscripts

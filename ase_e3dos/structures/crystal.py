@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from math import gcd
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.errors import CrystalError, E3DOSError, E3DOSWarning
-from ase_e3dos.structures.checks import checked_fractions, checked_geometry, checked_species
+from ase_e3dos.structures.checked_sites import CheckedSites, checked_sites
 from ase_e3dos.structures.files import structures_in_file
 from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
 from ase_e3dos.structures.objects import (
@@ -40,18 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Crystal", "read_crystals"]
 
-# By electronegativity (Pauling), as chemists write formulas.
-_FORMULA_ORDER = (
-    "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf "
-    "Cm Es Fm Hf Lr Md No Th Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re "
-    "Si Tc Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I "
-    "Br Kr N Cl O F Ar Bh Cn Db Ds Fl He Hs Lv Mc Mt Ne Nh Og Rf Rg Sg Ts"
-)
-_FORMULA_RANK = {chemical_symbols.index(s): i for i, s in enumerate(_FORMULA_ORDER.split())}
 
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Crystal:
+class Crystal(CheckedSites):
     """A periodic crystal whose sites hold one or several species.
 
     Built with `from_any` from other people's structures, or directly. Every instance has
@@ -79,6 +66,9 @@ class Crystal:
         What messages call the crystal; its formula if not given.
     remarks : iterable of Remark, optional
         What there was to say about reading it; partial occupations are added. See `warnings`.
+    checks : bool, optional
+        False for arrays that have passed the checks (another crystal's, say): they become this
+        crystal's own as they are, and nothing is warned about.
 
     Raises
     ------
@@ -93,14 +83,7 @@ class Crystal:
     Crystal(NaCl, 2 sites, 43.9 Å^3)
     """
 
-    cell: NDArray[np.float64]
-    scaled_positions: NDArray[np.float64]
-    species_site: NDArray[np.int64]
-    species_number: NDArray[np.int64]
-    species_fraction: NDArray[np.float64]
-    species_mass: NDArray[np.float64]
-    name: str
-    remarks: tuple[Remark, ...]
+    __slots__ = ()
 
     def __init__(
         self,
@@ -112,58 +95,19 @@ class Crystal:
         species_mass: ArrayLike | None = None,
         name: str = "",
         remarks: Iterable[Remark] = (),
+        *,
+        checks: bool = True,
     ) -> None:
-        self._build(
-            cell, scaled_positions, species_site, species_number, species_fraction, species_mass,
-            tuple(remarks), name,
-        )  # fmt: skip
-        self.warn()
+        arrays = (cell, scaled_positions, species_site, species_number, species_fraction)
+        given = Sites(*arrays, species_mass, tuple(remarks))
+        ready = checked_sites(given, name) if checks else CheckedSites(*given[:6], name, given[6])
+        super().__init__(*ready._arrays(), name or ready.formula, ready.remarks)
+        if checks:
+            self.warn()
 
-    def _build(
-        self,
-        cell: ArrayLike,
-        scaled_positions: ArrayLike,
-        species_site: ArrayLike,
-        species_number: ArrayLike,
-        species_fraction: ArrayLike | None,
-        species_mass: ArrayLike | None,
-        remarks: tuple[Remark, ...],
-        name: str,
-    ) -> None:
-        label = name or _Composition(species_number)
-        h, f = checked_geometry(cell, scaled_positions, label)
-        site, number, fraction, mass = checked_species(
-            len(f), species_site, species_number, species_fraction, species_mass, label
-        )
-        ordered = fraction is None and len(site) == len(f)
-        if fraction is None:
-            fraction = np.ones(len(site))
-        if mass is None:
-            mass = STANDARD_MASSES[number]
-        if not ordered:
-            site, number, fraction, mass = _sorted_species(site, number, fraction, mass)
-            fraction, remark = checked_fractions(len(f), site, fraction, label)
-            remarks = remarks if remark is None else (*remarks, remark)
-        self._fill((h, f, site, number, fraction, mass, name, remarks))
-        if not name:
-            object.__setattr__(self, "name", self.formula)
-
-    def _fill(self, values: tuple[Any, ...]) -> None:
-        for field, value in zip(self.__slots__, values, strict=True):
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
-            object.__setattr__(self, field, value)
-
-    def _renamed(self, name: str) -> Crystal:
-        crystal = object.__new__(Crystal)
-        crystal._fill((*self.__getstate__()[:-2], name, self.remarks))
-        return crystal
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field) for field in self.__slots__)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._fill(state)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arrays that come out of a pickle can be written to; made anew, the crystal's cannot.
+        return partial(type(self), checks=False), (*self._arrays(), self.name, self.remarks)
 
     def __repr__(self) -> str:
         called = "" if self.name == self.formula else f"{self.name}: "
@@ -215,7 +159,9 @@ class Crystal:
         if isinstance(obj, Atoms):
             return cls._of_sites(sites_of_atoms(obj, name or ""), name or "")
         if isinstance(obj, Crystal):
-            return obj if name is None or name == obj.name else obj._renamed(name)
+            if name is None or name == obj.name:
+                return obj
+            return cls(*obj._arrays(), name, obj.remarks, checks=False)
         if isinstance(obj, (str, PathLike)):
             return cls._of_file(obj, name)
         if isinstance(obj, Sites):
@@ -242,40 +188,8 @@ class Crystal:
 
     @classmethod
     def _of_sites(cls, sites: Sites, name: str) -> Crystal:
-        crystal = object.__new__(Crystal)
-        crystal._build(*sites, name)
-        return crystal
-
-    @classmethod
-    def of_checked(
-        cls,
-        cell: NDArray[np.float64],
-        scaled_positions: NDArray[np.float64],
-        species_site: NDArray[np.int64],
-        species_number: NDArray[np.int64],
-        species_fraction: NDArray[np.float64],
-        species_mass: NDArray[np.float64],
-        name: str,
-    ) -> Crystal:
-        """Crystal of arrays that have passed the checks; they become its own, read-only.
-
-        Parameters
-        ----------
-        cell, scaled_positions, species_site, species_number, species_fraction, species_mass
-            As a crystal holds them.
-        name : str
-            Its formula if empty.
-
-        Returns
-        -------
-        Crystal
-        """
-        crystal = object.__new__(cls)
-        sites = (cell, scaled_positions, species_site, species_number, species_fraction)
-        crystal._fill((*sites, species_mass, name, ()))
-        if not name:
-            object.__setattr__(crystal, "name", crystal.formula)
-        return crystal
+        ready = checked_sites(sites, name)
+        return cls(*ready._arrays(), name, ready.remarks, checks=False)
 
     @property
     def warnings(self) -> tuple[E3DOSWarning, ...]:
@@ -301,11 +215,6 @@ class Crystal:
     def volume(self) -> float:
         """Volume of the cell in Å^3 (positive for left-handed cells too)."""
         return float(abs(np.linalg.det(self.cell)))
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether every site holds one species with fraction one."""
-        return len(self.species_site) == self.n_sites and bool((self.species_fraction == 1.0).all())
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -336,37 +245,6 @@ class Crystal:
         standard = self.standard_masses
         return bool((abs(self.species_mass - standard) > ISOTOPE_TOLERANCE * standard).any())
 
-    @property
-    def formula(self) -> str:
-        """Reduced formula, such as "SrTiO3"; with mixed sites "Mg3Sb1.5Bi0.5".
-
-        The same for a supercell and whatever the order of the sites.
-        """
-        if self.is_ordered:
-            counts = Counter(self.species_number.tolist())
-            factor = gcd(*counts.values())
-            amounts = {z: counts[z] / factor for z in sorted(counts, key=_FORMULA_RANK.__getitem__)}
-        else:
-            amounts = self._mixed_amounts()
-        return "".join(f"{chemical_symbols[z]}{_amount(n)}" for z, n in amounts.items())
-
-    def _mixed_amounts(self) -> dict[int, float]:
-        contents: dict[tuple[tuple[float, int], ...], int] = {}
-        for site in np.split(np.arange(len(self.species_site)), self._site_starts[1:]):
-            species = zip(-self.species_fraction[site], self.species_number[site], strict=True)
-            key = tuple(sorted((round(float(p), 6), int(z)) for p, z in species))
-            contents[key] = contents.get(key, 0) + 1
-        factor = gcd(*contents.values())
-        amounts: dict[int, float] = {}
-        for key in sorted(contents, key=lambda k: (_FORMULA_RANK[k[0][1]], k)):
-            for fraction, z in key:
-                amounts[z] = amounts.get(z, 0.0) - fraction * contents[key] / factor
-        return amounts
-
-    @property
-    def _site_starts(self) -> NDArray[np.intp]:
-        return np.flatnonzero(np.diff(self.species_site, prepend=-1))
-
     def to_atoms(self) -> Atoms:
         """ASE Atoms of the crystal.
 
@@ -377,7 +255,7 @@ class Crystal:
         masses = None
         if not np.array_equal(self.species_mass, self.standard_masses):
             masses = self.masses / np.bincount(self.species_site, self.species_fraction)
-        sites = Sites(*(getattr(self, field) for field in self.__slots__[:-2]))
+        sites = Sites(*self._arrays())
         return atoms_from_sites(sites, self.numbers, masses, mixed=not self.is_ordered)
 
 
@@ -405,38 +283,3 @@ def read_crystals(path: str | PathLike[str]) -> Iterator[Crystal]:
         if isinstance(found.structure, E3DOSError):
             raise found.structure
         yield Crystal.from_any(found.structure, found.id)
-
-
-class _Composition:
-    """Name for messages about a crystal without one, worked out only when it is needed."""
-
-    def __init__(self, numbers: ArrayLike) -> None:
-        self.numbers = numbers
-
-    def __str__(self) -> str:
-        counts: dict[str, int] = {}
-        for z in np.ravel(self.numbers).tolist():
-            symbol = chemical_symbols[int(z)] if 0 <= z < len(chemical_symbols) else f"({z})"
-            counts[symbol] = counts.get(symbol, 0) + 1
-        return "".join(f"{s}{_amount(n)}" for s, n in counts.items()) or "the structure"
-
-
-def _sorted_species(
-    site: NDArray[np.int64],
-    number: NDArray[np.int64],
-    fraction: NDArray[np.float64],
-    mass: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """By site, number and mass; equal species of a site (Fe2+ and Fe3+, say) are one."""
-    order = np.lexsort((mass, number, site))
-    site, number, fraction, mass = site[order], number[order], fraction[order], mass[order]
-    key = np.stack([site, number, mass])
-    first = np.flatnonzero(np.append(True, (np.diff(key) != 0).any(axis=0)))
-    if len(first) < len(site) and (fraction > 0).all():  # wrong fractions are refused later
-        fraction = np.add.reduceat(fraction, first)
-        site, number, mass = site[first], number[first], mass[first]
-    return site, number, fraction, mass
-
-
-def _amount(n: float) -> str:
-    return "" if abs(n - 1.0) < 1e-6 else f"{round(n, 4):g}"

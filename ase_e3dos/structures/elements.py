@@ -231,6 +231,18 @@ def element_against_label(number: int, mass: float, label: str) -> bool:
 
     Single letters name sites more often than elements ("T1", "M2", "W1" for water), so only those
     count that are seldom used so.
+
+    Parameters
+    ----------
+    number : int
+        Atomic number of the type.
+    mass : float
+        amu; tells hydrogen from its isotopes.
+    label : str
+
+    Returns
+    -------
+    bool
     """
     found = _LABEL.match(label.strip())
     if found is None:
@@ -277,6 +289,14 @@ def look_like_types(numbers: ArrayLike) -> bool:
     """Whether atomic numbers are 1, 2, ... without a gap, as programs number their types.
 
     Hydrogen and helium form no crystal together; a lone 1 may be hydrogen.
+
+    Parameters
+    ----------
+    numbers : array_like of int
+
+    Returns
+    -------
+    bool
     """
     each = np.asarray(numbers).ravel()
     if each.size < 2 or each.min() != 1 or each.max() > _MOST_TYPES:

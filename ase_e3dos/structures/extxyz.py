@@ -69,6 +69,10 @@ def frames_of(path: Path, label: str) -> Iterator[Frame]:
     label : str
         What messages call the file.
 
+    Yields
+    ------
+    Frame
+
     Raises
     ------
     UnreadableFileError
@@ -114,7 +118,16 @@ def _is_cut(rows: list[bytes], header: _Header | _FrameError) -> bool:
 
 
 def count_frames(path: Path) -> int | None:
-    """Frames of a file by their headers; None where these do not say, or it is cut off."""
+    """Frames of a file by their headers; None where these do not say, or it is cut off.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    int or None
+    """
     try:
         lines = lines_of(path, str(path), _LINE_BYTES)
         room, count = _room(path), 0

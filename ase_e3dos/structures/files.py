@@ -82,7 +82,16 @@ _OF_MANY = frozenset(
 
 
 def holds_one_kind(path: Path) -> bool:
-    """Whether all ids in a file come from its path, so that it can be read elsewhere as a whole."""
+    """Whether all ids in a file come from its path, so that it can be read elsewhere as a whole.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
     return suffix_of(path) not in _OF_MANY
 
 
@@ -103,6 +112,11 @@ def structures_in_file(
     ------
     Found
         An error that ends the file (it is cut off, say) is the last.
+
+    Raises
+    ------
+    UnreadableFileError
+        There is no structure in the file, or it cannot be opened.
     """
     label = label or str(path)
     count = 0
@@ -130,7 +144,16 @@ def structures_in_file(
 
 
 def count_in_file(path: Path) -> int | None:
-    """Structures in a file where that is quick to tell (a file of one kind of many is one)."""
+    """Structures in a file where that is quick to tell (a file of one kind of many is one).
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    int or None
+    """
     suffix = suffix_of(path)
     try:
         if suffix == ".parquet":

@@ -31,6 +31,10 @@ def fractions_under_other_names(
         From names to values.
     known : frozenset of str
         Names that are read.
+
+    Returns
+    -------
+    str
     """
     for name, values in arrays.items():
         lowered = str(name).lower()

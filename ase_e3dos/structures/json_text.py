@@ -38,6 +38,15 @@ def shallow_recursion() -> Iterator[None]:
 def parse_json(text: str | bytes | bytearray) -> Any:
     """Content of a JSON text.
 
+    Parameters
+    ----------
+    text : str, bytes or bytearray
+
+    Returns
+    -------
+    object
+        Dictionaries, lists, texts, numbers, booleans or None.
+
     Raises
     ------
     ValueError

@@ -21,7 +21,16 @@ MOMENTS = Remark(
 
 
 def has_moments(structure: Any) -> bool:
-    """Whether ASE Atoms, a pymatgen structure or PhonopyAtoms has a moment that is not zero."""
+    """Whether ASE Atoms, a pymatgen structure or PhonopyAtoms has a moment that is not zero.
+
+    Parameters
+    ----------
+    structure : object
+
+    Returns
+    -------
+    bool
+    """
     arrays = getattr(structure, "arrays", None)
     found = [
         arrays.get("initial_magmoms") if isinstance(arrays, dict) else None,

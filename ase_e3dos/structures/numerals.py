@@ -17,6 +17,14 @@ _LONGEST = 60
 def number_in(text: str) -> float:
     """Value of a number with an estimated error, as a fraction or with a Fortran exponent.
 
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -48,13 +56,32 @@ def number_in(text: str) -> float:
 
 
 def error_in(text: str) -> float:
-    """Estimated error of a number, as the digits in its brackets say: 0.03 of 1.02(3); else 0."""
+    """Estimated error of a number, as the digits in its brackets say: 0.03 of 1.02(3); else 0.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+        In the unit of the number.
+    """
     found = _ERROR.fullmatch(text.strip())
     return int(found[2]) * 10.0 ** -len(found[1]) if found else 0.0
 
 
 def decimals_in(text: str) -> int:
-    """Digits behind the point of a number; many for a fraction, which is exact."""
+    """Digits behind the point of a number; many for a fraction, which is exact.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+    """
     if "/" in text or "e" in text.lower():
         return 99
     return len(text.partition("(")[0].partition(".")[2].strip())

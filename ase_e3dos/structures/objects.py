@@ -49,6 +49,21 @@ def sites_of_atoms(atoms: Atoms, name: str = "") -> Sites:
     `arrays["spacegroup_kinds"]`, or by the index of the atom where there is no such array), as
     ASE's CIF reader writes them. Masses set on the atoms are kept; magnetic moments are remarked
     upon. Constraints, momenta and a calculator do not matter.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    name : str, optional
+        What messages call them.
+
+    Returns
+    -------
+    Sites
+
+    Raises
+    ------
+    CrystalError
+        They are not periodic along all axes, or their occupations cannot be read.
     """
     if not atoms.pbc.all():
         raise CrystalError(
@@ -195,7 +210,16 @@ def atoms_from_sites(sites: Sites, numbers: Any, masses: Any, mixed: bool) -> At
 
 
 def name_of(obj: Any) -> str:
-    """What a row of an ASE database is called; other objects have no name."""
+    """What a row of an ASE database is called; other objects have no name.
+
+    Parameters
+    ----------
+    obj : object
+
+    Returns
+    -------
+    str
+    """
     return f"row {obj.id}" if ("ase", "AtomsRow") in _kinds(obj) else ""
 
 
@@ -217,7 +241,23 @@ def _kinds(obj: Any) -> set[tuple[str, str]]:
 
 
 def sites_of_object(obj: Any, name: str = "") -> Sites:
-    """Sites of a pymatgen structure, PhonopyAtoms, or a row of an ASE database."""
+    """Sites of a pymatgen structure, PhonopyAtoms, or a row of an ASE database.
+
+    Parameters
+    ----------
+    obj : object
+    name : str, optional
+        What messages call it.
+
+    Returns
+    -------
+    Sites
+
+    Raises
+    ------
+    CrystalError
+        It is none of these, or cannot be read.
+    """
     kinds = _kinds(obj)
     if ("pymatgen", "IStructure") in kinds:
         return _sites_of_pymatgen(obj, name)
@@ -252,7 +292,16 @@ def _unitcell(phonon: Any) -> Any:
 
 
 def is_single(obj: Any) -> bool:
-    """Whether an object is one structure (several of their classes are iterable)."""
+    """Whether an object is one structure (several of their classes are iterable).
+
+    Parameters
+    ----------
+    obj : object
+
+    Returns
+    -------
+    bool
+    """
     return (
         isinstance(obj, (Sites, str))
         or hasattr(obj, "cell")
@@ -347,7 +396,22 @@ def _sites_of_phonopy(cell: Any, name: str) -> Sites:
 def merged_sites(
     cell: Any, scaled: Any, sites: list[Site], remarks: tuple[Remark, ...] = ()
 ) -> Sites:
-    """Sites from the species of each site; partly occupied sites at one place are merged."""
+    """Sites from the species of each site; partly occupied sites at one place are merged.
+
+    Parameters
+    ----------
+    cell : array_like, shape (3, 3)
+        Lattice vectors in rows, Å.
+    scaled : array_like, shape (n, 3)
+        Scaled positions.
+    sites : list of Site
+        The species at each of them.
+    remarks : tuple of Remark, optional
+
+    Returns
+    -------
+    Sites
+    """
     scaled = np.array(scaled, dtype=np.float64).reshape(-1, 3)
     index = np.array([i for i, site in enumerate(sites) for _ in site], dtype=np.int64)
     number, fraction, mass = (

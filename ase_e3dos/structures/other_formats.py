@@ -54,6 +54,10 @@ def structures_by_others(path: Path, label: str) -> Iterator[Any]:
     label : str
         What messages call the file.
 
+    Yields
+    ------
+    ase.Atoms or pymatgen Structure
+
     Raises
     ------
     UnreadableFileError
@@ -68,7 +72,16 @@ def structures_by_others(path: Path, label: str) -> Iterator[Any]:
 
 
 def ase_structures(path: Path) -> Iterator[Any]:
-    """Atoms of all images of a file, in the format that ASE makes out."""
+    """Atoms of all images of a file, in the format that ASE makes out.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    ase.Atoms
+    """
     from ase.io import iread
 
     # an absolute path is never taken for a database address or an option
@@ -90,7 +103,23 @@ def _lammps(path: Path) -> Iterator[Any]:
 
 
 def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
-    """Frames of an ASE trajectory."""
+    """Frames of an ASE trajectory.
+
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+
+    Yields
+    ------
+    ase.Atoms
+
+    Raises
+    ------
+    UnreadableFileError
+        It is no trajectory of ASE, or damaged.
+    """
     from ase.io import iread
 
     with opened(path, label) as stream:
@@ -104,7 +133,23 @@ def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
 
 
 def database_rows(path: Path, label: str) -> Iterator[Any]:
-    """Rows of an ase.db file."""
+    """Rows of an ase.db file.
+
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+
+    Yields
+    ------
+    ase.db.row.AtomsRow
+
+    Raises
+    ------
+    UnreadableFileError
+        It is no database of ASE, or damaged.
+    """
     from ase.db import connect
 
     with opened(path, label) as stream:  # ASE would make a database of anything else

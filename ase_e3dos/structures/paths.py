@@ -92,6 +92,14 @@ def files_of(path: str | PathLike[str]) -> Iterator[Path]:
 
     Directories are searched with all below them for names of structure files.
 
+    Parameters
+    ----------
+    path : str or path
+
+    Yields
+    ------
+    Path
+
     Raises
     ------
     UnreadableFileError
@@ -115,6 +123,12 @@ def files_of(path: str | PathLike[str]) -> Iterator[Path]:
 
 def checked_file(path: Path, label: str) -> None:
     """Raise unless there is something to be read.
+
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call it.
 
     Raises
     ------
@@ -145,14 +159,33 @@ def checked_file(path: Path, label: str) -> None:
 
 
 def suffix_of(path: Path) -> str:
-    """Ending in small letters, without that of a compression."""
+    """Ending in small letters, without that of a compression.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        With its dot.
+    """
     if path.suffix.lower() in COMPRESSIONS:
         path = path.with_suffix("")
     return path.suffix.lower()
 
 
 def is_structure_file(path: Path) -> bool:
-    """Whether a file in a directory is taken for one of structures, by its name and its words."""
+    """Whether a file in a directory is taken for one of structures, by its name and its words.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
     if path.name.startswith("."):
         return False
     named = path.name.startswith(PREFIXES) or suffix_of(path) in SUFFIXES

@@ -45,6 +45,10 @@ def phonopy_sites(text: str, label: str) -> Sites:
     label : str
         What messages call the file.
 
+    Returns
+    -------
+    Sites
+
     Raises
     ------
     UnreadableFileError

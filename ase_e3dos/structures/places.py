@@ -15,6 +15,15 @@ def groups_of_places(n: int, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDAr
     """Number of the place of each of n sites, where the pairs (i, j) share one.
 
     Places are numbered in the order of their first sites.
+
+    Parameters
+    ----------
+    n : int
+    i, j : ndarray of int, shape (n_pairs,)
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -41,6 +41,10 @@ def poscar_sites(text: str, label: str) -> Sites:
     label : str
         What messages call the file.
 
+    Returns
+    -------
+    Sites
+
     Raises
     ------
     UnreadableFileError

@@ -189,6 +189,10 @@ def read_together(several: Sequence[Unread]) -> Iterator[Reading]:
     ----------
     several : sequence of Unread
         Few enough for memory.
+
+    Yields
+    ------
+    Reading
     """
     single = [u for u in several if not u.is_file]
     sound = iter(sound_crystals([u.structure for u in single], [u.name for u in single]))
@@ -234,7 +238,17 @@ class _File(NamedTuple):
 
 
 def count(source: Any) -> int | None:
-    """How many structures a source has, where that can be told without reading them all."""
+    """How many structures a source has, where that can be told without reading them all.
+
+    Parameters
+    ----------
+    source : object
+        As for `read`.
+
+    Returns
+    -------
+    int or None
+    """
     if isinstance(source, (str, PathLike)):
         source = [source]
     if is_table(source):
@@ -258,6 +272,11 @@ def count(source: Any) -> int | None:
 
 def check_source(source: Any) -> None:
     """Raise where a path is wrong before anything starts.
+
+    Parameters
+    ----------
+    source : object
+        As for `read`.
 
     Raises
     ------

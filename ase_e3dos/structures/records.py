@@ -42,12 +42,30 @@ ID_COLUMNS = ("id", "material_id", "mp_id", "jid", "name")
 
 
 def id_in(record: Mapping[Any, Any]) -> str | None:
-    """The id that a record or the info of a structure gives."""
+    """The id that a record or the info of a structure gives.
+
+    Parameters
+    ----------
+    record : mapping
+
+    Returns
+    -------
+    str or None
+    """
     return next((str(record[c]) for c in ID_COLUMNS if record.get(c) is not None), None)
 
 
 def is_structure_record(record: Mapping[Any, Any]) -> bool:
-    """Whether a dictionary is one structure (else it may be several by their ids)."""
+    """Whether a dictionary is one structure (else it may be several by their ids).
+
+    Parameters
+    ----------
+    record : mapping
+
+    Returns
+    -------
+    bool
+    """
     return (
         ("lattice" in record and "sites" in record)
         or isinstance(record.get("@class"), str)  # of pymatgen's, and no name of a structure
@@ -70,6 +88,10 @@ def structure_of_record(value: Any, name: str) -> Any:
         the text of a CIF file.
     name : str
         What messages call it.
+
+    Returns
+    -------
+    Sites or object
 
     Raises
     ------
@@ -159,6 +181,23 @@ def sites_of_arrays(
     numbers: Any, cell: Any, positions: Any, name: str, masses: Any = None
 ) -> Sites:
     """Sites of the arrays of a table of our own form, nested or flat.
+
+    Parameters
+    ----------
+    numbers : array_like of int
+        Atomic numbers, one a site.
+    cell : array_like
+        Nine numbers, Å.
+    positions : array_like
+        Three scaled coordinates a site.
+    name : str
+        What messages call the structure.
+    masses : array_like, optional
+        amu, one a site.
+
+    Returns
+    -------
+    Sites
 
     Raises
     ------

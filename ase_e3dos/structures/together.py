@@ -90,7 +90,7 @@ def sound_crystals(structures: Sequence[Any], names: Sequence[str]) -> list[Crys
         where, (a, b) = plain[k][0], ends[k]
         site, whole = _whole_sites(b - a)
         parts = (cells[k].copy(), scaled[a:b].copy(), site, numbers[a:b].copy(), whole)
-        found[where] = Crystal.of_checked(*parts, masses[a:b].copy(), names[where])
+        found[where] = Crystal(*parts, masses[a:b].copy(), names[where], checks=False)
     return found
 
 

@@ -45,6 +45,16 @@ _DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
     """The file as a stream of uncompressed bytes.
 
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+
+    Yields
+    ------
+    binary file
+
     Raises
     ------
     UnreadableFileError
@@ -68,6 +78,16 @@ def opened(path: Path, label: str) -> Iterator[IO[bytes]]:
 def content_of(path: Path, label: str) -> bytes:
     """All of a file, of `FILE_BYTES` at most.
 
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     UnreadableFileError
@@ -90,6 +110,18 @@ def content_of(path: Path, label: str) -> bytes:
 def lines_of(path: Path, label: str, limit: int = LINE_BYTES) -> Iterator[bytes]:
     """Lines of a file, one by one, with their ends.
 
+    Parameters
+    ----------
+    path : Path
+    label : str
+        What messages call the file.
+    limit : int, optional
+        Bytes of a line at most.
+
+    Yields
+    ------
+    bytes
+
     Raises
     ------
     UnreadableFileError
@@ -109,6 +141,16 @@ def lines_of(path: Path, label: str, limit: int = LINE_BYTES) -> Iterator[bytes]
 
 def decoded(data: bytes, label: str) -> str:
     """Text of a file in UTF-8, UTF-16, UTF-32 or a code of Windows, with or without its mark.
+
+    Parameters
+    ----------
+    data : bytes
+    label : str
+        What messages call the file.
+
+    Returns
+    -------
+    str
 
     Raises
     ------

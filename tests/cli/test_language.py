@@ -135,6 +135,25 @@ def test_outputs_are_refused_before_any_work(
     assert line.startswith(("error: -o ", "error: --plot "))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("predict", "salt.cif", "--fmax", "0.1"),
+        ("label", "salt.cif", "-o", "labels.parquet", "--fmax", "0.1"),
+        ("refine", "screened", "-c", "emt", "--relax", "none", "--fmax", "0.1"),
+    ],
+)
+def test_a_force_without_a_relaxation_is_refused(
+    command: tuple[str, ...], run_cli: Run, salt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(salt.parent)
+    code, _, said = run_cli(*command)
+    assert code == 2
+    assert "--fmax ends a relaxation" in said
+    with pytest.raises(E3DOSError, match="nothing is relaxed"):
+        predict(salt, fmax=0.1)
+
+
 def test_a_folder_is_predicted(run_cli: Run, default_model: str, tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     write(tmp_path / "in" / "a.cif", bulk("Cu"))

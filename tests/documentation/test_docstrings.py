@@ -1,14 +1,17 @@
-"""What the reference shows has numpydoc docstrings: parameters, what is returned, and errors."""
+"""What modules export has numpydoc docstrings: parameters, what is returned, and errors."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import ase_e3dos
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DIRECTIVE = re.compile(r"\.\. auto(module|class|function):: ([\w.]+)((?:\n +:.*)*)")
@@ -31,6 +34,18 @@ def shown() -> Iterator[tuple[str, Any]]:
                 continue
             path, _, last = name.rpartition(".")
             yield from with_methods(name, getattr(importlib.import_module(path), last))
+
+
+def exported() -> Iterator[tuple[str, Any]]:
+    """What modules list in ``__all__``, but for commands, whose options have help of their own."""
+    for found in pkgutil.walk_packages(ase_e3dos.__path__, "ase_e3dos."):
+        if found.name.startswith(("ase_e3dos.cli", "ase_e3dos.training.force_")):
+            continue
+        module = importlib.import_module(found.name)
+        for member in getattr(module, "__all__", ()):
+            value = getattr(module, member)
+            if getattr(value, "__module__", None) == found.name:
+                yield from with_methods(f"{found.name}.{member}", value)
 
 
 def with_methods(name: str, found: Any) -> Iterator[tuple[str, Any]]:
@@ -69,6 +84,8 @@ def lacking(function: Any) -> list[str]:
     return found + (["RS01"] if raises and "Raises" not in heads else [])
 
 
-def test_the_reference_shows_documented_functions() -> None:
-    found = {name: codes for name, f in shown() if (codes := lacking(f))}
+def test_functions_of_the_reference_and_of_exports_are_documented() -> None:
+    named = {**dict(shown()), **dict(exported())}
+    assert len(named) > 400
+    found = {name: codes for name, f in named.items() if (codes := lacking(f))}
     assert not found, "\n".join(f"{name}: {', '.join(c)}" for name, c in found.items())

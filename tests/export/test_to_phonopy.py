@@ -132,7 +132,7 @@ def test_no_sample_at_zero(salt, unstable):
 
 def test_projected_dos(salt, unstable):
     dos = projected_dos(salt)
-    assert type(dos) is ProjectedDos
+    assert isinstance(dos, ProjectedDos)
     assert np.allclose(dos.projected_dos.sum(0), total_dos(salt).dos)
     assert np.trapezoid(dos.projected_dos, dos.frequency_points) == pytest.approx([3, 3], rel=1e-3)
     points = np.linspace(-1, 16, 400)

@@ -22,7 +22,10 @@ from ase.io import read, write
 from ase_e3dos import E3DOSPredictor, predict
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError, UnknownModelError
 from ase_e3dos.interfaces.calculator import UNITS
+from ase_e3dos.network.weights import weights_digest
+from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.version import __version__
 
 pytestmark = pytest.mark.usefixtures("default_model")
 
@@ -213,7 +216,7 @@ def test_several_atoms_share_a_calculator(predictions: list[str]) -> None:
     for atoms in several:
         atoms.calc = calc
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         found = [calc.get_phonon_dos(atoms) for atoms in several]
     assert [s.crystal.formula for s in found] == ["Cu", "Al", "MgO"] == predictions
     with pytest.warns(E3DOSWarning, match="attached to several Atoms"):
@@ -221,7 +224,7 @@ def test_several_atoms_share_a_calculator(predictions: list[str]) -> None:
     several[2].calc = None
     several[1].calc = EMT()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert calc.get_phonon_dos().crystal.formula == "Cu"
 
 
@@ -324,6 +327,10 @@ def test_stored_results_survive_files(computed: Atoms, tmp_path: Path, ending: s
         assert info["e3dos_heat_capacity"] == pytest.approx(spectrum.heat_capacity(300.0))
         assert info["e3dos_temperature"] == 300
         assert info["e3dos_model"] == "default"
+        assert info["e3dos_version"] == __version__
+        assert info["e3dos_weights"] == weights_digest(
+            get_registry().model("default").weights_path()
+        )
         assert "free_energy_vib: kJ/(mol of cells)" in info["e3dos_units"]
         integral = np.trapezoid(info["e3dos_phonon_dos"], info["e3dos_phonon_frequencies"])
         assert integral == pytest.approx(6)

@@ -50,6 +50,18 @@ def test_what_cannot_be_relaxed_is_our_error_in_its_place() -> None:
         predict(bulk("Cu"), relax="emd")
 
 
+def test_a_calculator_refuses_at_once_what_cannot_relax() -> None:
+    """Not at the first prediction, which may be hours away; nor does `set` take it."""
+    calculator = E3DOSPredictor(relax="emt")
+    for wrong in ({"relax": "emmt"}, {"relax": 3}, {"relax": "emt", "fmax": -1.0}):
+        with pytest.raises(PotentialError):
+            E3DOSPredictor(**wrong)
+        with pytest.raises(PotentialError):
+            calculator.set(**wrong)
+    assert calculator.parameters["relax"] == "emt"
+    assert calculator.parameters["fmax"] == 0.01
+
+
 def test_the_calculator_relaxes_a_copy() -> None:
     atoms = bulk("Cu", "fcc", a=3.65)
     place = atoms.cell.array.copy()

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from vesin import NeighborList
 
 from ase_e3dos.errors import CrystalError, PartialOccupationWarning
-from ase_e3dos.structures.crystal import _FORMULA_ORDER, Crystal
+from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.formula import _FORMULA_ORDER
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
 FIELDS = ("cell", "scaled_positions", "species_site", "species_number", "species_fraction")

@@ -60,13 +60,9 @@ class Densities(PredictedCell):
         phonopy.phonon.dos.TotalDos
             THz and states/THz per primitive cell.
         """
+        points = {"freq_min": freq_min, "freq_max": freq_max, "freq_pitch": freq_pitch}
         self._total_dos = resampled_total_dos(
-            self.spectrum,
-            sigma=sigma,
-            freq_min=freq_min,
-            freq_max=freq_max,
-            freq_pitch=freq_pitch,
-            smearing_function=smearing_function,
+            self.spectrum, sigma=sigma, smearing_function=smearing_function, **points
         )
         return self._total_dos
 
@@ -83,7 +79,25 @@ class Densities(PredictedCell):
         write_dat: bool = False,
         filename: str | Path = "total_dos.dat",
     ) -> Any:
-        """Run, and if asked write and draw, the total density of states."""
+        """Run, and if asked write and draw, the total density of states.
+
+        Parameters
+        ----------
+        mesh, is_time_reversal, is_mesh_symmetry, is_gamma_center
+            Accepted; there are no q-points.
+        plot : bool
+            Whether to draw.
+        xlabel, ylabel, with_tight_frequency_range
+            Of `plot_total_dos`.
+        write_dat : bool
+            Whether to write `filename`.
+        filename : str or Path
+
+        Returns
+        -------
+        module or None
+            matplotlib.pyplot, with `plot`.
+        """
         self.run_mesh(mesh)
         self.run_total_dos()
         if write_dat:
@@ -116,13 +130,22 @@ class Densities(PredictedCell):
         )
 
     def write_total_dos(self, filename: str | Path = "total_dos.dat") -> None:
-        """Write total_dos.dat."""
-        dos = ran(self._total_dos, "run_total_dos")
-        with writing(filename):
-            write_dos(dos, filename, self.spectrum)
+        """Write total_dos.dat.
+
+        Parameters
+        ----------
+        filename : str or Path
+        """
+        self._write(ran(self._total_dos, "run_total_dos"), filename)
 
     def set_Debye_frequency(self, freq_max_fit: float | None = None) -> None:  # noqa: N802
-        """Fit phonopy's Debye frequency to the total density of states."""
+        """Fit phonopy's Debye frequency to the total density of states.
+
+        Parameters
+        ----------
+        freq_max_fit : float, optional
+            THz; the highest frequency of the fit, phonopy's choice if not given.
+        """
         dos = ran(self._total_dos, "run_total_dos")
         if hasattr(dos, "run_debye_frequency"):
             dos.run_debye_frequency(freq_max_fit=freq_max_fit)
@@ -147,6 +170,18 @@ class Densities(PredictedCell):
     ) -> Any:
         """Densities of states of the atoms in the primitive cell, as `run_total_dos`.
 
+        Parameters
+        ----------
+        sigma, freq_min, freq_max, freq_pitch, use_tetrahedron_method, smearing_function
+            As for `run_total_dos`, in THz.
+        direction, xyz_projection
+            Refused.
+
+        Returns
+        -------
+        phonopy.phonon.dos.ProjectedDos
+            `projected_dos` of shape (n_atoms, n) in states/THz.
+
         Raises
         ------
         NotPredictedError
@@ -156,17 +191,10 @@ class Densities(PredictedCell):
             raise not_predicted(
                 "a direction in Phonopy.run_projected_dos", "Leave out direction or xyz_projection."
             )
-        points = resampled_total_dos(
-            self.spectrum,
-            sigma=sigma,
-            freq_min=freq_min,
-            freq_max=freq_max,
-            freq_pitch=freq_pitch,
-            smearing_function=smearing_function,
-        ).frequency_points
-        self._projected_dos = projected_dos(
-            self.spectrum, points, sigma=sigma, smearing_function=smearing_function
-        )
+        points = {"freq_min": freq_min, "freq_max": freq_max, "freq_pitch": freq_pitch}
+        smearing: Any = {"sigma": sigma, "smearing_function": smearing_function}
+        total = resampled_total_dos(self.spectrum, **smearing, **points)
+        self._projected_dos = projected_dos(self.spectrum, total.frequency_points, **smearing)
         return self._projected_dos
 
     def auto_projected_dos(
@@ -185,7 +213,27 @@ class Densities(PredictedCell):
         write_dat: bool = False,
         filename: str | Path = "projected_dos.dat",
     ) -> Any:
-        """Run, and if asked write and draw, the projected densities of states."""
+        """Run, and if asked write and draw, the projected densities of states.
+
+        Parameters
+        ----------
+        mesh, is_time_reversal, is_gamma_center
+            Accepted; there are no q-points.
+        plot : bool
+            Whether to draw.
+        pdos_indices, legend, legend_prop, legend_frameon
+            Of `plot_projected_dos`.
+        xlabel, ylabel, with_tight_frequency_range
+            Of `plot_projected_dos`.
+        write_dat : bool
+            Whether to write `filename`.
+        filename : str or Path
+
+        Returns
+        -------
+        module or None
+            matplotlib.pyplot, with `plot`.
+        """
         self.run_mesh(mesh)
         self.run_projected_dos()
         if write_dat:
@@ -234,7 +282,14 @@ class Densities(PredictedCell):
         )
 
     def write_projected_dos(self, filename: str | Path = "projected_dos.dat") -> None:
-        """Write projected_dos.dat."""
-        dos = ran(self._projected_dos, "run_projected_dos")
+        """Write projected_dos.dat.
+
+        Parameters
+        ----------
+        filename : str or Path
+        """
+        self._write(ran(self._projected_dos, "run_projected_dos"), filename)
+
+    def _write(self, dos: Any, filename: str | Path) -> None:
         with writing(filename):
             write_dos(dos, filename, self.spectrum)

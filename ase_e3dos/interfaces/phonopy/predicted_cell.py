@@ -135,7 +135,17 @@ class PredictedCell:
             return self._cells.save(filename, settings, hdf5_settings, compression)
 
     def replicate(self, log_level: int | None = None) -> Self:
-        """A new one of the same cells, model and device, without results."""
+        """A new one of the same cells, model and device, without results.
+
+        Parameters
+        ----------
+        log_level : int, optional
+            Accepted, as by phonopy; of no effect.
+
+        Returns
+        -------
+        E3DOSPhonopy
+        """
         new = copy.deepcopy(self)
         new._reset()
         return new
@@ -192,7 +202,18 @@ class PredictedCell:
         self.run_mesh(mesh, *args, **options)
 
     def run_mesh(self, mesh: Any = 100.0, *_args: Any, **_options: Any) -> SpectrumMesh:
-        """Predict the spectrum; phonopy's arguments are accepted and have no effect."""
+        """Predict the spectrum; phonopy's arguments are accepted and have no effect.
+
+        Parameters
+        ----------
+        mesh : float or sequence of int, optional
+            Accepted; there are no q-points.
+
+        Returns
+        -------
+        SpectrumMesh
+            Quantiles of the density of states.
+        """
         self._mesh = SpectrumMesh(self.spectrum)
         return self._mesh
 

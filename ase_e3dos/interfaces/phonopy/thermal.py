@@ -37,7 +37,24 @@ class Thermal(PredictedCell):
     ) -> Any:
         """Thermal properties by phonopy's own formulas, per mole of primitive cells.
 
-        Parameters are those of `Phonopy.run_thermal_properties`.
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        cutoff_frequency : float, optional
+            THz; modes below it are left out.
+        pretend_real : bool
+            Whether imaginary modes count as real ones.
+        band_indices
+            Refused.
+        classical : bool
+            Whether to take classical statistics.
+        exclude_gamma_acoustic : bool
+            Accepted; a spectrum has no modes at Gamma.
+        **options
+            Further ones of `Phonopy.run_thermal_properties`.
 
         Returns
         -------
@@ -79,7 +96,23 @@ class Thermal(PredictedCell):
         divide_by_Z: bool = False,
         legend_style: str | None = "normal",
     ) -> Any:
-        """Draw the thermal properties; returns matplotlib.pyplot."""
+        """Draw the thermal properties; returns matplotlib.pyplot.
+
+        Parameters
+        ----------
+        xlabel, ylabel : str, optional
+            Labels of the axes.
+        with_grid : bool
+        divide_by_Z : bool
+            Whether the values are per formula unit.
+        legend_style : str, optional
+            As phonopy has it.
+
+        Returns
+        -------
+        module
+            matplotlib.pyplot.
+        """
         return plots.plot_thermal(
             ran(self._thermal_properties, "run_thermal_properties"),
             xlabel=xlabel,
@@ -92,7 +125,12 @@ class Thermal(PredictedCell):
     def write_yaml_thermal_properties(
         self, filename: str | Path = "thermal_properties.yaml"
     ) -> None:
-        """Write thermal_properties.yaml."""
+        """Write thermal_properties.yaml.
+
+        Parameters
+        ----------
+        filename : str or Path
+        """
         result = ran(self._thermal_properties, "run_thermal_properties")
         with writing(filename):
             write_yaml(result, filename, self.spectrum)

@@ -37,6 +37,24 @@ class Vibrations(PredictedCell):
         Parameters are those of `Phonopy.run_thermal_displacements`; no mesh has to be run. Modes
         near zero frequency are those of `PhononSpectrum.u_iso`, which needs no smallest frequency.
 
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        direction : array_like, shape (3,), optional
+            Along which they are; along the three axes if not given.
+        freq_min, freq_max
+            Refused.
+        exclude_gamma_acoustic : bool
+            Accepted; there are no modes at Gamma.
+
+        Returns
+        -------
+        phonopy.phonon.thermal_displacement.ThermalDisplacements
+            Å^2.
+
         Raises
         ------
         NotPredictedError
@@ -73,6 +91,22 @@ class Vibrations(PredictedCell):
 
         Parameters are those of `Phonopy.run_thermal_displacement_matrices`; no mesh has to be run.
 
+        Parameters
+        ----------
+        t_min, t_max, t_step : float
+            Temperatures in K.
+        temperatures : array_like, optional
+            Temperatures in K instead.
+        freq_min, freq_max
+            Refused.
+        exclude_gamma_acoustic : bool
+            Accepted; there are no modes at Gamma.
+
+        Returns
+        -------
+        phonopy.phonon.thermal_displacement.ThermalDisplacementMatrices
+            Å^2.
+
         Raises
         ------
         NotPredictedError
@@ -93,7 +127,7 @@ class Vibrations(PredictedCell):
 
     def get_thermal_displacement_matrices_dict(self) -> dict[str, Any]:
         """`temperatures` (K) and the matrices (Å^2), Cartesian and as CIF defines them."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        result = self._matrices()
         return {
             "temperatures": result.temperatures,
             "thermal_displacement_matrices": result.thermal_displacement_matrices,
@@ -102,15 +136,22 @@ class Vibrations(PredictedCell):
 
     def write_yaml_thermal_displacement_matrices(self) -> None:
         """Write thermal_displacement_matrices.yaml."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
         with writing("thermal_displacement_matrices.yaml"):
-            result.write_yaml()
+            self._matrices().write_yaml()
 
     def write_thermal_displacement_matrix_to_cif(self, temperature_index: int) -> None:
-        """Write tdispmat.cif with the matrices at one of the temperatures."""
-        result = ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
+        """Write tdispmat.cif with the matrices at one of the temperatures.
+
+        Parameters
+        ----------
+        temperature_index : int
+            Of the temperatures that were run.
+        """
         with writing("tdispmat.cif"):
-            result.write_cif(self._cells.primitive, temperature_index)
+            self._matrices().write_cif(self._cells.primitive, temperature_index)
+
+    def _matrices(self) -> Any:
+        return ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")
 
     def get_thermal_displacements_dict(self) -> dict[str, Any]:
         """`temperatures` (K) and `thermal_displacements` (Å^2)."""
@@ -121,7 +162,18 @@ class Vibrations(PredictedCell):
         }
 
     def plot_thermal_displacements(self, is_legend: bool = False) -> Any:
-        """Draw the displacements against temperature; returns matplotlib.pyplot."""
+        """Draw the displacements against temperature; returns matplotlib.pyplot.
+
+        Parameters
+        ----------
+        is_legend : bool
+            Whether to draw a legend.
+
+        Returns
+        -------
+        module
+            matplotlib.pyplot.
+        """
         result = ran(self._thermal_displacements, "run_thermal_displacements")
         return plots.plot_displacements(result, is_legend)
 
@@ -143,7 +195,20 @@ class Vibrations(PredictedCell):
         freq_min: float | None = None,
         freq_max: float | None = None,
     ) -> Any:
-        """Moment of the spectrum in THz^order, or those of the atoms, as phonopy's object."""
+        """Moment of the spectrum in THz^order, or those of the atoms, as phonopy's object.
+
+        Parameters
+        ----------
+        order : int
+        is_projection : bool
+            Whether to give the moments of the atoms.
+        freq_min, freq_max : float, optional
+            THz; the range to count.
+
+        Returns
+        -------
+        phonopy.phonon.moment.PhononMoment
+        """
         mesh = ran(self._mesh, "run_mesh")
         self._moment = displacements.moment(
             self.spectrum, mesh, order, is_projection, freq_min, freq_max

@@ -221,6 +221,10 @@ def read_screen(
     temperature : float, optional
         In K, one of the run's; the first of them by default.
 
+    Returns
+    -------
+    ScreenedSet
+
     Raises
     ------
     ScreeningError

@@ -63,6 +63,10 @@ def filled(unit: AtomSites, operations: Operations, cell: NDArray[np.float64]) -
     cell : array, shape (3, 3)
         Lattice vectors in rows, Å.
 
+    Returns
+    -------
+    Contents
+
     Raises
     ------
     SiteError
@@ -209,6 +213,10 @@ def follows(contents: Contents, operations: Operations, cell: NDArray[np.float64
     operations : Operations
     cell : array, shape (3, 3)
         Å.
+
+    Returns
+    -------
+    bool
     """
     from scipy.spatial import cKDTree
 

@@ -92,7 +92,16 @@ class AtomSites:
 
 
 def has_sites(block: Block) -> bool:
-    """Whether a block has coordinates of atoms."""
+    """Whether a block has coordinates of atoms.
+
+    Parameters
+    ----------
+    block : Block
+
+    Returns
+    -------
+    bool
+    """
     return any(all(tag in block for tag in tags) for tags in (_FRACTIONAL, _CARTESIAN))
 
 
@@ -108,6 +117,10 @@ def sites_of(
         Lattice vectors in rows, Å; the first along x, the second in the xy plane.
     formula : frozenset of str
         Elements of the formula that the block states.
+
+    Returns
+    -------
+    AtomSites
 
     Raises
     ------

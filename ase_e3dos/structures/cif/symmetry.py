@@ -128,6 +128,10 @@ def symmetry_of(block: Block, cell: NDArray[np.float64]) -> Symmetry:
     cell : array, shape (3, 3)
         Lattice vectors in rows, Å.
 
+    Returns
+    -------
+    Symmetry
+
     Raises
     ------
     UnknownSymmetryError

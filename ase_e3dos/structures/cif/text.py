@@ -101,6 +101,16 @@ class Block:
 
         A single value is a column of one.
 
+        Parameters
+        ----------
+        *names : str
+            Names of the same item, in order of preference.
+
+        Returns
+        -------
+        list of (str or None), or None
+            None if no item is there.
+
         Raises
         ------
         CifSyntaxError
@@ -114,7 +124,17 @@ class Block:
         return None
 
     def value(self, *names: str) -> str | None:
-        """The first of the items that is there and known."""
+        """The first of the items that is there and known.
+
+        Parameters
+        ----------
+        *names : str
+            Names of the same item, in order of preference.
+
+        Returns
+        -------
+        str or None
+        """
         for name in names:
             found = self._values.get(name)
             if found is None:
@@ -157,6 +177,14 @@ def _plain(value: str) -> str | None:
 
 def blocks_of(text: str) -> Iterator[Block]:
     """Data blocks of a CIF text.
+
+    Parameters
+    ----------
+    text : str
+
+    Yields
+    ------
+    Block
 
     Raises
     ------

@@ -53,7 +53,18 @@ class Operations:
 
     @classmethod
     def of(cls, rotations: Any, translations: Any) -> Operations:
-        """Operations as read-only arrays, each one once."""
+        """Operations as read-only arrays, each one once.
+
+        Parameters
+        ----------
+        rotations : array_like of int, shape (n, 3, 3)
+        translations : array_like, shape (n, 3)
+            In units of the lattice vectors.
+
+        Returns
+        -------
+        Operations
+        """
         w = np.array(rotations, dtype=np.float64).reshape(-1, 3, 3)
         t = np.array(translations, dtype=np.float64).reshape(-1, 3)
         t -= np.floor(t + 1e-9)
@@ -70,7 +81,16 @@ class Operations:
 
     @classmethod
     def from_gemmi(cls, group: gemmi.GroupOps) -> Operations:
-        """Operations of a group of gemmi."""
+        """Operations of a group of gemmi.
+
+        Parameters
+        ----------
+        group : gemmi.GroupOps
+
+        Returns
+        -------
+        Operations
+        """
         each = list(group)
         return cls.of(
             np.array([op.rot for op in each]) / each[0].DEN,
@@ -78,7 +98,16 @@ class Operations:
         )
 
     def times(self, other: Operations) -> Operations:
-        """Every operation of one after every one of the other."""
+        """Every operation of one after every one of the other.
+
+        Parameters
+        ----------
+        other : Operations
+
+        Returns
+        -------
+        Operations
+        """
         w = np.einsum("aij,bjk->abik", self.rotations, other.rotations)
         t = np.einsum("aij,bj->abi", self.rotations, other.translations)
         return Operations.of(w, t + self.translations[:, None])
@@ -90,12 +119,25 @@ class Operations:
         ----------
         axes : array, shape (3, 3)
             A rotation or an exchange of axes.
+
+        Returns
+        -------
+        Operations
         """
         back = np.linalg.inv(axes)  # x' = x axes^-1 for rows x
         return Operations.of(np.rint(back.T @ self.rotations @ axes.T), self.translations @ back)
 
     def is_part_of(self, others: Operations) -> bool:
-        """Whether they are among others."""
+        """Whether they are among others.
+
+        Parameters
+        ----------
+        others : Operations
+
+        Returns
+        -------
+        bool
+        """
         if len(self) > len(others):
             return False
         both = Operations.of(
@@ -105,7 +147,16 @@ class Operations:
         return len(both) == len(others)
 
     def is_same(self, others: Operations) -> bool:
-        """Whether they are the same operations in any order."""
+        """Whether they are the same operations in any order.
+
+        Parameters
+        ----------
+        others : Operations
+
+        Returns
+        -------
+        bool
+        """
         return len(self) == len(others) and self.is_part_of(others)
 
 
@@ -118,6 +169,10 @@ def operations_of(triplets: tuple[str, ...]) -> Operations:
     Parameters
     ----------
     triplets : tuple of str
+
+    Returns
+    -------
+    Operations
 
     Raises
     ------
@@ -137,6 +192,17 @@ def operations_of(triplets: tuple[str, ...]) -> Operations:
 @lru_cache(maxsize=8192)
 def parse_triplet(text: str) -> tuple[tuple[tuple[int, ...], ...], tuple[float, ...]]:
     """Matrix and translation of one operation.
+
+    Parameters
+    ----------
+    text : str
+        Such as "-y, x-y, z+1/3".
+
+    Returns
+    -------
+    matrix : tuple of three tuples of int
+    translation : tuple of three float
+        In units of the lattice vectors.
 
     Raises
     ------
@@ -252,6 +318,10 @@ def metric_deviation(operations: Operations, cell: NDArray[np.float64]) -> float
     operations : Operations
     cell : array, shape (3, 3)
         Lattice vectors in rows, Å.
+
+    Returns
+    -------
+    float
     """
     metric = cell @ cell.T
     lengths = np.sqrt(metric.diagonal())

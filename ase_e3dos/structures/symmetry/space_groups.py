@@ -66,6 +66,10 @@ def hall_operations(symbol: str) -> Operations:
         Such as "-F 4 2 3", "-P 2ybc" or "-P 2ybc (x-1/4,y,z)"; axes '"' may be written as "=" or
         as two apostrophes.
 
+    Returns
+    -------
+    Operations
+
     Raises
     ------
     ValueError
@@ -76,7 +80,17 @@ def hall_operations(symbol: str) -> Operations:
 
 @lru_cache(maxsize=1024)
 def number_of(hall: str) -> int | None:
-    """Number of the space group of a Hall symbol, where its setting is in a table."""
+    """Number of the space group of a Hall symbol, where its setting is in a table.
+
+    Parameters
+    ----------
+    hall : str
+        Hall symbol.
+
+    Returns
+    -------
+    int or None
+    """
     try:
         group = gemmi.find_spacegroup_by_ops(_hall_group(hall))
     except ValueError:
@@ -97,7 +111,16 @@ def _hall_group(symbol: str) -> gemmi.GroupOps:
 
 @lru_cache(maxsize=1024)
 def number_of_operations(operations: Operations) -> int | None:
-    """Number of the space group of some operations in any setting; None if it is not found."""
+    """Number of the space group of some operations in any setting; None if it is not found.
+
+    Parameters
+    ----------
+    operations : Operations
+
+    Returns
+    -------
+    int or None
+    """
     import spglib
 
     rotations = np.rint(operations.rotations).astype(np.intc)
@@ -114,7 +137,16 @@ def number_of_operations(operations: Operations) -> int | None:
 
 @lru_cache(maxsize=1024)
 def setting_of_operations(operations: Operations) -> Setting | None:
-    """The setting that has just these operations; None if none in the table has."""
+    """The setting that has just these operations; None if none in the table has.
+
+    Parameters
+    ----------
+    operations : Operations
+
+    Returns
+    -------
+    Setting or None
+    """
     number = number_of_operations(operations)
     settings = () if number is None else settings_numbered(number, every=True)
     return next((s for s in settings if operations.is_same(s.operations)), None)
@@ -146,6 +178,10 @@ def settings_numbered(number: int, every: bool = False) -> tuple[Setting, ...]:
         All of them; by default those that may be meant when nothing else is said: of groups with
         a unique axis the first choice for each axis, of others the standard one, with both
         origins and both kinds of axes.
+
+    Returns
+    -------
+    tuple of Setting
     """
     table = [s for s in _table()[:530] if s.number == number]
     if every:
