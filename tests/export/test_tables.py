@@ -103,7 +103,8 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
         write_page(copper_named, tmp_path / "none" / "page.html")
     grouped = figure(copper_named)
     heat_of = [t for t in grouped.data if t.xaxis == "x2" and t.name == "Cu" and t.visible]
-    assert [t.legendgroup for t in heat_of] == ["Cu"]
+    density_of = [t for t in grouped.data if t.xaxis == "x" and t.name == "Cu"]
+    assert [t.legendgroup for t in heat_of] == [t.legendgroup for t in density_of]
     assert grouped.layout.legend.groupclick == "togglegroup"
     data = figure(calibrated).data
     assert {t.name for t in data} >= {"NaCl", "Na 0", "Cl 1"}
