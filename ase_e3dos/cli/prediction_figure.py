@@ -165,11 +165,14 @@ def panels_of(text: str) -> list[Panel]:
     Raises
     ------
     E3DOSError
-        If one is unknown.
+        If one is unknown, or named twice.
     """
     chosen = [part.strip().lower() for part in text.split(",") if part.strip()]
     if not chosen or not set(chosen) <= set(_PANELS):
         raise E3DOSError(f"--panels {text}: give some of {', '.join(_PANELS)}, with commas.")
+    twice = next((part for part in chosen if chosen.count(part) > 1), None)
+    if twice is not None:
+        raise E3DOSError(f"--panels {text}: names {twice} twice. Give each once.")
     return [_PANELS[part] for part in chosen]
 
 
