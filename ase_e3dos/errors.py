@@ -53,6 +53,10 @@ class SpectrumError(E3DOSError, ValueError):
     """A spectrum, grid or temperature is not valid."""
 
 
+class MissingUnitError(SpectrumError):
+    """A file does not say, or not clearly, which unit its frequencies or energies are in."""
+
+
 class ImaginaryModesError(SpectrumError):
     """The spectrum has imaginary weight and the policy is to refuse it."""
 

@@ -233,7 +233,7 @@ class PhononSpectrum(DensityOfStates):
         smoothing: float = 0.0,
         label: str | None = None,
         color: str | None = None,
-        overlays: tuple[Overlay, ...] = (),
+        overlays: Sequence[Overlay] = (),
     ) -> Any:
         """Draw on Matplotlib axes and return them; see `ase_e3dos.export.plots.plot_spectrum`."""
         from ase_e3dos.export.plots import plot_spectrum

@@ -14,7 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.analysis.descriptors import peak_positions
 from ase_e3dos.analysis.neutron import Resolution, WeightedSpectrum, neutron_weighted, unit_in_cm
-from ase_e3dos.errors import MeasurementWarning, SpectrumError, UnreadableFileError
+from ase_e3dos.errors import (
+    MeasurementWarning,
+    MissingUnitError,
+    SpectrumError,
+    UnreadableFileError,
+)
 from ase_e3dos.spectrum.grid import Array
 
 if TYPE_CHECKING:
@@ -177,8 +182,10 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
     ------
     UnreadableFileError
         The file is missing or holds no columns of numbers.
+    MissingUnitError
+        No unit is given, and the header names none or several.
     SpectrumError
-        No unit is given nor named in the header, or the columns make no spectrum.
+        The columns make no spectrum.
     """
     file = Path(path)
     try:
@@ -213,7 +220,7 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         found = units_named("\n".join(header))
         if len(found) != 1:
             said = "names several units" if found else "names no unit"
-            raise SpectrumError(
+            raise MissingUnitError(
                 f"{file}: its header {said}. Say --units meV, THz or cm-1 (unit= in Python)."
             )
         unit = found[0]

@@ -36,6 +36,7 @@ from ase_e3dos.errors import E3DOSError, E3DOSWarning
 
 if TYPE_CHECKING:
     from ase_e3dos.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.prediction.pipeline import Predictor
     from ase_e3dos.structures.crystal import Crystal
 
 
@@ -46,7 +47,12 @@ def predict(
     ],
     model: Model = "default",
     temperature: Temperatures = DEFAULT_TEMPERATURES,
-    per: Annotated[Per, typer.Option(help="What C_V, S and F are per mole of.")] = Per.CELL,
+    per: Annotated[
+        Per,
+        typer.Option(
+            help="What C_V, S and F are per mole of; figures of several crystals are per atom."
+        ),
+    ] = Per.CELL,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -101,8 +107,8 @@ def predict(
         bool,
         typer.Option(
             "--csv",
-            help="With -o: also dos.csv and thermal.csv (at the temperatures of -T) in each "
-            "folder, and one thermal.csv of all.",
+            help="With -o: also dos.csv and thermal.csv (at the temperatures of -T, per what --per "
+            "says) in each folder, and one thermal.csv of all.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -153,15 +159,22 @@ def predict(
     drawing.check(files)
     if fmax is not None and relax is None:
         raise E3DOSError("--fmax ends a relaxation: give --relax CALCULATOR, too.")
+    from ase_e3dos.prediction.pipeline import load_predictor
+
     if relax is not None:
         from ase_e3dos.potentials.choice import check_calculator
 
         check_calculator(relax)
     force = {} if fmax is None else {"fmax": fmax}
-    outcomes = list(_outcomes(files, model, device, encoder, uncertainty, relax, **force))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", E3DOSWarning)
+        predictor = load_predictor(model, device, encoder)
+        drawing.check_model(predictor)
+    _show(caught)
+    outcomes = list(_outcomes(predictor, files, uncertainty, relax, **force))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if output is not None:
-        _write_files(outcomes, output, temperatures if as_csv else None)
+        _write_files(outcomes, output, temperatures if as_csv else None, per)
     if as_json:
         show_json(outcomes, temperatures, per)
     else:
@@ -182,22 +195,17 @@ def _say_what_has_no_figure(**options: bool) -> None:
 
 
 def _outcomes(
+    predictor: Predictor,
     files: list[Path],
-    model: str,
-    device: str,
-    encoder: str | None,
     uncertainty: bool,
     relax: str | None,
     **force: float,
 ) -> Iterator[Outcome]:
-    from ase_e3dos.prediction.pipeline import load_predictor
     from ase_e3dos.prediction.relaxed import stream
 
     sources: list[tuple[str, tuple[E3DOSWarning, ...]]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", E3DOSWarning)
-        predictor = load_predictor(model, device, encoder)
-        _show(caught)
 
         def crystals() -> Iterator[Crystal | E3DOSError]:
             for file in files:
@@ -234,7 +242,9 @@ def _show(caught: list[warnings.WarningMessage]) -> None:
     caught.clear()
 
 
-def _write_files(outcomes: list[Outcome], folder: Path, temperatures: list[float] | None) -> None:
+def _write_files(
+    outcomes: list[Outcome], folder: Path, temperatures: list[float] | None, per: Per
+) -> None:
     """Files of each structure, and tables over the temperatures where they are asked for."""
     taken: set[str] = set()
     for outcome in outcomes:
@@ -251,8 +261,8 @@ def _write_files(outcomes: list[Outcome], folder: Path, temperatures: list[float
                 outcome.result.write(place / "projected_dos.dat")
             if temperatures is not None:
                 outcome.result.write(place / "dos.csv")
-                outcome.result.write(place / "thermal.csv", temperatures=temperatures)
-    spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
+                view(outcome.result, per).write(place / "thermal.csv", temperatures=temperatures)
+    spectra = [view(o.result, per) for o in outcomes if not isinstance(o.result, E3DOSError)]
     if temperatures is not None and spectra:
         from ase_e3dos.export.tables import write_thermal_csv
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.cli.output import write_figure, writing
-from ase_e3dos.errors import E3DOSError, MissingExtraError, SpectrumError
+from ase_e3dos.errors import E3DOSError, MissingExtraError, MissingUnitError
 
 if TYPE_CHECKING:
     from ase_e3dos.export.curves import FrequencyUnit
     from ase_e3dos.export.overlays import Overlay
-    from ase_e3dos.export.plots.several import Layout
+    from ase_e3dos.export.plots.summary import Layout
     from ase_e3dos.export.thermal_curves import EnergyUnit, Panel
     from ase_e3dos.phonon_spectrum import PhononSpectrum
+    from ase_e3dos.prediction.pipeline import Predictor
 
 
 class ProjectionKind(StrEnum):
@@ -50,6 +51,8 @@ class EnergyUnits(StrEnum):
 
 #: Endings of interactive pages.
 PAGES = (".html", ".htm")
+#: Options that are checked before any work.
+_CHECKED = {"projection", "stacked", "panels", "layout", "smoothing", "overlays", "style"}
 _PANELS: dict[str, Panel] = {
     "dos": "dos",
     "cv": "heat_capacity",
@@ -81,10 +84,11 @@ class Drawing:
         Raises
         ------
         E3DOSError
-            If a style or a layout is unknown, or does not go with the rest.
+            If an option is unknown, or does not go with the rest.
         """
         if self.path is None:
             return
+        options = {n: value for n, value in self._options().items() if n in _CHECKED}
         if self._is_page:
             from ase_e3dos.export.page import check_page
 
@@ -93,15 +97,27 @@ class Drawing:
                     f"--plot {self.path}: an interactive page needs plotly: "
                     "pip install 'ase-e3dos[report]'."
                 )
-            check_page(style=self.style, layout=self.layout)
+            check_page(len(files), **options)
         else:
-            from ase_e3dos.export.plots.styles import figure_style
+            from ase_e3dos.export.plots.summary import check_summary
 
-            figure_style(self.style)
-        if self.layout == "waterfall":
-            from ase_e3dos.export.overlays import refuse_overlays
+            check_summary(len(files), **options)
 
-            refuse_overlays(len(files), self.overlays)
+    def check_model(self, predictor: Predictor) -> None:
+        """Refuse parts of a model that gives no densities of sites, before any work.
+
+        Raises
+        ------
+        E3DOSError
+            If such parts are asked for.
+        """
+        parts = self.stacked or self.projection not in ("auto", "none")
+        if self.path is not None and parts and not predictor.gives_sites:
+            raise E3DOSError(
+                f"--projection and --stacked need densities of sites, which the model "
+                f"{predictor.name!r} does not give. Leave them out, or take a model that does, "
+                "such as --model default."
+            )
 
     @property
     def _is_page(self) -> bool:
@@ -111,11 +127,24 @@ class Drawing:
         """Write the figure of spectra, or nothing without a path."""
         if self.path is None:
             return
+        options = self._options()
+        if self._is_page:
+            from ase_e3dos.export.page import write_page
+
+            with writing(self.path, "--plot"):
+                write_page(spectra, self.path, **options)
+        else:
+            from ase_e3dos.export.plots import plot_summary
+
+            write_figure(self.path, plot_summary(spectra, **options))
+
+    def _options(self) -> dict[str, Any]:
+        """Options of `plot_summary` and of the page's `figure`."""
         from ase_e3dos.export.thermal_curves import drawn_temperatures
 
         # a range of temperatures is that of the figure, too
         ends = min(self.temperatures), max(self.temperatures)
-        options: Any = {
+        return {
             "units": self.units,
             "temperatures": drawn_temperatures(*ends)
             if len(self.temperatures) > 2 and ends[0] < ends[1]
@@ -128,15 +157,6 @@ class Drawing:
             "smoothing": self.smoothing,
             "overlays": self.overlays,
         } | ({} if self.panels is None else {"panels": self.panels})
-        if self._is_page:
-            from ase_e3dos.export.page import write_page
-
-            with writing(self.path, "--plot"):
-                write_page(spectra, self.path, **options)
-        else:
-            from ase_e3dos.export.plots import plot_summary
-
-            write_figure(self.path, plot_summary(spectra, **options))
 
 
 def panels_of(text: str) -> list[Panel]:
@@ -145,11 +165,14 @@ def panels_of(text: str) -> list[Panel]:
     Raises
     ------
     E3DOSError
-        If one is unknown.
+        If one is unknown, or named twice.
     """
     chosen = [part.strip().lower() for part in text.split(",") if part.strip()]
     if not chosen or not set(chosen) <= set(_PANELS):
         raise E3DOSError(f"--panels {text}: give some of {', '.join(_PANELS)}, with commas.")
+    twice = next((part for part in chosen if chosen.count(part) > 1), None)
+    if twice is not None:
+        raise E3DOSError(f"--panels {text}: names {twice} twice. Give each once.")
     return [_PANELS[part] for part in chosen]
 
 
@@ -165,13 +188,20 @@ def overlay_of(text: str) -> Overlay:
 
     path, colon, unit = text.rpartition(":")
     units: dict[str, FrequencyUnit] = {"thz": "THz", "cm-1": "cm-1", "mev": "meV"}
-    known = units.get(unit.lower()) if colon and not Path(text).exists() else None
-    path = text if known is None else path
+    known = None
+    if colon and not Path(text).exists():
+        known = units.get(unit.lower())
+        if known is None and Path(path).exists():
+            raise E3DOSError(f"--with {text}: {unit!r} is no unit. Give THz, cm-1 or meV.")
+    if known is None:
+        path = text
     try:
         return read_overlay(path, known)
-    except SpectrumError as error:
-        reason = str(error).replace("Say --units meV, THz or cm-1 (unit= in Python).", "")
+    except MissingUnitError as error:
         raise E3DOSError(
-            f"--with {text}: {reason.strip()} Say the unit of its first column behind a colon, as "
-            f"in --with {path}:meV (or THz, cm-1), or in its first line: '# energy (meV), DoS'."
+            f"--with {path}: the file does not say the unit of its first column, or names several. "
+            f"Give it behind a colon, as in --with {path}:meV (THz, cm-1 or meV), or in the file's "
+            "first line: # energy (meV), DoS"
         ) from error
+    except E3DOSError as error:
+        raise E3DOSError(f"--with {error}") from error

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.export.curves import curve, names_of
+from ase_e3dos.export.curves import curve
+from ase_e3dos.export.names import names_of
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 
 #: Rows of a list that a notebook shows.

@@ -1,18 +1,16 @@
-"""What figures of spectra draw: curves in the units asked for, with bands and parts, and names."""
+"""What figures of spectra draw: curves in the units asked for, with bands and parts."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
 from ase.data import chemical_symbols
 
 from ase_e3dos.errors import SpectrumError
+from ase_e3dos.export.names import formula_in_mathtext
 from ase_e3dos.export.samples import samples
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
@@ -25,6 +23,8 @@ Projection = Literal["element", "site", "species"] | Mapping[str, Sequence[int]]
 
 #: Share of the highest density below which a curve is not seen.
 _SEEN = 2e-3
+#: Share of the highest density within which two lines look like one.
+_ON_ONE_ANOTHER = 4e-3
 #: Sites that a figure can tell apart; crystals with more are drawn by element.
 MOST_SITES = 12
 #: A curve ends below high modes of its own, such as O-H stretching ones, if at least this share
@@ -74,6 +74,22 @@ class Curve:
     n_modes: float
     smoothing: float
     note: str = ""
+
+    @property
+    def lines(self) -> tuple[tuple[str, Array], ...]:
+        """The parts as lines: those that lie on one another are one, "O 2, O 3 (each)"."""
+        together: list[tuple[list[str], Array]] = []
+        for name, row in self.parts:
+            least = _ON_ONE_ANOTHER * float(self.y.max())
+            same = next((n for n, other in together if np.abs(row - other).max() < least), None)
+            if same is None:
+                together.append(([name], row))
+            else:
+                same.append(name)
+        return tuple(
+            (names[0] if len(names) == 1 else f"{', '.join(names)} (each)", row)
+            for names, row in together
+        )
 
 
 def unit_per_thz(units: str) -> float:
@@ -245,6 +261,21 @@ def _parts(
     return list(sums.items())
 
 
+def refuse_no_parts(projection: object, stacked: bool) -> None:
+    """Refuse to stack parts where there are none.
+
+    Raises
+    ------
+    SpectrumError
+        If parts shall be stacked without a projection.
+    """
+    if stacked and projection is None:
+        raise SpectrumError(
+            "There are no parts to stack (stacked) without a projection: give 'element', 'site', "
+            "'species' or groups of sites."
+        )
+
+
 def _group(rows: Array, sites: Sequence[int], name: str) -> Array:
     chosen = np.asarray(list(sites))
     if (
@@ -269,66 +300,6 @@ def occupations(spectrum: DensityOfStates) -> list[str]:
         share = "" if abs(fraction - 1.0) < 1e-6 else f"{fraction:.3g}"
         names[site] += f"{chemical_symbols[number]}{share}"
     return names
-
-
-def names_of(spectra: Sequence[DensityOfStates]) -> list[str]:
-    """Names that tell spectra apart: formulas, with the files' names where formulas repeat.
-
-    Parameters
-    ----------
-    spectra : sequence of DensityOfStates
-
-    Returns
-    -------
-    list of str
-    """
-    formulas = [s.crystal.formula for s in spectra]
-    repeated = Counter(formulas)
-    names = [
-        formula if repeated[formula] == 1 else _with_source(formula, spectrum.crystal.name)
-        for formula, spectrum in zip(formulas, spectra, strict=True)
-    ]
-    same = Counter(names)
-    names = [
-        name if same[name] == 1 else _with_folder(name, spectrum.crystal.name)
-        for name, spectrum in zip(names, spectra, strict=True)
-    ]
-    again = Counter(names)
-    seen: Counter[str] = Counter()
-    for k, name in enumerate(names):
-        if again[name] > 1:
-            seen[name] += 1
-            names[k] = f"{name} #{seen[name]}"
-    return names
-
-
-def _with_source(formula: str, name: str) -> str:
-    """A formula with the file's name, and the place in the file, that a crystal came from."""
-    path, bracket, place = name.partition("[")
-    stem = PurePath(path).stem
-    source = f"{stem}{bracket}{place}"
-    if not source or source.startswith(formula):
-        return source or formula
-    return f"{formula}, {source}"
-
-
-def _with_folder(name: str, source: str) -> str:
-    """A name with the folder of its file before the file's, where it has one: NaCl, a/POSCAR."""
-    folder = PurePath(source.partition("[")[0]).parent.name
-    formula, comma, file = name.rpartition(", ")
-    return f"{formula}{comma}{folder}/{file}" if folder else name
-
-
-def formula_in_mathtext(name: str) -> str:
-    """A name for Matplotlib, with the numbers of a formula at its beginning as subscripts."""
-    formula, comma, rest = name.partition(",")
-    if re.fullmatch(r"([A-Z][a-z]?[\d.]*)+", formula):
-        formula = re.sub(r"(\d[\d.]*)", r"$_{\1}$", formula)
-    else:
-        formula = formula.replace("$", r"\$")
-    rest = rest.replace("$", r"\$")
-    whole = formula + comma + rest
-    return f"\N{ZERO WIDTH SPACE}{whole}" if whole.startswith("_") else whole  # else no legend
 
 
 def common_range(curves: Sequence[Curve]) -> tuple[float, float]:

@@ -10,9 +10,10 @@ from typing import cast
 import numpy as np
 
 from ase_e3dos.analysis.measurement import read_measurement, units_named
-from ase_e3dos.errors import SpectrumError, UnreadableFileError
+from ase_e3dos.errors import MissingUnitError, SpectrumError, UnreadableFileError
 from ase_e3dos.export.curves import FrequencyUnit, unit_per_thz
 from ase_e3dos.export.json_file import read_json
+from ase_e3dos.export.names import told_apart
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
@@ -33,17 +34,45 @@ class Overlay:
         THz, ascending.
     density : ndarray, shape (n,)
         In any unit.
+    source : str
+        The file, which tells those of one name apart; may be empty.
     """
 
     name: str
     frequencies: Array
     density: Array
+    source: str = ""
 
-    def scaled(self, n_modes: float, units: FrequencyUnit) -> tuple[Array, Array]:
-        """Frequencies in a unit, and the density in states per unit with `n_modes` in all."""
+    def scaled(
+        self, n_modes: float, units: FrequencyUnit, smoothing: float = 0.0
+    ) -> tuple[Array, Array]:
+        """Frequencies in a unit, and the density in states per unit with `n_modes` in all.
+
+        `smoothing` is the width in cm^-1 of a Gaussian, as that of the curves beside it.
+        """
         scale = unit_per_thz(units)
-        area = float(np.trapezoid(self.density, self.frequencies))
-        return self.frequencies * scale, self.density * (n_modes / area / scale)
+        x, y = self.frequencies, self.density
+        if smoothing > 0:
+            x, y = _smoothed(x, y, smoothing / constants().thz_to_cm)
+        area = float(np.trapezoid(y, x))
+        return x * scale, y * (n_modes / area / scale)
+
+
+def _smoothed(x: Array, y: Array, width: float) -> tuple[Array, Array]:
+    """A density on equal steps, finer than those given, with nothing around it, convolved."""
+    from scipy.ndimage import gaussian_filter1d
+
+    span = float(x[-1] - x[0]) + 8 * width
+    steps = np.diff(x)
+    step = max(min(float(np.min(steps[steps > 0])), width / 4), span / 20_000)
+    points = np.arange(x[0] - 4 * width, x[-1] + 4 * width + step, step)
+    rows = np.interp(points, x, y, left=0.0, right=0.0)
+    return points, np.asarray(gaussian_filter1d(rows, width / step, mode="constant"))
+
+
+def names_apart(overlays: Sequence[Overlay]) -> list[str]:
+    """Names that tell overlays apart, with folders or numbers where names repeat."""
+    return told_apart([o.name for o in overlays], [o.source for o in overlays])
 
 
 def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay:
@@ -67,20 +96,36 @@ def read_overlay(path: str | Path, unit: FrequencyUnit | None = None) -> Overlay
     ------
     UnreadableFileError
         The file is missing or holds no columns of numbers.
+    MissingUnitError
+        No unit is given, and the file names none or several.
     SpectrumError
-        No unit is known, or the columns make no spectrum.
+        The columns make no spectrum.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
         spectrum = spectrum_from_dict(read_json(path), DensityOfStates)
-        return Overlay(path.stem, spectrum.frequencies, spectrum.density)
+        return _overlay(path, spectrum.frequencies, spectrum.density)
     if path.suffix.lower() == ".dat":
         return _phonopy_columns(path, unit)
     own = _own_table(path)
     if own is not None:
         return own
+    return _measured(path, unit)
+
+
+def _measured(path: Path, unit: FrequencyUnit | None) -> Overlay:
     measured = read_measurement(path, unit)
-    return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
+    return _overlay(path, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
+
+
+def _overlay(path: Path, frequencies: Array, density: Array, name: str = "") -> Overlay:
+    """What a file holds, by its stem unless it has another name, if it can be scaled to an area."""
+    if not np.trapezoid(density, frequencies) > 0:
+        raise SpectrumError(
+            f"{path}: the density of states has no area. Its columns have to be frequency and "
+            "density, in this order."
+        )
+    return Overlay(name or path.stem, frequencies, density, str(path.absolute()))
 
 
 def refuse_overlays(n_spectra: int, overlays: Sequence[Overlay]) -> None:
@@ -113,7 +158,7 @@ def _own_table(path: Path) -> Overlay | None:
         table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2)
     except (OSError, ValueError):
         return None  # the reader of all other files says why
-    return Overlay(path.stem, table[:, 0], table[:, 1])
+    return _overlay(path, table[:, 0], table[:, 1])
 
 
 def _projected(path: Path) -> bool:
@@ -134,7 +179,7 @@ def _unit_of_phonopy(path: Path, highest: float) -> FrequencyUnit:
             if found
             else f"name no unit, and {highest:g} is no frequency of a crystal in THz"
         )
-        raise SpectrumError(
+        raise MissingUnitError(
             f"{path}: its comments {said}. Give the unit of its first column: unit= in Python."
         )
     return cast("FrequencyUnit", found[0]) if found else "THz"
@@ -143,24 +188,21 @@ def _unit_of_phonopy(path: Path, highest: float) -> FrequencyUnit:
 def _phonopy_columns(path: Path, unit: FrequencyUnit | None) -> Overlay:
     try:
         table = np.loadtxt(path, comments="#", ndmin=2)
-    except OSError as error:
-        raise UnreadableFileError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except OSError as error:  # NumPy's for a file that is not there has no reason of the system
+        reason = error.strerror or ("No such file" if not path.exists() else error)
+        raise UnreadableFileError(f"{path}: cannot be read ({reason}).") from error
     except ValueError:  # a header without a sign of comments, or commas between columns
-        measured = read_measurement(path, unit)
-        return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
+        return _measured(path, unit)
     if table.shape[0] < 5 or table.shape[1] < 2 or not np.isfinite(table).all():
         raise UnreadableFileError(
             f"{path}: holds {table.shape[0]} rows of {table.shape[1]} columns. A density of states "
             "has a column of frequencies, one or more of densities, and at least five finite rows."
         )
     if table.shape[1] > 2 and not _projected(path):  # energy, intensity and error of a measurement
-        measured = read_measurement(path, unit)
-        return Overlay(path.stem, measured.wavenumbers / constants().thz_to_cm, measured.intensity)
+        return _measured(path, unit)
     table = table[np.argsort(table[:, 0], kind="stable")]
     unit = unit or _unit_of_phonopy(path, float(table[-1, 0]))
     density = table[:, 1:].sum(axis=1)  # of all sites in projected_dos.dat
-    frequencies = table[:, 0] / unit_per_thz(unit)
-    if not np.trapezoid(density, frequencies) > 0:
-        raise SpectrumError(f"{path}: the density of states has no area. Check its columns.")
-    folder = path.resolve().parent.name  # all of phonopy's have the same name
-    return Overlay(f"{folder}/{path.name}" if folder else path.name, frequencies, density)
+    folder = path.absolute().parent.name  # all of phonopy's have the same name
+    name = f"{folder}/{path.name}" if folder else path.name
+    return _overlay(path, table[:, 0] / unit_per_thz(unit), density, name)

@@ -19,27 +19,42 @@ from ase_e3dos.export.curves import (
     beyond,
     common_range,
     curve,
-    names_of,
+    refuse_no_parts,
 )
+from ase_e3dos.export.names import names_of
 from ase_e3dos.export.overlays import Overlay, refuse_overlays
 from ase_e3dos.export.plots.styles import COLOURS, DARK_COLOURS
+from ase_e3dos.export.plots.summary import MOST_OVERLAID
 from ase_e3dos.export.thermal_curves import (
     PANELS,
     SYMBOLS,
     EnergyUnit,
     Panel,
     ascending_temperatures,
-    thermal_curve,
+    check_panels,
 )
+from ase_e3dos.export.traces import UNITS, Traces
 from ase_e3dos.export.writing import writing
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
-from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.thermal import Quantity
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+#: Width in pixels that a legend has on a phone, on which the figure is as high as it then needs.
+_PHONE = 270.0
+_FIT = """
+const figure = document.getElementById('{plot_id}');
+function fit() {
+  const height = window.innerWidth < 600 ? %d : %d;
+  if (figure.layout.height !== height) {
+    figure.style.height = height + 'px';
+    Plotly.relayout(figure, {height: height});
+  }
+}
+fit();
+window.addEventListener('resize', fit);
+"""
 PageLayout = Literal["overlay", "waterfall", "auto"]
 
 
@@ -56,9 +71,6 @@ _THEMES = {
     "publication": _Theme("plotly_white", "#1f2933", "#fff", COLOURS),
     "dark": _Theme("plotly_dark", "#cfd0d0", "#131416", DARK_COLOURS),
 }
-_HTML = {"heat_capacity": "C<sub>V</sub>", "entropy": "S", "free_energy": "F",
-         "internal_energy": "U"}  # fmt: skip
-_UNITS = {"cm-1": "cm<sup>−1</sup>", "k_B": "k<sub>B</sub>", "k_B K": "k<sub>B</sub> K"}
 
 
 def figure(
@@ -89,7 +101,7 @@ def figure(
     units : {"THz", "cm-1", "meV"}
     projection : {"auto", "element", "site", "species"}, mapping, or None
         "auto": the sites of one spectrum of at most twelve, else the elements, for models that
-        have sites.
+        have sites; nothing for more than six spectra, unless it is to be stacked.
     stacked : bool
         Parts as areas upon each other instead of lines.
     panels : sequence of {"dos", "heat_capacity", "entropy", "free_energy", "internal_energy"}
@@ -131,9 +143,10 @@ def figure(
     chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
     if not chosen:
         raise SpectrumError("There is no spectrum to show: give one or more.")
-    check_page(style=style, layout=layout, panels=panels)
-    if layout == "waterfall":
-        refuse_overlays(len(chosen), overlays)
+    check_page(
+        len(chosen), projection=projection, stacked=stacked, panels=panels, layout=layout,
+        style=style, smoothing=smoothing, overlays=overlays,
+    )  # fmt: skip
     kelvin = np.linspace(0.0, 1000.0, 101)
     if temperatures is not None:
         kelvin = ascending_temperatures(temperatures)
@@ -142,32 +155,28 @@ def figure(
         raise SpectrumError(f"There are {len(names)} labels for {len(chosen)} spectra.")
     shown = chosen if len(chosen) == 1 else [s.per_atom() for s in chosen]
     curves = [
-        curve(s, units=units, projection=_parts(s, projection, len(shown)), band=band,
+        curve(s, units=units, projection=_parts(s, projection, len(shown), stacked), band=band,
               smoothing=smoothing, name=name)
         for s, name in zip(shown, names, strict=True)
     ]  # fmt: skip
     theme = _THEMES[style or "publication"]
     thermal = [panel for panel in SYMBOLS if panel in panels]
     page = _panels(make_subplots, "dos" in panels, bool(thermal))
-    colours = {k: theme.colours[k % len(theme.colours)] for k in range(len(curves))}
+    traces = Traces(page, go, theme.colours, several=len(curves) > 1)
     if "dos" in panels:
         step = 0.75 * max(float(c.y.max()) for c in curves) if layout == "waterfall" else 0.0
         for k, c in enumerate(curves):
-            _add_density(page, go, c, colours[k], len(curves) > 1, stacked, k * step)
-        for overlay in overlays:
-            x, y = overlay.scaled(curves[0].n_modes, units)
-            line = {"color": theme.ink, "dash": "dash", "width": 1.5}
-            page.add_scatter(x=_digits(x), y=_digits(y), line=line, row=1, col=1,
-                             name=f"{escape(overlay.name)} (same area)")  # fmt: skip
+            traces.add_density(c, k, stacked, k * step)
+        traces.add_overlays(overlays, curves[0], theme.ink)
         _label_density(page, curves, step, theme.ink)
     if thermal:
         row = 2 if "dos" in panels else 1
-        _add_thermal(page, go, shown, names, colours, thermal, kelvin, energy_units, band, row)
+        traces.add_thermal(shown, names, thermal, kelvin, energy_units, band, row)
         page.update_xaxes(title="Temperature (K)", row=row, col=1)
     page.update_layout(
         template=theme.template,
-        hovermode="x unified",
-        height=760 if "dos" in panels and thermal else 480,
+        hovermode="x unified" if len(curves) <= MOST_OVERLAID else "closest",
+        height=_height(page),
         margin={"l": 64, "r": 40, "t": 44, "b": 48},
         modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},  # beside the legend, not on it
         legend={
@@ -178,30 +187,50 @@ def figure(
             "groupclick": "togglegroup",
         },
     )
+    traces.add_switch_of_bands()
     if style == "dark":
         page.update_layout(paper_bgcolor=theme.ground, plot_bgcolor=theme.ground)
     return page
 
 
+def _height(page: Any, width: float = 1000.0) -> int:
+    """Pixels at which the legend, in this width, leaves the panels their room."""
+    entries = [trace.name for trace in page.data if trace.showlegend is not False]
+    left, rows = 0.0, 0
+    for entry in entries:
+        wide = 44.0 + 7.0 * len(entry)
+        if left < wide:
+            left, rows = width, rows + 1
+        left -= wide
+    panels = 680 if any(trace.xaxis == "x2" for trace in page.data) else 400
+    panels += 160 if len(entries) > 2 * MOST_OVERLAID else 0
+    legend = 29 * rows
+    return max(panels + legend + 50, 2 * legend + 60)  # a legend scrolls beyond half of it all
+
+
 def check_page(
+    n_spectra: int = 1,
     *,
-    style: str | None = "publication",
-    layout: str = "overlay",
+    projection: Projection | Literal["auto"] | None = "auto",
+    stacked: bool = False,
     panels: Sequence[str] = PANELS,
+    layout: str = "overlay",
+    style: str | None = "publication",
+    smoothing: float = 0.0,
+    overlays: Sequence[Overlay] = (),
 ) -> None:
-    """Refuse what an interactive page has not.
+    """Refuse what an interactive page has not, and options that would have no effect.
 
     Parameters
     ----------
-    style : str, optional
-    layout : str
-    panels : sequence of str
+    n_spectra : int
+    projection, stacked, panels, layout, style, smoothing, overlays
         As for `figure`.
 
     Raises
     ------
     SpectrumError
-        If style, layout or panels are none of `figure`'s.
+        If style, layout or panels are none of `figure`'s, or options do not go with each other.
     """
     if style is not None and style not in _THEMES:
         raise SpectrumError(
@@ -214,16 +243,29 @@ def check_page(
             "'overlay' or 'waterfall'. A click on a name hides and shows one; write a png, pdf or "
             "svg for a grid."
         )
-    if not panels or not set(panels) <= set(PANELS):
-        raise SpectrumError(f"panels={tuple(panels)!r} has to be of {', '.join(PANELS)}.")
+    check_panels(
+        panels, projection=projection, stacked=stacked, layout=layout, smoothing=smoothing,
+        overlays=overlays,
+    )  # fmt: skip
+    refuse_no_parts(projection, stacked)
+    if layout == "waterfall":
+        refuse_overlays(n_spectra, overlays)
+        if stacked and n_spectra > 1:
+            raise SpectrumError(
+                "Areas (stacked) begin at zero, but spectra of a waterfall above one another: "
+                "choose the layout 'overlay', or parts as lines."
+            )
 
 
 def _parts(
-    spectrum: DensityOfStates, asked: Projection | Literal["auto"] | None, n_spectra: int
+    spectrum: DensityOfStates,
+    asked: Projection | Literal["auto"] | None,
+    n_spectra: int,
+    stacked: bool,
 ) -> Projection | None:
     if asked != "auto":
         return asked
-    if spectrum.site_density is None:
+    if (spectrum.site_density is None or n_spectra > MOST_OVERLAID) and not stacked:
         return None
     few = n_spectra == 1 and spectrum.crystal.n_sites <= MOST_SITES
     return "site" if few else "element"
@@ -239,7 +281,7 @@ def _label_density(page: Any, curves: Sequence[Curve], step: float, ink: str) ->
     """Range and names of the axes, and what lies beyond the range."""
     low, high = common_range(curves)
     first = curves[0]
-    unit = _UNITS.get(first.unit, first.unit)
+    unit = UNITS.get(first.unit, first.unit)
     title = f"states/{unit} per {first.per}"
     if step:
         title += f", each {step:.2g} higher"
@@ -290,6 +332,7 @@ def write_page(
         include_plotlyjs=True,
         config={"responsive": True, "displaylogo": False},
         default_height=f"{shown.layout.height}px",
+        post_script=_FIT % (_height(shown, _PHONE), shown.layout.height),
     )
     theme = _THEMES[options.get("style") or "publication"]
     names = title or ", ".join(names_of(chosen)[:6]) + (" ..." if len(chosen) > 6 else "")
@@ -313,138 +356,3 @@ def write_page(
     )
     with writing(path):
         Path(path).write_text(page, encoding="utf-8")
-
-
-def _add_density(
-    page: Any, go: Any, c: Curve, colour: str, several: bool, stacked: bool, offset: float
-) -> None:
-    """One density, `offset` above the axis; what is read at the mouse is without it."""
-    name = escape(c.name)
-    group = {"legendgroup": name}
-    x, y = _digits(c.x), _digits(c.y)
-    if c.low is not None and c.high is not None:
-        page.add_trace(
-            go.Scatter(
-                x=np.concatenate([x, x[::-1]]),
-                y=_digits(np.concatenate([c.high, c.low[::-1]]) + offset),
-                fill="toself",
-                fillcolor=colour,
-                opacity=0.2,
-                line={"width": 0},
-                name=f"{name}: {escape(c.band)}",
-                hoverinfo="skip",
-                **group,
-            ),
-            row=1,
-            col=1,
-        )
-    as_drawn = {"customdata": y, "hovertemplate": "%{customdata:.4g}"} if offset else {}
-    page.add_trace(
-        go.Scatter(
-            x=x,
-            y=_digits(c.y + offset),
-            name=f"{name} ({c.note})" if c.note else name,
-            line={"color": colour, "width": 2},
-            **as_drawn,
-            **group,
-        ),
-        row=1,
-        col=1,
-    )
-    areas = {"stackgroup": name} if stacked and not offset else {}
-    for part, row in c.parts:
-        page.add_trace(
-            go.Scatter(
-                x=x,
-                y=_digits(row + offset),
-                name=f"{name}: {escape(part)}" if several else escape(part),
-                line={"width": 0.5 if areas else 1.2},
-                visible="legendonly" if several else True,
-                **({"customdata": _digits(row), "hovertemplate": "%{customdata:.4g}"}
-                   if offset else areas),
-            ),
-            row=1,
-            col=1,
-        )  # fmt: skip
-
-
-def _add_thermal(
-    page: Any,
-    go: Any,
-    spectra: Sequence[DensityOfStates],
-    names: Sequence[str],
-    colours: dict[int, str],
-    quantities: Sequence[Quantity],
-    kelvin: Array,
-    energy_units: EnergyUnit,
-    band: float | None,
-    row: int,
-) -> None:
-    """One thermal property at a time, with buttons to choose it where there are several."""
-    first = len(page.data)
-    place = {"row": row, "col": 1}
-    kinds: list[str] = []
-    titles: dict[str, str] = {}
-    for quantity in quantities:
-        for k, (spectrum, name) in enumerate(zip(spectra, names, strict=True)):
-            t = thermal_curve(
-                spectrum, quantity, kelvin, energy_units=energy_units, band=band, name=name
-            )
-            titles[quantity] = f"{_HTML[quantity]} ({_UNITS.get(t.unit, t.unit)} per {t.per})"
-            common = {
-                "showlegend": False,
-                "visible": quantity == quantities[0],
-                "legendgroup": escape(name),
-            }
-            if t.low is not None and t.high is not None:
-                page.add_trace(
-                    go.Scatter(
-                        x=np.concatenate([kelvin, kelvin[::-1]]),
-                        y=_digits(np.concatenate([t.high, t.low[::-1]])),
-                        fill="toself",
-                        fillcolor=colours[k],
-                        opacity=0.2,
-                        line={"width": 0},
-                        hoverinfo="skip",
-                        **common,
-                    ),
-                    **place,
-                )
-                kinds.append(quantity)
-            if row == 1:  # no densities, whose names the legend has else
-                common["showlegend"] = True
-            line = {"color": colours[k], "width": 2}
-            page.add_trace(
-                go.Scatter(x=kelvin, y=_digits(t.values), name=escape(name), line=line, **common),
-                **place,
-            )
-            kinds.append(quantity)
-    page.update_yaxes(title=titles[quantities[0]], **place)
-    if len(quantities) < 2:
-        return
-    which = list(range(first, len(page.data)))
-    axis = "yaxis2" if row == 2 else "yaxis"
-    buttons = [
-        {
-            "label": _HTML[q],
-            "method": "update",
-            "args": [
-                {"visible": [kind == q for kind in kinds]},
-                {f"{axis}.title.text": titles[q]},
-                which,
-            ],
-        }
-        for q in quantities
-    ]
-    page.update_layout(
-        updatemenus=[
-            {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0,
-             "y": 0.33 if row == 2 else 1.08, "xanchor": "left", "yanchor": "bottom",
-             "showactive": True}
-        ]
-    )  # fmt: skip
-
-
-def _digits(values: Any) -> list[float]:
-    """As many digits as a screen shows, so that pages stay small."""
-    return [float(f"{v:.5g}") for v in values]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import MissingExtraError
-from ase_e3dos.export.curves import names_of
+from ase_e3dos.export.names import names_of
 from ase_e3dos.export.thermal_curves import SYMBOLS, thermal_curve
 from ase_e3dos.export.writing import save_table
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
@@ -103,8 +103,8 @@ def thermal_columns(spectrum: DensityOfStates, temperatures: ArrayLike) -> dict[
 def thermal_dataframe(spectra: Sequence[DensityOfStates], temperatures: ArrayLike) -> Any:
     """`pandas.DataFrame` of `thermal_columns`, a row for each spectrum and temperature.
 
-    Several spectra have the columns `crystal`, `n_sites` (of the cell) and `per` (what values are
-    per mole of) before them.
+    Before them are the columns `crystal`, `n_sites` (of the cell) and `per` (what values are per
+    mole of), as in `about`.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def thermal_dataframe(spectra: Sequence[DensityOfStates], temperatures: ArrayLik
 def write_thermal_csv(
     spectra: Sequence[DensityOfStates], path: str | Path, temperatures: ArrayLike
 ) -> None:
-    """CSV file of `thermal_columns`, a row for each spectrum and temperature."""
+    """CSV file of `thermal_dataframe`'s columns, a row for each spectrum and temperature."""
     write_columns(_thermal_rows(spectra, temperatures), path)
 
 
@@ -145,31 +145,43 @@ def write_columns(table: Mapping[str, Sequence[Any] | Array], path: str | Path) 
 
 
 def _eight_digits(value: Any) -> Any:
-    return value if isinstance(value, str) else float(f"{value:.8g}")
+    return value if isinstance(value, (str, int)) else float(f"{value:.8g}")
+
+
+def about(spectrum: DensityOfStates, name: str, n_rows: int) -> dict[str, list[Any]]:
+    """Columns that say what the values of a table are of, and per mole of what.
+
+    Parameters
+    ----------
+    spectrum : DensityOfStates
+    name : str
+        What tells it from others of the table.
+    n_rows : int
+
+    Returns
+    -------
+    dict
+        `crystal`, `n_sites` (of the cell) and `per` ("cell", "formula unit", "atom").
+    """
+    cells = {"crystal": name, "n_sites": spectrum.crystal.n_sites, "per": spectrum.normalization}
+    return {column: [value] * n_rows for column, value in cells.items()}
 
 
 def _thermal_rows(
     spectra: Sequence[DensityOfStates], temperatures: ArrayLike
-) -> dict[str, Sequence[Any] | Array]:
-    """Columns of all spectra one after the other, led by their names where they are several."""
-    parts = [thermal_columns(s, temperatures) for s in spectra]
-    names = list(dict.fromkeys(name for part in parts for name in part))
-    rows: dict[str, Sequence[Any] | Array] = {}
-    if len(spectra) > 1:
-        lengths = [len(part["temperature_K"]) for part in parts]
-        rows["crystal"] = [
-            name for name, n in zip(names_of(spectra), lengths, strict=True) for _ in range(n)
-        ]
-        rows["n_sites"] = np.repeat([s.crystal.n_sites for s in spectra], lengths)
-        rows["per"] = [
-            s.normalization for s, n in zip(spectra, lengths, strict=True) for _ in range(n)
-        ]
-    for name in names:
-        empty = [np.full(len(part["temperature_K"]), np.nan) for part in parts]
-        rows[name] = np.concatenate(
-            [part.get(name, nothing) for part, nothing in zip(parts, empty, strict=True)]
-        )
-    return rows
+) -> dict[str, Sequence[Any]]:
+    """Columns of all spectra one after the other, led by what they are of."""
+    parts: list[dict[str, Any]] = []
+    for spectrum, name in zip(spectra, names_of(spectra), strict=True):
+        part = thermal_columns(spectrum, temperatures)
+        parts.append({**about(spectrum, name, len(part["temperature_K"])), **part})
+    names = dict.fromkeys(name for part in parts for name in part)
+    rows: dict[str, list[Any]] = {name: [] for name in names}
+    for part in parts:
+        nothing = [np.nan] * len(part["temperature_K"])
+        for name, column in rows.items():
+            column.extend(part.get(name, nothing))
+    return dict(rows)
 
 
 def _each_once(texts: Iterable[str]) -> str:

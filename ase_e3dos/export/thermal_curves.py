@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -29,6 +30,43 @@ SYMBOLS: dict[Quantity, str] = {
 Panel = Literal["dos", "heat_capacity", "entropy", "free_energy", "internal_energy"]
 #: What figures have panels of.
 PANELS: tuple[Panel, ...] = get_args(Panel)
+
+
+def check_panels(
+    panels: Sequence[str],
+    *,
+    projection: object = None,
+    stacked: bool = False,
+    layout: str = "auto",
+    smoothing: float = 0.0,
+    overlays: Sequence[object] = (),
+) -> None:
+    """Refuse panels that are not such, and options of densities without a panel of them.
+
+    Raises
+    ------
+    SpectrumError
+        If a panel is unknown or named twice, or an option would have no effect.
+    """
+    if not panels or not set(panels) <= set(PANELS) or len(set(panels)) < len(panels):
+        raise SpectrumError(
+            f"panels={tuple(panels)!r} has to be one or more of {', '.join(PANELS)}, each once."
+        )
+    if "dos" in panels:
+        return
+    given = {
+        "projection": projection not in ("auto", None),
+        "stacked": stacked,
+        "layout": layout == "waterfall",
+        "smoothing": smoothing,
+        "overlays (--with)": overlays,
+    }
+    without_effect = [name for name, is_given in given.items() if is_given]
+    if without_effect:
+        raise SpectrumError(
+            f"{', '.join(without_effect)}: of densities of states, but panels="
+            f"{tuple(panels)!r} has none. Add 'dos' to the panels."
+        )
 
 
 @dataclass(frozen=True, slots=True)

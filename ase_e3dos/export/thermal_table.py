@@ -9,7 +9,13 @@ import numpy as np
 from phonopy.phonon.thermal_properties import ThermalProperties
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.export.tables import THERMAL_UNITS, dataframe_of, thermal_columns, write_columns
+from ase_e3dos.export.tables import (
+    THERMAL_UNITS,
+    about,
+    dataframe_of,
+    thermal_columns,
+    write_columns,
+)
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 
@@ -66,14 +72,25 @@ class ThermalTable(ThermalProperties):
         return exact
 
     def to_dataframe(self) -> Any:
-        """`pandas.DataFrame` with a row for each temperature; MissingExtraError without pandas."""
-        return dataframe_of(self.columns(), self.spectrum)
+        """`pandas.DataFrame` with a row for each temperature; MissingExtraError without pandas.
+
+        Columns as `ase_e3dos.export.tables.thermal_dataframe` has them.
+        """
+        return dataframe_of(self._led(), self.spectrum)
 
     def to_csv(self, path: str | Path) -> None:
         """Write a CSV file with a row for each temperature and a header that states units.
+
+        Columns as those of `to_dataframe`.
 
         Parameters
         ----------
         path : str or Path
         """
-        write_columns(self.columns(), path)
+        write_columns(self._led(), path)
+
+    def _led(self) -> dict[str, Any]:
+        """The columns, led by what they are of and per mole of what."""
+        found = self.columns()
+        n_rows = len(found["temperature_K"])
+        return {**about(self.spectrum, self.spectrum.crystal.formula, n_rows), **found}

@@ -80,6 +80,11 @@ class Predictor:
         """Error model of the ensemble, if the weights carry one."""
         return self._calibration
 
+    @property
+    def gives_sites(self) -> bool:
+        """Whether its spectra have a density of each site, to project on."""
+        return bool(self.model.members[0].per_site)
+
     def spectra(
         self, crystals: Sequence[Crystal], uncertainty: bool = True
     ) -> list[PhononSpectrum]:

@@ -17,13 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "ase_e3dos" / "models"
 #: Measures of the cards, on the DFPT validation set: key, heading.
-MEASURES = (
-    ("R2", "R²"),
-    ("MAE", "MAE"),
-    ("WD", "Wasserstein (cm⁻¹)"),
-    ("wbar", "average frequency (cm⁻¹)"),
-    ("Cv_atom", "C_V(300 K) (J/(K mol) per atom)"),
-)
+MEASURES = (("R2", "R²"), ("MAE", "MAE"), ("WD", "W₁"), ("wbar", "mean"), ("Cv_atom", "C_V"))
 
 
 def command_reference() -> Iterator[str]:
@@ -77,20 +71,23 @@ def _cell(text: str) -> str:
 def model_table() -> Iterator[str]:
     """Lines of Markdown: the cards side by side."""
     names = ["default", *sorted(p.stem for p in MODELS.glob("*.md") if p.stem != "default")]
-    yield "| model | what it is | grid | " + " | ".join(h for _, h in MEASURES) + " |"
+    yield "| model | what it is | points (cm⁻¹) | " + " | ".join(h for _, h in MEASURES) + " |"
     yield "| --- | --- | --- |" + " ---: |" * len(MEASURES)
     for name in names:
         card = (MODELS / f"{name}.md").read_text(encoding="utf-8")
-        title = re.search(r"^# \w+: (.*)$", card, re.MULTILINE)
+        title = re.search(r"^# [\w-]+: (.*)$", card, re.MULTILINE)
         grid = re.search(r"^- Grid: (.*)$", card, re.MULTILINE)
         measured = re.search(
             rf"^{name} on dfpt_petretto\.parquet, split valid\n(.*)$", card, re.MULTILINE
         )
         values = dict(re.findall(r"(\w+)=(\S+)", measured[1])) if measured else {}
         cells = [_short(values.get(key, "")) for key, _ in MEASURES]
-        about = [m[1] if m else "" for m in (title, grid)]
-        about[1] = about[1].replace(" from ", ", ").replace("cm^-1", "cm⁻¹")
-        yield f"| [{name}]({name}.md) | " + " | ".join([*about, *cells]) + " |"
+        if title is None or grid is None:
+            raise ValueError(
+                f"{name}.md: the card has no title '# {name}: ...' or no line '- Grid:'"
+            )
+        points = re.sub(r" points from (\S+) to (\S+) cm\^-1", r": \1 to \2", grid[1])
+        yield f"| [{name}]({name}.md) | {title[1]} | {points} | " + " | ".join(cells) + " |"
 
 
 def _short(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -122,6 +123,18 @@ def test_files_are_read_back_by_their_owners(run_cli: Run, salt: Path, tmp_path:
     assert free_energy[at][0] == pytest.approx(s.free_energy(300.0), abs=0.05)
 
 
+def test_tables_say_what_they_are_per(run_cli: Run, salt: Path, tmp_path: Path) -> None:
+    """And follow --per, that of each crystal and that of all."""
+    per_atom = predict([salt])[0].per_atom()
+    assert run_cli("predict", salt, "-o", tmp_path / "o", "--csv", "--per", "atom")[0] == 0
+    for file in (tmp_path / "o" / "thermal.csv", tmp_path / "o" / "salt" / "thermal.csv"):
+        with file.open(newline="") as stream:
+            (row,) = csv.DictReader(stream)
+        assert (row["crystal"], row["n_sites"], row["per"]) == ("NaCl", "2", "atom")
+        heat = float(row["heat_capacity_J_per_K_mol"])
+        assert heat == pytest.approx(float(per_atom.heat_capacity(300.0)), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "name", ["..cif", "....cif", "a b;$(touch x).cif", "-rf.cif", "ä/é.cif", "...hidden.cif"]
 )
@@ -164,6 +177,9 @@ def test_plot(run_cli: Run, salt: Path, tmp_path: Path, units: str) -> None:
         (["--plot", "x.html", "--layout", "grid"], "on one pair of axes"),
         (["--plot", "x.png", "--with", "nofile.dat"], "nofile.dat: cannot be read"),
         (["--with", "nofile.dat"], "give --plot FILE"),
+        (["--plot", "x.png", "--panels", "cv,cv"], "--panels cv,cv: names cv twice"),
+        (["--plot", "x.png", "--panels", "cv", "--smoothing", "5"], "Add 'dos' to the panels"),
+        (["--plot", "x.png", "--projection", "none", "--stacked"], "no parts to stack"),
     ],
 )
 def test_wrong_options_are_errors_without_a_traceback(
@@ -183,7 +199,7 @@ def test_figures_are_checked_before_any_work(
     table = "energy,intensity\n" + "".join(f"{k},{k * (30 - k)}\n" for k in range(1, 30))
     (tmp_path / "measured.csv").write_text(table)
     page = tmp_path / "x.html"
-    options = ("--layout", "waterfall", "--style", "dark", "--smoothing", 10, "--panels", "s")
+    options = ("--layout", "waterfall", "--style", "dark", "--smoothing", 10, "--panels", "dos,s")
     with monkeypatch.context() as patched:
         patched.setattr("ase_e3dos.cli.predict._outcomes", lambda *_: pytest.fail("predicted"))
         measured = str(tmp_path / "measured.csv")
@@ -193,6 +209,13 @@ def test_figures_are_checked_before_any_work(
                                f"{measured}:meV")  # fmt: skip
         assert code == 2
         assert "waterfall of several" in err
+        for more in (["--model", "paper"], [salt, "--layout", "overlay"]):
+            code, _, err = run_cli("predict", salt, *more, "--plot", tmp_path / "x.png",
+                                   "--projection", "element")  # fmt: skip
+            assert code == 2
+            assert "the model 'paper' does not give" in err or "told apart" in err
+        _, _, err = run_cli("predict", salt, "--plot", page, "--with", f"{measured}:mev2")
+        assert "'mev2' is no unit" in err
     pytest.importorskip("plotly", reason="plotly is not installed")
     code, _, err = run_cli("predict", salt, "--plot", page, "--with", f"{measured}:meV", *options)
     assert code == 0, err

@@ -1,5 +1,7 @@
-"""Every command on every page runs as written, from a clone; docs/commands_not_run.toml lists
-those that take long or need what a clone has not, with the reason."""
+"""Commands of the pages run as written, from a clone. Not run are those that only show a form, and
+those that take long or need what a clone has not, which docs/commands_not_run.toml lists with the
+reason; their options are checked. ``python tests/documentation/test_commands.py`` counts them.
+"""
 
 from __future__ import annotations
 
@@ -195,3 +197,17 @@ def options_of(name: str) -> set[str]:
         for parameter in each.params:
             found |= {*parameter.opts, *parameter.secondary_opts}
     return found
+
+
+def counted() -> str:
+    """How many commands there are, how many of them are run, and why others are not."""
+    every = [command for found in COMMANDS.values() for command in found]
+    run, forms = sum(map(len, RUN.values())), sum(command.is_synopsis for command in every)
+    return (
+        f"{len(every)} commands on {len(PAGES)} pages: {run} are run, {len(every) - run - forms} "
+        f"are not for a reason that {LIST.name} gives, {forms} only show a form"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{counted()}\n")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.export.curves import common_range, curve, names_of
-from ase_e3dos.export.overlays import read_overlay
+from ase_e3dos.export.curves import common_range, curve
+from ase_e3dos.export.names import names_of
+from ase_e3dos.export.overlays import Overlay, read_overlay
 from ase_e3dos.export.plots import plot_spectra, plot_summary
 from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
 from ase_e3dos.spectrum.constants import constants
@@ -125,6 +127,48 @@ def test_smoothing_is_off_or_said(salt):
     plt.close("all")
 
 
+def test_smoothing_is_said_on_axes_of_the_user_too(salt, copper):
+    """Whose label says nothing of it, or holds for another curve."""
+    other = Overlay("DFT", copper.frequencies, copper.density)
+    _, ax = plt.subplots()
+    ax.set_ylabel("mine")
+    salt.plot(ax, smoothing=20, overlays=[other])
+    assert "NaCl (smoothed by 20 cm$^{-1}$)" in ax.get_legend_handles_labels()[1]
+    _, ax = plt.subplots()
+    salt.plot(ax, smoothing=20)
+    salt.plot(ax, label="raw")
+    salt.plot(ax, label="b", smoothing=5)
+    said = ["NaCl", "raw (not smoothed)", "b (smoothed by 5 cm$^{-1}$)"]
+    assert [line.get_label() for line in ax.lines] == said
+    x, y = other.scaled(3.0, "cm-1", smoothing=10)
+    raw_x, raw_y = other.scaled(3.0, "cm-1")
+    mean, raw_mean = np.trapezoid(x * y, x) / 3, np.trapezoid(raw_x * raw_y, raw_x) / 3
+    spread = np.trapezoid((x - mean) ** 2 * y, x) / 3
+    raw_spread = np.trapezoid((raw_x - raw_mean) ** 2 * raw_y, raw_x) / 3
+    assert (np.trapezoid(y, x), mean) == pytest.approx((3, raw_mean), rel=1e-3)
+    assert spread - raw_spread == pytest.approx(10**2, rel=0.02)  # variances add up
+    plt.close("all")
+
+
+def test_overlays_of_one_name_are_told_apart(salt, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder / "run").mkdir(parents=True)
+        salt.write(tmp_path / folder / "run" / "total_dos.dat")
+    files = [tmp_path / f / "run" / "total_dos.dat" for f in ("a", "b", "b")]
+    ax = salt.plot(overlays=[read_overlay(file) for file in files])
+    names = [line.get_label() for line in ax.lines[1:4]]
+    assert names == [f"{n} (same area)" for n in ("a/run/total_dos.dat",
+                     "b/run/total_dos.dat #1", "b/run/total_dos.dat #2")]  # fmt: skip
+    assert len({str(line._dash_pattern) for line in ax.lines[1:4]}) == 3
+    texts = (
+        plot_summary(salt, overlays=[Overlay("DFT", np.arange(3.0), np.ones(3))] * 2)
+        .legends[0]
+        .get_texts()
+    )
+    assert {"DFT #1 (same area)", "DFT #2 (same area)"} <= {t.get_text() for t in texts}
+    plt.close("all")
+
+
 def test_one_molecule_does_not_stretch_the_axis_for_all(salt, copper, hydride):
     alone = common_range([curve(hydride)])
     assert alone[1] > 100
@@ -159,14 +203,87 @@ def test_more_sites_than_can_be_told_apart_are_drawn_by_element(salt):
     figure = plot_summary(big, projection="site")
     (legend,) = figure.legends
     texts = [t.get_text() for t in legend.get_texts()]
-    assert "NaCl (24 sites, by element)" in texts
-    assert len(texts) == 3
+    assert texts == ["NaCl (24 sites, by element)", "Na, Cl (each)"]
     assert len(curve(big, projection="site", most_sites=24).parts) == 24
     many = plot_summary([salt] * 40, layout="overlay", labels=[str(k) for k in range(40)])
     texts = [t.get_text() for t in many.legends[0].get_texts()]
     assert "and 16 more" in texts
     looks = {(line.get_color(), str(line._dash_pattern)) for line in many.axes[0].lines[:20]}
     assert len(looks) == 20
+
+
+def enlarged(salt, n: int) -> PhononSpectrum:
+    """A row of n / 2 cells, each site with a density of its own."""
+    cell = salt.crystal.to_atoms().repeat((n // 2, 1, 1))
+    rows = np.array([np.roll(salt.site_density[0], k) for k in range(n)])
+    members = np.array([0.9 * rows.sum(0), 1.1 * rows.sum(0)])
+    return PhononSpectrum(
+        salt.wavenumbers, site_density=rows, members=members, crystal=Crystal.from_any(cell)
+    )
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_stacked_sites_of_a_second_round_keep_their_names(salt, n):
+    """Whatever looks like a band to the eye: only intervals are intervals in the legend."""
+    figure = plot_summary(enlarged(salt, n), projection="site", stacked=True)
+    (legend,) = figure.legends
+    entries = dict(
+        zip([t.get_text() for t in legend.get_texts()], legend.legend_handles, strict=True)
+    )
+    sites = [entries[name] for name in entries if re.fullmatch(r"(Na|Cl) \d+", name)]
+    looks = {(e.get_facecolor(), e.get_hatch()) for e in sites}
+    assert len(looks) == len(sites) == n
+    assert len(entries) == n + 2  # the total, the interval
+
+
+def test_lines_on_one_another_are_one_with_all_names(salt):
+    shown = enlarged(salt, 4)
+    rows = shown.site_density.copy()
+    rows[3] = rows[1]
+    shown = PhononSpectrum(shown.wavenumbers, site_density=rows, crystal=shown.crystal)
+    names = [line.get_label() for line in shown.plot(projection="site").lines]
+    assert names[1:4] == ["Na 0", "Cl 1, Cl 3 (each)", "Na 2"]
+    stacked = shown.plot(projection="site", stacked=True)
+    assert [c.get_label() for c in stacked.collections] == ["Na 0", "Cl 1", "Na 2", "Cl 3"]
+    plt.close("all")
+
+
+def test_parts_of_several_stand_side_by_side_or_are_refused(salt, copper, unstable):
+    for options in ({"projection": "site"}, {"stacked": True}):
+        figure = plot_summary([salt, enlarged(salt, 4)], **options)
+        cells = [ax for ax in figure.axes if ax.lines]
+        assert len(cells) == 2
+        for ax in cells:
+            said = {t.get_text().partition(" ")[0] for t in ax.texts}
+            assert {"Na", "Cl"} <= said
+        for layout in ("overlay", "waterfall"):
+            with pytest.raises(SpectrumError, match="could not be told apart"):
+                plot_summary([salt, copper], layout=layout, **options)
+    with pytest.raises(SpectrumError, match="no site densities"):
+        plot_summary([salt, unstable], stacked=True)
+    with pytest.raises(SpectrumError, match="no parts to stack"):
+        salt.plot(stacked=True)
+    with pytest.raises(SpectrumError, match="each once"):
+        plot_summary(salt, panels=["dos", "dos"])
+    with pytest.raises(SpectrumError, match="Add 'dos'"):
+        plot_summary(salt, panels=["entropy"], projection="element")
+
+
+def test_notes_lie_on_no_curve(salt, copper, hydride):
+    """Where curves are high at the right, the axes grow above them."""
+    high = PhononSpectrum(copper.wavenumbers, copper.density[::-1], crystal=copper.crystal)
+    figure = plot_summary([high, hydride], panels=["dos"])
+    (ax,) = figure.axes
+    figure.draw_without_rendering()
+    (note,) = ax.texts
+    box = note.get_window_extent()
+    for line in ax.lines[:2]:
+        assert not box.count_contains(ax.transData.transform(line.get_xydata()))
+    _, mine = plt.subplots()
+    mine.set_ylim(0, 0.1)
+    plot_spectra([high, hydride], mine)
+    assert mine.get_ylim() == (0, 0.1)
+    plt.close("all")
 
 
 def test_parts_sum_to_the_total_in_every_projection(salt):
@@ -192,7 +309,9 @@ def test_names_repeat_no_more(salt):
     assert named("a/one.cif", "b/two.cif") == ["NaCl, one", "NaCl, two"]
     assert named("all.extxyz[0]", "all.extxyz[1]") == ["NaCl, all[0]", "NaCl, all[1]"]
     assert named("a/POSCAR", "b/POSCAR") == ["NaCl, a/POSCAR", "NaCl, b/POSCAR"]
-    assert named("POSCAR", "POSCAR") == ["NaCl, POSCAR #1", "NaCl, POSCAR #2"]
+    assert named("POSCAR", "POSCAR") == ["NaCl #1", "NaCl #2"]
+    assert named("a/r/POSCAR", "b/r/POSCAR") == ["NaCl, a/r/POSCAR", "NaCl, b/r/POSCAR"]
+    assert named("NaCl.cif", "NaCl.vasp") == ["NaCl.cif", "NaCl.vasp"]
     assert named("x.cif") == ["NaCl"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from phonopy.phonon.thermal_properties import ThermalProperties
 
 from ase_e3dos.errors import OutputError, SpectrumError
+from ase_e3dos.export.overlays import Overlay
 from ase_e3dos.phonon_spectrum import Spectra
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread
 
@@ -19,7 +20,8 @@ pd = pytest.importorskip("pandas", reason="pandas is not installed")
 def calibrated(salt):
     spread = Spread(0.2, 0.0, (0.5, 0.9), (1.0, 2.0), 100, 0.01)
     quantities = ("heat_capacity", "entropy", "free_energy")
-    salt.calibration = Calibration({q: {100.0: spread, 300.0: spread} for q in quantities})
+    spreads = {q: {100.0: spread, 300.0: spread} for q in quantities}
+    salt.calibration = Calibration(spreads | {"density": {0.0: spread}})
     return salt
 
 
@@ -56,7 +58,9 @@ def test_a_table_over_temperature_is_one_step(calibrated, tmp_path):
         assert len(bounds) == 2
         assert table[bounds].min().min() >= 0
     frame = result.to_dataframe()
-    assert list(frame.columns) == list(pd.read_csv(tmp_path / "a.csv").columns)
+    written = pd.read_csv(tmp_path / "a.csv")
+    assert list(frame.columns) == list(written.columns)
+    assert written.iloc[0, :3].tolist() == ["NaCl", 2, "cell"]
     salt.write(tmp_path / "dos.csv")
     assert "frequency_THz" in pd.read_csv(tmp_path / "dos.csv")
 
@@ -103,7 +107,8 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
         write_page(copper_named, tmp_path / "none" / "page.html")
     grouped = figure(copper_named)
     heat_of = [t for t in grouped.data if t.xaxis == "x2" and t.name == "Cu" and t.visible]
-    assert [t.legendgroup for t in heat_of] == ["Cu"]
+    density_of = [t for t in grouped.data if t.xaxis == "x" and t.name == "Cu"]
+    assert [t.legendgroup for t in heat_of] == [t.legendgroup for t in density_of]
     assert grouped.layout.legend.groupclick == "togglegroup"
     data = figure(calibrated).data
     assert {t.name for t in data} >= {"NaCl", "Na 0", "Cl 1"}
@@ -117,6 +122,20 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
     assert min(second.y) > 0.5 * max(first.y)
     assert max(second.customdata) == pytest.approx(max(second.y) - min(second.y), rel=0.02)
     assert "smoothed by 10" in fall.layout.yaxis.title.text
+    salts = figure([calibrated] * 24)
+    lines = [t for t in salts.data if t.xaxis == "x" and t.fill is None]
+    assert len({(t.line.color, t.line.dash) for t in lines}) == len(lines) == 24
+    shown = [t.name for t in salts.data if t.showlegend is not False]
+    assert shown == [f"NaCl #{k}" for k in range(1, 25)]
+    (_, switch) = salts.layout.updatemenus
+    bands = [k for k, t in enumerate(salts.data) if t.fill == "toself"]
+    assert switch.buttons[0].label == "shaded: 90 % interval"
+    assert list(switch.buttons[0].args[1]) == bands
+    assert salts.layout.height > figure([calibrated] * 2).layout.height + 29
+    dos = Overlay("DFT", calibrated.frequencies, calibrated.density)
+    laid = [t for t in figure(copper, overlays=[dos, dos]).data if "same area" in str(t.name)]
+    assert [t.name for t in laid] == ["DFT #1 (same area)", "DFT #2 (same area)"]
+    assert laid[0].line.dash != laid[1].line.dash
     stacked = figure(calibrated, stacked=True)
     assert len([t for t in stacked.data if t.stackgroup]) == 2
     for options in ({"style": "phonopy"}, {"layout": "grid"}, {"panels": ["band"]}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, formula_in_mathtext
-from ase_e3dos.export.overlays import Overlay
+from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, refuse_no_parts
+from ase_e3dos.export.names import formula_in_mathtext
+from ase_e3dos.export.overlays import Overlay, names_apart
 from ase_e3dos.export.plots.styles import axes, legend_above
 from ase_e3dos.export.thermal_curves import (
     EnergyUnit,
@@ -36,8 +38,10 @@ _UNITS_IN_TEX = {
     "k_B": "$k_B$",
     "k_B K": "$k_B$ K",
 }
-#: Lines of the second and third round of a cycle of colours are told from those of the first.
-_DASHES: Any = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+#: Lines of the second and later rounds of a cycle of colours are told from those of the first.
+_DASHES: Any = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.2, 1, 1.2)))
+#: And those of spectra of others, which have one colour, from each other.
+_OTHERS: Any = ("--", ":", "-.", (0, (7, 1.5)), (0, (3, 1.2, 1, 1.2, 1, 1.2)))
 #: Units of the lines that were drawn, and per what, so that axes hold one of either.
 _DRAWN: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
 
@@ -53,7 +57,7 @@ def plot_spectrum(
     smoothing: float = 0.0,
     label: str | None = None,
     color: str | None = None,
-    overlays: tuple[Overlay, ...] = (),
+    overlays: Sequence[Overlay] = (),
 ) -> Any:
     """Draw a density of states with the interval that is known for it.
 
@@ -71,18 +75,20 @@ def plot_spectrum(
     projection : {"element", "site", "species"} or mapping, optional
         Draw parts, too: by element (a mixed site counts for each by its fraction), by site, by
         kind of occupation, or by named groups of sites, as in ``{"apical": [3], "rest": [0, 1]}``.
-        More than twelve sites are drawn by element, which the name of the total says.
+        More than twelve sites are drawn by element, which the name of the total says. Lines
+        that lie on one another, such as those of equivalent sites, are one with all their names.
     stacked : bool
         Parts as areas upon each other instead of lines.
     band : float, optional
         Level of the calibrated interval; None for no band.
     smoothing : float
-        Standard deviation in cm^-1 of a Gaussian for the drawing, which the label of the axis
-        then states; 0, the default, draws the spectrum as it is. The band of a smoothed drawing
-        is the interval of single bins, smoothed: see `ase_e3dos.export.curves.curve`.
+        Standard deviation in cm^-1 of a Gaussian for the drawing, overlays included. The label of
+        the axis states it or, where that is yours or says otherwise, the name in the legend. 0,
+        the default, draws the spectrum as it is. The band of a smoothed drawing is the interval of
+        single bins, smoothed: see `ase_e3dos.export.curves.curve`.
     label, color : str, optional
         Of the total.
-    overlays : tuple of Overlay, optional
+    overlays : sequence of Overlay, optional
         Spectra of others (`ase_e3dos.export.overlays.read_overlay`), scaled to the same area.
 
     Returns
@@ -93,16 +99,16 @@ def plot_spectrum(
     ------
     SpectrumError
         If units or projection are unknown, smoothing is not a width, the model has no site
-        densities, or the axes hold spectra in other units.
+        densities, there are no parts to stack, or the axes hold spectra in other units.
     """
     new = ax is None
+    refuse_no_parts(projection, stacked)
     shown = curve(
         spectrum, units=units, projection=projection, band=band, smoothing=smoothing, name=label
     )
     ax = axes(ax)
     draw_curve(ax, shown, stacked=stacked, color=color, label=label)
-    for overlay in overlays:
-        draw_overlay(ax, overlay, spectrum.n_modes, units)
+    draw_overlays(ax, overlays, shown)
     label_axes(ax, shown)
     if new:
         legend_above(ax)
@@ -126,7 +132,7 @@ def draw_curve(
     """
     _keep_units(ax, shown.unit, shown.per)
     style = {} if color is None else {"color": color}
-    label = curve_label(shown, label)
+    label = curve_label(shown, label, _unsaid(ax, shown.smoothing))
     dashes = _DASHES[turn % len(_DASHES)]
     (line,) = ax.plot(shown.x, shown.y + offset, label=label, ls=dashes, zorder=3, **style)
     _DRAWN[line] = (shown.unit, shown.per)
@@ -153,10 +159,12 @@ def draw_curve(
             zorder=1,
         )
         for k, area in enumerate(areas):
-            area.set_alpha((0.55, 0.25)[k // colours_in_cycle() % 2])
+            area.set_alpha(0.55)
             area.sticky_edges.y.append(0.0)
+            if k // colours_in_cycle() % 2:
+                area.set(hatch="////", edgecolor=_ground())
     else:
-        for k, (name, row) in enumerate(shown.parts):
+        for k, (name, row) in enumerate(shown.lines):
             dashes = _DASHES[(k + 1) // colours_in_cycle() % len(_DASHES)]
             label = formula_in_mathtext(name)
             ax.plot(shown.x, row + offset, lw=0.9, ls=dashes, label=label, zorder=2)
@@ -165,10 +173,23 @@ def draw_curve(
     return line
 
 
-def curve_label(shown: Curve, label: str | None = None) -> str:
+def curve_label(shown: Curve, label: str | None = None, smoothing: str = "") -> str:
     """What a legend calls a curve: its name, and what was drawn otherwise than asked for."""
     label = formula_in_mathtext(shown.name) if label is None else label
-    return f"{label} ({shown.note})" if shown.note else label
+    said = ", ".join(text for text in (shown.note, smoothing) if text)
+    return f"{label} ({said})" if said else label
+
+
+def _smoothed(smoothing: float) -> str:
+    return f"smoothed by {smoothing:g} cm$^{{-1}}$" if smoothing else "not smoothed"
+
+
+def _unsaid(ax: Any, smoothing: float) -> str:
+    """What names in the legend have to say of smoothing, as the label of the axis does not."""
+    label = ax.get_ylabel()
+    if not label or (not smoothing and "smoothed by" not in label):
+        return ""  # `label_axes` will, or there is none
+    return "" if _smoothed(smoothing) in label else _smoothed(smoothing)
 
 
 def colours_in_cycle() -> int:
@@ -197,28 +218,23 @@ def _keep_units(ax: Any, unit: str, per: str) -> None:
             )
 
 
-def draw_overlay(
-    ax: Any, overlay: Overlay, n_modes: float, units: FrequencyUnit, dashes: int = 0
-) -> None:
-    """Draw a spectrum of others, scaled to the area of ours."""
-    x, y = overlay.scaled(n_modes, units)
-    seen = np.flatnonzero(y > 2e-3 * y.max())
-    keep = slice(max(int(seen[0]) - 1, 0), int(seen[-1]) + 2)
-    (line,) = ax.plot(
-        x[keep],
-        y[keep],
-        color=_ink(),
-        lw=1.0,
-        ls=("--", ":", "-.")[dashes % 3],
-        zorder=4,
-        label=overlay_name(overlay),
-    )
-    line.sticky_edges.y.append(0.0)
+def draw_overlays(ax: Any, overlays: Sequence[Overlay], shown: Curve) -> list[str]:
+    """Draw spectra of others with the area, unit and smoothing of a curve; returns their names."""
+    names = overlay_names(overlays, _unsaid(ax, shown.smoothing))
+    for k, (overlay, name) in enumerate(zip(overlays, names, strict=True)):
+        x, y = overlay.scaled(shown.n_modes, shown.unit, shown.smoothing)
+        seen = np.flatnonzero(y > 2e-3 * y.max())
+        keep = slice(max(int(seen[0]) - 1, 0), int(seen[-1]) + 2)
+        dashes = _OTHERS[k % len(_OTHERS)]
+        (line,) = ax.plot(x[keep], y[keep], color=_ink(), lw=1.0, ls=dashes, zorder=4, label=name)
+        line.sticky_edges.y.append(0.0)
+    return names
 
 
-def overlay_name(overlay: Overlay) -> str:
-    """What legends call a spectrum of others."""
-    return f"{formula_in_mathtext(overlay.name)} (same area)"
+def overlay_names(overlays: Sequence[Overlay], smoothing: str = "") -> list[str]:
+    """What legends call spectra of others, each otherwise."""
+    said = f"same area, {smoothing}" if smoothing else "same area"
+    return [f"{formula_in_mathtext(name)} ({said})" for name in names_apart(overlays)]
 
 
 def _ink() -> Any:
@@ -227,13 +243,19 @@ def _ink() -> Any:
     return mpl.rcParams["text.color"]
 
 
+def _ground() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rcParams["axes.facecolor"]
+
+
 def label_axes(ax: Any, shown: Curve) -> None:
     """Name the axes of a density of states where they have no names yet."""
     unit = _UNITS_IN_TEX.get(shown.unit, shown.unit)
     if not ax.get_xlabel():
         ax.set_xlabel(f"{'Wavenumber' if shown.unit == 'cm-1' else 'Frequency'} ({unit})")
     if not ax.get_ylabel():
-        smooth = f",\nsmoothed by {shown.smoothing:g} cm$^{{-1}}$" if shown.smoothing else ""
+        smooth = f",\n{_smoothed(shown.smoothing)}" if shown.smoothing else ""
         ax.set_ylabel(f"DoS (states/{unit} per {shown.per}{smooth})")
 
 
