@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.data.published import Origin, origin
 from ase_e3dos.errors import DataError, need_pyarrow
-from ase_e3dos.network.dipoles import COULOMB
+from ase_e3dos.network.dipoles import COULOMB, dipole_matrices
 from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["ForceSets", "LabelledMatrices", "labelled_matrices", "marked_ids"]
@@ -221,30 +221,41 @@ def labelled_matrices(
     points = _in_first_zone(points, phonon.primitive.cell)
     cells = (phonon.supercell, phonon.primitive, np.asarray(phonon.force_constants))
     plain = DynamicalMatrix(*cells)
-    total, dipoles = [], []
-    polar = None
+    q = points @ np.linalg.inv(phonon.primitive.cell).T
+    total, polar, dipoles = [], None, None
     if born is not None:
         charges: Any = {"born": born, "dielectric": dielectric, "factor": COULOMB}
         polar = DynamicalMatrixGL(*cells, nac_params=charges)
-        polar._run_recip_dipole_dipole_q0()
+        dipoles = _dipoles(phonon.primitive, q, born, dielectric)
     for point in points:
         plain.run(point)
         total.append(np.asarray(plain.dynamical_matrix).astype(np.complex64))
-        if polar is not None:
-            dipoles.append(polar._get_Gonze_dipole_dipole(point, None).astype(np.complex64))
     close, close_total = _near(polar or plain, phonon.primitive.cell, near, rng)
     return LabelledMatrices(
         str(row["id"]),
         str(row["split"]),
         Crystal.quietly(phonon.primitive, str(row["id"])),
-        points @ np.linalg.inv(phonon.primitive.cell).T,
+        q,
         np.array(total),
-        np.array(dipoles) if dipoles else None,
+        dipoles,
         born,
         dielectric,
         close,
         close_total,
     )
+
+
+def _dipoles(primitive: Any, q: Array, born: Array, dielectric: Any) -> NDArray[np.complex64]:
+    """Dipole-dipole part of dynamical matrices, as the network adds it: not phonopy's width."""
+    import torch
+
+    sites, charges, screening = (
+        torch.from_numpy(np.array(v, dtype=np.float64))
+        for v in (primitive.positions, born, dielectric)
+    )
+    cell, root = np.asarray(primitive.cell), np.repeat(1 / np.sqrt(primitive.masses), 3)
+    found = dipole_matrices(torch.from_numpy(q), cell, sites, charges, screening).numpy()
+    return np.asarray(found * np.outer(root, root), dtype=np.complex64)
 
 
 def _near(

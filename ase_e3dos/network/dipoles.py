@@ -1,7 +1,11 @@
 """Dipole-dipole part of dynamical matrices: what Born charges and the dielectric tensor add.
 
 X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), equations 71 to 78, with the reciprocal sum
-alone and the width that phonopy takes, so that phonopy subtracts and adds the same numbers.
+alone, as phonopy has it. The Gaussian's width decides what is dipoles and what is springs. phonopy
+takes 300 vectors whatever the cell; here they are 300 for the primitive cell, whatever cell the
+crystal is written in, and more in proportion where that has more than 16 sites, so that what the
+springs have to be is a property of the surroundings of a site. The sum of both parts, which phonopy
+is given, is nobody's convention.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ __all__ = ["COULOMB", "dipole_matrices"]
 
 #: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
 COULOMB = 14.39965172592227
-#: Reciprocal vectors in the sum, and what the Gaussian is at the last of them.
-_N_VECTORS, _LAST = 300, 1e-10
+#: Reciprocal vectors in the sum for a primitive cell, sites of the largest that has no more, and
+#: what the Gaussian is at the last of them.
+_N_VECTORS, _SITES, _LAST = 300, 16, 1e-10
 #: What the Gaussian is at the last vector that float32 makes worth the while.
 _LAST_SINGLE = 1e-5
 
@@ -29,6 +34,7 @@ def dipole_matrices(
     positions: Tensor,
     born: Tensor,
     dielectric: Tensor,
+    primitive_sites: int | None = None,
 ) -> Tensor:
     """Dipole-dipole part of the force constants in reciprocal space, not divided by masses.
 
@@ -36,8 +42,8 @@ def dipole_matrices(
     ----------
     q : torch.Tensor
         Wave vectors in 1/Å, Cartesian, without 2 pi, in the first Brillouin zone, shape (n_q, 3).
-            At q = 0 the direction-dependent term is left out. In float64 the sum is phonopy's, in
-        float32 it ends where the terms are below 1e-5.
+        At q = 0 the direction-dependent term is left out. In float64 the sum ends as phonopy's
+        does, in float32 where the terms are below 1e-5.
     cell : ndarray, shape (3, 3)
         Lattice vectors in rows, Å.
     positions : torch.Tensor
@@ -46,6 +52,8 @@ def dipole_matrices(
         Born effective charges in e, shape (n, 3, 3).
     dielectric : torch.Tensor
         Shape (3, 3).
+    primitive_sites : int, optional
+        Sites of the primitive cell; if not given, this one is.
 
     Returns
     -------
@@ -53,7 +61,8 @@ def dipole_matrices(
         eV/Å^2, complex, shape (n_q, 3 n, 3 n).
     """
     n, volume = len(born), abs(float(np.linalg.det(cell)))
-    longest = (3 * _N_VECTORS / (4 * math.pi) / volume) ** (1 / 3)
+    n_vectors = _N_VECTORS * max(1 / (primitive_sites or n), 1 / _SITES) * n
+    longest = (3 * n_vectors / (4 * math.pi) / volume) ** (1 / 3)
     reach = longest
     if q.dtype == torch.float32:
         reach *= math.sqrt(math.log(_LAST_SINGLE) / math.log(_LAST))

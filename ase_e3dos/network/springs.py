@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ase_e3dos.network.dipoles import dipole_matrices
 from ase_e3dos.network.graph import GraphBatch
+from ase_e3dos.network.translations import primitive_sites
 
 __all__ = ["CrystalSprings", "ForceConstants", "Springs", "crystal_springs"]
 
@@ -70,6 +71,8 @@ class CrystalSprings:
         Lattice vectors in rows, Å.
     positions : torch.Tensor
         Å, shape (n_sites, 3).
+    primitive_sites : int or None
+        Sites of the primitive cell; None for those of this one.
     """
 
     n_sites: int
@@ -83,6 +86,7 @@ class CrystalSprings:
     dielectric: Tensor
     cell: NDArray[np.float64]
     positions: Tensor
+    primitive_sites: int | None = None
 
     def force_constants(self) -> ForceConstants:
         """Second derivatives of the energy of the springs by the displacements of all atoms."""
@@ -124,9 +128,15 @@ class CrystalSprings:
         images, number = _distinct(between)
         blocks = values.new_zeros(len(images) * n * n, 9)
         blocks = blocks.index_add(0, (number * n + first) * n + second, values)
-        charges = (self.born, self.dielectric)
-        blocks = blocks.view(len(images), n, n, 3, 3)
-        return ForceConstants(images.to(cell) @ cell, blocks, *charges, self.cell, self.positions)
+        return ForceConstants(
+            images.to(cell) @ cell,
+            blocks.view(len(images), n, n, 3, 3),
+            self.born,
+            self.dielectric,
+            self.cell,
+            self.positions,
+            self.primitive_sites,
+        )
 
     def double(self) -> CrystalSprings:
         """The same in float64, for what lies close to the zone's centre."""
@@ -149,6 +159,7 @@ class CrystalSprings:
             change(self.dielectric),
             self.cell,
             change(self.positions),
+            self.primitive_sites,
         )
 
 
@@ -173,7 +184,7 @@ class ForceConstants:
         eV/Å^2 between atom i and atom j moved by R, shape (n_images, n, n, 3, 3).
     born, dielectric : torch.Tensor
         As in `CrystalSprings`.
-    cell, positions
+    cell, positions, primitive_sites
         As in `CrystalSprings`.
     """
 
@@ -183,6 +194,7 @@ class ForceConstants:
     dielectric: Tensor
     cell: NDArray[np.float64]
     positions: Tensor
+    primitive_sites: int | None = None
 
     def short_range(self, q: Tensor) -> Tensor:
         """Force constants in reciprocal space, without dipoles.
@@ -214,7 +226,7 @@ class ForceConstants:
         """
         found = self.short_range(q)
         if dipoles:
-            charges = (self.born, self.dielectric)
+            charges = (self.born, self.dielectric, self.primitive_sites)
             found = found + dipole_matrices(q, self.cell, self.positions, *charges)
         return found
 
@@ -227,6 +239,7 @@ class ForceConstants:
             self.dielectric.double(),
             self.cell,
             self.positions.double(),
+            self.primitive_sites,
         )
 
 
@@ -254,9 +267,12 @@ def crystal_springs(springs: Springs, batch: GraphBatch) -> Iterator[CrystalSpri
         for x in (springs.center, springs.neighbor, springs.vectors, springs.pairs, springs.rows)
     )
     cells = batch.cells.cpu().numpy().astype(np.float64)
+    contents = batch.features.detach().index_select(0, batch.site_order).cpu().split(sizes)
     per_crystal = zip(*edges, springs.born.split(sizes), springs.dielectric, strict=True)
     for k, (center, neighbor, vectors, pairs, rows, born, dielectric) in enumerate(per_crystal):
+        numbers = (t.detach().cpu().numpy().astype(np.float64) for t in (positions[k], contents[k]))
         yield CrystalSprings(
             sizes[k], center - first[k], neighbor - first[k], vectors, pairs, rows,
             springs.signs, born, dielectric, cells[k], positions[k],
+            primitive_sites(cells[k], *numbers),
         )  # fmt: skip

@@ -20,6 +20,7 @@ from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER, half_mesh, vibrations
 from ase_e3dos.network.springs import CrystalSprings, Springs, crystal_springs
+from ase_e3dos.network.translations import primitive_sites
 
 SMALL = {"scalars": 24, "vectors": 12, "message_scalars": 8, "message_vectors": 6, "hidden": 32}
 
@@ -83,14 +84,18 @@ def test_symmetric_without_net_force_and_alike_in_every_orientation(
 def test_a_supercell_has_the_modes_of_its_cell_at_the_points_that_fold(
     network: ForceConstantNetwork, batch_of: Callable[..., GraphBatch]
 ) -> None:
+    with torch.no_grad():
+        network.read_born.weight.mul_(8.0)  # charges of real ions
     atoms = low_crystal()
     double = make_supercell(atoms, np.diag([1, 2, 1]))
     one, two = of(network, batch_of(atoms, double, cutoff=6.0, self_edges=False))
     boundary = 0.5 * np.linalg.inv(atoms.cell.array)[:, 1]
     q = torch.from_numpy(np.array([np.zeros(3), boundary]))
-    expected = torch.linalg.eigvalsh(one.force_constants().short_range(q)).flatten().sort().values
-    found = torch.linalg.eigvalsh(two.force_constants().short_range(q[:1])).flatten()
-    assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+    for dipoles in (False, True):
+        expected = torch.linalg.eigvalsh(one.force_constants().at(q, dipoles))
+        found = torch.linalg.eigvalsh(two.force_constants().at(q[:1], dipoles)).flatten()
+        error = float((found - expected.flatten().sort().values).abs().max())
+        assert error < 1e-4 * float(expected.abs().max())
 
 
 def test_what_symmetry_forbids_is_zero(
@@ -242,3 +247,24 @@ def test_dipoles_are_those_of_phonopy() -> None:
         torch.from_numpy(cell.positions), torch.from_numpy(born), torch.from_numpy(dielectric),
     )  # fmt: skip
     assert np.allclose(found.numpy(), expected, atol=1e-9)
+
+
+def test_the_primitive_cell_is_found_in_any_cell() -> None:
+    salt, low = bulk("NaCl", "rocksalt", a=5.64), low_crystal()
+    shaken = make_supercell(salt, 2 * np.eye(3))
+    shaken.rattle(0.05, seed=1)
+    ordered = bulk("CsCl", "cesiumchloride", a=4.1)
+    ordered.numbers[:] = 26  # one element on both sites: bcc
+    cells = [
+        (salt, 2),
+        (bulk("NaCl", "rocksalt", a=5.64, cubic=True), 2),
+        (make_supercell(salt, [[2, 1, 0], [0, 1, 0], [0, -1, 3]]), 2),
+        (shaken, 16),
+        (ordered, 1),
+        (low, 5),
+        (make_supercell(low, np.diag([1, 3, 1])), 5),
+        (bulk("Si", "diamond", a=5.43), 2),
+    ]
+    for atoms, n in cells:
+        found = primitive_sites(atoms.cell.array, atoms.positions, atoms.numbers[:, None])
+        assert found == n, atoms
