@@ -1,4 +1,4 @@
-"""Error bars for a network of force constants: into the header of its weights file.
+"""Error bars for `force-constants`, or for `combined`: into the header of the weights file.
 
     python docs/models/calibrate_force_constants.py --data-dir DATA --weights FILE -o FILE [--check]
 
@@ -10,6 +10,9 @@ sites it learned from, 600 with 25 to 48 sites; of the DFPT training set, whose 
 sites it learned from, the larger ones. Their references have at most 1 % of imaginary modes. All
 errors are per atom, and no covariate is the size of the cell. Files with more training data are
 named by --also: their formulas are left out.
+
+`combined` has two networks of its own, whose difference is what its intervals follow; of its parts,
+`default` has seen these crystals.
 
 Tensors are left as they are. With --check the coverage on both validation sets is printed, of U_iso
 as well (`e3dos evaluate` prints the rest). Without it the script takes some three minutes.
@@ -66,9 +69,12 @@ def unseen(sets: dict[str, LabelledSet], others: list[LabelledSet]) -> dict[str,
 
 def calibrate(sets: dict[str, LabelledSet], others: list[LabelledSet], weights: Path) -> None:
     """Fit the error bars, and write them into the header of the file."""
-    beside = get_registry().resolve_model("default").weights_path()
-    companion = {"model": "default", "sha256": weights_digest(beside)}
-    header = replace(read_header(weights), companion=companion, calibration=None)
+    header = read_header(weights)
+    companion = {}
+    if not header.parts:
+        beside = get_registry().resolve_model("default").weights_path()
+        companion = {"model": "default", "sha256": weights_digest(beside)}
+    header = replace(header, companion=companion, calibration=None)
     replace_header(weights, header)
     predictor = Predictor(weights, "cpu")
     chosen = unseen(sets, others)

@@ -47,6 +47,7 @@ def joined(constants: WeightsHeader, site: WeightsHeader) -> WeightsHeader:
         members=1,
         elements=dict(elements),
         calibration=None,
+        companion={},
         trust={k: v for k, v in site.trust.items() if k != "disagreement"},
         trained_on={**site.trained_on, **constants.trained_on},
         citation="; ".join(citations),
