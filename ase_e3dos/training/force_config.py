@@ -70,7 +70,7 @@ class ForceConstantConfig(BaseModel):
     trunk_rate: float = Field(0.5, gt=0, description="learning rate of the trunk over the others'")
     weight_average: float = Field(0.998, ge=0, lt=1)
     start_from: str | None = Field(
-        None, description="site model whose trunk is taken to begin with"
+        None, description="model of force constants to go on with, or of spectra: its trunk"
     )
     seed: int = Field(0, ge=0)
 

@@ -21,9 +21,15 @@ from ase_e3dos.data.force_sets import ForceSets, labelled_matrices
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
+from ase_e3dos.network.weights import load_weights
+from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction import predict
 from ase_e3dos.training.config import checked
-from ase_e3dos.training.force_constants import ForceConstantConfig, train_force_constants
+from ase_e3dos.training.force_constants import (
+    ForceConstantConfig,
+    new_network,
+    train_force_constants,
+)
 from ase_e3dos.training.force_labels import MatrixEntry, entropy_loss, matrix_loss, softening_loss
 
 METALS = {"Cu": 3.6, "Ag": 4.1, "Al": 4.0, "Ni": 3.5, "Pd": 3.9, "Pt": 3.95}
@@ -202,6 +208,22 @@ def test_a_stopped_run_says_where_it_is_and_a_damaged_one_what_to_do(
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="delete it to start anew"):
         train_force_constants(small(), folder, tmp_path / "run")
+
+
+def test_a_run_goes_on_with_weights_of_its_kind_and_takes_the_trunk_of_others(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = train_force_constants(small(), folder, tmp_path / "first")
+    state = load_weights(first)[1][0]
+    again = new_network(small(start_from=str(first), seed=5)).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in state.items())
+    sizes = {"n_layers": 3, "scalars": 160, "vectors": 64, "message_scalars": 40,
+             "message_vectors": 20, "hidden": 224}  # fmt: skip
+    taken = new_network(small(start_from="default", settings=sizes))
+    theirs = load_weights(get_registry().resolve_model("default").weights_path())[1][0]
+    assert torch.equal(taken.embedding.weight, theirs["embedding.weight"])
+    with pytest.raises(TrainingError, match="has another trunk"):
+        new_network(small(start_from="default"))
 
 
 @pytest.mark.parametrize(
