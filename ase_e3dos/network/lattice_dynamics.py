@@ -116,7 +116,13 @@ def _nearest_images(
     return images[point, image], weights[point] / nearest.sum(axis=1)[point]
 
 
-def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int) -> SiteSpectra:
+def vibrations(
+    springs: Springs,
+    batch: GraphBatch,
+    masses: Tensor,
+    n_bins: int,
+    length: float = MESH_LENGTH,
+) -> SiteSpectra:
     """Spectra, displacement tensors, velocities of sound and stability, from springs.
 
     Parameters
@@ -127,6 +133,8 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
         amu, shape (n_sites in all,), sites in order.
     n_bins : int
         Bins of 10 cm^-1 from -400 cm^-1.
+    length : float, optional
+        Density of the mesh in Å, see `half_mesh`.
 
     Returns
     -------
@@ -138,7 +146,7 @@ def vibrations(springs: Springs, batch: GraphBatch, masses: Tensor, n_bins: int)
         crystal_springs(springs, batch), masses.split(batch.n_sites.tolist()), strict=True
     )
     for crystal, mass in per_crystal:
-        q, weight = (torch.from_numpy(x).to(mass) for x in half_mesh(crystal.cell))
+        q, weight = (torch.from_numpy(x).to(mass) for x in half_mesh(crystal.cell, length))
         root = mass.rsqrt().repeat_interleave(3)
         constants = crystal.force_constants()
         several = []

@@ -35,7 +35,6 @@ class Stage(BaseModel):
     softening: float = Field(
         0.0, ge=0, description="weight of imaginary modes of stable crystals, with own_dipoles"
     )
-    charges: float = Field(1.0, ge=0, description="weight of Born charges and dielectric tensors")
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
 
@@ -71,8 +70,7 @@ class ForceConstantConfig(BaseModel):
     trunk_rate: float = Field(0.5, gt=0, description="learning rate of the trunk over the others'")
     weight_average: float = Field(0.998, ge=0, lt=1)
     start_from: str | None = Field(
-        None,
-        description="model to begin with: the trunk of a site model, or all of force constants",
+        None, description="model of force constants to go on with, or of spectra: its trunk"
     )
     seed: int = Field(0, ge=0)
 

@@ -35,7 +35,9 @@ __all__ = ["ForceConstantConfig", "ForceConstantTrainer", "train_force_constants
 
 
 def new_network(config: ForceConstantConfig) -> ForceConstantNetwork:
-    """The network of a run, with what it starts from: a trunk, or a network of force constants.
+    """The network of a run, with what it takes from the model that it starts from.
+
+    That is all of a model of force constants, and the trunk of one of spectra.
 
     Raises
     ------
@@ -56,8 +58,8 @@ def new_network(config: ForceConstantConfig) -> ForceConstantNetwork:
         spec = get_registry().resolve_model(config.start_from)
         header, members = load_weights(spec.weights_path())
         trunk = ("embedding.", "source.", "layers.", "feature_scale", "norm.")
+        whole = header.network == network.kind
         own = network.state_dict()
-        whole = header.network == ForceConstantNetwork.kind
         state = {k: v for k, v in members[0].items() if whole or k.startswith(trunk)}
         unlike = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
         if unlike or not state:

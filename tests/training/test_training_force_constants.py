@@ -21,9 +21,10 @@ from ase_e3dos.data.force_sets import ForceSets, labelled_matrices
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
+from ase_e3dos.network.weights import load_weights
+from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction import predict
-from ase_e3dos.prediction.pipeline import Predictor
-from ase_e3dos.training.config import checked, read_fields
+from ase_e3dos.training.config import checked
 from ase_e3dos.training.force_constants import (
     ForceConstantConfig,
     new_network,
@@ -209,6 +210,22 @@ def test_a_stopped_run_says_where_it_is_and_a_damaged_one_what_to_do(
         train_force_constants(small(), folder, tmp_path / "run")
 
 
+def test_a_run_goes_on_with_weights_of_its_kind_and_takes_the_trunk_of_others(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = train_force_constants(small(), folder, tmp_path / "first")
+    state = load_weights(first)[1][0]
+    again = new_network(small(start_from=str(first), seed=5)).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in state.items())
+    sizes = {"n_layers": 3, "scalars": 160, "vectors": 64, "message_scalars": 40,
+             "message_vectors": 20, "hidden": 224}  # fmt: skip
+    taken = new_network(small(start_from="default", settings=sizes))
+    theirs = load_weights(get_registry().resolve_model("default").weights_path())[1][0]
+    assert torch.equal(taken.embedding.weight, theirs["embedding.weight"])
+    with pytest.raises(TrainingError, match="has another trunk"):
+        new_network(small(start_from="default"))
+
+
 @pytest.mark.parametrize(
     ("others", "fault"),
     [
@@ -234,14 +251,3 @@ def test_files_that_are_no_force_sets(tmp_path: Path) -> None:
     row, _ = force_set("Cu", 3.6)
     with pytest.raises(DataError, match="Cu: phonopy"):
         labelled_matrices({**row, "forces_1e6": row["forces_1e6"][:-3]})
-
-
-def test_a_run_begins_with_all_of_a_network_of_force_constants_or_with_a_trunk() -> None:
-    preset = checked(ForceConstantConfig, read_fields("force-constants"), "preset")
-    shipped = Predictor("force-constants", "cpu").model.members[0].state_dict()
-    whole = new_network(preset.model_copy(update={"start_from": "force-constants"})).state_dict()
-    assert all(torch.equal(whole[name], tensor) for name, tensor in shipped.items())
-    trunk = new_network(preset).state_dict()
-    taken = Predictor("default", "cpu").model.members[0].state_dict()
-    assert torch.equal(trunk["embedding.weight"], taken["embedding.weight"])
-    assert not torch.equal(trunk["read_edge.weight"], whole["read_edge.weight"])
