@@ -175,7 +175,7 @@ def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
         ) from error
     if isinstance(made, type) or not hasattr(made, "get_property"):
         raise PotentialError(
-            f"{name} gave {type(made).__name__}, which is no calculator of ASE: return one."
+            f"{name} gave {type(made).__name__}, which is not an ASE calculator: return one."
         )
     return made
 
