@@ -263,7 +263,7 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
     ------
     PotentialError
         There is no such calculator, or nothing tells it from another one: an object of a
-        calculator, a lambda, a function within a function, or arguments that are no plain values.
+        calculator, a lambda, a function within a function, or arguments that are not plain values.
     """
     name = calculator_name(calculator)
     if isinstance(calculator, str):

@@ -126,8 +126,8 @@ def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
         start = stream.read(len(_ULM))
     if start != _ULM:
         raise UnreadableFileError(
-            f"{label}: this is not an ASE trajectory (its first bytes are {start!r}). Check whether "
-            "it is damaged, or give it the ending of its format."
+            f"{label}: this is not an ASE trajectory (its first bytes are {start!r}). Check "
+            "whether it is damaged, or give it the ending of its format."
         )
     return _guarded(iread(str(path.absolute()), index=":", format="traj"), label)
 
