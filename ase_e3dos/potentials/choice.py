@@ -175,7 +175,7 @@ def _calculator_by(factory: CalculatorFactory, name: str) -> Calculator:
         ) from error
     if isinstance(made, type) or not hasattr(made, "get_property"):
         raise PotentialError(
-            f"{name} gave {type(made).__name__}, which is no calculator of ASE: return one."
+            f"{name} gave {type(made).__name__}, which is not an ASE calculator: return one."
         )
     return made
 
@@ -263,7 +263,7 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
     ------
     PotentialError
         There is no such calculator, or nothing tells it from another one: an object of a
-        calculator, a lambda, a function within a function, or arguments that are no plain values.
+        calculator, a lambda, a function within a function, or arguments that are not plain values.
     """
     name = calculator_name(calculator)
     if isinstance(calculator, str):

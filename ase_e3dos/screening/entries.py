@@ -74,7 +74,7 @@ def entries_of(unread: Unread) -> Iterator[Entry]:
 
 
 def entries_of_several(several: Sequence[Unread]) -> list[Entry]:
-    """`entries_of` some structures in order; those that are no files are read together."""
+    """`entries_of` some structures in order; those that are not files are read together."""
     found = []
     for is_file, some in groupby(several, lambda unread: unread.is_file):
         if is_file:

@@ -89,7 +89,7 @@ def formula_amounts(text: str) -> dict[int, float]:
 
 
 class _NoFormulaError(ValueError):
-    """A text that is no formula with all amounts."""
+    """A text that is not a formula with all amounts."""
 
 
 def _add_formula(amounts: dict[int, float], tokens: list[tuple[str, str]]) -> None:

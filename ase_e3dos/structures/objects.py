@@ -11,7 +11,7 @@ from ase.units import Bohr
 
 from ase_e3dos.errors import CompositionWarning, CrystalError
 from ase_e3dos.structures.calculators import IN_BOHR
-from ase_e3dos.structures.checks import close_pairs
+from ase_e3dos.structures.contacts import close_pairs
 from ase_e3dos.structures.elements import (
     DEUTERIUM_MASS,
     TRITIUM_MASS,

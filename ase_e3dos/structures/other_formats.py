@@ -118,7 +118,7 @@ def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
     Raises
     ------
     UnreadableFileError
-        It is no trajectory of ASE, or damaged.
+        It is not an ASE trajectory, or it is damaged.
     """
     from ase.io import iread
 
@@ -126,8 +126,8 @@ def trajectory_frames(path: Path, label: str) -> Iterator[Any]:
         start = stream.read(len(_ULM))
     if start != _ULM:
         raise UnreadableFileError(
-            f"{label}: this is no trajectory of ASE (its first bytes are {start!r}). Check whether "
-            "it is damaged, or give it the ending of its format."
+            f"{label}: this is not an ASE trajectory (its first bytes are {start!r}). Check "
+            "whether it is damaged, or give it the ending of its format."
         )
     return _guarded(iread(str(path.absolute()), index=":", format="traj"), label)
 
@@ -148,14 +148,14 @@ def database_rows(path: Path, label: str) -> Iterator[Any]:
     Raises
     ------
     UnreadableFileError
-        It is no database of ASE, or damaged.
+        It is not an ASE database, or it is damaged.
     """
     from ase.db import connect
 
     with opened(path, label) as stream:  # ASE would make a database of anything else
         if stream.read(len(_SQLITE)) != _SQLITE:
             raise UnreadableFileError(
-                f"{label}: this is no database of ASE (SQLite). Check whether it is damaged, or "
+                f"{label}: this is not an ASE database (SQLite). Check whether it is damaged, or "
                 "give it the ending of its format."
             )
     return _guarded(connect(str(path.absolute()), type="db").select(), label)

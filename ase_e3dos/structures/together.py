@@ -15,14 +15,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.checks import (
-    MAX_LENGTH,
-    MAX_ROOM,
-    MIN_DISTANCE,
-    MIN_RELATIVE_VOLUME,
-    MIN_ROOM,
-    MIN_VOLUME,
-)
+from ase_e3dos.structures.checks import MAX_LENGTH, MAX_ROOM, MIN_ROOM
+from ase_e3dos.structures.contacts import MIN_DISTANCE, MIN_RELATIVE_VOLUME, MIN_VOLUME
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.elements import look_like_types
 from ase_e3dos.structures.masses import STANDARD_MASSES

@@ -86,7 +86,7 @@ def test_what_is_absent_or_broken_says_so(monkeypatch) -> None:
         spec.make()
     with pytest.raises(PluginError, match="devices"):
         CalculatorSpec(name="bad", factory="a:b", devices="cpu")  # type: ignore[arg-type]
-    with pytest.raises(PotentialError, match="is no calculator"):
+    with pytest.raises(PotentialError, match="is not a calculator"):
         calculator_of(3.0)  # type: ignore[arg-type]
     with pytest.raises(PotentialError, match=r"could not be made \(ZeroDivisionError"):
         calculator_of(lambda: 1 / 0)  # type: ignore[arg-type, return-value]

@@ -367,7 +367,7 @@ def test_deeply_nested_json_kills_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.db", b"x", "no database of ASE"), ("a.traj", b"garbage", "no trajectory of ASE"),
+        ("a.db", b"x", "not an ASE database"), ("a.traj", b"garbage", "not an ASE trajectory"),
         ("a.jsonl", b"\n \n", "no structure in this file"), ("a.json", b"[]", "empty JSON"),
         ("a.json", b"null", "not a structure"), ("a.json", b'{"cell_colour": 1}', "'cell_colour'"),
         ("a.json", b'{"@class": "Molecule", "sites": []}', "molecule"),

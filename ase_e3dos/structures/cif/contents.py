@@ -7,14 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.checks import (
-    MIN_DISTANCE,
-    MOST_SITES,
-    OCCUPATION_EXCESS,
-    close_pairs,
-    unit_of_length,
-)
+from ase_e3dos.structures.checks import MOST_SITES, OCCUPATION_EXCESS, unit_of_length
 from ase_e3dos.structures.cif.sites import AtomSites, SiteError
+from ase_e3dos.structures.contacts import MIN_DISTANCE, close_pairs
 from ase_e3dos.structures.places import SAME_PLACE, groups_of_places
 from ase_e3dos.structures.symmetry.operations import Operations
 from ase_e3dos.structures.symmetry.orbits import images_of

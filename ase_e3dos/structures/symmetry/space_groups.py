@@ -216,7 +216,7 @@ def settings_coded(number: int, code: str) -> tuple[Setting, ...]:
     Returns
     -------
     tuple of Setting
-        Empty if it is no code of this group. Several where it leaves something open: "1" and "2"
+        Empty if it is not a code of this group. Several where it leaves something open: "1" and "2"
         the axes, "abc" the origin.
     """
     table = settings_numbered(number, every=True)
