@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ase_e3dos.export.curves import FrequencyUnit, Projection
     from ase_e3dos.export.overlays import Overlay
     from ase_e3dos.export.page import PageLayout
-    from ase_e3dos.export.thermal_curves import EnergyUnit
+    from ase_e3dos.export.thermal_curves import EnergyUnit, Panel
     from ase_e3dos.export.thermal_table import ThermalTable
     from ase_e3dos.spectrum.thermal import Acoustic, Quantity
 
@@ -282,26 +282,27 @@ class PhononSpectrum(DensityOfStates):
         units: FrequencyUnit = "THz",
         projection: Projection | Literal["auto"] | None = "auto",
         stacked: bool = False,
+        panels: Sequence[Panel] | None = None,
         style: str | None = "publication",
+        temperatures: ArrayLike | None = None,
         energy_units: EnergyUnit = "kJ/mol",
         band: float | None = INTERVAL_LEVEL,
         smoothing: float = 0.0,
         overlays: Sequence[Overlay] = (),
     ) -> None:
         """Open the interactive figure in the notebook or the browser; see `export.page`."""
-        from ase_e3dos.export.page import figure
-
-        figure(
-            [self],
+        Spectra([self]).show(
             units=units,
             projection=projection,
             stacked=stacked,
+            panels=panels,
             style=style,
+            temperatures=temperatures,
             energy_units=energy_units,
             band=band,
             smoothing=smoothing,
             overlays=overlays,
-        ).show()
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows: formula, thumbnail, C_V, S and F with error bars, warnings."""
@@ -403,8 +404,11 @@ class Spectra(list[PhononSpectrum]):
         *,
         units: FrequencyUnit = "THz",
         projection: Projection | Literal["auto"] | None = "auto",
+        stacked: bool = False,
+        panels: Sequence[Panel] | None = None,
         layout: PageLayout = "overlay",
         style: str | None = "publication",
+        temperatures: ArrayLike | None = None,
         energy_units: EnergyUnit = "kJ/mol",
         band: float | None = INTERVAL_LEVEL,
         smoothing: float = 0.0,
@@ -413,13 +417,17 @@ class Spectra(list[PhononSpectrum]):
     ) -> None:
         """Open one interactive figure in the notebook or the browser; see `export.page`."""
         from ase_e3dos.export.page import figure
+        from ase_e3dos.export.thermal_curves import PANELS
 
         figure(
             self,
             units=units,
             projection=projection,
+            stacked=stacked,
+            panels=PANELS if panels is None else panels,
             layout=layout,
             style=style,
+            temperatures=temperatures,
             energy_units=energy_units,
             band=band,
             smoothing=smoothing,

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from ase_e3dos.alloy.comparison import AlloyComparison
 from ase_e3dos.alloy.sweep import CompositionSweep, property_row
 from ase_e3dos.analysis.neutron import unit_in_cm
+from ase_e3dos.export.curves import interval_name
 from ase_e3dos.export.samples import samples
 from ase_e3dos.export.writing import save_figure
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
     from ase_e3dos.phonon_spectrum import PhononSpectrum
 
-#: Wavenumbers, density, and its standard deviation or None.
-Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
+#: Wavenumbers and density.
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _STYLE: Any = {
     "font.size": 8,
@@ -64,7 +66,7 @@ def plot_sweep(
         cm^-1, states/cm^-1 per atom, name.
     paper_labels : bool
         Draw the spectra as the paper's labels are made (smoothed), to compare with such
-        references; without error bands.
+        references.
     units : {"cm-1", "THz", "meV"}
         Of the frequency axis.
 
@@ -112,23 +114,20 @@ def _waterfall(
     unit = unit_in_cm(units)
     positions, label = composition_axis(sweep)
     drawn = np.unique(np.linspace(0, len(sweep) - 1, min(len(sweep), _MAX_CURVES)).astype(int))
-    curves = [(x / unit, y, std) for x, y, std in (curve(sweep.spectra[i]) for i in drawn)]
+    curves = [(x / unit, y) for x, y in (curve(sweep.spectra[i]) for i in drawn)]
     span = float(np.ptp(positions)) or 1.0
     # a peak reaches over about five curves, at most a third of the axis
-    scale = span * min(5.0 / len(drawn), 0.35) / max(y.max() for _, y, _ in curves)
+    scale = span * min(5.0 / len(drawn), 0.35) / max(y.max() for _, y in curves)
     colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(drawn)))
-    for i, (x, y, std), colour in zip(reversed(drawn), curves[::-1], colours[::-1], strict=True):
+    for i, (x, y), colour in zip(reversed(drawn), curves[::-1], colours[::-1], strict=True):
         at = float(positions[i])
         ax.fill_between(x, at, at + y * scale, color=colour, alpha=0.15, lw=0)
         ax.plot(x, at + y * scale, color=colour, lw=1.0)
-        if std is not None:
-            low, high = np.maximum(y - std, 0.0), y + std
-            ax.fill_between(x, at + low * scale, at + high * scale, color=colour, alpha=0.3, lw=0)
     for k, comparison in enumerate(comparisons):
         name: str | None = comparison.name
         for p, spectrum in _shown(comparison):
             at = _position(sweep, p)
-            x, y, _ = curve(spectrum)
+            x, y = curve(spectrum)
             style = {"color": _COLOURS[k % 5], "ls": _DASHES[k % 5], "lw": 0.8, "zorder": 4}
             ax.plot(x / unit, at + y * scale, label=name, **style)
             name = None
@@ -138,7 +137,7 @@ def _waterfall(
         place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         text = ax.annotate(name, (1.0, at), (-3, 5), **place, ha="right", va="bottom", zorder=6)
         text.set_bbox({"fc": "white", "ec": "none", "pad": 0.8, "alpha": 0.85})
-    ranges = [_visible(*drawn_curve[:2]) for drawn_curve in curves]
+    ranges = [_visible(*drawn_curve) for drawn_curve in curves]
     room = 1.35 if references else 1.0  # for their names
     ax.set_xlim(min(0.0, *(r[0] for r in ranges)), room * max(r[1] for r in ranges))
     axis = "Wavenumber (cm$^{-1}$)" if units == "cm-1" else f"Frequency ({units})"
@@ -175,9 +174,11 @@ def _properties(
         if all(name in row.intervals for row in rows):
             low, high = np.array([row.intervals[name] for row in rows]).T
             if along:
-                ax.fill_between(positions, low, high, color="#0072B2", alpha=0.2, lw=0)
+                bars = ax.fill_between(positions, low, high, color="#0072B2", alpha=0.2, lw=0)
             else:
-                ax.vlines(positions, low, high, color="#0072B2", lw=0.7, alpha=0.6)
+                bars = ax.vlines(positions, low, high, color="#0072B2", lw=0.7, alpha=0.6)
+            if letter == "b":  # of all three alike
+                ax.legend([bars], [interval_name(INTERVAL_LEVEL)], loc="best")
         for k, other in enumerate(comparisons):
             at = [_position(sweep, p) for p in other.fractions]
             pairs = zip(other.fractions, other.spectra, strict=True)
@@ -197,15 +198,14 @@ def _properties(
 def _label(spectrum: PhononSpectrum) -> Curve:
     """Wavenumbers, and the smoothed density per atom in states/cm^-1."""
     x = np.arange(0.0, spectrum.wavenumbers[-1], 5.0)
-    return x, spectrum.per_atom().as_paper_label(x), None
+    return x, spectrum.per_atom().as_paper_label(x)
 
 
 def _curve(spectrum: PhononSpectrum) -> Curve:
-    """Wavenumbers, and density per atom with its standard deviation in states/cm^-1."""
+    """Wavenumbers, and density per atom in states/cm^-1."""
     thz_to_cm = constants().thz_to_cm
     points = samples(spectrum.per_atom())
-    std = None if points.std is None else points.std / thz_to_cm
-    return points.frequencies * thz_to_cm, points.density / thz_to_cm, std
+    return points.frequencies * thz_to_cm, points.density / thz_to_cm
 
 
 def _visible(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:

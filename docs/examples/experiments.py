@@ -84,8 +84,8 @@ def draw(ax: plt.Axes, spectrum: PhononSpectrum) -> None:
             spectrum, measurement, resolution=RESOLUTION, unit="meV", weighting=weighting
         )
         plot_comparison(found, ax, unit="meV")
-        handles = ax.get_legend_handles_labels()[0]
-        ax.legend(handles, ["predicted", what], fontsize=6, frameon=False)
+        ax.get_legend().remove()  # one above all panels
+        ax.containers[0].set_label(what)
         peaks = [", ".join(f"{p / 8.065544:.1f}" for p in side) for side in found.peaks]
         print(f"  {what}: overlap {found.overlap:.3f}, cosine {found.cosine:.3f}, mean frequency")
         print(f"  {found.mean[0] / 8.065544:.1f} and {found.mean[1] / 8.065544:.1f} meV, ", end="")
@@ -95,7 +95,8 @@ def draw(ax: plt.Axes, spectrum: PhononSpectrum) -> None:
         plain = spectrum.neutron_weighted(resolution=RESOLUTION, weighting="none")
         ax.plot(e, y, color="#D55E00", lw=1.1, label="predicted, neutron-weighted")
         if std is not None:
-            ax.fill_between(e, np.maximum(y - 2 * std, 0), y + 2 * std, **BAND)
+            band = {**BAND, "label": "± two standard deviations"}
+            ax.fill_between(e, np.maximum(y - 2 * std, 0), y + 2 * std, **band)
         ax.plot(plain.energies("meV"), plain.density("meV"), "k--", lw=0.6, label="unweighted")
         ax.set_xlim(0, e[np.cumsum(y) < 0.97 * y.sum()][-1] * 1.25)
     ax.set_title(title, fontsize=8)
@@ -124,13 +125,19 @@ panels = [
     salt("NdN", 5.14),
     salt("EuO", 5.14),
 ]
-figure, axes = plt.subplots(2, 3, figsize=(7.2, 4.0), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(7.2, 4.4), layout="constrained")
 for ax, structure, spectrum in zip(axes.flat, panels, predict(panels), strict=True):
     draw(ax, spectrum)
     if spectrum.crystal.formula in ("UO2", "NdN"):
         draw_paper(ax, structure)
-for ax in axes[1]:
-    ax.legend(fontsize=5.5, frameon=False)
+entries = {
+    name: handle
+    for ax in axes.flat
+    for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
+}
+figure.legend(
+    entries.values(), entries, loc="outside upper center", ncols=4, fontsize=6.5, frameon=False
+)
 axes[0, 0].set_ylabel("DoS")
 axes[1, 0].set_ylabel("DoS")
 figure.savefig(DOCS / "figures" / "experiments.png", dpi=200)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ase_e3dos.analysis.measurement import MeasurementComparison
 from ase_e3dos.analysis.neutron import unit_in_cm
-from ase_e3dos.export.plots.styles import COLOURS, axes
+from ase_e3dos.export.plots.styles import COLOURS, axes, legend_above
 
 
 def plot_comparison(
@@ -37,7 +37,7 @@ def plot_comparison(
     ax.plot(x, y, color=COLOURS[1], label="predicted")
     if seen.std is not None:
         std = seen.std * per_unit
-        band = {"color": COLOURS[1], "alpha": 0.2, "lw": 0}
+        band = {"color": COLOURS[1], "alpha": 0.2, "lw": 0, "label": "± two standard deviations"}
         ax.fill_between(x, np.maximum(y - 2 * std, 0), y + 2 * std, **band)
     factor = comparison.scale * per_unit
     error = None if measured.error is None else measured.error * factor
@@ -55,5 +55,5 @@ def plot_comparison(
     label = {"cm-1": "cm$^{-1}$"}.get(unit, unit)
     ax.set(xlim=(0, shown), xlabel=f"Energy ({label})", ylabel=f"DoS (states/{label})")
     ax.set_ylim(bottom=0)
-    ax.legend()
+    legend_above(ax)
     return ax
