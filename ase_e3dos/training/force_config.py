@@ -35,6 +35,7 @@ class Stage(BaseModel):
     softening: float = Field(
         0.0, ge=0, description="weight of imaginary modes of stable crystals, with own_dipoles"
     )
+    charges: float = Field(1.0, ge=0, description="weight of Born charges and dielectric tensors")
     spectra: int = Field(0, ge=0, description="crystals with spectra in a step")
     spectrum_points: float = Field(84.0, gt=0, description="wave vectors times (sites + 2)")
 
