@@ -25,6 +25,7 @@ import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,8 +87,18 @@ def calibrate(sets: dict[str, LabelledSet], others: list[LabelledSet], weights: 
     fitted = fit_calibration(predicted, reference, source=source)
     model = with_displacements_and_sound(fitted, found[PHONONDB])
     trust = {**header.trust, "disagreement": [model.disagreement]}
-    replace_header(weights, replace(header, calibration=model.calibration.to_dict(), trust=trust))
+    fitted_errors = rounded(model.calibration.to_dict())
+    replace_header(weights, replace(header, calibration=fitted_errors, trust=trust))
     print(f"{weights}: error bars from {counts}")
+
+
+def rounded(value: Any) -> Any:
+    """Numbers with five digits, which is more than they hold, in half the space."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def check(sets: dict[str, LabelledSet], weights: Path) -> list[str]:
