@@ -71,7 +71,18 @@ def _smoothed(x: Array, y: Array, width: float) -> tuple[Array, Array]:
 
 
 def names_apart(overlays: Sequence[Overlay]) -> list[str]:
-    """Names that tell overlays apart, with folders or numbers where names repeat."""
+    """Names that tell overlays apart, with folders or numbers where names repeat.
+
+    Parameters
+    ----------
+    overlays : sequence of Overlay
+        In the order of the legend.
+
+    Returns
+    -------
+    list of str
+        One for each.
+    """
     return told_apart([o.name for o in overlays], [o.source for o in overlays])
 
 

@@ -26,6 +26,11 @@ def primitive_sites(
         Å.
     contents : ndarray, shape (n, k)
         What tells sites of different content apart.
+
+    Returns
+    -------
+    int
+        `n` where the cell is primitive.
     """
     _, kinds, counts = np.unique(
         np.round(contents, 3), axis=0, return_inverse=True, return_counts=True
