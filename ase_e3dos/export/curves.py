@@ -264,6 +264,12 @@ def _parts(
 def refuse_no_parts(projection: object, stacked: bool) -> None:
     """Refuse to stack parts where there are none.
 
+    Parameters
+    ----------
+    projection : object
+        None for none.
+    stacked : bool
+
     Raises
     ------
     SpectrumError

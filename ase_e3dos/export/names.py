@@ -87,7 +87,16 @@ def _with_source(name: str, source: str, depth: int, whole: bool) -> str:
 
 
 def formula_in_mathtext(name: str) -> str:
-    """A name for Matplotlib, with the numbers of a formula at its beginning as subscripts."""
+    """A name for Matplotlib, with the numbers of a formula at its beginning as subscripts.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
     formula = re.match(r"([A-Z][a-z]?[\d.]*)+(?=,| #|$)", name)
     end = formula.end() if formula else 0
     whole = re.sub(r"(\d[\d.]*)", r"$_{\1}$", name[:end]) + name[end:].replace("$", r"\$")

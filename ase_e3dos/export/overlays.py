@@ -46,9 +46,20 @@ class Overlay:
     def scaled(
         self, n_modes: float, units: FrequencyUnit, smoothing: float = 0.0
     ) -> tuple[Array, Array]:
-        """Frequencies in a unit, and the density in states per unit with `n_modes` in all.
+        """Frequencies in a unit, and the density in states per unit with so many modes in all.
 
-        `smoothing` is the width in cm^-1 of a Gaussian, as that of the curves beside it.
+        Parameters
+        ----------
+        n_modes : float
+            Integral of the density.
+        units : {"THz", "cm-1", "meV"}
+        smoothing : float
+            Standard deviation in cm^-1 of a Gaussian, as that of the curves beside it.
+
+        Returns
+        -------
+        frequencies, density : ndarray, shape (n,)
+            On equal steps and wider by the tails of the Gaussian if smoothed, else as given.
         """
         scale = unit_per_thz(units)
         x, y = self.frequencies, self.density

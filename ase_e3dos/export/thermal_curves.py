@@ -43,6 +43,12 @@ def check_panels(
 ) -> None:
     """Refuse panels that are not such, and options of densities without a panel of them.
 
+    Parameters
+    ----------
+    panels : sequence of str
+    projection, stacked, layout, smoothing, overlays
+        As for `ase_e3dos.export.plots.plot_summary`.
+
     Raises
     ------
     SpectrumError

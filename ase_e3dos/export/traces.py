@@ -44,7 +44,18 @@ class Traces:
         self._bands: dict[int, str] = {}  # names by the numbers of their traces
 
     def add_density(self, c: Curve, k: int, stacked: bool, offset: float) -> None:
-        """Density `k`, `offset` above the axis; what is read at the mouse is without it."""
+        """Add a density with its band and its parts.
+
+        Parameters
+        ----------
+        c : Curve
+        k : int
+            Its number, for the colour.
+        stacked : bool
+            Parts as areas upon each other.
+        offset : float
+            How far above the axis it is drawn; what is read at the mouse is without it.
+        """
         place = {"row": 1, "col": 1}
         name, x = escape(c.name), _digits(c.x)
         group = {"legendgroup": f"{k}"}
@@ -67,8 +78,7 @@ class Traces:
         )
         areas = stacked and not offset
         for i, (part, row) in enumerate(c.parts if areas else c.lines):
-            # after the colour of the total, or that of all totals
-            line = self._line(i + 1 if not self._several else i, 0.5 if areas else 1.2)
+            line = self._line(i if self._several else i + 1, 0.5 if areas else 1.2)
             more: dict[str, Any] = {}
             if areas:
                 more = {"stackgroup": f"{k}", "fillcolor": line["color"]}
@@ -89,7 +99,15 @@ class Traces:
             )
 
     def add_overlays(self, overlays: Sequence[Overlay], shown: Curve, ink: str) -> None:
-        """Spectra of others with the area, the unit and the smoothing of a curve."""
+        """Add spectra of others with the area, the unit and the smoothing of a curve.
+
+        Parameters
+        ----------
+        overlays : sequence of Overlay
+        shown : Curve
+        ink : str
+            Colour of all; dashes tell them apart.
+        """
         for k, (overlay, name) in enumerate(zip(overlays, names_apart(overlays), strict=True)):
             x, y = overlay.scaled(shown.n_modes, shown.unit, shown.smoothing)
             dash = _DASHES[1 + k % (len(_DASHES) - 1)]
@@ -112,7 +130,20 @@ class Traces:
         band: float | None,
         row: int,
     ) -> None:
-        """One thermal property at a time, with buttons to choose it where there are several."""
+        """Add thermal properties, one shown at a time, with buttons where there are several.
+
+        Parameters
+        ----------
+        spectra : sequence of DensityOfStates
+        names : sequence of str
+        quantities : sequence of str
+            As for `thermal_curve`, like what follows.
+        kelvin : ndarray, shape (n,)
+        energy_units : {"kJ/mol", "meV", "eV", "kB"}
+        band : float or None
+        row : int
+            Panel of the page, from 1.
+        """
         first = len(self._page.data)
         kinds: list[str] = []
         titles: dict[str, str] = {}

@@ -82,7 +82,7 @@ class Predictor:
 
     @property
     def gives_sites(self) -> bool:
-        """Whether its spectra have a density of each site, to project on."""
+        """Whether its spectra have a density for each site, which projections need."""
         return bool(self.model.members[0].per_site)
 
     def spectra(

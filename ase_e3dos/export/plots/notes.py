@@ -13,7 +13,20 @@ _LEAST = 0.4
 
 
 def write_notes(ax: Any, lines: Sequence[str], colours: Sequence[Any] = ()) -> list[Any]:
-    """Lines of small letters in the upper right corner of axes; the last ones in colours."""
+    """Write lines of small letters into the upper right corner of axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    lines : sequence of str
+    colours : sequence
+        Of the last lines; the others are grey.
+
+    Returns
+    -------
+    list of matplotlib.text.Annotation
+        To be given to `make_room`.
+    """
     grey = [_GREY] * (len(lines) - len(colours))
     return [
         ax.annotate(
@@ -34,7 +47,11 @@ def write_notes(ax: Any, lines: Sequence[str], colours: Sequence[Any] = ()) -> l
 def make_room(ax: Any, notes: Sequence[Any]) -> None:
     """Raise the upper limit of axes until no curve or band lies under the notes.
 
-    The figure has to have its layout. A limit that the user has set stays.
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Of a figure that has its layout. A limit that the user has set stays.
+    notes : sequence of matplotlib.text.Annotation
     """
     from matplotlib.transforms import Bbox
 

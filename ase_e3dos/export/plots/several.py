@@ -96,7 +96,19 @@ def curves_of(
     smoothing: float = 0.0,
     most_sites: int = MOST_SITES,
 ) -> list[Curve]:
-    """Curves of one or several spectra; see `ase_e3dos.export.curves.curve`.
+    """Curves of one spectrum per what it is normalised to, or of several per atom.
+
+    Parameters
+    ----------
+    spectra : sequence of DensityOfStates
+    labels : sequence of str, optional
+        As for `plot_spectra`.
+    units, projection, band, smoothing, most_sites
+        As for `ase_e3dos.export.curves.curve`.
+
+    Returns
+    -------
+    list of Curve
 
     Raises
     ------
@@ -130,7 +142,21 @@ def draw_densities(
     stacked: bool = False,
     overlays: Sequence[Overlay] = (),
 ) -> list[Any]:
-    """Draw curves, overlays and labels of axes; returns the notes, which are to have room."""
+    """Draw curves, overlays and labels of axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    curves : sequence of Curve
+    waterfall, stacked : bool
+        As for `plot_spectra` and `plot_spectrum`.
+    overlays : sequence of Overlay
+
+    Returns
+    -------
+    list of matplotlib.text.Annotation
+        Notes that are to have room (`ase_e3dos.export.plots.notes.make_room`).
+    """
     if waterfall:
         refuse_overlays(len(curves), overlays)
         notes = _waterfall(ax, curves, stacked)
