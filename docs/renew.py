@@ -1,11 +1,11 @@
-"""Make every number, table and figure anew that depends on the weights of `default`.
+"""Make every number, table and figure anew that depends on `default` or `force-constants`.
 
     python docs/renew.py --data-dir DATA [--list] [STEP ...]
 
-Run after its weights were replaced, from an environment with the package, its extras, and
-`plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra `pages`); all steps take
-an hour of one core. A step that fails is named at the end, and the others run all the same. Then
-read the differences, the sentences beside the numbers above all.
+Run after their weights were replaced and calibrated (CONTRIBUTING.md), from an environment with the
+package, its extras, and `plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra
+`pages`); all steps take an hour of one core. A step that fails is named at the end, and the others
+run all the same. Then read the differences, the sentences beside the numbers above all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = (
     "first_spectrum", "calculator", "phonopy_workflow", "qha", "biaxial_strain", "copper_gold",
     "descriptors", "displacements", "experiments", "imaginary_modes", "isotopes", "mg3sb2_bi2",
-    "phases",
+    "phases", "bands",
 )  # fmt: skip
 
 
@@ -31,9 +31,15 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
     dfpt = str(data / "dfpt_petretto.parquet")
     return {
         "golden": [["tests/golden/spectra_of_models.py"]],
+        "matrices": [["docs/models/force_constants.py", str(data)]],
+        "intervals": [
+            ["docs/models/calibrate_force_constants.py", "--data-dir", str(data), "--weights",
+             "ase_e3dos/models/force-constants.safetensors", "--check"]
+        ],
         "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default", "combined"]],
         "cards": [
-            ["docs/models/make_cards.py", "--data-dir", str(data), "default", "combined"],
+            ["docs/models/make_cards.py", "--data-dir", str(data), "default", "combined",
+             "force-constants"],
             ["docs/models/targets.py"],
             ["docs/models/curves.py"],
         ],
@@ -54,6 +60,8 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
 
 #: Steps that print what a page shows: the file it goes to.
 PRINTED = {
+    "matrices": "docs/models/force_constants.txt",
+    "intervals": "docs/models/calibrate_force_constants.txt",
     "screen": "docs/examples/output/paper_screen.txt",
     "far": "docs/examples/output/far_from_data.txt",
 }
