@@ -162,7 +162,7 @@ def figure(
     theme = _THEMES[style or "publication"]
     thermal = [panel for panel in SYMBOLS if panel in panels]
     page = _panels(make_subplots, "dos" in panels, bool(thermal))
-    traces = Traces(page, go, theme.colours, several=len(curves) > 1)
+    traces = Traces(page, go, theme.colours, n_spectra=len(curves))
     if "dos" in panels:
         step = 0.75 * max(float(c.y.max()) for c in curves) if layout == "waterfall" else 0.0
         for k, c in enumerate(curves):

@@ -34,13 +34,14 @@ class Traces:
     go : module
         plotly.graph_objects.
     colours : sequence of str
-    several : bool
-        Whether there are several spectra, whose bands are switched on and off all at once.
+    n_spectra : int
+        Bands of several are switched on and off all at once; parts have the colours after theirs.
     """
 
-    def __init__(self, page: Any, go: Any, colours: Sequence[str], several: bool) -> None:
+    def __init__(self, page: Any, go: Any, colours: Sequence[str], n_spectra: int) -> None:
         self._page, self._go = page, go
-        self._colours, self._several = colours, several
+        self._colours, self._several = colours, n_spectra > 1
+        self._lines = n_spectra  # that have their colours and dashes
         self._bands: dict[int, str] = {}  # names by the numbers of their traces
 
     def add_density(self, c: Curve, k: int, stacked: bool, offset: float) -> None:
@@ -78,7 +79,8 @@ class Traces:
         )
         areas = stacked and not offset
         for i, (part, row) in enumerate(c.parts if areas else c.lines):
-            line = self._line(i if self._several else i + 1, 0.5 if areas else 1.2)
+            line = self._line(self._lines, 0.5 if areas else 1.2)
+            self._lines += 1
             more: dict[str, Any] = {}
             if areas:
                 more = {"stackgroup": f"{k}", "fillcolor": line["color"]}
@@ -237,7 +239,7 @@ class Traces:
 
     def _line(self, k: int, width: float = 2.0) -> dict[str, Any]:
         turn, k = divmod(k, len(self._colours))
-        return {"color": self._colours[k], "dash": _DASHES[turn % 4], "width": width}
+        return {"color": self._colours[k], "dash": _DASHES[turn % len(_DASHES)], "width": width}
 
     def _add_menu(self, buttons: list[dict[str, Any]], **place: Any) -> None:
         menu = {"type": "buttons", "direction": "right", "buttons": buttons, "yanchor": "bottom",

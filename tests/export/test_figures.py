@@ -279,6 +279,9 @@ def test_notes_lie_on_no_curve(salt, copper, hydride):
     box = note.get_window_extent()
     for line in ax.lines[:2]:
         assert not box.count_contains(ax.transData.transform(line.get_xydata()))
+    other = Overlay("DFT", copper.frequencies, copper.density)
+    figure = plot_summary([high, hydride], panels=["dos"], overlays=[other])
+    assert figure.axes[0].get_xlim()[1] < 20  # which an overlay does not undo
     _, mine = plt.subplots()
     mine.set_ylim(0, 0.1)
     plot_spectra([high, hydride], mine)

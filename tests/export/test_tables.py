@@ -122,6 +122,8 @@ def test_the_page_stands_alone(calibrated, copper, tmp_path):
     assert min(second.y) > 0.5 * max(first.y)
     assert max(second.customdata) == pytest.approx(max(second.y) - min(second.y), rel=0.02)
     assert "smoothed by 10" in fall.layout.yaxis.title.text
+    parts = [t for t in figure([calibrated] * 2).data if t.xaxis == "x" and t.fill is None]
+    assert len(parts) == len({t.line.color for t in parts}) == 6  # two totals, two sites of each
     salts = figure([calibrated] * 24)
     lines = [t for t in salts.data if t.xaxis == "x" and t.fill is None]
     assert len({(t.line.color, t.line.dash) for t in lines}) == len(lines) == 24

@@ -27,12 +27,15 @@ def write_notes(ax: Any, lines: Sequence[str], colours: Sequence[Any] = ()) -> l
     list of matplotlib.text.Annotation
         To be given to `make_room`.
     """
+    from matplotlib.font_manager import FontProperties
+
+    spacing = 1.27 * FontProperties(size="small").get_size_in_points()
     grey = [_GREY] * (len(lines) - len(colours))
     return [
         ax.annotate(
             line,
             (0.97, 0.96),
-            (0.0, -8.5 * k),
+            (0.0, -spacing * k),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="right",

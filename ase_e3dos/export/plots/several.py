@@ -159,24 +159,21 @@ def draw_densities(
     """
     if waterfall:
         refuse_overlays(len(curves), overlays)
-        notes = _waterfall(ax, curves, stacked)
+        _waterfall(ax, curves, stacked)
     else:
-        notes = _overlay(ax, curves, stacked)
+        for k, shown in enumerate(curves):
+            alpha = 0.22 if len(curves) < 3 else 0.12
+            draw_curve(ax, shown, stacked=stacked, alpha=alpha, turn=k // colours_in_cycle())
     draw_overlays(ax, overlays, curves[0])
-    return notes
-
-
-def _overlay(ax: Any, curves: Sequence[Curve], stacked: bool) -> list[Any]:
-    for k, shown in enumerate(curves):
-        alpha = 0.22 if len(curves) < 3 else 0.12
-        draw_curve(ax, shown, stacked=stacked, alpha=alpha, turn=k // colours_in_cycle())
     label_axes(ax, curves[0])
-    return _limit(ax, curves)
+    if waterfall and len(curves) > 1:
+        ax.set_ylabel(f"{ax.get_ylabel()},\neach {_step(curves):.2g} higher")
+    return _limit(ax, curves)  # when nothing more is drawn, which would move the limits again
 
 
-def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool) -> list[Any]:
+def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool) -> None:
     """Each curve above the one before; names at the right, where the curves have ended."""
-    step = 0.75 * max(float(c.y.max()) for c in curves)
+    step = _step(curves)
     for k, shown in enumerate(curves):
         line = draw_curve(ax, shown, stacked=stacked, offset=k * step, turn=k // colours_in_cycle())
         ax.axhline(k * step, color=line.get_color(), lw=0.4, alpha=0.6, zorder=1)
@@ -188,11 +185,13 @@ def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool) -> list[Any]:
             fontsize="small",
             color=line.get_color(),
         )
-    label_axes(ax, curves[0])
     if len(curves) > 1:
-        ax.set_ylabel(f"{ax.get_ylabel()},\neach {step:.2g} higher")
         ax.set_yticks([k * step for k in range(len(curves))], ["0"] * len(curves))
-    return _limit(ax, curves)
+
+
+def _step(curves: Sequence[Curve]) -> float:
+    """How much higher than the one before each curve of a waterfall is."""
+    return 0.75 * max(float(c.y.max()) for c in curves)
 
 
 def _limit(ax: Any, curves: Sequence[Curve]) -> list[Any]:
