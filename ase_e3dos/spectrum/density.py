@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -173,8 +173,9 @@ def _normalised_density(
     return total, sites, factor
 
 
-class NetworkDensities(Densities):
-    """Densities of one crystal as networks say them; scaled when they are asked for.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class NetworkDensities:
+    """Densities of one crystal as networks say them; scaled to `Densities` when asked for.
 
     The float32 values of the networks take half the memory of what is made of them, and most of
     it is never looked at.
@@ -184,77 +185,67 @@ class NetworkDensities(Densities):
     grid : FrequencyGrid
     n_sites : int
         Of the crystal.
-    total : ndarray of float32, shape (n,), or None
+    said_total : ndarray of float32, shape (n,), or None
         In any unit, as all of these; None where there are sites.
-    sites : ndarray of float32, shape (n_sites, n), or None
-    members : ndarray of float32, shape (n_members, n), or None
+    said_sites : ndarray of float32, shape (n_sites, n), or None
+    said_members : ndarray of float32, shape (n_members, n), or None
     scale, per
         As for `Densities`.
     """
 
-    __slots__ = ("_grid", "_made", "_n_sites", "_said")
-
-    _grid: FrequencyGrid
-    _n_sites: int
-    _said: tuple[Float32Array | None, Float32Array | None, Float32Array | None]
-    _made: dict[str, Array]
-
-    def __init__(
-        self,
-        grid: FrequencyGrid,
-        n_sites: int,
-        total: Float32Array | None,
-        sites: Float32Array | None,
-        members: Float32Array | None,
-        scale: float = 1.0,
-        per: str = "cell",
-    ) -> None:
-        put = object.__setattr__
-        put(self, "_grid", grid)
-        put(self, "_n_sites", n_sites)
-        put(self, "_said", (total, sites, members))
-        put(self, "_made", {})
-        put(self, "std", None)
-        put(self, "scale", scale)
-        put(self, "per", per)
+    grid: FrequencyGrid
+    n_sites: int
+    said_total: Float32Array | None
+    said_sites: Float32Array | None
+    said_members: Float32Array | None
+    scale: float = 1.0
+    per: str = "cell"
+    _made: dict[str, Array] = field(default_factory=dict, init=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._grid, self._n_sites, *self._said, self.scale, self.per)
+        # What was made of the networks' values is not carried along.
+        said = (self.said_total, self.said_sites, self.said_members)
+        return type(self), (self.grid, self.n_sites, *said, self.scale, self.per)
+
+    @property
+    def std(self) -> None:
+        """None: the deviation is that of the members."""
+        return None
 
     @property
     def total(self) -> Array:
         """Total density in states/THz, shape (n,): the sum of the sites where there are such."""
         if "total" not in self._made:
-            total, sites, _ = self._said
+            total, sites = self.said_total, self.said_sites
             if sites is None:
                 assert total is not None
                 found = total.astype(np.float64)
             else:
-                found = (3.0 / (sites @ self._grid.trapezoid)) @ sites
-            found *= 3.0 * self._n_sites * self.scale / float(found @ self._grid.trapezoid)
+                found = (3.0 / (sites @ self.grid.trapezoid)) @ sites
+            found *= 3.0 * self.n_sites * self.scale / float(found @ self.grid.trapezoid)
             self._made["total"] = _frozen(found)
         return self._made["total"]
 
     @property
     def sites(self) -> Array | None:
         """Densities of the sites in states/THz, shape (n_sites, n), or None."""
-        return self._rows("sites", self._said[1], 3.0)
+        return self._rows("sites", self.said_sites, 3.0)
 
     @property
     def members(self) -> Array | None:
         """Totals by the members in states/THz, shape (n_members, n), or None."""
-        return self._rows("members", self._said[2], 3.0 * self._n_sites)
+        return self._rows("members", self.said_members, 3.0 * self.n_sites)
 
     def scaled(self, scale: float, per: str) -> NetworkDensities:
         """As `Densities.scaled`; nothing is worked out before it is asked for."""
-        return NetworkDensities(self._grid, self._n_sites, *self._said, scale, per)
+        return replace(self, scale=scale, per=per)
 
     def _rows(self, name: str, rows: Float32Array | None, modes: float) -> Array | None:
         if rows is None:
             return None
         if name not in self._made:
             found = rows.astype(np.float64)
-            found *= (modes * self.scale / (found @ self._grid.trapezoid))[:, None]
+            found *= (modes * self.scale / (found @ self.grid.trapezoid))[:, None]
             self._made[name] = _frozen(found)
         return self._made[name]
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ase_e3dos.errors import E3DOSWarning, SpectrumError
 from ase_e3dos.spectrum import thermal
 from ase_e3dos.spectrum.constants import constants
-from ase_e3dos.spectrum.density import Densities
+from ase_e3dos.spectrum.density import Densities, NetworkDensities
 from ase_e3dos.spectrum.grid import (
     Array,
     FrequencyGrid,
@@ -57,7 +57,7 @@ class SpectralDensity:
     def __init__(
         self,
         wavenumbers: ArrayLike | FrequencyGrid,
-        density: ArrayLike | Densities | None = None,
+        density: ArrayLike | Densities | NetworkDensities | None = None,
         site_density: ArrayLike | None = None,
         *,
         crystal: Crystal,
@@ -76,7 +76,7 @@ class SpectralDensity:
     ) -> None:
         self._grid = FrequencyGrid.of(wavenumbers)
         self._crystal = crystal
-        if not isinstance(density, Densities):
+        if not isinstance(density, (Densities, NetworkDensities)):
             density = Densities.of(
                 self._grid, density, site_density, members, density_std, crystal.n_sites,
                 crystal.name,

@@ -268,7 +268,7 @@ def test_ctrl_c_is_no_traceback(tmp_path: Path, times: int) -> None:
     )
     try:
         while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
-            assert process.poll() is None
+            assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         for _ in range(times):
             process.send_signal(signal.SIGINT)
@@ -279,6 +279,50 @@ def test_ctrl_c_is_no_traceback(tmp_path: Path, times: int) -> None:
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in err
     assert out == ""
+
+
+STUBBORN = """
+import time
+import typer
+from ase_e3dos import cli
+
+app = typer.Typer()
+
+@app.command()
+def stubborn() -> None:
+    for state in ("working", "ending"):
+        try:
+            print(state, flush=True)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            pass
+    time.sleep(600)
+
+cli.build_app = lambda: app
+cli.main()
+"""
+
+
+def test_the_second_ctrl_c_ends_a_command_whatever_it_is_doing() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN],
+        env=os.environ | {"PYTHONPATH": str(Path(ase_e3dos.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert process.stdout is not None
+        for state in ("working", "ending"):
+            assert process.stdout.readline().strip() == state
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 128 + signal.SIGINT
+    assert err == ""
 
 
 def test_shells_complete_commands_and_options() -> None:
