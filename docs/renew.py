@@ -45,7 +45,11 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
         ],
         "theory": [["docs/theory/low_temperatures.py", dfpt, "default", "paper"]],
         "examples": [["docs/examples/run_all.py", name] for name in EXAMPLES],
-        "gallery": [["docs/examples/gallery.py"]],
+        "gallery": [
+            ["-c", "from ase_e3dos.cli import main; main()", "predict", "docs/crystals/SrTiO3.cif",
+             "--plot", "docs/figures/SrTiO3.png"],
+            ["docs/examples/gallery.py"],
+        ],
         "screen": [
             ["docs/examples/paper_screen.py", "--data", str(data), "--fresh", "-o", str(screened)]
         ],
