@@ -31,6 +31,7 @@ from ase_e3dos.plugins.specs import (
     ModelSpec,
     PluginStatus,
 )
+from ase_e3dos.structures.paths import is_file
 
 __all__ = ["PluginRegistry", "get_registry"]
 
@@ -244,7 +245,9 @@ class PluginRegistry:
                 f"model={model!r} is neither a name nor the path of a weights file. There are: "
                 f"{_in_words(self.models())}."
             ) from error
-        if path.is_file():
+        except RuntimeError:  # "~" and no such user
+            path = Path(fspath(model))
+        if is_file(path):
             return ModelSpec(name=path.stem, weights=path, description="a weights file")
         if not isinstance(model, str) or path.suffix == ".safetensors":
             raise UnknownModelError(
