@@ -18,6 +18,7 @@ __all__ = [
     "SUFFIXES",
     "checked_file",
     "exists",
+    "expanded",
     "files_of",
     "is_file",
     "is_folder",
@@ -131,6 +132,14 @@ def is_folder(path: str | PathLike[str]) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def expanded(path: str | PathLike[str]) -> Path:
+    """The path with the home directory for "~"; as it is where no user is of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def files_of(path: str | PathLike[str]) -> Iterator[Path]:
