@@ -58,6 +58,14 @@ _CONTENTS = (
 def path_of(path: str | PathLike[str]) -> Path:
     """The path, with the home directory for "~".
 
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     UnreadableFileError
@@ -119,7 +127,16 @@ def exists(path: str | PathLike[str]) -> bool:
 
 
 def is_file(path: str | PathLike[str]) -> bool:
-    """Whether it is a file; as `exists`."""
+    """Whether it is a file; as `exists`.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bool
+    """
     try:
         return Path(path).is_file()
     except (OSError, ValueError):
@@ -127,7 +144,16 @@ def is_file(path: str | PathLike[str]) -> bool:
 
 
 def is_folder(path: str | PathLike[str]) -> bool:
-    """Whether it is a folder; as `exists`."""
+    """Whether it is a folder; as `exists`.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bool
+    """
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):
@@ -135,7 +161,16 @@ def is_folder(path: str | PathLike[str]) -> bool:
 
 
 def expanded(path: str | PathLike[str]) -> Path:
-    """The path with the home directory for "~"; as it is where no user is of that name."""
+    """The path with the home directory for "~"; as it is where no user is of that name.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Path
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError:
