@@ -44,7 +44,7 @@ def describe_command(
     if len(inputs) == 1 and is_folder(inputs[0]):
         from ase_e3dos.screening.descriptors import shards_of
 
-        screened = next(shards_of(inputs[0]), None) is not None
+        screened = bool(shards_of(inputs[0]))
     check_file(output, (".parquet",) if screened else TABLES, inputs=inputs)
     if screened:
         if output is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ase_e3dos.analysis.descriptors import COLUMNS, descriptor_columns
 from ase_e3dos.errors import ScreeningError, need_pyarrow
+from ase_e3dos.screening.shards import reading
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.structures.json_text import parse_json
 
@@ -54,7 +55,7 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
     return int(joined.num_rows)
 
 
-def shards_of(directory: str | Path) -> Iterator[Path]:
+def shards_of(directory: str | Path) -> list[Path]:
     """Files of a folder that hold rows of a screen, in the order of their names.
 
     Parameters
@@ -62,23 +63,29 @@ def shards_of(directory: str | Path) -> Iterator[Path]:
     directory : str or Path
         Other Parquet files may be in it, such as structures or descriptors.
 
-    Yields
+    Returns
+    -------
+    list of Path
+
+    Raises
     ------
-    Path
+    ScreeningError
+        A file named as a shard is damaged.
     """
     files = sorted(Path(directory).rglob("*.parquet"))
     if files:
         need_pyarrow("a screening")
+    found = []
     for file in files:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
+        # What is no shard by its name need not be Parquet at all.
+        with reading(file) if file.name.startswith("part-") else suppress(pa.ArrowInvalid):
             schema = pq.read_schema(file)
-        except pa.ArrowInvalid:  # not a Parquet file
-            continue
-        if _ABOUT in (schema.metadata or {}) and "density" in schema.names:
-            yield file
+            if _ABOUT in (schema.metadata or {}) and "density" in schema.names:
+                found.append(file)
+    return found
 
 
 def _described(table: Any, grid: dict[str, Any]) -> Any:

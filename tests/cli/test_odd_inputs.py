@@ -171,6 +171,8 @@ def test_folder_with_other_parquet_files_is_no_screen(run_cli: Run, place: Path)
     code, again, err = run_cli("describe", "folder", "--json")
     assert code == 0, err
     assert json.loads(again) == json.loads(out)
+    Path("folder/.other/notes.parquet").rename("folder/part-00000.parquet")
+    check_refused(run_cli("describe", "folder", "--json"), "part-00000.parquet", "damaged")
 
 
 @pytest.mark.parametrize("source", ["several.extxyz", "folder", "folder/*"])
