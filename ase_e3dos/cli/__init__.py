@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import warnings
+from functools import partial
 from typing import TextIO
 
 import typer
@@ -55,7 +56,7 @@ def main() -> None:
     The first Ctrl-C lets a command end in order (`screen` writes what it has), the second ends the
     process at once.
     """
-    warnings.showwarning = _show_warning
+    warnings.showwarning = partial(_show_warning, set())
     prepare_streams()
     before = signal.getsignal(signal.SIGINT)
     ours = (
@@ -103,6 +104,7 @@ _show_others = warnings.showwarning
 
 
 def _show_warning(
+    shown: set[str],
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -110,8 +112,11 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning of the package without the place in its source that raised it."""
+    """Print a warning of the package, each text once, without the place that raised it."""
     if issubclass(category, E3DOSWarning):
+        if str(message) in shown:  # C_V, S and F of one crystal have the same to say
+            return
+        shown.add(str(message))
         typer.echo(f"warning: {message}", err=True)
     else:
         _show_others(message, category, filename, lineno, file, line)

@@ -48,12 +48,13 @@ def adp_command(
 ) -> None:
     """Predict U_iso and B_iso of the sites of a crystal."""
     from ase_e3dos.analysis.displacements import B_OVER_U, has_interval
+    from ase_e3dos.cli.inputs import one_crystal
     from ase_e3dos.export.cif import write_cif
     from ase_e3dos.prediction import predict
 
     temperatures = kelvin(temperature)
     check_file(output, (".cif", *TABLES), inputs=[crystal])
-    (spectrum,) = predict([str(crystal)], model=model, device=device)
+    (spectrum,) = predict([one_crystal(crystal)], model=model, device=device)
     values = spectrum.u_iso(temperatures)
     many = spectrum.members is not None and len(spectrum.members) > 1
     std = spectrum.u_iso_std(temperatures) if many else None

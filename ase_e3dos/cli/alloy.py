@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.inputs import named_crystals
 from ase_e3dos.cli.options import (
     DEFAULT_TEMPERATURES,
     AsJson,
@@ -29,10 +30,12 @@ from ase_e3dos.cli.output import (
     writing,
 )
 from ase_e3dos.errors import AlloyError, E3DOSWarning, PotentialError
+from ase_e3dos.structures.paths import is_file
 
 if TYPE_CHECKING:
     from ase_e3dos.alloy import AlloyComparison, CompositionSweep
     from ase_e3dos.alloy.report import AlloyReport, ReportEntry
+    from ase_e3dos.structures.crystal import Crystal
 
 
 def alloy(
@@ -99,22 +102,23 @@ def alloy(
     temperatures = kelvin(temperature)
     check_figure(plot)
     check_folder(output)
-    _check(files, wanted, calculator, plot)
-    if len(files) == 1 and fractions:
+    names, members = named_crystals(files)
+    _check(names, wanted, calculator, plot)
+    if len(members) == 1 and fractions:
         raise AlloyError(
-            f"{files[0]}: --fractions mixes end members, and there is one structure. Give the "
+            f"{names[0]}: --fractions mixes end members, and there is one structure. Give the "
             "files of the end members, or write the fractions into the structure's occupations."
         )
     options = {"model": model, "device": device, "uncertainty": uncertainty}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", E3DOSWarning)  # printed below, each kind once
-        if len(files) == 1:
-            report = _single(files[0], wanted, temperatures, options)
+        if len(members) == 1:
+            report = _single(members[0], wanted, temperatures, options)
         else:
             from ase_e3dos.alloy import SolidSolution, composition_sweep, plot_sweep
             from ase_e3dos.alloy.report import AlloyReport
 
-            solution = SolidSolution(files)
+            solution = SolidSolution(members)
             chosen = [np.array(_numbers(text)).squeeze() for text in fractions or []]
             sweep = composition_sweep(solution, chosen or n, **options)  # type: ignore[arg-type]
             comparisons = [_comparison(sweep, what, calculator) for what in wanted]
@@ -137,20 +141,20 @@ def alloy(
 
 
 def _check(
-    files: list[Path],
+    members: list[str],
     wanted: tuple[str, ...],
     calculator: str | None,
     plot: Path | None,
 ) -> None:
     for what in wanted:
-        if what not in ("linear", "vca") and not Path(what).is_file():
+        if what not in ("linear", "vca") and not is_file(what):
             raise AlloyError(
                 f"--compare {what}: this is neither 'linear' nor 'vca' nor a file. Give one of "
                 "them, or the path of a supercell."
             )
-    if len(files) == 1 and (set(wanted) & {"linear", "vca"} or plot is not None):
+    if len(members) == 1 and (set(wanted) & {"linear", "vca"} or plot is not None):
         raise AlloyError(
-            f"{files[0]}: with one structure there are no end members to mix or to draw between. "
+            f"{members[0]}: with one structure there are no end members to mix or to draw between. "
             "Give the end members' files, or leave out --compare linear, --compare vca and --plot "
             "(`e3dos predict FILE --plot` draws a single spectrum)."
         )
@@ -174,13 +178,13 @@ def _numbers(text: str) -> list[float]:
 
 
 def _single(
-    file: Path, wanted: tuple[str, ...], temperatures: list[float], options: dict[str, object]
+    crystal: Crystal, wanted: tuple[str, ...], temperatures: list[float], options: dict[str, object]
 ) -> AlloyReport:
     """A disordered structure by itself, with supercells of the same composition."""
     from ase_e3dos.alloy.report import AlloyReport
     from ase_e3dos.alloy.sweep import single_structure
 
-    spectrum = single_structure(file, **options)
+    spectrum = single_structure(crystal, **options)
     others = [(what, single_structure(what, **options)) for what in wanted]
     return AlloyReport.of_structure(spectrum, others, temperatures)
 

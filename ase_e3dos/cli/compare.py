@@ -51,6 +51,7 @@ def compare_command(
 ) -> None:
     """Compare a predicted spectrum with a measured one: peaks, gaps, widths, overlap."""
     from ase_e3dos.analysis.measurement import compare, read_measurement
+    from ase_e3dos.cli.inputs import one_crystal
     from ase_e3dos.export.plots import plot_comparison
     from ase_e3dos.prediction import predict
 
@@ -60,7 +61,7 @@ def compare_command(
     if resolution_slope and width is None:
         raise E3DOSError("--resolution-slope needs --resolution, the width at zero energy.")
     data = read_measurement(measured, units and units.value)
-    (spectrum,) = predict([str(crystal)], model=model, device=device)
+    (spectrum,) = predict([one_crystal(crystal)], model=model, device=device)
     found = compare(
         spectrum,
         data,

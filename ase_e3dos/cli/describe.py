@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ase_e3dos.cli.inputs import named_crystals
 from ase_e3dos.cli.options import AsJson, Device, Model
 from ase_e3dos.cli.output import (
     TABLES,
@@ -17,12 +18,16 @@ from ase_e3dos.cli.output import (
     write_table,
 )
 from ase_e3dos.errors import ScreeningError
+from ase_e3dos.structures.paths import is_folder
 
 
 def describe_command(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE... | SCREEN", help="Structures, or one screen's directory."),
+        typer.Argument(
+            metavar="FILE... | SCREEN",
+            help="Structures, folders of them, or one screen's directory.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -35,7 +40,11 @@ def describe_command(
     device: Device = "auto",
 ) -> None:
     """Edges, gaps, last peak, moments, Debye and Einstein temperatures of spectra."""
-    screened = len(inputs) == 1 and inputs[0].is_dir()
+    screened = False
+    if len(inputs) == 1 and is_folder(inputs[0]):
+        from ase_e3dos.screening.descriptors import shards_of
+
+        screened = bool(shards_of(inputs[0]))
     check_file(output, (".parquet",) if screened else TABLES, inputs=inputs)
     if screened:
         if output is None:
@@ -47,8 +56,9 @@ def describe_command(
     from ase_e3dos.analysis.descriptors import COLUMNS
     from ase_e3dos.prediction import predict
 
-    spectra = predict([str(f) for f in inputs], model=model, device=device)
-    rows = [{"file": str(f), **s.describe()} for f, s in zip(inputs, spectra, strict=True)]
+    names, crystals = named_crystals(inputs)
+    spectra = predict(crystals, model=model, device=device)
+    rows = [{"file": name, **s.describe()} for name, s in zip(names, spectra, strict=True)]
     if output is not None:
         write_table(output, rows)
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.inputs import one_crystal
 from ase_e3dos.cli.options import (
     DEFAULT_TEMPERATURES,
     AsJson,
@@ -51,13 +52,12 @@ def isotopes_command(
 ) -> None:
     """Compare the spectra of a crystal with standard masses and with other ones."""
     from ase_e3dos.prediction import predict
-    from ase_e3dos.structures.crystal import Crystal
     from ase_e3dos.structures.masses import STANDARD_MASSES
 
     temperatures = kelvin(temperature)
     check_figure(plot)
     check_file(output, inputs=[crystal])
-    given = Crystal.from_any(str(crystal))
+    given = one_crystal(crystal)
     before = _with_masses(given, STANDARD_MASSES[given.species_number])
     after = _with_masses(given, _masses(given, mass))
     spectra = predict([before, after], model=model, device=device)

@@ -12,6 +12,7 @@ from ase_e3dos.cli.options import Relaxation, RelaxationForce, force_after
 from ase_e3dos.cli.output import check_file
 from ase_e3dos.errors import DataError, E3DOSError
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_folder
 
 if TYPE_CHECKING:
     from ase_e3dos.data.labelled_file import Reject
@@ -80,7 +81,7 @@ def label_command(
         raise DataError(f"--strains {strains}: write numbers separated by commas.") from error
     settings = LabelSettings(supercell, displacement, mesh, values, relax, force_after(relax, fmax))
     for path in structures:
-        if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+        if is_folder(path) and output.resolve().is_relative_to(path.resolve()):
             raise DataError(
                 f"{output} would lie in {path} and be read as structures the next time. Write it "
                 "to a place outside that folder."

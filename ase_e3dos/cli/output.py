@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from ase_e3dos.errors import E3DOSError, OutputError, need_pyarrow
-from ase_e3dos.export.writing import FIGURES, TABLES, save_figure, save_table, with_nulls
+from ase_e3dos.export.writing import (
+    FIGURES,
+    TABLES,
+    check_name,
+    save_figure,
+    save_table,
+    with_nulls,
+)
+from ase_e3dos.structures.paths import exists
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,8 +95,10 @@ def check_file(
     """
     if path is None:
         return
+    with writing(path, option):
+        check_name(path)
     for given in inputs:
-        if path.exists() and given.exists() and path.samefile(given):
+        if path.exists() and exists(given) and path.samefile(given):
             raise OutputError(
                 f"{option} {path}: that is the input, which would be lost. Name another."
             )
@@ -118,6 +128,8 @@ def check_folder(path: Path | None, option: str = "-o") -> None:
     """
     if path is None:
         return
+    with writing(path, option):
+        check_name(path)
     there = next((p for p in (path, *path.absolute().parents) if p.exists()), Path("/"))
     if not there.is_dir():
         raise OutputError(

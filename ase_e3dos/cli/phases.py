@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ase_e3dos.cli.inputs import named_crystals
 from ase_e3dos.cli.options import (
     AsJson,
     Device,
@@ -27,6 +28,7 @@ from ase_e3dos.cli.output import (
     write_table,
 )
 from ase_e3dos.errors import E3DOSError
+from ase_e3dos.structures.paths import is_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,13 +84,14 @@ def phases_command(
             raise E3DOSError(
                 f"--energies {energies}: give numbers in eV separated by commas."
             ) from None
-    spectra = predict([str(f) for f in files], model=model, device=device)
+    sources, crystals = named_crystals(files)
+    spectra = predict(crystals, model=model, device=device)
     found = compare_phases(
         spectra,
         values,
         per=per.value,
         temperatures=np.array(temperatures),
-        names=_names(files),
+        names=_names(sources),
         energy_error=energy_error,
     )
     if output is not None:
@@ -101,11 +104,11 @@ def phases_command(
     _show(found, spectra[0].model, energies is None)
 
 
-def _names(files: list[Path]) -> list[str]:
-    """Stems where they differ, else paths, numbered where a file is given twice."""
-    names = [f.stem for f in files]
+def _names(sources: list[str]) -> list[str]:
+    """Stems of files where they differ, else paths, numbered where a file is given twice."""
+    names = [Path(s).stem if is_file(s) else s for s in sources]
     if len(set(names)) < len(names):
-        names = [str(f) for f in files]
+        names = sources
     counts = [names[: k + 1].count(name) for k, name in enumerate(names)]
     return [n if c == 1 else f"{n} ({c})" for n, c in zip(names, counts, strict=True)]
 

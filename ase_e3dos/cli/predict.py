@@ -33,6 +33,7 @@ from ase_e3dos.cli.prediction_figure import (
 )
 from ase_e3dos.cli.prediction_report import Outcome, show_json, show_table, view
 from ase_e3dos.errors import E3DOSError, E3DOSWarning
+from ase_e3dos.structures.paths import is_file
 
 if TYPE_CHECKING:
     from ase_e3dos.phonon_spectrum import PhononSpectrum
@@ -227,7 +228,7 @@ def _crystals_in(path: Path) -> Iterator[tuple[str, Crystal | E3DOSError]]:
     """Crystals of a file, folder or pattern with the file of each, and what is not a crystal."""
     from ase_e3dos.structures import read_each
 
-    one_file = path.is_file()
+    one_file = is_file(path)
     try:
         for reading in read_each(path):
             yield str(path) if one_file else reading.id, reading.crystal

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.cli.output import write_figure, writing
 from ase_e3dos.errors import E3DOSError, MissingExtraError, MissingUnitError
+from ase_e3dos.structures.paths import exists
 
 if TYPE_CHECKING:
     from ase_e3dos.export.curves import FrequencyUnit
@@ -189,10 +190,10 @@ def overlay_of(text: str) -> Overlay:
     path, colon, unit = text.rpartition(":")
     units: dict[str, FrequencyUnit] = {"thz": "THz", "cm-1": "cm-1", "mev": "meV"}
     known = None
-    if colon and not Path(text).exists():
+    if colon and not exists(text):
         known = units.get(unit.lower())
-        if known is None and Path(path).exists():
-            raise E3DOSError(f"--with {text}: {unit!r} is no unit. Give THz, cm-1 or meV.")
+        if known is None and exists(path):
+            raise E3DOSError(f"--with {text}: {unit!r} is not a unit. Give THz, cm-1 or meV.")
     if known is None:
         path = text
     try:

@@ -20,6 +20,7 @@ from ase_e3dos.cli.training_options import (
     set_threads,
 )
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.structures.paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from ase_e3dos.training.config import TrainingConfig
@@ -71,7 +72,7 @@ def train_command(
     }
     former = _force_run(Path(config))
     if former or (
-        not Path(config).is_dir() and read_fields(config).get("network") == "force-constants"
+        not is_folder(config) and read_fields(config).get("network") == "force-constants"
     ):
         _train_force_constants(
             config, former, values, output, data_dir,
@@ -96,7 +97,7 @@ def _force_run(folder: Path) -> dict[str, Any] | None:
     """Fields of the configuration of a run of a network of force constants, if it is one."""
     from ase_e3dos.training.force_config import config_of_force_run
 
-    found = config_of_force_run(folder) if folder.is_dir() else None
+    found = config_of_force_run(folder) if is_folder(folder) else None
     return None if found is None else found.model_dump()
 
 
@@ -164,13 +165,13 @@ def _n_members(asked: int | None, folder: Path, run: Path) -> int:
     """
     there = len(list(folder.glob("member-*")))
     if asked is None:
-        return max(1, there, len(list(run.glob("member-*"))) if run.is_dir() else 0)
+        return max(1, there, len(list(run.glob("member-*"))) if is_folder(run) else 0)
     if asked == 1 and there:
         raise TrainingError(
             f"{folder} holds an ensemble of {there}. Leave --members out to go on with it, or "
             "use another --output."
         )
-    if asked > 1 and (folder / "checkpoint.pt").is_file():
+    if asked > 1 and is_file(folder / "checkpoint.pt"):
         raise TrainingError(
             f"{folder} holds the run of one network. Leave --members out to go on with it, or "
             "use another --output."
@@ -220,8 +221,8 @@ def _configuration(
     from ase_e3dos.training.run import config_of_run
 
     given = Path(config)
-    own = (given / "checkpoint.pt").is_file()
-    if not own and not (given / "member-0" / "checkpoint.pt").is_file():
+    own = is_file(given / "checkpoint.pt")
+    if not own and not is_file(given / "member-0" / "checkpoint.pt"):
         return configuration(config, values, data), output or Path("runs") / given.stem
     if data:
         raise TrainingError(f"{config} is a run, which keeps its data: leave --data out.")

@@ -20,6 +20,7 @@ from ase_e3dos.data.labels import JARVIS_GRID
 from ase_e3dos.errors import DataError, need_pyarrow
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_file, is_folder
 
 FORMAT = "ase-e3dos-labels/1"
 #: Site labels: bins of 10 cm^-1 that begin at -400 cm^-1.
@@ -157,7 +158,7 @@ def check_output(path: str | Path) -> None:
     DataError
         It is a folder.
     """
-    if Path(path).is_dir():
+    if is_folder(path):
         raise DataError(f"{path}: a folder; give the name of the Parquet file to write.")
 
 
@@ -253,7 +254,7 @@ def split_counts(path: str | Path) -> dict[str, int]:
     import pyarrow.parquet as pq
 
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise DataError(f"{file}: no such file. Give the path of a Parquet file of spectra.")
     try:
         schema = pq.read_schema(file)

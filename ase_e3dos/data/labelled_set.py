@@ -26,6 +26,7 @@ from ase_e3dos.errors import CrystalError, DataError, need_pyarrow
 from ase_e3dos.spectrum.displacement_tensors import log_components, tensor_matrices
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_file
 
 LabelKind = Literal["raw", "sampled", "site"]
 #: First wavenumber and step in cm^-1, values in states/cm^-1 and cell.
@@ -193,7 +194,7 @@ def read_labelled(path: str | Path) -> LabelledSet:
     import pyarrow.parquet as pq
 
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise DataError(f"{file}: no such file. Give the path of a Parquet file of spectra.")
     try:
         table = pq.read_table(file)

@@ -12,6 +12,7 @@ from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.evaluation.stable_errors import stable_crystals
 from ase_e3dos.phonon_spectrum import PhononSpectrum
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from ase_e3dos.structures.crystal import Crystal
 
 Grouping = Literal["anion", "element"]
@@ -43,8 +44,6 @@ OXYANION_CENTRES = frozenset(
 OXYANION_BOND = 2.0
 #: K.
 ROOM = 300.0
-#: The intervals that a table shows.
-LEVEL = 0.9
 
 
 def anion_class(crystal: Crystal) -> str:
@@ -167,7 +166,11 @@ def _held(rows: Sequence[Coverage], index: list[int]) -> Section:
     names = {"heat_capacity": "Cv", "entropy": "S", "mean_wavenumber": "wbar"}
     section: Section = {}
     for row in rows:
-        if row.quantity in names and row.temperature in (ROOM, 0.0) and LEVEL in row.covered:
+        if (
+            row.quantity in names
+            and row.temperature in (ROOM, 0.0)
+            and INTERVAL_LEVEL in row.covered
+        ):
             inside = row.errors[index] <= row.half_widths[index]
             section[f"cover90_{names[row.quantity]}"] = float(inside.mean())
     return section

@@ -14,6 +14,7 @@ from ase_e3dos.evaluation.predictions import Predictions
 from ase_e3dos.evaluation.site_response import StrainResponse, strain_response
 from ase_e3dos.export.writing import check_figure_name, save_figure, writing
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -29,7 +30,7 @@ def read_history(directory: str | Path) -> list[dict[str, float]]:
         The folder holds no history, or a line of it is damaged.
     """
     file = Path(directory) / "history.jsonl"
-    if not file.is_file():
+    if not is_file(file):
         raise DataError(f"{file}: no such file; a run writes it after its first epoch.")
     try:
         return [parse_json(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -47,7 +48,7 @@ def find_histories(folders: Sequence[str | Path]) -> dict[str, list[dict[str, fl
     """
     found: list[Path] = []
     for folder in map(Path, folders):
-        files = sorted(folder.rglob("history.jsonl"))
+        files = sorted(folder.rglob("history.jsonl")) if is_folder(folder) else []
         if not files:
             raise DataError(
                 f"{folder}: no history.jsonl in it; a run writes it after its first epoch."

@@ -18,6 +18,7 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.serialization import spectrum_from_dict
+from ase_e3dos.structures.paths import exists
 
 #: No crystal has frequencies above this: the stretching mode of H2 lies at 125 THz.
 HIGHEST_THZ = 150.0
@@ -199,7 +200,7 @@ def _unit_of_phonopy(path: Path, highest: float) -> FrequencyUnit:
         said = (
             f"name several units ({', '.join(found)})"
             if found
-            else f"name no unit, and {highest:g} is no frequency of a crystal in THz"
+            else f"name no unit, and {highest:g} is not a frequency of a crystal in THz"
         )
         raise MissingUnitError(
             f"{path}: its comments {said}. Give the unit of its first column: unit= in Python."
@@ -211,7 +212,7 @@ def _phonopy_columns(path: Path, unit: FrequencyUnit | None) -> Overlay:
     try:
         table = np.loadtxt(path, comments="#", ndmin=2)
     except OSError as error:  # NumPy's for a file that is not there has no reason of the system
-        reason = error.strerror or ("No such file" if not path.exists() else error)
+        reason = error.strerror or ("No such file" if not exists(path) else error)
         raise UnreadableFileError(f"{path}: cannot be read ({reason}).") from error
     except ValueError:  # a header without a sign of comments, or commas between columns
         return _measured(path, unit)

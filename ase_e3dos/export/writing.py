@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "FIGURES",
     "TABLES",
     "check_figure_name",
+    "check_name",
     "save_figure",
     "save_table",
     "with_nulls",
@@ -63,6 +64,31 @@ def writing(path: str | Path) -> Iterator[None]:
         raise OutputError(
             f"{str(path)!r}: a name cannot hold a zero byte. Give another."
         ) from error
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse a name that no file or folder can have.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    OutputError
+        It is too long, holds a zero byte, or begins with a "~" that was not made a home directory.
+    """
+    path = Path(path)
+    # What else may be wrong, whoever writes there finds out.
+    others = suppress(FileNotFoundError, NotADirectoryError, PermissionError)
+    with writing(path), others:
+        path.lstat()
+    home = next(iter(path.parts), "")
+    if home.startswith("~") and path != Path(home) and not Path(home).exists():
+        raise OutputError(
+            f"{path}: {home} would be a folder of that name here, not a home directory. Give the "
+            "whole path."
+        )
 
 
 def check_figure_name(path: str | Path) -> None:

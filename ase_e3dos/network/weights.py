@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ase_e3dos.errors import WeightsError
 from ase_e3dos.network.header_checks import header_fault
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_file
 
 FORMAT = "ase-e3dos-weights/1"
 
@@ -243,7 +244,7 @@ def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]
     from safetensors import SafetensorError, safe_open
 
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise WeightsError(f"{file}: no such weights file. Check the path or the model's name.")
     try:
         with safe_open(file, framework="pt") as handle:
@@ -273,7 +274,7 @@ def load_weights(path: str | Path) -> tuple[WeightsHeader, list[dict[str, Any]]]
 def _part(file: Path, part: dict[str, str]) -> dict[str, Any]:
     """Tensors of one network that a file takes from another one beside it."""
     other = file.with_name(part["file"])
-    if not other.is_file():
+    if not is_file(other):
         raise WeightsError(f"{file}: its part {other.name} is not beside it. Copy both.")
     if weights_digest(other) != part["sha256"]:
         raise WeightsError(
@@ -305,7 +306,7 @@ def read_header(path: str | Path) -> WeightsHeader:
     from safetensors import SafetensorError, safe_open
 
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise WeightsError(f"{file}: no such weights file. Check the path or the model's name.")
     try:
         with safe_open(file, framework="numpy") as handle:

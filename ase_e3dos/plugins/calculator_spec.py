@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.errors import PotentialError
 from ase_e3dos.plugins.spec_checks import API_VERSION, check_common, check_field
+from ase_e3dos.structures.paths import exists, expanded
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -117,8 +118,8 @@ class CalculatorSpec:
             It is not there; the message says which file goes where.
         """
         if given is not None:
-            path = Path(given).expanduser()
-            if not path.exists():
+            path = expanded(given)
+            if not exists(path):
                 raise PotentialError(f"calculator {self.name!r}: there are no weights {path}.")
             return path
         if not self.weights:

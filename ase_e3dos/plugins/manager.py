@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 from ase_e3dos.encoders.contract import Encoder
@@ -31,6 +30,7 @@ from ase_e3dos.plugins.specs import (
     ModelSpec,
     PluginStatus,
 )
+from ase_e3dos.structures.paths import expanded, is_file
 
 __all__ = ["PluginRegistry", "get_registry"]
 
@@ -238,13 +238,13 @@ class PluginRegistry:
         if isinstance(model, str) and model in self.models():
             return self.models()[model]
         try:
-            path = Path(fspath(model)).expanduser()
+            path = expanded(fspath(model))
         except TypeError as error:
             raise UnknownModelError(
                 f"model={model!r} is neither a name nor the path of a weights file. There are: "
                 f"{_in_words(self.models())}."
             ) from error
-        if path.is_file():
+        if is_file(path):
             return ModelSpec(name=path.stem, weights=path, description="a weights file")
         if not isinstance(model, str) or path.suffix == ".safetensors":
             raise UnknownModelError(

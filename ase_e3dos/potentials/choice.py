@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.errors import PotentialError
 from ase_e3dos.plugins import CalculatorSpec, get_registry
+from ase_e3dos.structures.paths import is_file
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -274,7 +275,7 @@ def calculator_identity(calculator: str | CalculatorFactory) -> str:
                 spec.make()  # its error says what to install
             path = spec.weights_path(weights or None)
             parts = [known, *(_version(m) for m in spec.requires[:1])]
-            return " ".join([*parts, *([_digest(path)] if path and path.is_file() else [])])
+            return " ".join([*parts, *([_digest(path)] if path and is_file(path) else [])])
     factory: Any = calculator_factory(calculator) if isinstance(calculator, str) else calculator
     arguments = ""
     plain = True

@@ -244,7 +244,8 @@ def calculated(
         warnings += (
             ImaginaryWeightWarning(
                 f"{crystal.name}: {imaginary:.1%} of the modes of {name} are imaginary: the "
-                "structure is no minimum of it. Relax it first, or check structure and supercell."
+                "structure is not a minimum of it. Relax it first, or check structure and "
+                "supercell."
             ),
         )
     if check:

@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ase_e3dos.errors import MissingExtraError, PotentialError, ScreeningError, ScreeningWarning
@@ -19,6 +18,7 @@ from ase_e3dos.screening.workers import (
     compute_chunk,
     ignore_structure_warnings,
 )
+from ase_e3dos.structures.paths import is_file
 from ase_e3dos.structures.reading import Unread
 
 Job = TypeVar("Job")
@@ -64,7 +64,7 @@ class DaskCluster:
         self._said = self._gone = False
         self._cluster = self._started(address, processes)
         target: dict[str, Any] = {"address": self._cluster or address}
-        if self._cluster is None and Path(address).is_file():
+        if self._cluster is None and is_file(address):
             target = {"scheduler_file": address}
         try:
             self._client = Client(**target, timeout=_TIMEOUT, set_as_default=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import numpy as np
 
 from ase_e3dos.analysis.descriptors import COLUMNS, descriptor_columns
 from ase_e3dos.errors import ScreeningError, need_pyarrow
+from ase_e3dos.screening.shards import reading
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.structures.json_text import parse_json
+
+#: Of the metadata of a shard.
+_ABOUT = b"ase_e3dos"
 
 
 def describe_screen(directory: str | Path, output: str | Path) -> int:
@@ -37,14 +42,10 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    shards = sorted(Path(directory).rglob("*.parquet"))
     tables = []
-    for shard in shards:
+    for shard in shards_of(directory):
         table = pq.read_table(shard)
-        about = (table.schema.metadata or {}).get(b"ase_e3dos")
-        if about is None or "density" not in table.column_names:
-            continue
-        tables.append(_described(table, parse_json(about)["grid"]))
+        tables.append(_described(table, parse_json(table.schema.metadata[_ABOUT])["grid"]))
     if not tables:
         raise ScreeningError(
             f"{directory}: holds no shards of a screen. Give the directory of `e3dos screen`."
@@ -52,6 +53,39 @@ def describe_screen(directory: str | Path, output: str | Path) -> int:
     joined = pa.concat_tables(tables)
     pq.write_table(joined, output)
     return int(joined.num_rows)
+
+
+def shards_of(directory: str | Path) -> list[Path]:
+    """Files of a folder that hold rows of a screen, in the order of their names.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Other Parquet files may be in it, such as structures or descriptors.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    ScreeningError
+        A file named as a shard is damaged.
+    """
+    files = sorted(Path(directory).rglob("*.parquet"))
+    if files:
+        need_pyarrow("a screening")
+    found = []
+    for file in files:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # What is no shard by its name need not be Parquet at all.
+        with reading(file) if file.name.startswith("part-") else suppress(pa.ArrowInvalid):
+            schema = pq.read_schema(file)
+            if _ABOUT in (schema.metadata or {}) and "density" in schema.names:
+                found.append(file)
+    return found
 
 
 def _described(table: Any, grid: dict[str, Any]) -> Any:

@@ -209,7 +209,7 @@ def check_column(directory: Path, by: str) -> None:
         or (name in THERMAL_COLUMNS and pa.types.is_list(kind) and is_number(kind.value_type))
     ]
     if by not in numbers:
-        what = "holds no single numbers" if by in fields else "is no column of this screen"
+        what = "holds no single numbers" if by in fields else "is not a column of this screen"
         raise ScreeningError(f"--by {by}: {what}. There are {', '.join(numbers)}.")
 
 

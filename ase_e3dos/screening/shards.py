@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ase_e3dos.errors import ScreeningError
+from ase_e3dos.export.writing import check_name
 from ase_e3dos.screening.entries import Done, KeySet, is_death, key_of
 from ase_e3dos.screening.schema import FORMAT, metadata
 from ase_e3dos.screening.settings import ScreenSettings
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +48,7 @@ def list_shards(directory: Path) -> list[Path]:
         A file is named nearly as a shard, like a copy of one; its rows would count twice.
     """
     found = []
-    for path in directory.glob("part-*.parquet"):
+    for path in directory.glob("part-*.parquet") if is_folder(directory) else ():
         if not re.fullmatch(r"part-\d+", path.stem):
             raise ScreeningError(
                 f"{path}: this is not a shard of a screening by its name (part-00000.parquet and "
@@ -125,6 +127,7 @@ class ShardStore:
     def __enter__(self) -> ShardStore:
         from filelock import FileLock, Timeout
 
+        check_name(self.directory)
         if self.directory.exists() and not self.directory.is_dir():
             raise ScreeningError(
                 f"{self.directory}: rows cannot be written here, as it is a file. Give a directory "

@@ -13,7 +13,19 @@ from pathlib import Path
 from ase_e3dos.errors import UnreadableFileError
 from ase_e3dos.structures.uncompressed import COMPRESSIONS
 
-__all__ = ["PREFIXES", "SUFFIXES", "checked_file", "files_of", "is_structure_file", "suffix_of"]
+__all__ = [
+    "PREFIXES",
+    "SUFFIXES",
+    "checked_file",
+    "exists",
+    "expanded",
+    "files_of",
+    "is_file",
+    "is_folder",
+    "is_structure_file",
+    "path_of",
+    "suffix_of",
+]
 
 #: In directories, files with these endings (before .gz, .bz2, .xz) are structures ...
 SUFFIXES = frozenset(
@@ -45,6 +57,14 @@ _CONTENTS = (
 
 def path_of(path: str | PathLike[str]) -> Path:
     """The path, with the home directory for "~".
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
@@ -85,6 +105,76 @@ def path_of(path: str | PathLike[str]) -> Path:
                     f"{_short(text)}: there is no such user on this machine. Give the whole path."
                 ) from None
     return Path(text)
+
+
+def exists(path: str | PathLike[str]) -> bool:
+    """Whether there is anything of this name; False for a name that nothing can have.
+
+    `pathlib` raises for one that is too long, such as the text of a structure.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: str | PathLike[str]) -> bool:
+    """Whether it is a file; as `exists`.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Whether it is a folder; as `exists`.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def expanded(path: str | PathLike[str]) -> Path:
+    """The path with the home directory for "~"; as it is where no user is of that name.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Path
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def files_of(path: str | PathLike[str]) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from ase_e3dos.structures.files import (
 from ase_e3dos.structures.objects import formula_of, is_single
 from ase_e3dos.structures.paths import SUFFIXES, files_of
 from ase_e3dos.structures.records import id_in, is_structure_record, structure_of_record
-from ase_e3dos.structures.tables import is_table, table_length, table_rows
+from ase_e3dos.structures.tables import is_row, is_table, row_of_table, table_length, table_rows
 from ase_e3dos.structures.together import sound_crystals
 
 __all__ = [
@@ -91,8 +91,8 @@ def read(source: Any) -> list[Crystal]:
         spglib's (cell, positions, numbers), `Crystal`; the path of a file of one or many
         structures (CIF, POSCAR, extended XYZ, phonopy YAML, JSON, JSON lines, Parquet, ase.db,
         trajectories, and what ASE reads), of a directory, or a pattern such as ``runs/*.cif``;
-        a table of pandas, polars or pyarrow; a dictionary from names to structures; any list,
-        array, series or iterator of these.
+        a table of pandas, polars or pyarrow, or a row of one of pandas; a dictionary from names to
+        structures; any list, array, series or iterator of these.
 
     Returns
     -------
@@ -251,6 +251,8 @@ def count(source: Any) -> int | None:
     """
     if isinstance(source, (str, PathLike)):
         source = [source]
+    if is_row(source):
+        return 1
     if is_table(source):
         return table_length(source)
     if _is_one(source):
@@ -304,6 +306,8 @@ Named = tuple[str, Found]
 def _found(source: Any) -> Iterator[Named]:
     if isinstance(source, (str, PathLike)):
         yield from _in_path(source)
+    elif is_row(source):
+        yield from _item(source, "0")
     elif _is_series(source):
         for key, item in source.items():
             yield str(key), Found(str(key), item)
@@ -348,6 +352,9 @@ def _item(item: Any, number: str) -> Iterator[Named]:
     """What an item of a list stands for: a file may hold many structures."""
     if isinstance(item, (str, PathLike)):
         yield from _in_path(item)
+    elif is_row(item):
+        for name, structure in row_of_table(item):
+            yield name, Found(name, structure)
     elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], (str, int)):
         yield str(item[0]), Found(str(item[0]), item[1])
     else:

@@ -17,6 +17,7 @@ from ase_e3dos.structures.records import (
     ID_COLUMNS,
     MASS_COLUMNS,
     OBJECT_COLUMNS,
+    is_structure_record,
     sites_of_arrays,
     structure_of_record,
 )
@@ -114,6 +115,16 @@ def is_table(value: Any) -> bool:
         or (hasattr(value, "__arrow_c_stream__") and not isinstance(value, type))
         or _is_of(value, "pyarrow", "RecordBatch")
     )
+
+
+def is_row(value: Any) -> bool:
+    """Whether a value is one row of a pandas table of structures."""
+    return _is_of(value, "pandas", "Series") and is_structure_record(dict(value))
+
+
+def row_of_table(row: Any) -> Iterator[Row]:
+    """The structure of a row of a pandas table, named as in the table."""
+    return _frame_rows(row.to_frame().T)
 
 
 def table_length(table: Any) -> int | None:

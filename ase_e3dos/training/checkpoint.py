@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.structures.paths import is_file
 from ase_e3dos.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.pt"
@@ -52,7 +53,7 @@ def read_checkpoint(
     TrainingError
         There is no such file, or it is not a checkpoint.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise TrainingError(f"{path}: no such checkpoint, so there is no run to go on with.")
     try:
         state = torch.load(path, map_location=device, weights_only=True)

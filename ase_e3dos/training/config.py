@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.structures.json_text import shallow_recursion
+from ase_e3dos.structures.paths import is_file
 
 
 class DataConfig(BaseModel):
@@ -167,9 +168,9 @@ def read_fields(path: str | Path) -> dict[str, Any]:
 
     file = Path(path)
     shipped = Path(__file__).parent / "presets"
-    if not file.is_file():
+    if not is_file(file):
         file = shipped / f"{path}.yaml"
-    if not file.is_file():
+    if not is_file(file):
         names = ", ".join(sorted(p.stem for p in shipped.glob("*.yaml")))
         raise TrainingError(
             f"{path}: neither a YAML file, nor a preset, nor the folder of a run with a "

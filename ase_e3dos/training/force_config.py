@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.structures.json_text import parse_json
+from ase_e3dos.structures.paths import is_file
 from ase_e3dos.training.checkpoint import CHECKPOINT, no_checkpoint
 from ase_e3dos.training.config import DataConfig
 
@@ -99,7 +100,7 @@ def config_of_force_run(directory: str | Path) -> ForceConstantConfig | None:
         Its checkpoint is damaged.
     """
     path = Path(directory) / CHECKPOINT
-    if not path.is_file():
+    if not is_file(path):
         return None
     return _config(path, _state(path))
 

@@ -24,6 +24,7 @@ from ase_e3dos.network.graph import collate
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.network.springs import CrystalSprings, ForceConstants, crystal_springs
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.paths import is_file
 from ase_e3dos.training.checkpoint import CHECKPOINT, History, no_checkpoint, write_checkpoint
 from ase_e3dos.training.config import differences
 from ase_e3dos.training.force_config import ForceConstantConfig, Stage, read_force_checkpoint
@@ -120,7 +121,7 @@ class ForceConstantTrainer:
             The checkpoint is damaged, or of another configuration or other data.
         """
         path = self.directory / CHECKPOINT
-        if not path.is_file():
+        if not is_file(path):
             return False
         state, config = read_force_checkpoint(path)
         if config != self.config:

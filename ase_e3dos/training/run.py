@@ -22,6 +22,7 @@ from ase_e3dos.network.ensemble import resolve_device
 from ase_e3dos.network.paper import PaperSettings
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
+from ase_e3dos.structures.paths import expanded, is_folder
 from ase_e3dos.training.checkpoint import read_checkpoint
 from ase_e3dos.training.config import DataConfig, TrainingConfig
 from ase_e3dos.training.fit import Trainer
@@ -102,8 +103,8 @@ def data_directory(given: str | Path | None = None, config: TrainingConfig | Non
             "where are the data? Give --data-dir, or set E3DOS_DATA to the folder with the "
             "Parquet files. `e3dos data import` makes such files."
         )
-    path = Path(folder).expanduser()
-    if not path.is_dir():
+    path = expanded(folder)
+    if not is_folder(path):
         raise TrainingError(f"{path}: no such folder of data.")
     return path
 

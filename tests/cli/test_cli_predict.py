@@ -215,7 +215,7 @@ def test_figures_are_checked_before_any_work(
             assert code == 2
             assert "the model 'paper' does not give" in err or "told apart" in err
         _, _, err = run_cli("predict", salt, "--plot", page, "--with", f"{measured}:mev2")
-        assert "'mev2' is no unit" in err
+        assert "'mev2' is not a unit" in err
     pytest.importorskip("plotly", reason="plotly is not installed")
     code, _, err = run_cli("predict", salt, "--plot", page, "--with", f"{measured}:meV", *options)
     assert code == 0, err

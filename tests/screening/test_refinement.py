@@ -119,7 +119,7 @@ def test_refined_values_are_those_of_the_reference(screened: Path, tmp_path: Pat
     for by in ("formula", "positions_frac", "density", "warnings"):
         with pytest.raises(ScreeningError, match=f"by {by}: holds no single numbers"):
             refine(place, "emt", by=by)
-    with pytest.raises(ScreeningError, match=r"no column of this screen.*specific_heat"):
+    with pytest.raises(ScreeningError, match=r"not a column of this screen.*specific_heat"):
         refine(place, "emt", by="weight")
 
 

@@ -21,6 +21,7 @@ from ase_e3dos.data.labelled_file import (
 )
 from ase_e3dos.data.splits import SplitBy, empty_splits, split_names, unknown_ids
 from ase_e3dos.errors import DataError
+from ase_e3dos.structures.paths import exists, expanded
 from ase_e3dos.version import __version__
 
 Importer = Callable[[Sequence[Path]], Iterator[LabelledEntry | Reject]]
@@ -162,9 +163,9 @@ def import_data(
     if kind not in KINDS:
         raise DataError(f"{kind!r}: no such kind of data; choose from {', '.join(KINDS)}.")
     usual = KINDS[kind]
-    files = [Path(p).expanduser() for p in paths]
+    files = [expanded(p) for p in paths]
     for file in files:
-        if not file.exists():
+        if not exists(file):
             raise DataError(f"{file}: no such file or folder.")
     check_output(output)
     read: Importer = import_module(f"{__name__}.{usual.module}").read

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
 from e3dos_thermochemistry.constants import ROOM
-from e3dos_thermochemistry.error_bars import LEVEL, Array
+from e3dos_thermochemistry.error_bars import INTERVAL_LEVEL, Array
 from e3dos_thermochemistry.errors import FitError
 from e3dos_thermochemistry.polynomials import POLYNOMIALS, Form, Polynomial
 from e3dos_thermochemistry.solid import Solid
@@ -124,7 +124,7 @@ class Coefficients:
             "enthalpy_of_formation_kj_mol": self.enthalpy_of_formation,
             "at_constant": "volume" if self.solid.expansion is None else "pressure",
             "model": self.solid.spectrum.model,
-            "interval_level": LEVEL,
+            "interval_level": INTERVAL_LEVEL,
             "intervals_298": {name: list(ends) for name, ends in self.intervals.items()},
             "ranges": [
                 {
@@ -264,7 +264,7 @@ def _intervals(solid: Solid) -> dict[str, tuple[float, float]]:
     found = {}
     for name in ("entropy", "heat_capacity"):
         try:
-            low, high = solid.spectrum.interval(name, LEVEL, ROOM)
+            low, high = solid.spectrum.interval(name, INTERVAL_LEVEL, ROOM)
         except SpectrumError:
             return {}
         shift = (

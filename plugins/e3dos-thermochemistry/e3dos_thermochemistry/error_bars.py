@@ -32,6 +32,7 @@ from scipy.stats import norm
 
 from ase_e3dos import PhononSpectrum
 from ase_e3dos.errors import SpectrumError
+from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 from e3dos_thermochemistry.constants import ROOM
 from e3dos_thermochemistry.errors import ThermochemistryError
 
@@ -40,10 +41,8 @@ Errors = Literal["measured", "independent", "together", "members"]
 #: "anchored" is F(T) - U(298.15 K): the free energy where the enthalpy at 298.15 K is given.
 Quantity = Literal["free_energy", "anchored", "internal_energy", "entropy", "heat_capacity"]
 
-#: Probability of all intervals here.
-LEVEL = 0.9
-#: Half width of a normal distribution's interval at `LEVEL` over its standard deviation.
-WIDTH = float(norm.ppf((1 + LEVEL) / 2))
+#: Half width of a normal distribution's interval at `INTERVAL_LEVEL` over its standard deviation.
+WIDTH = float(norm.ppf((1 + INTERVAL_LEVEL) / 2))
 #: Correlation of the errors of two crystals of one composition.
 SAME_COMPOSITION = 0.3
 #: Standard deviation of an error over that of the members' difference, from `e3dos phases`.
@@ -126,7 +125,7 @@ class CalibratedErrors:
                 if temperature == 0.0 and quantity != "free_energy":
                     widths.append(0.0)  # third law
                     continue
-                low, high = spectrum.interval(quantity, LEVEL, temperature)
+                low, high = spectrum.interval(quantity, INTERVAL_LEVEL, temperature)
                 value = getattr(spectrum, quantity)(temperature)
                 widths.append(max(high - value, value - low))  # one side may end at a bound
             self._known[key] = np.array(widths, dtype=np.float64)

@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from ase_e3dos import PhononSpectrum
 from e3dos_thermochemistry.error_bars import (
-    LEVEL,
+    INTERVAL_LEVEL,
     WIDTH,
     Array,
 )
@@ -183,7 +183,7 @@ class Hulls:
             "units": {"decomposition": "eV/atom", "vibrational": "eV/atom", "temperature": "K"},
             "temperatures": self.temperatures.tolist(),
             "pressure_bar": self.pressure,
-            "interval_level": LEVEL,
+            "interval_level": INTERVAL_LEVEL,
             "entries": [
                 {
                     "name": name,

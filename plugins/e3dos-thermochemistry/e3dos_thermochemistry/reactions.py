@@ -15,7 +15,7 @@ from ase_e3dos.analysis.crossings import Crossing, crossings
 from e3dos_thermochemistry.constants import EV, GAS_CONSTANT, ROOM
 from e3dos_thermochemistry.equations import Equation, balanced
 from e3dos_thermochemistry.error_bars import (
-    LEVEL,
+    INTERVAL_LEVEL,
     Array,
     Errors,
     JointErrors,
@@ -139,7 +139,7 @@ class ReactionResult:
             "temperatures": self.temperatures.tolist(),
             **{name: values.tolist() for name, values in columns.items()},
             "half_widths": {name: half.tolist() for name, half in self.half_widths.items()},
-            "interval_level": LEVEL,
+            "interval_level": INTERVAL_LEVEL,
             "equilibrium": [
                 {
                     "temperature": c.temperature,

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import typer
 from ase import Atoms
-from e3dos_thermochemistry.error_bars import LEVEL, SAME_COMPOSITION, WIDENING, WIDTH
+from e3dos_thermochemistry.error_bars import INTERVAL_LEVEL, SAME_COMPOSITION, WIDENING, WIDTH
 from pymatgen.core import Composition
 
 from ase_e3dos import PhononSpectrum, predict
@@ -81,7 +81,7 @@ def _values(
     value = getattr(spectrum, quantity)(t)
     error = (value - getattr(known, quantity)(t)) / n
     try:
-        low, high = spectrum.interval(quantity, LEVEL, t)
+        low, high = spectrum.interval(quantity, INTERVAL_LEVEL, t)
     except SpectrumError:
         sys.exit("This model has no calibrated intervals: there is nothing to correlate.")
     members = None
