@@ -318,6 +318,14 @@ def test_names_repeat_no_more(salt):
     assert named("x.cif") == ["NaCl"]
 
 
+def test_panels_asked_for_are_a_row_in_a_grid(salt, copper):
+    """The default is one panel each; the same panels by name are drawn, all of them."""
+    asked = {"projection": "element"}
+    assert len(plot_summary([salt, salt], **asked).axes) == 2
+    rows = plot_summary([salt, salt], panels=["dos", "heat_capacity"], **asked).axes
+    assert ["$C_V$" in ax.get_ylabel() for ax in rows] == [False, True] * 2
+
+
 def test_beyond_a_few_each_has_its_panel(salt, copper):
     figure = plot_summary([salt, copper] * 4)
     assert len([ax for ax in figure.axes if ax.lines]) == 8

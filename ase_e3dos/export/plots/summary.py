@@ -54,6 +54,8 @@ Layout = Literal["auto", "overlay", "waterfall", "grid"]
 #: More spectra than these are drawn side by side, if no layout is asked for.
 MOST_OVERLAID = 6
 _WIDTH = 6.8  # inches: two columns of a journal
+#: What a figure shows if nothing is asked for.
+_PANELS: tuple[Panel, ...] = ("dos", "heat_capacity")
 #: Sites whose names find room in a panel beside others.
 _SITES_BESIDE = 6
 
@@ -67,7 +69,7 @@ def plot_summary(
     temperatures: ArrayLike | None = None,
     projection: Projection | Literal["auto"] | None = "auto",
     stacked: bool = False,
-    panels: Sequence[Panel] = ("dos", "heat_capacity"),
+    panels: Sequence[Panel] | None = None,
     layout: Layout = "auto",
     style: str | None = "publication",
     energy_units: EnergyUnit = "kJ/mol",
@@ -98,12 +100,11 @@ def plot_summary(
     stacked : bool
         Parts as areas upon each other instead of lines.
     panels : sequence of {"dos", "heat_capacity", "entropy", "free_energy", "internal_energy"}
-        Each once.
+        Each once; the density and the heat capacity if not given.
     layout : {"auto", "overlay", "waterfall", "grid"}
         Several densities in one panel, one above the other, or each spectrum by itself: a panel
-        of its density with its heat capacity at 300 K, of the one property that `panels` names,
-        or a row of several panels. "auto" is "overlay" for six or fewer without parts, else
-        "grid".
+        of its density with its heat capacity at 300 K, or what `panels` names: one panel, or a
+        row of several. "auto" is "overlay" for six or fewer without parts, else "grid".
     style : str, optional
         "publication", "phonopy", "dark", or a style of Matplotlib's; None leaves yours.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
@@ -132,11 +133,12 @@ def plot_summary(
 
     chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
     _check_spectra(chosen)
+    shown_panels = _PANELS if panels is None else panels
     check_summary(
         len(chosen),
         projection=projection,
         stacked=stacked,
-        panels=panels,
+        panels=shown_panels,
         layout=layout,
         style=style,
         smoothing=smoothing,
@@ -158,8 +160,8 @@ def plot_summary(
     )
     kelvin = drawn_temperatures(0.0, t_max) if temperatures is None else temperatures
     content = _Content(
-        per_atom_if_several(chosen), curves, panels, ascending_temperatures(kelvin), energy_units,
-        band, overlays, stacked,
+        per_atom_if_several(chosen), curves, shown_panels, ascending_temperatures(kelvin),
+        energy_units, band, overlays, stacked, compact=panels is None or len(panels) == 1,
     )  # fmt: skip
     with figure_style(style):
         figure = Figure(layout="constrained")
@@ -179,7 +181,7 @@ def check_summary(
     *,
     projection: Projection | Literal["auto"] | None = "auto",
     stacked: bool = False,
-    panels: Sequence[str] = ("dos", "heat_capacity"),
+    panels: Sequence[str] = _PANELS,
     layout: str = "auto",
     style: str | None = None,
     smoothing: float = 0.0,
@@ -251,6 +253,7 @@ class _Content:
     band: float | None
     overlays: Sequence[Overlay]
     stacked: bool
+    compact: bool  # in a grid: one panel for each spectrum
 
     def thermal(self, k: int, panel: Any) -> ThermalCurve:
         """A thermal property of spectrum `k`."""
@@ -313,7 +316,7 @@ def _thermal_panel(ax: Any, content: _Content, panel: Panel) -> set[str]:
 def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
     """Each spectrum in a panel of its own, or in a row of several; notes by their axes."""
     panels, curves = content.panels, content.curves
-    compact = len(panels) == 1 or tuple(panels) == ("dos", "heat_capacity")
+    compact = content.compact
     columns = min(4, int(np.ceil(np.sqrt(len(curves))))) if compact else len(panels)
     rows = -(-len(curves) // columns) if compact else len(curves)
     figure.set_size_inches(_WIDTH, (1.25 if compact else 1.4) * rows + 0.5)
