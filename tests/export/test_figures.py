@@ -318,6 +318,27 @@ def test_names_repeat_no_more(salt):
     assert named("x.cif") == ["NaCl"]
 
 
+@pytest.mark.parametrize("style", ["publication", "phonopy"])
+@pytest.mark.parametrize("n", [2, 5])
+def test_label_of_a_grid_lies_inside_the_figure(salt, style, n):
+    """Below the legend, and beside all panels, however few rows and however long the label."""
+    spectra = [salt] * n
+    for options in (
+        {"layout": "grid", "units": "meV"},
+        {"projection": "species", "stacked": True, "units": "cm-1", "smoothing": 12.5},
+        {"projection": "element", "panels": ["dos"], "units": "cm-1"},
+        {"layout": "grid", "panels": ["heat_capacity"]},
+    ):
+        figure = plot_summary(spectra, style=style, **options)
+        figure.draw_without_rendering()
+        label = figure._supylabel
+        box = label.get_window_extent()
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height, label.get_text()
+        assert box.x0 >= 0
+        others = [*figure.legends, *(ax for ax in figure.axes if ax.axison)]
+        assert not any(box.overlaps(other.get_window_extent()) for other in others)
+
+
 def test_panels_asked_for_are_a_row_in_a_grid(salt, copper):
     """The default is one panel each; the same panels by name are drawn, all of them."""
     asked = {"projection": "element"}

@@ -25,6 +25,7 @@ from ase_e3dos.export.overlays import Overlay, refuse_overlays
 from ase_e3dos.export.plots.legend import FigureLegend
 from ase_e3dos.export.plots.notes import make_room, write_notes
 from ase_e3dos.export.plots.several import curves_of, draw_densities, per_atom_if_several
+from ase_e3dos.export.plots.side_labels import fit_side_label
 from ase_e3dos.export.plots.spectrum import (
     colours_in_cycle,
     curve_label,
@@ -361,8 +362,10 @@ def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
             y_label = f"DoS; $C_V$ at 300 K in {unit}, per {curves[0].per}"
             y_label += f"\nDoS {smoothed}" if smoothed else ""
         figure.supxlabel(x_label, fontsize="medium")
-        figure.supylabel(y_label, fontsize="medium")
+        side = figure.supylabel(y_label, fontsize="medium")
     legend.draw(figure, columns)
+    if compact:
+        fit_side_label(figure, side)
     return notes
 
 
