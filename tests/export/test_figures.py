@@ -106,6 +106,34 @@ def test_bands_are_named_once_on_axes_of_any_kind(calibrated):
     plt.close("all")
 
 
+def test_names_on_axes_of_the_user_are_told_apart(salt, copper):
+    """As they are drawn one by one; names that the user gave or changed stay."""
+    files = ("in/one.cif", "in/two.cif", "in/two.cif")
+    a, b, c = (
+        PhononSpectrum(s.wavenumbers, s.density, crystal=Crystal.from_any(salt.crystal, file))
+        for s, file in zip((salt, salt, salt), files, strict=True)
+    )
+    for kind in ("plot", "plot_thermal"):
+        _, ax = plt.subplots()
+        for spectrum in (a.per_atom(), copper.per_atom(), b.per_atom()):
+            getattr(spectrum, kind)(ax)
+        assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "Cu", "NaCl, two"]
+        ax.lines[0].set_label("mine")
+        getattr(c.per_atom(), kind)(ax)
+        getattr(c.per_atom(), kind)(ax, label="NaCl")
+        last = ["NaCl #1", "NaCl #2", "NaCl"]  # both of one file
+        assert ax.get_legend_handles_labels()[1] == ["mine", "Cu", *last]
+    _, ax = plt.subplots()
+    a.plot(ax, smoothing=10)
+    b.plot(ax)
+    assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "NaCl, two (not smoothed)"]
+    _, ax = plt.subplots()
+    Spectra([a, copper]).plot(ax)
+    b.per_atom().plot(ax)
+    assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "Cu", "NaCl, two"]
+    plt.close("all")
+
+
 def test_axes_hold_one_unit(salt, copper):
     _, ax = plt.subplots()
     salt.per_atom().plot(ax)
@@ -205,7 +233,11 @@ def test_more_sites_than_can_be_told_apart_are_drawn_by_element(salt):
     texts = [t.get_text() for t in legend.get_texts()]
     assert texts == ["NaCl (24 sites, by element)", "Na, Cl (each)"]
     assert len(curve(big, projection="site", most_sites=24).parts) == 24
-    many = plot_summary([salt] * 40, layout="overlay", labels=[str(k) for k in range(40)])
+    each = [
+        PhononSpectrum(salt.wavenumbers, np.roll(salt.density, k), crystal=salt.crystal)
+        for k in range(40)
+    ]
+    many = plot_summary(each, layout="overlay", labels=[str(k) for k in range(40)])
     texts = [t.get_text() for t in many.legends[0].get_texts()]
     assert "and 16 more" in texts
     looks = {(line.get_color(), str(line._dash_pattern)) for line in many.axes[0].lines[:20]}
@@ -245,6 +277,29 @@ def test_lines_on_one_another_are_one_with_all_names(salt):
     assert names[1:4] == ["Na 0", "Cl 1, Cl 3 (each)", "Na 2"]
     stacked = shown.plot(projection="site", stacked=True)
     assert [c.get_label() for c in stacked.collections] == ["Na 0", "Cl 1", "Na 2", "Cl 3"]
+    plt.close("all")
+
+
+def test_spectra_on_one_another_are_one_with_all_names(salt, copper, hydride):
+    """In the legends of figures, whose values per atom stay those of one."""
+    lone = salt.per_atom()
+    for figure in (
+        plot_summary([salt, salt], labels=["SiO2", "TiO2"]),
+        plot_spectra([salt, lone], labels=["SiO2", "TiO2"]).figure,
+    ):
+        ax = figure.axes[0]
+        (legend,) = figure.legends or [ax.get_legend()]
+        texts = [t.get_text() for t in legend.get_texts()]
+        assert texts[0] == "SiO$_{2}$ and TiO$_{2}$ (each)"
+        assert not any("TiO" in text for text in texts[1:])
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), curve(lone).y)
+    heat = plot_summary([salt, salt]).axes[1].lines[0].get_ydata()[-1]
+    assert heat == pytest.approx(lone.heat_capacity(1000.0))
+    ax = plot_summary([salt, copper, *[salt] * 4, hydride], layout="overlay").axes[0]
+    names = ["NaCl #1 and 4 more (each)", "Cu", "NaCl #6"]
+    assert [line.get_label() for line in ax.lines[:3]] == names
+    waterfall = plot_summary([salt, salt], layout="waterfall", panels=["dos"]).axes[0]
+    assert [t.get_text() for t in waterfall.texts] == ["NaCl #1", "NaCl #2"]
     plt.close("all")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ase_e3dos.errors import SpectrumError
@@ -17,11 +18,13 @@ from ase_e3dos.export.curves import (
 )
 from ase_e3dos.export.names import formula_in_mathtext, names_of
 from ase_e3dos.export.overlays import Overlay, refuse_overlays
+from ase_e3dos.export.plots.line_names import tell_apart
 from ase_e3dos.export.plots.notes import make_room, write_notes
 from ase_e3dos.export.plots.spectrum import (
     colours_in_cycle,
     draw_curve,
     draw_overlays,
+    is_curve,
     label_axes,
 )
 from ase_e3dos.export.plots.styles import axes, legend_above
@@ -41,6 +44,8 @@ def plot_spectra(
     overlays: Sequence[Overlay] = (),
 ) -> Any:
     """Draw densities of states per atom on one pair of axes.
+
+    Spectra that lie on one another are one line with their names, save in a waterfall.
 
     Parameters
     ----------
@@ -71,8 +76,17 @@ def plot_spectra(
     """
     new = ax is None
     curves = curves_of(spectra, labels, units=units, band=band, smoothing=smoothing)
+    groups = [[k] for k in range(len(curves))]
+    if not waterfall:
+        curves, groups = together(curves)
     ax = axes(ax)
+    before = len(ax.lines)
     notes = draw_densities(ax, curves, waterfall=waterfall, overlays=overlays)
+    if labels is None and not waterfall:
+        lines = [line for line in ax.lines[before:] if is_curve(line)]
+        for line, shown, group in zip(lines, curves, groups, strict=True):
+            if len(group) == 1:
+                tell_apart(ax, line, spectra[group[0]], shown.name)
     if new and not waterfall:
         legend_above(ax, 3)
     if new and notes:
@@ -132,6 +146,42 @@ def curves_of(
         )
         for s, name in zip(per_atom_if_several(spectra), names, strict=True)
     ]
+
+
+#: More curves than these on one another are counted in their name.
+_MOST_TOGETHER = 3
+
+
+def together(curves: Sequence[Curve]) -> tuple[list[Curve], list[list[int]]]:
+    """One curve for those that the eye cannot tell apart, with the names of all.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+
+    Returns
+    -------
+    curves : list of Curve
+    groups : list of list of int
+        For each of them, which of the curves given it stands for.
+    """
+    groups: list[list[int]] = []
+    for k, shown in enumerate(curves):
+        same = next((g for g in groups if shown.lies_on(curves[g[0]])), None)
+        if same is None:
+            groups.append([k])
+        else:
+            same.append(k)
+    return [_named_together([curves[k] for k in group]) for group in groups], groups
+
+
+def _named_together(curves: Sequence[Curve]) -> Curve:
+    if len(curves) == 1:
+        return curves[0]
+    names = [c.name for c in curves]
+    if len(names) > _MOST_TOGETHER:
+        names = [names[0], f"{len(names) - 1} more"]
+    return replace(curves[0], name=" and ".join(names), note="each")
 
 
 def draw_densities(

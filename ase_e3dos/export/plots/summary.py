@@ -24,7 +24,12 @@ from ase_e3dos.export.names import formula_in_mathtext
 from ase_e3dos.export.overlays import Overlay, refuse_overlays
 from ase_e3dos.export.plots.legend import FigureLegend
 from ase_e3dos.export.plots.notes import make_room, write_notes
-from ase_e3dos.export.plots.several import curves_of, draw_densities, per_atom_if_several
+from ase_e3dos.export.plots.several import (
+    curves_of,
+    draw_densities,
+    per_atom_if_several,
+    together,
+)
 from ase_e3dos.export.plots.side_labels import fit_side_label
 from ase_e3dos.export.plots.spectrum import (
     colours_in_cycle,
@@ -159,9 +164,13 @@ def plot_summary(
         smoothing=smoothing,
         most_sites=_SITES_BESIDE if grid and len(chosen) > 1 else MOST_SITES,
     )
+    shown_spectra = per_atom_if_several(chosen)
+    if not grid and layout != "waterfall" and len(chosen) > 1:
+        curves, groups = together(curves)
+        shown_spectra = [shown_spectra[group[0]] for group in groups]
     kelvin = drawn_temperatures(0.0, t_max) if temperatures is None else temperatures
     content = _Content(
-        per_atom_if_several(chosen), curves, shown_panels, ascending_temperatures(kelvin),
+        shown_spectra, curves, shown_panels, ascending_temperatures(kelvin),
         energy_units, band, overlays, stacked, compact=panels is None or len(panels) == 1,
     )  # fmt: skip
     with figure_style(style):
