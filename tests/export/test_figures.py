@@ -134,6 +134,33 @@ def test_names_on_axes_of_the_user_are_told_apart(salt, copper):
     plt.close("all")
 
 
+def test_names_of_a_waterfall_lie_inside_axes_of_the_user(salt, copper, hydride):
+    """At the right of the curves, unless the user set the limits, which stay."""
+    crystal = Crystal.from_any(salt.crystal, "a_rather_long_name_of_a_file.cif")
+    long = PhononSpectrum(salt.wavenumbers, salt.density, crystal=crystal)
+    for spectra, size in (([salt, copper, long], (4, 3)), ([salt, copper, hydride], (3.4, 2.4))):
+        figure, (_, ax) = plt.subplots(1, 2, figsize=(2 * size[0], size[1]))
+        plot_spectra(spectra, ax, waterfall=True)
+        figure.draw_without_rendering()
+        frame = ax.get_window_extent()
+        names = [t for t in ax.texts if "%" not in t.get_text()]
+        assert len(names) == 3
+        for name in names:
+            box = name.get_window_extent()
+            assert frame.x0 < box.x0 < box.x1 < frame.x1, name.get_text()
+            assert frame.y0 <= box.y0 < box.y1 <= frame.y1
+            for line in ax.lines:
+                if len(line.get_xdata()) > 2:
+                    seen = ax.transData.transform(line.get_xydata())
+                    above = seen[seen[:, 1] > box.y0 + 1]  # than the line at its foot
+                    assert not box.count_contains(above), name.get_text()
+    _, mine = plt.subplots()
+    mine.set_xlim(0, 6)
+    Spectra([salt, long]).plot(mine, waterfall=True)
+    assert mine.get_xlim() == (0, 6)
+    plt.close("all")
+
+
 def test_axes_hold_one_unit(salt, copper):
     _, ax = plt.subplots()
     salt.per_atom().plot(ax)

@@ -54,7 +54,7 @@ def plot_spectra(
         A new figure's, with a legend, if not given.
     units : {"THz", "cm-1", "meV"}
     waterfall : bool
-        Each above the one before, with its name at its end.
+        Each above the one before, with its name at its end: beside new axes, inside yours.
     band : float, optional
         Level of the calibrated intervals; None for no bands.
     smoothing : float
@@ -81,7 +81,7 @@ def plot_spectra(
         curves, groups = together(curves)
     ax = axes(ax)
     before = len(ax.lines)
-    notes = draw_densities(ax, curves, waterfall=waterfall, overlays=overlays)
+    notes = draw_densities(ax, curves, waterfall=waterfall, overlays=overlays, inside=not new)
     if labels is None and not waterfall:
         lines = [line for line in ax.lines[before:] if is_curve(line)]
         for line, shown, group in zip(lines, curves, groups, strict=True):
@@ -148,6 +148,8 @@ def curves_of(
     ]
 
 
+#: Share of the width of axes that a name inside them may take.
+_LONGEST = 0.6
 #: More curves than these on one another are counted in their name.
 _MOST_TOGETHER = 3
 
@@ -191,6 +193,7 @@ def draw_densities(
     waterfall: bool = False,
     stacked: bool = False,
     overlays: Sequence[Overlay] = (),
+    inside: bool = False,
 ) -> list[Any]:
     """Draw curves, overlays and labels of axes.
 
@@ -201,6 +204,8 @@ def draw_densities(
     waterfall, stacked : bool
         As for `plot_spectra` and `plot_spectrum`.
     overlays : sequence of Overlay
+    inside : bool
+        Names of a waterfall inside the axes, which may have no room beside them.
 
     Returns
     -------
@@ -209,7 +214,7 @@ def draw_densities(
     """
     if waterfall:
         refuse_overlays(len(curves), overlays)
-        _waterfall(ax, curves, stacked)
+        names = _waterfall(ax, curves, stacked, inside)
     else:
         for k, shown in enumerate(curves):
             alpha = 0.22 if len(curves) < 3 else 0.12
@@ -218,25 +223,48 @@ def draw_densities(
     label_axes(ax, curves[0])
     if waterfall and len(curves) > 1:
         ax.set_ylabel(f"{ax.get_ylabel()},\neach {_step(curves):.2g} higher")
-    return _limit(ax, curves)  # when nothing more is drawn, which would move the limits again
+    notes = _limit(ax, curves)  # when nothing more is drawn, which would move the limits again
+    if waterfall and inside:
+        _widen(ax, names)
+    return notes
 
 
-def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool) -> None:
-    """Each curve above the one before; names at the right, where the curves have ended."""
+def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool, inside: bool) -> list[Any]:
+    """Each curve above the one before; returns their names, which are at the right."""
     step = _step(curves)
+    names = []
     for k, shown in enumerate(curves):
         line = draw_curve(ax, shown, stacked=stacked, offset=k * step, turn=k // colours_in_cycle())
         ax.axhline(k * step, color=line.get_color(), lw=0.4, alpha=0.6, zorder=1)
-        ax.annotate(
+        name = ax.annotate(
             formula_in_mathtext(shown.name),
-            (1.01, k * step),
+            (0.985 if inside else 1.01, k * step),
             xycoords=ax.get_yaxis_transform(),
+            ha="right" if inside else "left",
             va="bottom",
             fontsize="small",
             color=line.get_color(),
+            zorder=5,
         )
+        names.append(name)
     if len(curves) > 1:
         ax.set_yticks([k * step for k in range(len(curves))], ["0"] * len(curves))
+    return names
+
+
+def _widen(ax: Any, names: Sequence[Any]) -> None:
+    """Let axes go on at the right, where the names are, unless the user has set their limits."""
+    frame = ax.get_window_extent()
+    for name in names:  # too long for the axes: smaller
+        share = name.get_window_extent().width / (_LONGEST * frame.width)
+        name.set_fontsize(name.get_fontsize() / max(share, 1.0))
+    widest = max(name.get_window_extent().width for name in names) / frame.width
+    if not ax.get_autoscalex_on():
+        for name in names:  # which may lie on curves
+            name.set_bbox({"fc": ax.get_facecolor(), "alpha": 0.75, "lw": 0, "pad": 0.5})
+        return
+    left, right = ax.get_xlim()
+    ax.set_xlim(left, left + (right - left) / (1 - widest - 0.03), auto=None)
 
 
 def _step(curves: Sequence[Curve]) -> float:
