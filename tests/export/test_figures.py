@@ -8,6 +8,7 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import common_range, curve
@@ -427,6 +428,9 @@ def test_panels_asked_for_are_a_row_in_a_grid(salt, copper):
     assert len(plot_summary([salt, salt], **asked).axes) == 2
     rows = plot_summary([salt, salt], panels=["dos", "heat_capacity"], **asked).axes
     assert ["$C_V$" in ax.get_ylabel() for ax in rows] == [False, True] * 2
+    red = plot_summary([salt, copper], panels=["dos", "entropy"], layout="grid", style="phonopy")
+    colours = {to_hex(line.get_color()) for ax in red.axes for line in ax.lines[:1]}
+    assert colours == {"#ff0000"}  # of the style, though the figure is written outside of it
 
 
 def test_beyond_a_few_each_has_its_panel(salt, copper):

@@ -208,6 +208,13 @@ def colours_in_cycle() -> int:
     return max(len(mpl.rcParams["axes.prop_cycle"]), 1)
 
 
+def first_colour() -> str:
+    """The first of the cycle now; "C0" would be that of the time when a figure is written."""
+    from matplotlib.colors import to_hex
+
+    return to_hex("C0")
+
+
 def _unnamed(ax: Any, band: str) -> str | None:
     """The name of a band for the legend, None if one of the axes has it already."""
     return None if band in ax.get_legend_handles_labels()[1] else band

@@ -38,6 +38,7 @@ from ase_e3dos.export.plots.spectrum import (
     draw_curve,
     draw_overlays,
     draw_thermal,
+    first_colour,
     label_axes,
     label_thermal,
 )
@@ -351,7 +352,7 @@ def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
                 label_axes(ax, shown)
             else:
                 thermal = content.thermal(k, panel)
-                draw_thermal(ax, thermal, color="C0")
+                draw_thermal(ax, thermal, color=first_colour())
                 label_thermal(ax, thermal)
                 band = thermal.band
             if panel == shown_panels[0]:
@@ -383,7 +384,8 @@ def _density_cell(
 ) -> tuple[list[Any], list[str]]:
     """One density among others: notes of what there is to say of it, and names of overlays."""
     low, high = common_range(content.curves)
-    line = draw_curve(ax, shown, stacked=content.stacked, color=None if shown.parts else "C0")
+    colour = None if shown.parts else first_colour()
+    line = draw_curve(ax, shown, stacked=content.stacked, color=colour)
     others = draw_overlays(ax, content.overlays, shown)
     said = [*said, *([shown.note] if shown.note else [])]
     for text in beyond([shown], high):
