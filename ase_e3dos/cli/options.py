@@ -67,7 +67,8 @@ Temperatures = Annotated[
         "--temperature",
         "-T",
         metavar="T|START:STOP:STEP",
-        help="In K: 300, or a range such as 0:1000:10 with both ends; repeatable.",
+        help="In K: 300, or a range such as 0:1000:10, whose last is STOP if the steps meet it, "
+        "else the one before; repeatable.",
     ),
 ]
 Model = Annotated[str, typer.Option(help="A model's name (see `e3dos models`) or a weights file.")]
@@ -127,8 +128,8 @@ def _spelt_out(text: str) -> list[float]:
         parts = []
     if len(parts) not in (1, 3):
         raise SpectrumError(
-            "give kelvin, such as 300, or a range START:STOP:STEP, such as 0:1000:10 (both ends "
-            "count)."
+            "give kelvin, such as 300, or a range START:STOP:STEP, such as 0:1000:10 (1000 "
+            "counts, too)."
         )
     if len(parts) == 1:
         return parts

@@ -66,8 +66,10 @@ _ASCII = {
 # Checks, before any work ---------------------------------------------------------------------
 
 
-def check_figure(path: Path | None, option: str = "--plot") -> None:
-    """Refuse a figure that cannot be written.
+def check_figure(
+    path: Path | None, option: str = "--plot", *, others: Collection[str] = ()
+) -> None:
+    """Refuse a figure that cannot be written; `others` are more endings that it could have had.
 
     Raises
     ------
@@ -75,7 +77,8 @@ def check_figure(path: Path | None, option: str = "--plot") -> None:
         If the ending is unknown, or the place cannot be written to.
     """
     if path is not None and path.suffix.lower() not in FIGURES:
-        raise OutputError(f"{option} {path}: a figure's name ends in one of {', '.join(FIGURES)}.")
+        known = ", ".join((*FIGURES, *others))
+        raise OutputError(f"{option} {path}: a figure's name ends in one of {known}.")
     check_file(path, (), option)
 
 

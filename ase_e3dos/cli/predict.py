@@ -137,20 +137,22 @@ def predict(
     if plot is not None and plot.suffix.lower() in PAGES:
         check_file(plot, PAGES, "--plot")
     else:
-        check_figure(plot)
+        check_figure(plot, others=PAGES)
     check_folder(output)
     if as_csv and output is None:
         raise E3DOSError("--csv writes into the folder of --output: give -o FOLDER, too.")
     if overlay and plot is None:
         raise E3DOSError("--with lays a spectrum over those of a figure: give --plot FILE, too.")
     if plot is None:
-        _say_what_has_no_figure(
+        _refuse_without_figure(
+            units=units is not Units.THZ,
             panels=panels is not None,
             projection=projection is not ProjectionKind.AUTO,
             stacked=stacked,
             layout=layout is not FigureLayout.AUTO,
             smoothing=smoothing > 0,
             style=style != "publication",
+            energy_units=energy_units is not EnergyUnits.KJ,
         )
     drawing = Drawing(
         plot, units.value, None if panels is None else panels_of(panels), projection.value,
@@ -189,10 +191,12 @@ def predict(
         raise typer.Exit(2)
 
 
-def _say_what_has_no_figure(**options: bool) -> None:
-    given = [f"--{name}" for name, is_given in options.items() if is_given]
+def _refuse_without_figure(**options: bool) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, is_given in options.items() if is_given]
     if given:
-        typer.echo(f"warning: {', '.join(given)} change a figure: give --plot FILE, too", err=True)
+        raise E3DOSError(
+            f"{', '.join(given)}: of a figure, and none is asked for. Give --plot FILE, too."
+        )
 
 
 def _outcomes(

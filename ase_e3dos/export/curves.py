@@ -75,6 +75,14 @@ class Curve:
     smoothing: float
     note: str = ""
 
+    def lies_on(self, other: Curve) -> bool:
+        """Whether both look like one, with the same kind of band."""
+        least = _ON_ONE_ANOTHER * float(max(self.y.max(), other.y.max()))
+        return self.band == other.band and all(
+            bool(np.abs(np.interp(a.x, b.x, b.y, 0.0, 0.0) - a.y).max() < least)
+            for a, b in ((self, other), (other, self))
+        )
+
     @property
     def lines(self) -> tuple[tuple[str, Array], ...]:
         """The parts as lines: those that lie on one another are one, "O 2, O 3 (each)"."""

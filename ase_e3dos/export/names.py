@@ -92,12 +92,17 @@ def formula_in_mathtext(name: str) -> str:
     Parameters
     ----------
     name : str
+        Or several, with "and" between them.
 
     Returns
     -------
     str
     """
+    whole = " and ".join(map(_one_in_mathtext, name.split(" and ")))
+    return f"\N{ZERO WIDTH SPACE}{whole}" if whole.startswith("_") else whole  # else no legend
+
+
+def _one_in_mathtext(name: str) -> str:
     formula = re.match(r"([A-Z][a-z]?[\d.]*)+(?=,| #|$)", name)
     end = formula.end() if formula else 0
-    whole = re.sub(r"(\d[\d.]*)", r"$_{\1}$", name[:end]) + name[end:].replace("$", r"\$")
-    return f"\N{ZERO WIDTH SPACE}{whole}" if whole.startswith("_") else whole  # else no legend
+    return re.sub(r"(\d[\d.]*)", r"$_{\1}$", name[:end]) + name[end:].replace("$", r"\$")

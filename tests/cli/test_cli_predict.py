@@ -176,7 +176,12 @@ def test_plot(run_cli: Run, salt: Path, tmp_path: Path, units: str) -> None:
         (["--plot", "x.html", "--style", "phonopy"], "'publication' (light) or 'dark'"),
         (["--plot", "x.html", "--layout", "grid"], "on one pair of axes"),
         (["--plot", "x.png", "--with", "nofile.dat"], "nofile.dat: cannot be read"),
+        (["--plot", "x.docx"], ".html"),
         (["--with", "nofile.dat"], "give --plot FILE"),
+        (
+            ["--stacked", "--units", "meV", "--energy-units", "eV"],
+            "--units, --stacked, --energy-units: of a figure",
+        ),
         (["--plot", "x.png", "--panels", "cv,cv"], "--panels cv,cv: names cv twice"),
         (["--plot", "x.png", "--panels", "cv", "--smoothing", "5"], "Add 'dos' to the panels"),
         (["--plot", "x.png", "--projection", "none", "--stacked"], "no parts to stack"),
@@ -225,7 +230,6 @@ def test_figures_are_checked_before_any_work(
     assert not re.search(r'"label":"[SFU]"', text)
     assert run_cli("predict", salt, "--plot", page)[0] == 0
     assert re.findall(r'"label":"([SFU])"', page.read_text()) == ["S", "F", "U"]
-    assert "--style change a figure" in run_cli("predict", salt, "--style", "dark")[2]
 
 
 def test_warnings_are_printed_without_paths_of_the_program(run_cli: Run, tmp_path: Path) -> None:
@@ -281,3 +285,11 @@ def test_the_installed_command(salt: Path) -> None:
     assert "NaCl" in done.stdout
     assert done.stderr.startswith("error: gone.cif")
     assert "Traceback" not in done.stderr
+
+
+def test_help_is_true_of_the_ends_of_a_range(run_cli: Run, salt: Path) -> None:
+    structures = json.loads(run_cli("predict", salt, "--json", "-T", "0:1000:300")[1])["structures"]
+    assert [t["temperature"] for t in structures[0]["thermal"]] == [0, 300, 600, 900]
+    words = " ".join(re.sub(r"[│|]", " ", run_cli("predict", "--help")[1]).split())
+    assert "with both ends" not in words
+    assert "STOP if the steps meet it" in words

@@ -8,6 +8,7 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import common_range, curve
@@ -103,6 +104,61 @@ def test_bands_are_named_once_on_axes_of_any_kind(calibrated):
     assert [t.get_text() for t in texts].count("90 % interval") == 1
     smooth = calibrated.plot(smoothing=15).get_legend().get_texts()
     assert "90 % interval of each bin, smoothed" in [t.get_text() for t in smooth]
+    plt.close("all")
+
+
+def test_names_on_axes_of_the_user_are_told_apart(salt, copper):
+    """As they are drawn one by one; names that the user gave or changed stay."""
+    files = ("in/one.cif", "in/two.cif", "in/two.cif")
+    a, b, c = (
+        PhononSpectrum(s.wavenumbers, s.density, crystal=Crystal.from_any(salt.crystal, file))
+        for s, file in zip((salt, salt, salt), files, strict=True)
+    )
+    for kind in ("plot", "plot_thermal"):
+        _, ax = plt.subplots()
+        for spectrum in (a.per_atom(), copper.per_atom(), b.per_atom()):
+            getattr(spectrum, kind)(ax)
+        assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "Cu", "NaCl, two"]
+        ax.lines[0].set_label("mine")
+        getattr(c.per_atom(), kind)(ax)
+        getattr(c.per_atom(), kind)(ax, label="NaCl")
+        last = ["NaCl #1", "NaCl #2", "NaCl"]  # both of one file
+        assert ax.get_legend_handles_labels()[1] == ["mine", "Cu", *last]
+    _, ax = plt.subplots()
+    a.plot(ax, smoothing=10)
+    b.plot(ax)
+    assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "NaCl, two (not smoothed)"]
+    _, ax = plt.subplots()
+    Spectra([a, copper]).plot(ax)
+    b.per_atom().plot(ax)
+    assert ax.get_legend_handles_labels()[1] == ["NaCl, one", "Cu", "NaCl, two"]
+    plt.close("all")
+
+
+def test_names_of_a_waterfall_lie_inside_axes_of_the_user(salt, copper, hydride):
+    """At the right of the curves, unless the user set the limits, which stay."""
+    crystal = Crystal.from_any(salt.crystal, "a_rather_long_name_of_a_file.cif")
+    long = PhononSpectrum(salt.wavenumbers, salt.density, crystal=crystal)
+    for spectra, size in (([salt, copper, long], (4, 3)), ([salt, copper, hydride], (3.4, 2.4))):
+        figure, (_, ax) = plt.subplots(1, 2, figsize=(2 * size[0], size[1]))
+        plot_spectra(spectra, ax, waterfall=True)
+        figure.draw_without_rendering()
+        frame = ax.get_window_extent()
+        names = [t for t in ax.texts if "%" not in t.get_text()]
+        assert len(names) == 3
+        for name in names:
+            box = name.get_window_extent()
+            assert frame.x0 < box.x0 < box.x1 < frame.x1, name.get_text()
+            assert frame.y0 <= box.y0 < box.y1 <= frame.y1
+            for line in ax.lines:
+                if len(line.get_xdata()) > 2:
+                    seen = ax.transData.transform(line.get_xydata())
+                    above = seen[seen[:, 1] > box.y0 + 1]  # than the line at its foot
+                    assert not box.count_contains(above), name.get_text()
+    _, mine = plt.subplots()
+    mine.set_xlim(0, 6)
+    Spectra([salt, long]).plot(mine, waterfall=True)
+    assert mine.get_xlim() == (0, 6)
     plt.close("all")
 
 
@@ -205,7 +261,11 @@ def test_more_sites_than_can_be_told_apart_are_drawn_by_element(salt):
     texts = [t.get_text() for t in legend.get_texts()]
     assert texts == ["NaCl (24 sites, by element)", "Na, Cl (each)"]
     assert len(curve(big, projection="site", most_sites=24).parts) == 24
-    many = plot_summary([salt] * 40, layout="overlay", labels=[str(k) for k in range(40)])
+    each = [
+        PhononSpectrum(salt.wavenumbers, np.roll(salt.density, k), crystal=salt.crystal)
+        for k in range(40)
+    ]
+    many = plot_summary(each, layout="overlay", labels=[str(k) for k in range(40)])
     texts = [t.get_text() for t in many.legends[0].get_texts()]
     assert "and 16 more" in texts
     looks = {(line.get_color(), str(line._dash_pattern)) for line in many.axes[0].lines[:20]}
@@ -245,6 +305,29 @@ def test_lines_on_one_another_are_one_with_all_names(salt):
     assert names[1:4] == ["Na 0", "Cl 1, Cl 3 (each)", "Na 2"]
     stacked = shown.plot(projection="site", stacked=True)
     assert [c.get_label() for c in stacked.collections] == ["Na 0", "Cl 1", "Na 2", "Cl 3"]
+    plt.close("all")
+
+
+def test_spectra_on_one_another_are_one_with_all_names(salt, copper, hydride):
+    """In the legends of figures, whose values per atom stay those of one."""
+    lone = salt.per_atom()
+    for figure in (
+        plot_summary([salt, salt], labels=["SiO2", "TiO2"]),
+        plot_spectra([salt, lone], labels=["SiO2", "TiO2"]).figure,
+    ):
+        ax = figure.axes[0]
+        (legend,) = figure.legends or [ax.get_legend()]
+        texts = [t.get_text() for t in legend.get_texts()]
+        assert texts[0] == "SiO$_{2}$ and TiO$_{2}$ (each)"
+        assert not any("TiO" in text for text in texts[1:])
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), curve(lone).y)
+    heat = plot_summary([salt, salt]).axes[1].lines[0].get_ydata()[-1]
+    assert heat == pytest.approx(lone.heat_capacity(1000.0))
+    ax = plot_summary([salt, copper, *[salt] * 4, hydride], layout="overlay").axes[0]
+    names = ["NaCl #1 and 4 more (each)", "Cu", "NaCl #6"]
+    assert [line.get_label() for line in ax.lines[:3]] == names
+    waterfall = plot_summary([salt, salt], layout="waterfall", panels=["dos"]).axes[0]
+    assert [t.get_text() for t in waterfall.texts] == ["NaCl #1", "NaCl #2"]
     plt.close("all")
 
 
@@ -316,6 +399,38 @@ def test_names_repeat_no_more(salt):
     assert named("a/r/POSCAR", "b/r/POSCAR") == ["NaCl, a/r/POSCAR", "NaCl, b/r/POSCAR"]
     assert named("NaCl.cif", "NaCl.vasp") == ["NaCl.cif", "NaCl.vasp"]
     assert named("x.cif") == ["NaCl"]
+
+
+@pytest.mark.parametrize("style", ["publication", "phonopy"])
+@pytest.mark.parametrize("n", [2, 5])
+def test_label_of_a_grid_lies_inside_the_figure(salt, style, n):
+    """Below the legend, and beside all panels, however few rows and however long the label."""
+    spectra = [salt] * n
+    for options in (
+        {"layout": "grid", "units": "meV"},
+        {"projection": "species", "stacked": True, "units": "cm-1", "smoothing": 12.5},
+        {"projection": "element", "panels": ["dos"], "units": "cm-1"},
+        {"layout": "grid", "panels": ["heat_capacity"]},
+    ):
+        figure = plot_summary(spectra, style=style, **options)
+        figure.draw_without_rendering()
+        label = figure._supylabel
+        box = label.get_window_extent()
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height, label.get_text()
+        assert box.x0 >= 0
+        others = [*figure.legends, *(ax for ax in figure.axes if ax.axison)]
+        assert not any(box.overlaps(other.get_window_extent()) for other in others)
+
+
+def test_panels_asked_for_are_a_row_in_a_grid(salt, copper):
+    """The default is one panel each; the same panels by name are drawn, all of them."""
+    asked = {"projection": "element"}
+    assert len(plot_summary([salt, salt], **asked).axes) == 2
+    rows = plot_summary([salt, salt], panels=["dos", "heat_capacity"], **asked).axes
+    assert ["$C_V$" in ax.get_ylabel() for ax in rows] == [False, True] * 2
+    red = plot_summary([salt, copper], panels=["dos", "entropy"], layout="grid", style="phonopy")
+    colours = {to_hex(line.get_color()) for ax in red.axes for line in ax.lines[:1]}
+    assert colours == {"#ff0000"}  # of the style, though the figure is written outside of it
 
 
 def test_beyond_a_few_each_has_its_panel(salt, copper):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ase_e3dos.errors import SpectrumError
@@ -17,11 +18,13 @@ from ase_e3dos.export.curves import (
 )
 from ase_e3dos.export.names import formula_in_mathtext, names_of
 from ase_e3dos.export.overlays import Overlay, refuse_overlays
+from ase_e3dos.export.plots.line_names import tell_apart
 from ase_e3dos.export.plots.notes import make_room, write_notes
 from ase_e3dos.export.plots.spectrum import (
     colours_in_cycle,
     draw_curve,
     draw_overlays,
+    is_curve,
     label_axes,
 )
 from ase_e3dos.export.plots.styles import axes, legend_above
@@ -42,6 +45,8 @@ def plot_spectra(
 ) -> Any:
     """Draw densities of states per atom on one pair of axes.
 
+    Spectra that lie on one another are one line with their names, save in a waterfall.
+
     Parameters
     ----------
     spectra : sequence of DensityOfStates
@@ -49,7 +54,7 @@ def plot_spectra(
         A new figure's, with a legend, if not given.
     units : {"THz", "cm-1", "meV"}
     waterfall : bool
-        Each above the one before, with its name at its end.
+        Each above the one before, with its name at its end: beside new axes, inside yours.
     band : float, optional
         Level of the calibrated intervals; None for no bands.
     smoothing : float
@@ -71,8 +76,17 @@ def plot_spectra(
     """
     new = ax is None
     curves = curves_of(spectra, labels, units=units, band=band, smoothing=smoothing)
+    groups = [[k] for k in range(len(curves))]
+    if not waterfall:
+        curves, groups = together(curves)
     ax = axes(ax)
-    notes = draw_densities(ax, curves, waterfall=waterfall, overlays=overlays)
+    before = len(ax.lines)
+    notes = draw_densities(ax, curves, waterfall=waterfall, overlays=overlays, inside=not new)
+    if labels is None and not waterfall:
+        lines = [line for line in ax.lines[before:] if is_curve(line)]
+        for line, shown, group in zip(lines, curves, groups, strict=True):
+            if len(group) == 1:
+                tell_apart(ax, line, spectra[group[0]], shown.name)
     if new and not waterfall:
         legend_above(ax, 3)
     if new and notes:
@@ -134,6 +148,44 @@ def curves_of(
     ]
 
 
+#: Share of the width of axes that a name inside them may take.
+_LONGEST = 0.6
+#: More curves than these on one another are counted in their name.
+_MOST_TOGETHER = 3
+
+
+def together(curves: Sequence[Curve]) -> tuple[list[Curve], list[list[int]]]:
+    """One curve for those that the eye cannot tell apart, with the names of all.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+
+    Returns
+    -------
+    curves : list of Curve
+    groups : list of list of int
+        For each of them, which of the curves given it stands for.
+    """
+    groups: list[list[int]] = []
+    for k, shown in enumerate(curves):
+        same = next((g for g in groups if shown.lies_on(curves[g[0]])), None)
+        if same is None:
+            groups.append([k])
+        else:
+            same.append(k)
+    return [_named_together([curves[k] for k in group]) for group in groups], groups
+
+
+def _named_together(curves: Sequence[Curve]) -> Curve:
+    if len(curves) == 1:
+        return curves[0]
+    names = [c.name for c in curves]
+    if len(names) > _MOST_TOGETHER:
+        names = [names[0], f"{len(names) - 1} more"]
+    return replace(curves[0], name=" and ".join(names), note="each")
+
+
 def draw_densities(
     ax: Any,
     curves: Sequence[Curve],
@@ -141,6 +193,7 @@ def draw_densities(
     waterfall: bool = False,
     stacked: bool = False,
     overlays: Sequence[Overlay] = (),
+    inside: bool = False,
 ) -> list[Any]:
     """Draw curves, overlays and labels of axes.
 
@@ -151,6 +204,8 @@ def draw_densities(
     waterfall, stacked : bool
         As for `plot_spectra` and `plot_spectrum`.
     overlays : sequence of Overlay
+    inside : bool
+        Names of a waterfall inside the axes, which may have no room beside them.
 
     Returns
     -------
@@ -159,7 +214,7 @@ def draw_densities(
     """
     if waterfall:
         refuse_overlays(len(curves), overlays)
-        _waterfall(ax, curves, stacked)
+        names = _waterfall(ax, curves, stacked, inside)
     else:
         for k, shown in enumerate(curves):
             alpha = 0.22 if len(curves) < 3 else 0.12
@@ -168,25 +223,48 @@ def draw_densities(
     label_axes(ax, curves[0])
     if waterfall and len(curves) > 1:
         ax.set_ylabel(f"{ax.get_ylabel()},\neach {_step(curves):.2g} higher")
-    return _limit(ax, curves)  # when nothing more is drawn, which would move the limits again
+    notes = _limit(ax, curves)  # when nothing more is drawn, which would move the limits again
+    if waterfall and inside:
+        _widen(ax, names)
+    return notes
 
 
-def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool) -> None:
-    """Each curve above the one before; names at the right, where the curves have ended."""
+def _waterfall(ax: Any, curves: Sequence[Curve], stacked: bool, inside: bool) -> list[Any]:
+    """Each curve above the one before; returns their names, which are at the right."""
     step = _step(curves)
+    names = []
     for k, shown in enumerate(curves):
         line = draw_curve(ax, shown, stacked=stacked, offset=k * step, turn=k // colours_in_cycle())
         ax.axhline(k * step, color=line.get_color(), lw=0.4, alpha=0.6, zorder=1)
-        ax.annotate(
+        name = ax.annotate(
             formula_in_mathtext(shown.name),
-            (1.01, k * step),
+            (0.985 if inside else 1.01, k * step),
             xycoords=ax.get_yaxis_transform(),
+            ha="right" if inside else "left",
             va="bottom",
             fontsize="small",
             color=line.get_color(),
+            zorder=5,
         )
+        names.append(name)
     if len(curves) > 1:
         ax.set_yticks([k * step for k in range(len(curves))], ["0"] * len(curves))
+    return names
+
+
+def _widen(ax: Any, names: Sequence[Any]) -> None:
+    """Let axes go on at the right, where the names are, unless the user has set their limits."""
+    frame = ax.get_window_extent()
+    for name in names:  # too long for the axes: smaller
+        share = name.get_window_extent().width / (_LONGEST * frame.width)
+        name.set_fontsize(name.get_fontsize() / max(share, 1.0))
+    widest = max(name.get_window_extent().width for name in names) / frame.width
+    if not ax.get_autoscalex_on():
+        for name in names:  # which may lie on curves
+            name.set_bbox({"fc": ax.get_facecolor(), "alpha": 0.75, "lw": 0, "pad": 0.5})
+        return
+    left, right = ax.get_xlim()
+    ax.set_xlim(left, left + (right - left) / (1 - widest - 0.03), auto=None)
 
 
 def _step(curves: Sequence[Curve]) -> float:

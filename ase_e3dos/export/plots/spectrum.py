@@ -13,6 +13,7 @@ from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import Curve, FrequencyUnit, Projection, curve, refuse_no_parts
 from ase_e3dos.export.names import formula_in_mathtext
 from ase_e3dos.export.overlays import Overlay, names_apart
+from ase_e3dos.export.plots.line_names import tell_apart
 from ase_e3dos.export.plots.styles import axes, legend_above
 from ase_e3dos.export.thermal_curves import (
     EnergyUnit,
@@ -62,8 +63,9 @@ def plot_spectrum(
     """Draw a density of states with the interval that is known for it.
 
     On axes that are given, nothing but the spectrum and missing labels is added: limits that
-    were set stay, others grow with every spectrum, colours go on in the axes' cycle, and what the
-    bands are is named once for the legend.
+    were set stay, others grow with every spectrum, colours go on in the axes' cycle, what the
+    bands are is named once for the legend, and spectra of one formula, earlier ones too, are
+    named by their files as well.
 
     Parameters
     ----------
@@ -107,7 +109,9 @@ def plot_spectrum(
         spectrum, units=units, projection=projection, band=band, smoothing=smoothing, name=label
     )
     ax = axes(ax)
-    draw_curve(ax, shown, stacked=stacked, color=color, label=label)
+    line = draw_curve(ax, shown, stacked=stacked, color=color, label=label)
+    if label is None:
+        tell_apart(ax, line, spectrum, shown.name)
     draw_overlays(ax, overlays, shown)
     label_axes(ax, shown)
     if new:
@@ -173,6 +177,11 @@ def draw_curve(
     return line
 
 
+def is_curve(line: Any) -> bool:
+    """Whether a line is one of ours, of a whole spectrum or property."""
+    return line in _DRAWN
+
+
 def curve_label(shown: Curve, label: str | None = None, smoothing: str = "") -> str:
     """What a legend calls a curve: its name, and what was drawn otherwise than asked for."""
     label = formula_in_mathtext(shown.name) if label is None else label
@@ -197,6 +206,13 @@ def colours_in_cycle() -> int:
     import matplotlib as mpl
 
     return max(len(mpl.rcParams["axes.prop_cycle"]), 1)
+
+
+def first_colour() -> str:
+    """The first of the cycle now; "C0" would be that of the time when a figure is written."""
+    from matplotlib.colors import to_hex
+
+    return to_hex("C0")
 
 
 def _unnamed(ax: Any, band: str) -> str | None:
@@ -302,7 +318,9 @@ def plot_thermal(
         spectrum, quantity, temperatures, energy_units=energy_units, band=band, name=label
     )
     ax = axes(ax)
-    draw_thermal(ax, shown, color=color, label=label)
+    line = draw_thermal(ax, shown, color=color, label=label)
+    if label is None:
+        tell_apart(ax, line, spectrum, shown.name)
     label_thermal(ax, shown)
     if new:
         legend_above(ax)

@@ -24,7 +24,13 @@ from ase_e3dos.export.names import formula_in_mathtext
 from ase_e3dos.export.overlays import Overlay, refuse_overlays
 from ase_e3dos.export.plots.legend import FigureLegend
 from ase_e3dos.export.plots.notes import make_room, write_notes
-from ase_e3dos.export.plots.several import curves_of, draw_densities, per_atom_if_several
+from ase_e3dos.export.plots.several import (
+    curves_of,
+    draw_densities,
+    per_atom_if_several,
+    together,
+)
+from ase_e3dos.export.plots.side_labels import fit_side_label
 from ase_e3dos.export.plots.spectrum import (
     colours_in_cycle,
     curve_label,
@@ -32,6 +38,7 @@ from ase_e3dos.export.plots.spectrum import (
     draw_curve,
     draw_overlays,
     draw_thermal,
+    first_colour,
     label_axes,
     label_thermal,
 )
@@ -54,6 +61,8 @@ Layout = Literal["auto", "overlay", "waterfall", "grid"]
 #: More spectra than these are drawn side by side, if no layout is asked for.
 MOST_OVERLAID = 6
 _WIDTH = 6.8  # inches: two columns of a journal
+#: What a figure shows if nothing is asked for.
+_PANELS: tuple[Panel, ...] = ("dos", "heat_capacity")
 #: Sites whose names find room in a panel beside others.
 _SITES_BESIDE = 6
 
@@ -67,7 +76,7 @@ def plot_summary(
     temperatures: ArrayLike | None = None,
     projection: Projection | Literal["auto"] | None = "auto",
     stacked: bool = False,
-    panels: Sequence[Panel] = ("dos", "heat_capacity"),
+    panels: Sequence[Panel] | None = None,
     layout: Layout = "auto",
     style: str | None = "publication",
     energy_units: EnergyUnit = "kJ/mol",
@@ -98,12 +107,11 @@ def plot_summary(
     stacked : bool
         Parts as areas upon each other instead of lines.
     panels : sequence of {"dos", "heat_capacity", "entropy", "free_energy", "internal_energy"}
-        Each once.
+        Each once; the density and the heat capacity if not given.
     layout : {"auto", "overlay", "waterfall", "grid"}
         Several densities in one panel, one above the other, or each spectrum by itself: a panel
-        of its density with its heat capacity at 300 K, of the one property that `panels` names,
-        or a row of several panels. "auto" is "overlay" for six or fewer without parts, else
-        "grid".
+        of its density with its heat capacity at 300 K, or what `panels` names: one panel, or a
+        row of several. "auto" is "overlay" for six or fewer without parts, else "grid".
     style : str, optional
         "publication", "phonopy", "dark", or a style of Matplotlib's; None leaves yours.
     energy_units : {"kJ/mol", "meV", "eV", "kB"}
@@ -132,11 +140,12 @@ def plot_summary(
 
     chosen = [spectra] if isinstance(spectra, DensityOfStates) else list(spectra)
     _check_spectra(chosen)
+    shown_panels = _PANELS if panels is None else panels
     check_summary(
         len(chosen),
         projection=projection,
         stacked=stacked,
-        panels=panels,
+        panels=shown_panels,
         layout=layout,
         style=style,
         smoothing=smoothing,
@@ -156,10 +165,14 @@ def plot_summary(
         smoothing=smoothing,
         most_sites=_SITES_BESIDE if grid and len(chosen) > 1 else MOST_SITES,
     )
+    shown_spectra = per_atom_if_several(chosen)
+    if not grid and layout != "waterfall" and len(chosen) > 1:
+        curves, groups = together(curves)
+        shown_spectra = [shown_spectra[group[0]] for group in groups]
     kelvin = drawn_temperatures(0.0, t_max) if temperatures is None else temperatures
     content = _Content(
-        per_atom_if_several(chosen), curves, panels, ascending_temperatures(kelvin), energy_units,
-        band, overlays, stacked,
+        shown_spectra, curves, shown_panels, ascending_temperatures(kelvin),
+        energy_units, band, overlays, stacked, compact=panels is None or len(panels) == 1,
     )  # fmt: skip
     with figure_style(style):
         figure = Figure(layout="constrained")
@@ -179,7 +192,7 @@ def check_summary(
     *,
     projection: Projection | Literal["auto"] | None = "auto",
     stacked: bool = False,
-    panels: Sequence[str] = ("dos", "heat_capacity"),
+    panels: Sequence[str] = _PANELS,
     layout: str = "auto",
     style: str | None = None,
     smoothing: float = 0.0,
@@ -251,6 +264,7 @@ class _Content:
     band: float | None
     overlays: Sequence[Overlay]
     stacked: bool
+    compact: bool  # in a grid: one panel for each spectrum
 
     def thermal(self, k: int, panel: Any) -> ThermalCurve:
         """A thermal property of spectrum `k`."""
@@ -313,7 +327,7 @@ def _thermal_panel(ax: Any, content: _Content, panel: Panel) -> set[str]:
 def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
     """Each spectrum in a panel of its own, or in a row of several; notes by their axes."""
     panels, curves = content.panels, content.curves
-    compact = len(panels) == 1 or tuple(panels) == ("dos", "heat_capacity")
+    compact = content.compact
     columns = min(4, int(np.ceil(np.sqrt(len(curves))))) if compact else len(panels)
     rows = -(-len(curves) // columns) if compact else len(curves)
     figure.set_size_inches(_WIDTH, (1.25 if compact else 1.4) * rows + 0.5)
@@ -338,7 +352,7 @@ def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
                 label_axes(ax, shown)
             else:
                 thermal = content.thermal(k, panel)
-                draw_thermal(ax, thermal, color="C0")
+                draw_thermal(ax, thermal, color=first_colour())
                 label_thermal(ax, thermal)
                 band = thermal.band
             if panel == shown_panels[0]:
@@ -358,8 +372,10 @@ def _grid(figure: Any, content: _Content) -> dict[Any, list[Any]]:
             y_label = f"DoS; $C_V$ at 300 K in {unit}, per {curves[0].per}"
             y_label += f"\nDoS {smoothed}" if smoothed else ""
         figure.supxlabel(x_label, fontsize="medium")
-        figure.supylabel(y_label, fontsize="medium")
+        side = figure.supylabel(y_label, fontsize="medium")
     legend.draw(figure, columns)
+    if compact:
+        fit_side_label(figure, side)
     return notes
 
 
@@ -368,7 +384,8 @@ def _density_cell(
 ) -> tuple[list[Any], list[str]]:
     """One density among others: notes of what there is to say of it, and names of overlays."""
     low, high = common_range(content.curves)
-    line = draw_curve(ax, shown, stacked=content.stacked, color=None if shown.parts else "C0")
+    colour = None if shown.parts else first_colour()
+    line = draw_curve(ax, shown, stacked=content.stacked, color=colour)
     others = draw_overlays(ax, content.overlays, shown)
     said = [*said, *([shown.note] if shown.note else [])]
     for text in beyond([shown], high):
