@@ -142,9 +142,9 @@ no tensors of its own: it names both files, which lie beside it, with their dige
 The members behind the error bars are both networks (the heads of `default` in two groups), weighted
 as in the mean. Intervals are fitted on crystals that `force-constants` never saw, of more sites
 than it learned from, of formulas that are in none of its data and in neither validation set;
-`default` has seen them (`python docs/models/calibrate_force_constants.py`), so that for crystals
-unlike them, such as those of the DFPT validation set, they are too narrow by a few per cent of
-coverage. The shares were chosen on that set, where 0.6 to 0.9 differ little.""",
+`default` has seen them (`python docs/models/calibrate_force_constants.py --data-dir DATA --weights
+FILE`), so that for crystals unlike them, such as those of the DFPT validation set, they are too
+narrow by a few per cent of coverage. The shares were chosen on that set, where 0.6 to 0.9 differ little.""",
         (
             f"--model combined --data {DFPT} --split valid --by anion --by element",
             f"--model combined --data {PHONONDB} --split valid --by anion --by element",
