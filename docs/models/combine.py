@@ -3,7 +3,8 @@
     python docs/models/combine.py [FOLDER]
 
 The file holds no tensors of its own: it names both files, which lie beside it, with their digests.
-Its record of data and elements is both's.
+Its record of data and elements is both's. It has no error bars until they are fitted:
+`python docs/models/calibrate_force_constants.py --data-dir DATA --weights combined.safetensors`.
 """
 
 from __future__ import annotations

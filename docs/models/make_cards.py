@@ -144,7 +144,8 @@ as in the mean. Intervals are fitted on crystals that `force-constants` never sa
 than it learned from, of formulas that are in none of its data and in neither validation set;
 `default` has seen them (`python docs/models/calibrate_force_constants.py --data-dir DATA --weights
 FILE`), so that for crystals unlike them, such as those of the DFPT validation set, they are too
-narrow by a few per cent of coverage. The shares were chosen on that set, where 0.6 to 0.9 differ little.""",
+narrow by a few per cent of coverage. The shares were chosen on that set, where 0.6 to 0.9 differ
+little.""",
         (
             f"--model combined --data {DFPT} --split valid --by anion --by element",
             f"--model combined --data {PHONONDB} --split valid --by anion --by element",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ase_e3dos
+from ase_e3dos.errors import MissingExtraError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DIRECTIVE = re.compile(r"\.\. auto(module|class|function):: ([\w.]+)((?:\n +:.*)*)")
@@ -41,7 +42,10 @@ def exported() -> Iterator[tuple[str, Any]]:
     for found in pkgutil.walk_packages(ase_e3dos.__path__, "ase_e3dos."):
         if found.name.startswith(("ase_e3dos.cli", "ase_e3dos.training.force_")):
             continue
-        module = importlib.import_module(found.name)
+        try:
+            module = importlib.import_module(found.name)
+        except MissingExtraError:
+            continue  # an interface to a package that is not installed
         for member in getattr(module, "__all__", ()):
             value = getattr(module, member)
             if getattr(value, "__module__", None) == found.name:
