@@ -76,7 +76,17 @@ class Curve:
     note: str = ""
 
     def lies_on(self, other: Curve) -> bool:
-        """Whether both look like one, with the same kind of band."""
+        """Whether both look like one, with the same kind of band.
+
+        Parameters
+        ----------
+        other : Curve
+            Drawn on the same axes.
+
+        Returns
+        -------
+        bool
+        """
         least = _ON_ONE_ANOTHER * float(max(self.y.max(), other.y.max()))
         return self.band == other.band and all(
             bool(np.abs(np.interp(a.x, b.x, b.y, 0.0, 0.0) - a.y).max() < least)
