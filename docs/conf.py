@@ -28,7 +28,10 @@ templates_path: list[str] = []
 
 # References to other projects would need their inventories from the network; ours are checked.
 nitpicky = True
-nitpick_ignore = [("py:class", "ase_e3dos.analysis.crossings.Bounds")]  # an alias of a type
+nitpick_ignore = [
+    ("py:class", "ase_e3dos.analysis.crossings.Bounds"),  # an alias of a type
+    ("py:class", "ase_e3dos.structures.checked_sites.CheckedSites"),  # a base, not for users
+]
 nitpick_ignore_regex = [(r"py:.*", r"(?!ase_e3dos\.).*")]
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
