@@ -46,9 +46,8 @@ class CombinedSettings:
         """Refuse other shares, and sizes that differ."""
         if self.quarters not in (1, 2, 3):
             raise TypeError(f"quarters is {self.quarters!r} and should be 1, 2 or 3")
-        sizes = {"n_features": self.n_features}
         for part in (self.force_constants, self.site):
-            if {**sizes, **part}["n_features"] != self.n_features:
+            if part.get("n_features", self.n_features) != self.n_features:
                 raise TypeError("both networks should take the same features")
 
 
@@ -122,8 +121,8 @@ class CombinedNetwork(nn.Module):
         site = self.site.spectra(batch, source, basis)
         share = self.settings.quarters / 4
         heads = [part.mean(0, keepdim=True) for part in _halves(site.crystals)]
-        half = len(heads) * self.settings.quarters, 4 - self.settings.quarters
-        members = [constants.crystals] * half[0] + heads * half[1]
+        repeated = len(heads) * self.settings.quarters
+        members = [constants.crystals] * repeated + heads * (4 - self.settings.quarters)
         return SiteSpectra(
             torch.cat(members),
             share * constants.sites + (1 - share) * site.sites,

@@ -56,9 +56,9 @@ class WeightsHeader:
     Attributes
     ----------
     network : str
-        Kind of network, "paper" or "site".
+        Kind of network: "paper", "site", "force-constants" or "combined".
     settings : dict
-        Its sizes.
+        Its sizes, or dicts with those of its parts.
     other_settings : dict of str to dict
         Sizes of the networks that differ from the first, by their number as a string.
     members : int

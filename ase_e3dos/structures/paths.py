@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -120,10 +120,7 @@ def exists(path: str | PathLike[str]) -> bool:
     -------
     bool
     """
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):
-        return False
+    return _answer(Path.exists, path)
 
 
 def is_file(path: str | PathLike[str]) -> bool:
@@ -137,10 +134,7 @@ def is_file(path: str | PathLike[str]) -> bool:
     -------
     bool
     """
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):
-        return False
+    return _answer(Path.is_file, path)
 
 
 def is_folder(path: str | PathLike[str]) -> bool:
@@ -154,8 +148,12 @@ def is_folder(path: str | PathLike[str]) -> bool:
     -------
     bool
     """
+    return _answer(Path.is_dir, path)
+
+
+def _answer(asked: Callable[[Path], bool], path: str | PathLike[str]) -> bool:
     try:
-        return Path(path).is_dir()
+        return asked(Path(path))
     except (OSError, ValueError):
         return False
 

@@ -69,9 +69,11 @@ def pipelines(atoms: list[Atoms]) -> dict[str, Callable[[], Any]]:
             predict(a, model, "cpu", error_bars)
 
     tasks = {REFERENCE: reference_single, REFERENCE_BATCHES: reference_batches}
-    for model, error_bars in (("paper", False), ("paper", True), ("default", True)):
-        # One network gives the error bars of the default, and to leave them out saves nothing.
-        label = model if model == "default" else f"{model}, {'both' if error_bars else 'one'}"
+    for model, error_bars in (
+        ("paper", False), ("paper", True), ("default", True), ("combined", True),
+    ):  # fmt: skip
+        # Only of `paper` are error bars a second network, which can be left out.
+        label = f"{model}, {'both' if error_bars else 'one'}" if model == "paper" else model
         tasks[f"{label}, one at a time"] = lambda m=model, e=error_bars: single(m, e)
         tasks[f"{label}, lists"] = lambda m=model, e=error_bars: predict(atoms, m, "cpu", e)
     return tasks
