@@ -135,7 +135,7 @@ Matrices are stored in float16. To train: `python docs/models/train_default.py -
 Two shipped networks on one graph: three quarters of each spectrum are those of `force-constants`,
 one is that of `default`, which also says displacement tensors, sound velocities and the
 probability of imaginary modes. Their errors differ, so that the mean errs less than either. It
-takes the time of force constants, some forty milliseconds for eight sites. The weights file holds
+takes the time of force constants (docs/benchmarks/index.md has it). The weights file holds
 no tensors of its own: it names both files, which lie beside it, with their digests
 (`python docs/models/combine.py`).
 
