@@ -117,8 +117,13 @@ class Trainer:
         self.report = report
         self.loss = SiteLoss(LossWeights(**config.loss)).to(self.device)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+            self.network.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
+        self._trained = list(self.network.parameters())
+        self._averaged = list(self.average.parameters())
         self.epoch = 0
         self.step = 0
         self.best = math.inf
@@ -217,7 +222,7 @@ class Trainer:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+            nn.utils.clip_grad_norm_(self._trained, self.config.clip)
             self.optimizer.step()
             self.step += 1
             self._update_average()
@@ -229,7 +234,7 @@ class Trainer:
             return
         decay = min(self.config.weight_average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            for kept, new in zip(self._averaged, self._trained, strict=True):
                 kept.lerp_(new, 1 - decay)
 
     # ---- losses ----------------------------------------------------------------------------
