@@ -6,6 +6,10 @@ takes 300 vectors whatever the cell; here they are 300 for the primitive cell, w
 crystal is written in, and more in proportion where that has more than 16 sites, so that what the
 springs have to be is a property of the surroundings of a site. The sum of both parts, which phonopy
 is given, is nobody's convention.
+
+What each atom feels when all move alike is taken off its own block, as there, but for the
+antisymmetric part of it, for that block is symmetric. phonopy's force constants make up for the
+rest, as they are what is left of a calculation; ours have to be given it (`net_torques`).
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["COULOMB", "dipole_matrices"]
+__all__ = ["COULOMB", "dipole_matrices", "net_torques"]
 
 #: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
 COULOMB = 14.39965172592227
@@ -60,35 +64,80 @@ def dipole_matrices(
     torch.Tensor
         eV/Å^2, complex, shape (n_q, 3 n, 3 n).
     """
-    n, volume = len(born), abs(float(np.linalg.det(cell)))
-    n_vectors = _N_VECTORS * max(1 / (primitive_sites or n), 1 / _SITES) * n
-    longest = (3 * n_vectors / (4 * math.pi) / volume) ** (1 / 3)
-    reach = longest
-    if q.dtype == torch.float32:
-        reach *= math.sqrt(math.log(_LAST_SINGLE) / math.log(_LAST))
-    vectors = torch.from_numpy(_reciprocal_vectors(cell, reach)).to(q)
-    width = -(longest**2) * dielectric.trace() / 3 / math.log(_LAST)  # 4 Lambda^2
-
-    # The phase has no q: dynamical matrices here (and phonopy's) have e^{iq(r_j - r_i)} in them.
-    phase = 2 * math.pi * (vectors @ positions.T)
-    cosine, sine = phase.cos().unsqueeze(2), phase.sin().unsqueeze(2)
-
-    def matrices(k: Tensor) -> Tensor:
-        energy = torch.einsum("qga,ab,qgb->qg", k, dielectric, k)
-        zero = (k * k).sum(2) < 1e-10
-        safe = torch.where(zero, torch.ones_like(energy), energy)
-        root = torch.exp(-0.5 * safe / width) * safe.rsqrt()  # of the weight of each vector
-        root = torch.where(zero, torch.zeros_like(energy), root)
-        moments = torch.einsum("qga,nab->qgnb", k, born) * root[:, :, None, None]
-        a = torch.complex(cosine * moments, -sine * moments).flatten(2)
-        product: Tensor = a.mH @ a
-        return product * (COULOMB * 4 * math.pi / volume)
-
-    at_zero = matrices(vectors.unsqueeze(0))[0].real.view(n, 3, n, 3).sum(2)
+    terms = _Terms(cell, positions, born, dielectric, primitive_sites, q.dtype)
+    at_zero = terms.at_zero()
     at_zero = (at_zero + at_zero.transpose(1, 2)) / 2
-    found = matrices(q.unsqueeze(1) + vectors)
+    found = terms.matrices(q.unsqueeze(1) + terms.vectors)
     corrected: Tensor = found - torch.block_diag(*at_zero).to(found.dtype)
     return corrected
+
+
+def net_torques(
+    cell: NDArray[np.float64],
+    positions: Tensor,
+    born: Tensor,
+    dielectric: Tensor,
+    primitive_sites: int | None = None,
+) -> Tensor:
+    """What is left of the acoustic sum rule by `dipole_matrices`: sums over the neighbours at q = 0.
+
+    Parameters
+    ----------
+    cell, positions, born, dielectric, primitive_sites
+        As there.
+
+    Returns
+    -------
+    torch.Tensor
+        eV/Å^2, antisymmetric, shape (n, 3, 3); their sum is zero where that of the charges is.
+    """
+    terms = _Terms(cell, positions, born, dielectric, primitive_sites, positions.dtype)
+    at_zero = terms.at_zero()
+    return (at_zero - at_zero.transpose(1, 2)) / 2
+
+
+class _Terms:
+    """Terms of the reciprocal sum of one crystal; parameters as for `dipole_matrices`."""
+
+    def __init__(
+        self,
+        cell: NDArray[np.float64],
+        positions: Tensor,
+        born: Tensor,
+        dielectric: Tensor,
+        primitive_sites: int | None,
+        dtype: torch.dtype,
+    ) -> None:
+        n, self.volume = len(born), abs(float(np.linalg.det(cell)))
+        self.born, self.dielectric = born, dielectric
+        n_vectors = _N_VECTORS * max(1 / (primitive_sites or n), 1 / _SITES) * n
+        longest = (3 * n_vectors / (4 * math.pi) / self.volume) ** (1 / 3)
+        reach = longest
+        if dtype == torch.float32:
+            reach *= math.sqrt(math.log(_LAST_SINGLE) / math.log(_LAST))
+        self.vectors = torch.from_numpy(_reciprocal_vectors(cell, reach)).to(positions)
+        # 4 Lambda^2
+        self.width = -(longest**2) * dielectric.trace() / 3 / math.log(_LAST)
+        # The phase has no q: dynamical matrices here (and phonopy's) have e^{iq(r_j - r_i)} in it.
+        phase = 2 * math.pi * (self.vectors @ positions.T)
+        self.cosine, self.sine = phase.cos().unsqueeze(2), phase.sin().unsqueeze(2)
+
+    def matrices(self, k: Tensor) -> Tensor:
+        """Sum over wave vectors of shape (n_q, n_vectors, 3), without k = 0."""
+        energy = torch.einsum("qga,ab,qgb->qg", k, self.dielectric, k)
+        zero = (k * k).sum(2) < 1e-10
+        safe = torch.where(zero, torch.ones_like(energy), energy)
+        root = torch.exp(-0.5 * safe / self.width) * safe.rsqrt()  # of the weight of each vector
+        root = torch.where(zero, torch.zeros_like(energy), root)
+        moments = torch.einsum("qga,nab->qgnb", k, self.born) * root[:, :, None, None]
+        a = torch.complex(self.cosine * moments, -self.sine * moments).flatten(2)
+        product: Tensor = a.mH @ a
+        return product * (COULOMB * 4 * math.pi / self.volume)
+
+    def at_zero(self) -> Tensor:
+        """What each atom feels when all move alike, shape (n, 3, 3)."""
+        n = len(self.born)
+        return self.matrices(self.vectors.unsqueeze(0))[0].real.view(n, 3, n, 3).sum(2)
 
 
 def _reciprocal_vectors(cell: NDArray[np.float64], longest: float) -> NDArray[np.float64]:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ase_e3dos.network.dipoles import dipole_matrices
+from ase_e3dos.network.dipoles import dipole_matrices, net_torques
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.translations import primitive_sites
 
 __all__ = ["CrystalSprings", "ForceConstants", "Springs", "crystal_springs"]
+
+#: Length in Å of the Gaussian by which links fall off (`ForceConstants.links`): nothing of them is
+#: left at the reach of the springs.
+_LINK = 1.8
 
 
 @dataclass(frozen=True)
@@ -127,10 +132,15 @@ class CrystalSprings:
         between = torch.cat([between, here, here, image, -image])
         images, number = _distinct(between)
         blocks = values.new_zeros(len(images) * n * n, 9)
-        blocks = blocks.index_add(0, (number * n + first) * n + second, values)
+        place = (number * n + first) * n + second
+        blocks = blocks.index_add(0, place, values)
+        strength = torch.exp(-(self.vectors.square().sum(1)) / _LINK**2)
+        links = strength.new_zeros(len(images) * n * n)
+        links = links.index_add(0, place[-2 * len(i) : -len(i)], strength)
         return ForceConstants(
             images.to(cell) @ cell,
             blocks.view(len(images), n, n, 3, 3),
+            links.view(len(images), n, n),
             self.born,
             self.dielectric,
             self.cell,
@@ -182,6 +192,9 @@ class ForceConstants:
         Lattice vectors R in Å, shape (n_images, 3).
     blocks : torch.Tensor
         eV/Å^2 between atom i and atom j moved by R, shape (n_images, n, n, 3, 3).
+    links : torch.Tensor
+        How closely they are linked, a number that falls off with their distance; shape
+        (n_images, n, n).
     born, dielectric : torch.Tensor
         As in `CrystalSprings`.
     cell, positions, primitive_sites
@@ -190,11 +203,32 @@ class ForceConstants:
 
     images: Tensor
     blocks: Tensor
+    links: Tensor
     born: Tensor
     dielectric: Tensor
     cell: NDArray[np.float64]
     positions: Tensor
     primitive_sites: int | None = None
+
+    @cached_property
+    def balance(self) -> Tensor:
+        """Blocks that complete the acoustic sum rule of the dipoles, shape as `blocks`.
+
+        The net torques a_i of the dipoles are handed on along the links,
+        C_ij = w_ij (b_i - b_j) with sum_j C_ij = a_i: antisymmetric tensors b solve the equation of
+        the links' Laplacian, and C_ij = C_ji^T.
+        """
+        n, charges = len(self.positions), (self.born, self.dielectric, self.primitive_sites)
+        torques = net_torques(self.cell, self.positions, *charges).flatten(1).double()
+        links = self.links.double()
+        between = links.sum(0)
+        # A constant in b changes nothing: ones fix it; parts without any link keep what they have.
+        laplacian = torch.diag(between.sum(1)) - between + between.sum() / n**2
+        least = 1e-9 * laplacian.diagonal().mean() + 1e-30
+        shifted = laplacian + least * torch.eye(n).to(laplacian)
+        handed: Tensor = torch.linalg.solve(shifted, torques)
+        differences = handed.unsqueeze(1) - handed.unsqueeze(0)
+        return (links.unsqueeze(3) * differences).view_as(self.blocks).to(self.blocks)
 
     def short_range(self, q: Tensor) -> Tensor:
         """Force constants in reciprocal space, without dipoles.
@@ -209,9 +243,12 @@ class ForceConstants:
         torch.Tensor
             eV/Å^2, Hermitian, shape (n_q, 3 n, 3 n).
         """
+        return self._transformed(self.blocks, q)
+
+    def _transformed(self, blocks: Tensor, q: Tensor) -> Tensor:
         n = len(self.positions)
         angle = 2 * math.pi * (q @ self.images.T)
-        table = self.blocks.flatten(1)
+        table = blocks.flatten(1)
         found = torch.complex(angle.cos() @ table, angle.sin() @ table)
         phase = 2 * math.pi * (q @ self.positions.T)
         turn = torch.polar(torch.ones_like(phase), phase)
@@ -224,17 +261,18 @@ class ForceConstants:
 
         The wave vectors should lie in the first Brillouin zone.
         """
-        found = self.short_range(q)
-        if dipoles:
-            charges = (self.born, self.dielectric, self.primitive_sites)
-            found = found + dipole_matrices(q, self.cell, self.positions, *charges)
-        return found
+        if not dipoles:
+            return self.short_range(q)
+        charges = (self.born, self.dielectric, self.primitive_sites)
+        found = self._transformed(self.blocks - self.balance, q)
+        return found + dipole_matrices(q, self.cell, self.positions, *charges)
 
     def double(self) -> ForceConstants:
         """The same in float64."""
         return ForceConstants(
             self.images.double(),
             self.blocks.double(),
+            self.links.double(),
             self.born.double(),
             self.dielectric.double(),
             self.cell,
