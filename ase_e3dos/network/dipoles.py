@@ -9,19 +9,20 @@ is given, is nobody's convention.
 
 What each atom feels when all move alike is taken off its own block, as there, but for the
 antisymmetric part of it, for that block is symmetric. phonopy's force constants make up for the
-rest, as they are what is left of a calculation; ours have to be given it (`net_torques`).
+rest, as they are what is left of a calculation; ours have to be given it (`DipoleSum.net_torques`).
 """
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["COULOMB", "dipole_matrices", "net_torques"]
+__all__ = ["COULOMB", "DipoleSum", "dipole_matrices"]
 
 #: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
 COULOMB = 14.39965172592227
@@ -64,40 +65,17 @@ def dipole_matrices(
     torch.Tensor
         eV/Å^2, complex, shape (n_q, 3 n, 3 n).
     """
-    terms = _Terms(cell, positions, born, dielectric, primitive_sites, q.dtype)
-    at_zero = terms.at_zero()
-    at_zero = (at_zero + at_zero.transpose(1, 2)) / 2
-    found = terms.matrices(q.unsqueeze(1) + terms.vectors)
-    corrected: Tensor = found - torch.block_diag(*at_zero).to(found.dtype)
-    return corrected
+    return DipoleSum(cell, positions, born, dielectric, primitive_sites).at(q)
 
 
-def net_torques(
-    cell: NDArray[np.float64],
-    positions: Tensor,
-    born: Tensor,
-    dielectric: Tensor,
-    primitive_sites: int | None = None,
-) -> Tensor:
-    """What is left of the acoustic sum rule by `dipole_matrices`: sums over the neighbours at q = 0.
+class DipoleSum:
+    """The reciprocal sum of one crystal.
 
     Parameters
     ----------
     cell, positions, born, dielectric, primitive_sites
-        As there.
-
-    Returns
-    -------
-    torch.Tensor
-        eV/Å^2, antisymmetric, shape (n, 3, 3); their sum is zero where that of the charges is.
+        As for `dipole_matrices`.
     """
-    terms = _Terms(cell, positions, born, dielectric, primitive_sites, positions.dtype)
-    at_zero = terms.at_zero()
-    return (at_zero - at_zero.transpose(1, 2)) / 2
-
-
-class _Terms:
-    """Terms of the reciprocal sum of one crystal; parameters as for `dipole_matrices`."""
 
     def __init__(
         self,
@@ -105,39 +83,55 @@ class _Terms:
         positions: Tensor,
         born: Tensor,
         dielectric: Tensor,
-        primitive_sites: int | None,
-        dtype: torch.dtype,
+        primitive_sites: int | None = None,
     ) -> None:
         n, self.volume = len(born), abs(float(np.linalg.det(cell)))
-        self.born, self.dielectric = born, dielectric
+        self.dielectric = dielectric
+        self.charges = born.transpose(0, 1).reshape(3, 3 * n)
         n_vectors = _N_VECTORS * max(1 / (primitive_sites or n), 1 / _SITES) * n
         longest = (3 * n_vectors / (4 * math.pi) / self.volume) ** (1 / 3)
         reach = longest
-        if dtype == torch.float32:
+        if positions.dtype == torch.float32:
             reach *= math.sqrt(math.log(_LAST_SINGLE) / math.log(_LAST))
         self.vectors = torch.from_numpy(_reciprocal_vectors(cell, reach)).to(positions)
         # 4 Lambda^2
         self.width = -(longest**2) * dielectric.trace() / 3 / math.log(_LAST)
         # The phase has no q: dynamical matrices here (and phonopy's) have e^{iq(r_j - r_i)} in it.
         phase = 2 * math.pi * (self.vectors @ positions.T)
-        self.cosine, self.sine = phase.cos().unsqueeze(2), phase.sin().unsqueeze(2)
+        self.phases = torch.polar(torch.ones_like(phase), -phase).repeat_interleave(3, dim=1)
 
-    def matrices(self, k: Tensor) -> Tensor:
+    def at(self, q: Tensor) -> Tensor:
+        """As `dipole_matrices`."""
+        own = self._at_zero
+        own = torch.block_diag(*((own + own.transpose(1, 2)) / 2))
+        corrected: Tensor = self._matrices(q.unsqueeze(1) + self.vectors) - own
+        return corrected
+
+    @property
+    def net_torques(self) -> Tensor:
+        """What `at` leaves of the acoustic sum rule: the sums over the neighbours at q = 0.
+
+        eV/Å^2, antisymmetric, shape (n, 3, 3); their sum is zero where that of the charges is.
+        """
+        own = self._at_zero
+        return (own - own.transpose(1, 2)) / 2
+
+    @cached_property
+    def _at_zero(self) -> Tensor:
+        """What each atom feels when all move alike, shape (n, 3, 3)."""
+        n = self.charges.shape[1] // 3
+        return self._matrices(self.vectors.unsqueeze(0))[0].real.view(n, 3, n, 3).sum(2)
+
+    def _matrices(self, k: Tensor) -> Tensor:
         """Sum over wave vectors of shape (n_q, n_vectors, 3), without k = 0."""
-        energy = torch.einsum("qga,ab,qgb->qg", k, self.dielectric, k)
+        energy = ((k @ self.dielectric) * k).sum(2)
         zero = (k * k).sum(2) < 1e-10
         safe = torch.where(zero, torch.ones_like(energy), energy)
         root = torch.exp(-0.5 * safe / self.width) * safe.rsqrt()  # of the weight of each vector
         root = torch.where(zero, torch.zeros_like(energy), root)
-        moments = torch.einsum("qga,nab->qgnb", k, self.born) * root[:, :, None, None]
-        a = torch.complex(self.cosine * moments, -self.sine * moments).flatten(2)
+        a = (k * root.unsqueeze(2)) @ self.charges * self.phases
         product: Tensor = a.mH @ a
         return product * (COULOMB * 4 * math.pi / self.volume)
-
-    def at_zero(self) -> Tensor:
-        """What each atom feels when all move alike, shape (n, 3, 3)."""
-        n = len(self.born)
-        return self.matrices(self.vectors.unsqueeze(0))[0].real.view(n, 3, n, 3).sum(2)
 
 
 def _reciprocal_vectors(cell: NDArray[np.float64], longest: float) -> NDArray[np.float64]:

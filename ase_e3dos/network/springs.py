@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ase_e3dos.network.dipoles import dipole_matrices, net_torques
+from ase_e3dos.network.dipoles import DipoleSum
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.translations import primitive_sites
 
@@ -211,6 +211,12 @@ class ForceConstants:
     primitive_sites: int | None = None
 
     @cached_property
+    def dipoles(self) -> DipoleSum:
+        """The dipole-dipole part."""
+        charges = (self.born, self.dielectric, self.primitive_sites)
+        return DipoleSum(self.cell, self.positions, *charges)
+
+    @cached_property
     def balance(self) -> Tensor:
         """Blocks that complete the acoustic sum rule of the dipoles, shape as `blocks`.
 
@@ -218,9 +224,8 @@ class ForceConstants:
         C_ij = w_ij (b_i - b_j) with sum_j C_ij = a_i: antisymmetric tensors b solve the equation of
         the links' Laplacian, and C_ij = C_ji^T.
         """
-        n, charges = len(self.positions), (self.born, self.dielectric, self.primitive_sites)
-        torques = net_torques(self.cell, self.positions, *charges).flatten(1).double()
-        links = self.links.double()
+        n, links = len(self.positions), self.links.double()
+        torques = self.dipoles.net_torques.flatten(1).double()
         between = links.sum(0)
         # A constant in b changes nothing: ones fix it; parts without any link keep what they have.
         laplacian = torch.diag(between.sum(1)) - between + between.sum() / n**2
@@ -263,9 +268,11 @@ class ForceConstants:
         """
         if not dipoles:
             return self.short_range(q)
-        charges = (self.born, self.dielectric, self.primitive_sites)
-        found = self._transformed(self.blocks - self.balance, q)
-        return found + dipole_matrices(q, self.cell, self.positions, *charges)
+        return self._transformed(self._balanced, q) + self.dipoles.at(q)
+
+    @cached_property
+    def _balanced(self) -> Tensor:
+        return self.blocks - self.balance
 
     def double(self) -> ForceConstants:
         """The same in float64."""
