@@ -169,10 +169,11 @@ commensurate wave vectors with the dipoles of the labels, then with those of pre
 the zone's centre as well, and on spectra: the DFPT training set (Petretto et al. 2018, CC BY 4.0)
 and phonons of the potential Nequix-OAM-1-PFT (weights CC BY 4.0, T. Koker et al., arXiv:2508.16067
 and arXiv:2601.07742); all without the formulas of both validation sets. Stored in float16. To
-train: `e3dos train force-constants --data-dir DATA`. A last stage of 2,500 steps watched entropies
-and imaginary modes as well. The weights that ship were trained by a script with the same losses,
-before that command was there, and the first 1,500 of their 9,750 steps with a sum rule that was not
-exact; what was tried is in docs/models.
+train: `e3dos train force-constants --data-dir DATA`. The last two stages of 2,500 steps watched
+entropies and imaginary modes as well. The weights that ship were trained by this trainer stage by
+stage while it grew: the first 1,500 of their 12,250 steps with a sum rule that was not exact, and
+only the last 2,500 with dipoles that obey it in full and have one width for all cells. What was
+tried is in docs/models.
 
 Error bars: the members behind them are the network's spectrum and that of `default`, whose
 difference is what the intervals follow; the prediction is the network's alone. Conformal, fitted on
