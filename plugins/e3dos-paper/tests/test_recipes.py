@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from e3dos_paper.command_line import paper
-from e3dos_paper.recipes import CHANGES, best_network, read_trials, varied
+from e3dos_paper.recipes import CHANGES, best_network, read_trials, trial_table, varied
 from typer.testing import CliRunner
 
 from ase_e3dos.errors import TrainingError
@@ -66,3 +67,12 @@ def test_every_trial_trains_and_goes_on(data_dir, tiny_paper, tmp_path):
     refused = CliRunner().invoke(paper, [*command, "--trial", "relu", "-o", str(tmp_path / "no")])
     assert isinstance(refused.exception, TrainingError)
     assert not (tmp_path / "no").exists()
+
+
+def test_the_page_shows_the_record():
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    trials = read_trials(docs / "models" / "paper-recipes.json")
+    page = (docs / "benchmarks" / "paper.md").read_text(encoding="utf-8")
+    assert trial_table(trials) in page
+    best, seed = best_network(trials)
+    assert (docs / "models" / "paper-training" / best.name / f"seed-{seed}").is_dir()
