@@ -1,9 +1,9 @@
 """Trials of the paper's recipe: what the text leaves open or the published code does otherwise.
 
-One trial more is of ours: the ReLU that ends the network gives no gradient where it is zero. A
-frequency at which an early step makes every crystal zero stays so for good, and costs all of its
-squared error; seeds differ in how many there are (`network_errors`). The trial "gradient" passes
-the gradient of these zeros in training; what the network predicts from its weights is unchanged.
+Two trials more are of ours: the ReLU that ends the network gives no gradient where it is zero. A
+frequency that early steps make zero for every crystal can stay so, and costs all of its squared
+error; seeds differ in how many there are (`network_errors`). The trial "gradient" passes the
+gradient of these zeros in training; what the network predicts from its weights is unchanged.
 """
 
 from __future__ import annotations
