@@ -1,11 +1,12 @@
-"""Make every number, table and figure anew that depends on `default` or `force-constants`.
+"""Make every number, table and figure anew that depends on the weights of a model.
 
     python docs/renew.py --data-dir DATA [--list] [STEP ...]
 
 Run after their weights were replaced and calibrated (CONTRIBUTING.md), from an environment with the
 package, its extras, and `plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra
 `pages`); all steps take an hour of one core. A step that fails is named at the end, and the others
-run all the same. Then read the differences, the sentences beside the numbers above all.
+run all the same. Then read the differences, the sentences beside the numbers above all. For new
+weights of `paper` the steps golden, accuracy, data, cards, theory, examples and paper are enough.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
              "ase_e3dos/models/force-constants.safetensors", "--check"]
         ],
         "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default", "combined"]],
+        "data": [["docs/benchmarks/data_tables.py", "--data", dfpt]],
         "cards": [
             ["docs/models/make_cards.py", "--data-dir", str(data), "default", "combined",
-             "force-constants"],
+             "force-constants", "paper"],
             ["docs/models/targets.py"],
             ["docs/models/curves.py"],
         ],

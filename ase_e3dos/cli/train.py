@@ -142,6 +142,10 @@ def curves_command(
     against: Annotated[
         str, typer.Option(help="Horizontal axis: epoch, or seconds of training.")
     ] = "epoch",
+    measures: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="Of validation; several times. R2, MAE and WD without it."),
+    ] = None,
 ) -> None:
     """Draw the learning curves of finished or running trainings in one figure."""
     from ase_e3dos.evaluation.figures import find_histories, learning_curves
@@ -151,7 +155,8 @@ def curves_command(
     check_figure(output, "-o")
     histories = find_histories(runs)
     with writing(output):
-        learning_curves(histories, output, against=against)
+        chosen = measures or ["R2", "MAE", "WD"]
+        learning_curves(histories, output, chosen, against)
     typer.echo(f"{output}: {', '.join(histories)}")
 
 

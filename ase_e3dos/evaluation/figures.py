@@ -64,9 +64,12 @@ def find_histories(folders: Sequence[str | Path]) -> dict[str, list[dict[str, fl
 #: Measures of validation sets, as axes name them.
 MEASURES = {
     "R2": "R$^2$",
+    "MSE": "mean squared error",
     "MAE": "mean absolute error",
     "WD": "Wasserstein distance (cm$^{-1}$)",
     "Cv_atom": "C$_V$ error, J/(K mol) per atom",
+    "wbar": "average frequency error (cm$^{-1}$)",
+    "within10": "average frequency within 10 %",
 }
 
 
@@ -92,6 +95,8 @@ def learning_curves(
 
     Raises
     ------
+    DataError
+        No run has a measure that is asked for, though it was judged on validation data.
     OutputError
         The image cannot be written, or the ending of its name is not that of one.
     """
@@ -101,6 +106,9 @@ def learning_curves(
     if path is not None:
         check_figure_name(path)
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
+    there = {k.split("_", 1)[1] for k in columns if k.startswith("valid_")} - {"criterion"}
+    if there and (wrong := [m for m in measures if m not in there]):
+        raise DataError(f"no run knows {', '.join(wrong)}; there are {', '.join(sorted(there))}.")
     ends = tuple(f"_{m}" for m in measures)
     sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
     panels = [[(s, m) for m in measures] for s in sets] or [[("", "loss")]]
@@ -129,11 +137,11 @@ def learning_curves(
                     )
             ax.set(xlabel="epoch" if against == "epoch" else "hours of training")
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=against == "epoch"))
-            ax.set_ylabel(MEASURES.get(measure, "training loss"))
+            ax.set_ylabel(MEASURES.get(measure, measure) if name else "training loss")
             title = "validation" if name == "valid" else f"validation, {name}"
             ax.set_title(title if name else "training", loc="left", fontsize=9)
             ax.grid(alpha=0.25)
-            if measure != "R2":
+            if measure not in ("R2", "within10"):
                 plain_log(ax.yaxis)
     figure.legend(
         handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False

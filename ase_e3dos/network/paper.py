@@ -25,7 +25,9 @@ class PaperSettings:
 
     `radial_hidden`, `mass_scale` and `neighbors` are left open by the paper; the rest is its own.
     `embedding_activation` 1 puts a bias and a ReLU after the embedding, as the code that the
-    authors published does and their figure S2 does not show.
+    authors published does and their figure S2 does not show. `output_gradient` 1 lets gradients
+    through the last ReLU in training where it gives zero: a frequency that is zero for every
+    crystal has no gradient otherwise, and stays zero for good. Predictions are the same function.
     """
 
     n_features: int = 118
@@ -39,6 +41,7 @@ class PaperSettings:
     neighbors: float = 30.0
     mass_scale: float = _MASS_SCALE
     embedding_activation: int = 0
+    output_gradient: int = 0
 
 
 class Gate(nn.Module):
@@ -147,7 +150,11 @@ class PaperNetwork(nn.Module):
         Tensor
             Shape (n_crystals, n_bins); all zero where the ReLU killed every bin.
         """
-        return normalise_by_maximum(torch.relu(self.crystal_scalars(batch)))
+        scalars = self.crystal_scalars(batch)
+        spectra = torch.relu(scalars)
+        if self.training and self.settings.output_gradient:
+            spectra = scalars + (spectra - scalars).detach()  # its values, gradient of `scalars`
+        return normalise_by_maximum(spectra)
 
     def crystal_scalars(self, batch: GraphBatch) -> Tensor:
         """Mean over sites of the last convolution, shape (n_crystals, n_bins).

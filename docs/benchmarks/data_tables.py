@@ -107,8 +107,10 @@ def changes() -> str:
     return table(["change", "measured", "before", "after"], cells, left=2)
 
 
-def written(page: Path, tables: dict[str, str]) -> None:
-    """Put tables between the marks of a page.
+def written(
+    page: Path, tables: dict[str, str], script: str = "docs/benchmarks/data_tables.py"
+) -> None:
+    """Put tables between the marks of a page, which name the script.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def written(page: Path, tables: dict[str, str]) -> None:
     """
     text = page.read_text(encoding="utf-8")
     for name, content in tables.items():
-        begin = f"<!-- {name}: begin (written by docs/benchmarks/data_tables.py) -->"
+        begin = f"<!-- {name}: begin (written by {script}) -->"
         marks = re.compile(rf"{re.escape(begin)}\n.*?\n<!-- {name}: end -->", re.DOTALL)
         if not marks.search(text):
             sys.exit(f"{page.name} has no marks of {name!r}")

@@ -1,23 +1,28 @@
 """Every figure and table of the paper that docs/benchmarks/paper.md shows, anew.
 
     python docs/benchmarks/paper_figures.py --data-dir DATA [--screened FOLDER] [STEP ...]
+    python docs/benchmarks/paper_figures.py --control runs/cnn
 
 Needs the plug-in plugins/e3dos-paper. Writes docs/figures/paper/*.png, and what the commands print
 into docs/examples/output/paper_*.txt. Steps are data, models, measured, materials and screening;
 all without any. The screening of 4,012 crystals is made in --screened where it is not there yet.
 Figure 4 is that of docs/examples/mg3sb2_bi2.py, S5 that of biaxial_strain.py, S7 and S9 those of
-imaginary_modes.py.
+imaginary_modes.py, S4 that of docs/models/paper_recipes.py. --control keeps the picture S16 and the
+errors of a folder that `e3dos paper control` wrote, and makes nothing else unless steps are named.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from ase_e3dos.evaluation.metrics import format_errors
 
 DOCS = Path(__file__).resolve().parents[1]
 PICTURES = DOCS / "figures" / "paper"
@@ -64,6 +69,17 @@ def draw_screening(data: Path, screened: Path) -> None:
     run("screening", "screening", screened, "--data-dir", data, "-o", PICTURES)
 
 
+def keep_control(trained: Path) -> None:
+    """Figure S16, and the errors of the CNN's best epoch."""
+    results = json.loads((trained / "results.json").read_text(encoding="utf-8"))
+    rows = (trained / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    best = min(map(json.loads, rows), key=lambda row: row["valid_MSE"])
+    text = f"epoch {best['epoch'] + 1:.0f} of {len(rows)}: {format_errors(results['errors'])}\n"
+    print(text, end="")
+    (OUTPUT / "paper_control.txt").write_text(text, encoding="utf-8")
+    shutil.copy(trained / "figure-s16.png", PICTURES)
+
+
 def main() -> None:
     """Run the steps."""
     parser = argparse.ArgumentParser(
@@ -72,7 +88,12 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("E3DOS_DATA"))
     parser.add_argument("--screened", type=Path, default=Path("paper_screen"))
     parser.add_argument("steps", nargs="*", metavar="STEP")
+    parser.add_argument("--control", type=Path, help="folder of `e3dos paper control`")
     options = parser.parse_args()
+    if options.control:
+        keep_control(options.control)
+        if not options.steps:
+            return
     if options.data_dir is None:
         parser.error("where are the data? Give --data-dir, or set E3DOS_DATA")
     data: Path = options.data_dir

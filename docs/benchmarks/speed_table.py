@@ -33,6 +33,8 @@ def text() -> str:
     record = json.loads((HERE / "throughput.json").read_text(encoding="utf-8"))
     rows = []
     for key, name in ROWS.items():
+        if key not in record["structures_per_second"]:  # `paper` may be one network
+            continue
         ratios = [
             record[kind][key]["cpu"]
             for kind in ("ratio_to_reference_one_at_a_time", "ratio_like_for_like")

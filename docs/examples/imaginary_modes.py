@@ -34,6 +34,7 @@ ROWS = {
     "roc_high": "  95 % interval to",
     "leak": "imaginary share predicted for stable ones",
 }
+SILENT = "of 10 points below zero, 0 for all crystals"
 
 
 def main() -> None:
@@ -43,17 +44,22 @@ def main() -> None:
         sys.exit(f"no {path.name} in {DATA}: set E3DOS_DATA to the folder of the data")
     labelled = read_labelled(path)
     results: dict[str, Stability] = {}
+    silent = 0
     for model in MODELS:
         found = evaluate(model, labelled, "valid").predictions
         assert found is not None
         verdicts = stability(found)
         assert verdicts is not None
         results[model] = verdicts
+        if model == "imaginary":
+            grid, predicted, _ = found.on_label_grid(imaginary=True)
+            silent = int((predicted[:, grid < 0].max(axis=0) <= 0).sum())
     print(f"{len(results['imaginary'].formulas)} validation crystals (DFPT), 61 points")
     print(f"{'':42}" + "".join(f"{name:>12}" for name in MODELS))
     sections = [results[name].section() for name in MODELS]
     for key, text in ROWS.items():
         print(f"{text:42}" + "".join(f"{section[key]:12.4g}" for section in sections))
+    print(f"{SILENT:42}{silent:12d}")
 
     trained = evaluate("imaginary", labelled, "train").predictions
     assert trained is not None

@@ -223,6 +223,25 @@ def test_zero_spectrum_is_an_error_that_names_the_crystal(batch_of: BatchOf) -> 
         model.densities(batch, ["Cu.cif", "Si.cif"])
 
 
+def test_a_point_that_is_zero_for_all_crystals_can_come_back(batch_of: BatchOf) -> None:
+    """Only with `output_gradient`, in training alone, and without another prediction."""
+    batch = batch_of(bulk("Cu"), bulk("Si"))
+    passing = PaperNetwork(PaperSettings(output_gradient=1))
+    plain = PaperNetwork(PaperSettings())
+    plain.load_state_dict(passing.state_dict())
+    spectra = plain(batch)
+    silent = int((spectra.amax(dim=0) == 0).nonzero()[0])
+    for network in (passing, plain):
+        assert torch.equal(network(batch), spectra)
+        assert torch.equal(network.eval()(batch), spectra)
+        (-network.train()(batch)[:, silent].sum()).backward()
+    gradients = [n.convolutions[-1].weights["0e"].grad for n in (plain, passing)]
+    assert float(gradients[0].abs().max()) == 0
+    with torch.no_grad():
+        passing.convolutions[-1].weights["0e"] -= gradients[1] / gradients[1].norm()
+    assert float(passing(batch)[:, silent].detach().max()) > 0
+
+
 def test_unknown_source_and_device_are_refused() -> None:
     network = PaperNetwork(PaperSettings())
     with pytest.raises(WeightsError, match="speak for dfpt, not for 'neutrons'"):

@@ -257,5 +257,12 @@ def test_learning_curves_of_two_runs(data_dir, tiny_site, tmp_path):
     assert len(shown) == 7  # the loss, three measures of two validation sets
     assert all(len(ax.lines) == 2 for ax in shown)
     np.testing.assert_array_equal(shown[0].lines[0].get_xdata(), [1, 2])
+    histories = find_histories([tmp_path / "run"])
+    loss, squared, _ = learning_curves(histories, measures=["MSE"]).axes[:3]
+    assert (loss.get_ylabel(), squared.get_ylabel()) == ("training loss", "mean squared error")
+    rows = histories["member-0"]
+    np.testing.assert_array_equal(squared.lines[0].get_ydata(), [r["valid_MSE"] for r in rows])
+    with pytest.raises(DataError, match="no run knows RMSE; there are .*MSE"):
+        learning_curves(histories, measures=["RMSE"])
     with pytest.raises(DataError, match=r"no history\.jsonl"):
         find_histories([data_dir])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from e3dos_paper.command_line import paper
-from e3dos_paper.recipes import CHANGES, varied
+from e3dos_paper.recipes import CHANGES, best_network, read_trials, trial_table, varied
 from typer.testing import CliRunner
 
 from ase_e3dos.errors import TrainingError
@@ -20,8 +21,8 @@ from ase_e3dos.training.new_network import make_network
 def test_each_trial_changes_one_thing_of_the_preset():
     preset = read_config("paper")
     changed = {name: differences(preset, varied(preset, name)) for name in CHANGES}
-    assert [len(changed[name]) for name in CHANGES] == [0, 1, 1, 1, 1, 4]
-    singly = [line for name in list(CHANGES)[:-1] for line in changed[name]]
+    assert [len(changed[name]) for name in CHANGES] == [0, 1, 1, 1, 1, 4, 1, 4]
+    singly = [line for name in list(CHANGES)[:5] for line in changed[name]]
     assert sorted(singly) == sorted(changed["published"])
     with pytest.raises(TrainingError, match="no trial is called 'relu'; there are preset, emb"):
         varied(preset, "relu")
@@ -33,6 +34,7 @@ def test_each_trial_changes_one_thing_of_the_preset():
     }
     assert size["embedding"] - size["preset"] == 64
     assert size["neighbors"] == size["average"] == size["preset"] < size["radial"] / 4
+    assert size["gradient"] == size["preset"]
 
 
 def test_every_trial_trains_and_goes_on(data_dir, tiny_paper, tmp_path):
@@ -56,6 +58,21 @@ def test_every_trial_trains_and_goes_on(data_dir, tiny_paper, tmp_path):
     assert again.exit_code == 0, again.output
     assert all(p.stat().st_mtime_ns == t for p, t in before.items())
     assert "| as the preset | 2 |" in again.output
+    kept = read_trials(out / "results.json")  # with the trials that were not asked for again
+    assert [t.name for t in kept] == list(CHANGES)
+    assert [sorted(t.rows) for t in kept][:2] == [[0, 1], [0]]
+    rows = {(t.name, seed): row["MSE"] for t in kept for seed, row in t.rows.items()}
+    best, seed = best_network(kept)
+    assert (best.name, seed) == min(rows, key=rows.get)
     refused = CliRunner().invoke(paper, [*command, "--trial", "relu", "-o", str(tmp_path / "no")])
     assert isinstance(refused.exception, TrainingError)
     assert not (tmp_path / "no").exists()
+
+
+def test_the_page_shows_the_record():
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    trials = read_trials(docs / "models" / "paper-recipes.json")
+    page = (docs / "benchmarks" / "paper.md").read_text(encoding="utf-8")
+    assert trial_table(trials) in page
+    best, seed = best_network(trials)
+    assert (docs / "models" / "paper-training" / best.name / f"seed-{seed}").is_dir()
