@@ -262,7 +262,7 @@ def test_learning_curves_of_two_runs(data_dir, tiny_site, tmp_path):
     assert (loss.get_ylabel(), squared.get_ylabel()) == ("training loss", "mean squared error")
     rows = histories["member-0"]
     np.testing.assert_array_equal(squared.lines[0].get_ydata(), [r["valid_MSE"] for r in rows])
-    with pytest.raises(DataError, match="no run knows RMSE; there are .*MSE"):
+    with pytest.raises(DataError, match=r"no run knows RMSE; there are .*MSE"):
         learning_curves(histories, measures=["RMSE"])
     with pytest.raises(DataError, match=r"no history\.jsonl"):
         find_histories([data_dir])
