@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,8 +138,15 @@ def _is_frame(value: Any) -> bool:
 
 
 def _is_of(value: Any, package: str, name: str) -> bool:
-    kinds = type(value).__mro__
-    return any(k.__module__.partition(".")[0] == package and k.__name__ == name for k in kinds)
+    return _is_kind(type(value), package, name)
+
+
+@lru_cache(maxsize=256)
+def _is_kind(kind: type, package: str, name: str) -> bool:
+    """Whether a class is one of a package, or made from one."""
+    return any(
+        k.__module__.partition(".")[0] == package and k.__name__ == name for k in kind.__mro__
+    )
 
 
 def _held(value: Any, name: str) -> Any:
