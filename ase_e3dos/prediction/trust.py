@@ -193,10 +193,9 @@ _IS_MAGNETIC, _IS_NONMETAL = _elements(MAGNETIC), _elements(NONMETALS)
 
 
 def _unseen(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
-    elements = batch.header.elements
-    if not elements:
+    if not batch.header.elements:
         return
-    unseen = ~_elements(frozenset(int(z) for z, count in elements.items() if count))
+    unseen = ~batch.header.seen
     for k in np.flatnonzero(batch.crystals_with(unseen)).tolist():
         present = sorted(set(batch.crystals[k].species_number.tolist()))
         names = ", ".join(chemical_symbols[z] for z in present if unseen[z])

@@ -13,6 +13,8 @@ is joined fades out over `JOIN`: above, the spectrum knows better.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -79,8 +81,11 @@ def with_acoustic_limit(
     return joined
 
 
+@lru_cache(maxsize=16)
 def low_bins(grid: FrequencyGrid) -> tuple[NDArray[np.int64], Array]:
     """Bins that the law reaches, shape (n_low,), and their ends in cm^-1, shape (n_low + 1,)."""
     x = grid.wavenumbers
     low = np.flatnonzero((x > 0) & (x < 3 * JOIN))
-    return low, np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)
+    ends = np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)
+    low.flags.writeable = ends.flags.writeable = False
+    return low, ends
