@@ -73,11 +73,14 @@ def with_acoustic_limit(
     ndarray
         As `shares`; rows sum to one.
     """
-    low, _ = low_bins(grid)
+    numbers, _ = low_bins(grid)
+    low = slice(numbers[0], numbers[-1] + 1)
     say = np.where(known[:, None], np.exp(-((grid.wavenumbers[low] / JOIN) ** 2)), 0.0)
-    joined = shares.copy()
-    joined[..., low] = say * np.where(known[:, None], law, 0.0) + (1 - say) * shares[..., low]
-    joined /= joined.sum(axis=-1, keepdims=True)
+    change = say * (np.where(known[:, None], law, 0.0) - shares[..., low])
+    # Rows sum to one before: what the lowest bins gain is what the sums gain.
+    scale = 1.0 / (1.0 + change.sum(axis=-1, keepdims=True))
+    joined = shares * scale.astype(shares.dtype)
+    joined[..., low] = (shares[..., low] + change) * scale
     return joined
 
 

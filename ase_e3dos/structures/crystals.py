@@ -76,7 +76,7 @@ class Crystals(Sequence[Crystal]):
     @cached_property
     def volumes(self) -> Floats:
         """`Crystal.volume` of each in Å^3, shape (n_crystals,)."""
-        return np.abs(np.linalg.det(self.cells))
+        return np.asarray(np.abs(np.linalg.det(self.cells)), dtype=np.float64)
 
     @cached_property
     def of_one_element(self) -> Bools:

@@ -138,15 +138,13 @@ def _is_frame(value: Any) -> bool:
 
 
 def _is_of(value: Any, package: str, name: str) -> bool:
-    return _is_kind(type(value), package, name)
+    return _are_of(type(value).__mro__, package, name)
 
 
 @lru_cache(maxsize=256)
-def _is_kind(kind: type, package: str, name: str) -> bool:
-    """Whether a class is one of a package, or made from one."""
-    return any(
-        k.__module__.partition(".")[0] == package and k.__name__ == name for k in kind.__mro__
-    )
+def _are_of(kinds: tuple[type, ...], package: str, name: str) -> bool:
+    """Whether one of some classes has this name and comes from this package."""
+    return any(k.__module__.partition(".")[0] == package and k.__name__ == name for k in kinds)
 
 
 def _held(value: Any, name: str) -> Any:

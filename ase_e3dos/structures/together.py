@@ -70,7 +70,7 @@ def sound_crystals(structures: Sequence[Any], names: Sequence[str]) -> list[Crys
             return found
         cells, volumes = cells[solid], volumes[solid]
     n_sites = np.array([len(p.numbers) for _, p in plain])
-    inverse = np.linalg.inv(cells)
+    inverse: Floats = np.linalg.inv(cells).astype(np.float64, copy=False)
     bounds = np.concatenate([[0], np.cumsum(n_sites)])
     ends = list(pairwise(bounds.tolist()))
     scaled = np.concatenate([p.places for _, p in plain]).astype(np.float64, copy=False)
