@@ -79,7 +79,7 @@ def with_acoustic_limit(
     change = say * (np.where(known[:, None], law, 0.0) - shares[..., low])
     # Rows sum to one before: what the lowest bins gain is what the sums gain.
     scale = 1.0 / (1.0 + change.sum(axis=-1, keepdims=True))
-    joined = shares * scale.astype(shares.dtype)
+    joined: NDArray[np.float32] = shares * scale.astype(shares.dtype)
     joined[..., low] = (shares[..., low] + change) * scale
     return joined
 
