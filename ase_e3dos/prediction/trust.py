@@ -365,7 +365,8 @@ def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
 def _volume(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     crystals = batch.crystals
     place = np.repeat(120 * np.arange(len(crystals)), crystals.n_species) + crystals.species_number
-    shares = np.bincount(place, crystals.species_fraction, 120 * len(crystals)).reshape(-1, 120)
+    amounts = np.bincount(place, crystals.species_fraction, 120 * len(crystals))
+    shares = amounts.reshape(-1, 120).astype(np.float64, copy=False)
     shares /= shares.sum(axis=1, keepdims=True)
     known = expected(shares[:, :N_ELEMENTS])
     known[(shares[:, N_ELEMENTS:] > 0).any(axis=1)] = np.nan
