@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -44,15 +45,20 @@ class Path:
     l_edge: int
     irrep_out: str
 
-    @property
+    @cached_property
     def degrees(self) -> tuple[int, int, int]:
         """(l_edge, l_in, l_out)."""
         return self.l_edge, degree(self.irrep_in), degree(self.irrep_out)
 
-    @property
+    @cached_property
     def basis_degrees(self) -> tuple[int, int, int]:
         """Which edge functions the path needs: a scalar harmonic serves every l_in."""
         return (0, 0, 0) if self.l_edge == 0 else self.degrees
+
+    @cached_property
+    def buffer(self) -> str:
+        """Name of the buffer with its coefficients."""
+        return "coupling_{}_{}_{}".format(*self.degrees)
 
     def coupling(self) -> Tensor | None:
         """Coefficients, or None where a factor is a scalar."""
@@ -187,19 +193,15 @@ class Convolution(nn.Module):
         for p in self.paths:
             tensor = p.coupling()  # on the CPU: real numbers, even where a meta device is set
             if tensor is not None:
-                self.register_buffer(self._name(p.degrees), tensor, persistent=False)
+                self.register_buffer(p.buffer, tensor, persistent=False)
         self._parts: dict[str, tuple[int, tuple[Tensor, ...]]] = {}
 
     def _fan_in(self, p: Path) -> int:
         return self.n_radial * self.channels_in[p.irrep_in]
 
-    @staticmethod
-    def _name(degrees: Degrees) -> str:
-        return "coupling_{}_{}_{}".format(*degrees)
-
     def couplings(self) -> dict[Degrees, Tensor | None]:
         """What `edge_basis` needs to make this convolution's edge functions."""
-        return {p.basis_degrees: getattr(self, self._name(p.degrees), None) for p in self.paths}
+        return {p.basis_degrees: getattr(self, p.buffer, None) for p in self.paths}
 
     def forward(self, features: Features, basis: list[EdgeBasis], batch: GraphBatch) -> Features:
         """Convolve.

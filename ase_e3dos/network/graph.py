@@ -199,6 +199,8 @@ class GraphBatch:
         -------
         GraphBatch
         """
+        if str(device) == "cpu" == self.lengths.device.type:
+            return self
         return self._mapped(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> GraphBatch:

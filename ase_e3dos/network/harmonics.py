@@ -8,6 +8,7 @@ than a crystal to predict. The tests compare both.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -38,19 +39,21 @@ def spherical_harmonics(vectors: Tensor, lengths: Tensor, l_max: int) -> Tensor:
     unit = vectors / lengths.clamp_min(1e-6).unsqueeze(-1)
     if l_max == 1:
         return torch.cat([one, math.sqrt(3) * unit], dim=-1)
-    x, y, z = unit.unbind(-1)
-    norm2 = (lengths > 0).to(unit.dtype)
-    second = torch.stack(
-        [
-            math.sqrt(15) * x * z,
-            math.sqrt(15) * x * y,
-            math.sqrt(5) * (1.5 * y * y - 0.5 * norm2),
-            math.sqrt(15) * y * z,
-            math.sqrt(15) / 2 * (z * z - x * x),
-        ],
-        dim=-1,
+    products = (unit.unsqueeze(-1) * unit.unsqueeze(-2)).flatten(-2)
+    return torch.cat(
+        [one, math.sqrt(3) * unit, products @ _second(unit.device, unit.dtype)], dim=-1
     )
-    return torch.cat([one, math.sqrt(3) * unit, second], dim=-1)
+
+
+@cache
+def _second(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """From products of the components of a unit vector to its l = 2 harmonics, shape (9, 5).
+
+    One matrix product: for a single crystal two dozen operations on few numbers take longer. The
+    mean square of u.Q.u over the sphere is 2/15 of Q:Q.
+    """
+    with torch.inference_mode(False):  # kept, and used in trainings too
+        return (quadrupoles().flatten(1).t() * math.sqrt(15 / 2)).to(device, dtype)
 
 
 def quadrupoles() -> Tensor:

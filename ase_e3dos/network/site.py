@@ -186,7 +186,7 @@ class SiteLayer(nn.Module):
     def _update(self, described: Tensor, crystal: Tensor) -> Tensor:
         """Changes of the scalars, and gates, from the invariants of sites and their crystals."""
         hidden = nn.functional.silu(self.first(described) + crystal)
-        return cast(Tensor, self.second(self.dropout(hidden)))
+        return cast(Tensor, self.second(self.dropout(hidden) if self.training else hidden))
 
 
 class SiteTrunk(nn.Module):
@@ -427,7 +427,7 @@ class SiteNetwork(SiteTrunk):
     def _hidden(self, site: Tensor, crystal: Tensor) -> Tensor:
         """What spectra and all else are read from, shape (n, hidden)."""
         hidden = nn.functional.silu(self.read_site(site) + crystal)
-        return cast(Tensor, self.dropout(hidden))
+        return cast(Tensor, self.dropout(hidden)) if self.training else hidden
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Of the bins by each head, shape (n_heads, n, n_bins)."""

@@ -122,6 +122,12 @@ class WeightsHeader:
     description: str = ""
     format: str = FORMAT
 
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """Whether training data had an element, by atomic number, shape (119,)."""
+        present = [int(z) for z, count in self.elements.items() if count]
+        return np.isin(np.arange(119), present)
+
     def settings_of(self, number: int) -> dict[str, Any]:
         """Sizes of one network, by its number in the file.
 

@@ -24,6 +24,7 @@ from ase_e3dos.prediction.sound import with_sound
 from ase_e3dos.prediction.stability import of_compounds
 from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.crystals import Crystals
 
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
@@ -272,13 +273,15 @@ class Batcher:
             failure = started.running
         else:
             try:
-                densities = self._checked(graphs, started.running)
+                crystals = Crystals([g.crystal for g in graphs])
+                densities = self._checked(crystals, started.running)
                 warnings = assess_batch(
                     graphs,
                     self._model.header,
                     densities.crystals,
                     densities.members,
                     densities.instability,
+                    crystals,
                 )
             except Exception as error:  # noqa: BLE001 - what it is stands in the failure
                 failure = _failure_of(error, graphs)
@@ -301,18 +304,17 @@ class Batcher:
         for half in (items[:middle], items[middle:]):
             yield from self._finished(self._started(self._group(half), uncertainty), uncertainty)
 
-    def _checked(self, graphs: list[CrystalGraph], running: RunningBatch) -> Densities:
+    def _checked(self, crystals: Crystals, running: RunningBatch) -> Densities:
         """Densities of a batch, finite, with the crystals' own masses."""
-        densities = running.densities([g.crystal.name for g in graphs])
+        densities = running.densities([c.name for c in crystals])
         sums = densities.crystals.sum(axis=1)
         good = np.isfinite(sums) & (sums > 0)
         if not good.all():
-            name = graphs[int(good.argmin())].crystal.name
+            name = crystals[int(good.argmin())].name
             raise PredictionError(
                 f"{name}: the networks gave values that are not finite, or zero at every "
                 "frequency. Use another model, and tell who made this one."
             )
-        crystals = [g.crystal for g in graphs]
         wavenumbers = self._model.wavenumbers
         joined = with_sound(crystals, wavenumbers, of_compounds(crystals, densities))
         return with_own_masses(crystals, wavenumbers, joined)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.crystals import Crystals
 
 __all__ = ["widest_gaps"]
 
@@ -39,7 +40,8 @@ def widest_gaps(crystals: Sequence[Crystal], at_least: float) -> NDArray[np.floa
         choice of lattice vectors gives the same.
     """
     widest = np.zeros(len(crystals))
-    cells = np.stack([c.cell for c in crystals])
+    crystals = Crystals.of(crystals)
+    cells = crystals.cells
     # An index h of planes at a distance d obeys |h| <= |a| / d for its lattice vector a.
     largest = (np.linalg.norm(cells, axis=2).max(axis=1) / at_least).astype(np.int64)
     for index in np.unique(largest[largest > 0]).tolist():

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.prediction.trust import has_isotopes
 from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
 from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.masses import STANDARD_MASSES
+from ase_e3dos.structures.crystals import Crystals
 
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities
 
-__all__ = ["standard_masses", "with_own_masses"]
+__all__ = ["with_own_masses"]
 
 
 def with_own_masses(
@@ -39,7 +38,7 @@ def with_own_masses(
     Densities
         The very same where all masses are standard ones.
     """
-    others = np.flatnonzero(has_isotopes(crystals)).tolist()
+    others = np.flatnonzero(Crystals.of(crystals).has_isotopes).tolist()
     if not others:
         return densities
     total = densities.crystals.copy()
@@ -64,7 +63,8 @@ def with_own_masses(
         sound = sound.copy()
         for k in others:
             # Sound moves all atoms together: with the same force constants v^2 goes as 1 / mass.
-            sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / standard_masses(crystals[k]).sum())
+            standard = Crystals([crystals[k]]).standard_masses
+            sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / standard.sum())
     tensors = densities.log_displacements
     if tensors is not None:
         tensors = tensors.copy()
@@ -88,7 +88,7 @@ def _scaled(
     per_site: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """Spectra of one crystal for its own masses."""
-    standard = standard_masses(crystal)
+    standard = Crystals([crystal]).standard_masses
     scaled = None
     if per_site is not None:
         moved, moves = with_masses(per_site, wavenumbers, standard, crystal.masses)
@@ -103,20 +103,3 @@ def _scaled(
         moved = members @ moves.T
         members = np.maximum(moved + new_total - moved.mean(axis=0), 0.0).astype(np.float32)
     return new_total, members, scaled
-
-
-def standard_masses(crystal: Crystal) -> NDArray[np.float64]:
-    """Standard mass of each site in amu, shape (n_sites,).
-
-    Parameters
-    ----------
-    crystal : Crystal
-
-    Returns
-    -------
-    ndarray, shape (n_sites,)
-        amu; on mixed sites the average.
-    """
-    weights = crystal.species_fraction * STANDARD_MASSES[crystal.species_number]
-    found = np.bincount(crystal.species_site, weights, crystal.n_sites)
-    return np.asarray(found, dtype=np.float64)

@@ -142,7 +142,8 @@ class Predictor:
         )
         first = np.cumsum([0, *n_sites])
         tensors, sound = densities.log_displacements, densities.log_sound
-        unstable = densities.instability
+        velocities = _numbers(None if sound is None else np.exp(sound.astype(np.float64)), n_sites)
+        odds = _numbers(densities.instability, n_sites)
         return [
             PhononSpectrum(
                 grid,
@@ -154,8 +155,8 @@ class Predictor:
                 weights=self.weights,
                 warnings=batch.warnings[k],
                 log_displacements=None if tensors is None else tensors[first[k] : first[k + 1]],
-                sound_velocity=_velocity(sound, k),
-                instability=_probability(unstable, k),
+                sound_velocity=velocities[k],
+                instability=odds[k],
             )
             for k, (part, graph) in enumerate(zip(parts, batch.graphs, strict=True))
         ]
@@ -212,18 +213,13 @@ class Predictor:
         return self._maker.collated(graphs)
 
 
-def _probability(instability: NDArray[np.float32] | None, k: int) -> float | None:
-    """Probability of imaginary modes of crystal k, if it has one."""
-    if instability is None or np.isnan(instability[k]):
-        return None
-    return float(instability[k])
-
-
-def _velocity(log_sound: NDArray[np.float32] | None, k: int) -> float | None:
-    """Sound velocity of crystal k in km/s, if it has one."""
-    if log_sound is None or np.isnan(log_sound[k]):
-        return None
-    return float(np.exp(log_sound[k]))
+def _numbers(
+    values: NDArray[np.float32] | NDArray[np.float64] | None, crystals: Sequence[object]
+) -> list[float | None]:
+    """A number for each crystal, or None where there is none."""
+    if values is None:
+        return [None] * len(crystals)
+    return [None if v != v else v for v in values.tolist()]
 
 
 def load_predictor(

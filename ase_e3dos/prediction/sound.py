@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.prediction.own_masses import standard_masses
 from ase_e3dos.prediction.trust import IMAGINARY_LIMIT
 from ase_e3dos.spectrum.acoustic_limit import acoustic_shares, low_bins, with_acoustic_limit
 from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.crystals import Crystals
 
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities
@@ -41,16 +41,13 @@ def with_sound(
     """
     if densities.log_sound is None or densities.sites is None:
         return densities
-    grid = FrequencyGrid.of(wavenumbers)
+    laid_out, grid = Crystals.of(crystals), FrequencyGrid.of(wavenumbers)
     stable = densities.crystals[:, wavenumbers < 0].sum(axis=1) <= IMAGINARY_LIMIT
     stable &= np.isfinite(densities.log_sound)
     sound = np.where(stable, densities.log_sound, np.nan).astype(np.float32)
-    n_sites = np.array([c.n_sites for c in crystals])
+    n_sites, index, masses = laid_out.n_sites, laid_out.crystal_of_site, laid_out.standard_masses
     _, edges = low_bins(grid)
-    volumes = np.array([c.volume for c in crystals])
-    law = acoustic_shares(edges, volumes, n_sites, np.exp(sound.astype(np.float64)))
-    index = np.repeat(np.arange(len(crystals)), n_sites)
-    masses = np.concatenate([standard_masses(c) for c in crystals])
+    law = acoustic_shares(edges, laid_out.volumes, n_sites, np.exp(sound.astype(np.float64)))
     # All atoms move alike: of N sites one has N m_i / M times the average share.
     heaviness = masses * (n_sites / np.bincount(index, masses, len(crystals)))[index]
     members = densities.members

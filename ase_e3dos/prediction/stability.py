@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.crystals import Crystals
 
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities
@@ -34,7 +35,7 @@ def of_compounds(crystals: Sequence[Crystal], densities: Densities) -> Densities
     """
     if densities.instability is None:
         return densities
-    single = np.array([(c.species_number == c.species_number[0]).all() for c in crystals])
+    single = Crystals.of(crystals).of_one_element
     return replace(
         densities, instability=np.where(single, np.nan, densities.instability).astype(np.float32)
     )

@@ -29,8 +29,7 @@ from ase_e3dos.errors import (
 from ase_e3dos.prediction.layers import widest_gaps
 from ase_e3dos.prediction.volumes import LIMIT as VOLUME_LIMIT
 from ase_e3dos.prediction.volumes import N_ELEMENTS, expected
-from ase_e3dos.structures.crystal import Crystal
-from ase_e3dos.structures.masses import ISOTOPE_TOLERANCE, STANDARD_MASSES
+from ase_e3dos.structures.crystals import Crystals
 
 if TYPE_CHECKING:
     from ase_e3dos.network.graph import CrystalGraph
@@ -96,6 +95,7 @@ def assess_batch(
     weights: Shares,
     members: NDArray[np.float32] | None,
     instability: NDArray[np.float32] | None = None,
+    crystals: Crystals | None = None,
 ) -> list[tuple[E3DOSWarning, ...]]:
     """Warnings about the predictions of a batch, for each the most serious first.
 
@@ -111,13 +111,17 @@ def assess_batch(
         The same for each member of the ensemble, shape (n_members, n_crystals, n_bins), or None.
     instability : ndarray of float32, optional
         Probability that more than 1 % of the modes are imaginary, shape (n_crystals,).
+    crystals : Crystals, optional
+        Those of the graphs, if at hand.
 
     Returns
     -------
     list of tuple of E3DOSWarning
         For each crystal, as `assess` gives them.
     """
-    batch = _Batch(graphs, header, weights, members, instability)
+    if crystals is None:
+        crystals = Crystals([g.crystal for g in graphs])
+    batch = _Batch(graphs, header, weights, members, instability, crystals)
     found: dict[int, list[E3DOSWarning]] = {}
     for check in _CHECKS:
         for k, warning in check(batch):
@@ -138,16 +142,6 @@ def _with_reading(
     return [*(w for w in reading if not isinstance(w, MagnetismWarning)), *found, *magnetic]
 
 
-def has_isotopes(crystals: Sequence[Crystal]) -> Bools:
-    """`Crystal.has_isotopes` of several crystals (at least one), shape (n_crystals,)."""
-    standard = STANDARD_MASSES[np.concatenate([c.species_number for c in crystals])]
-    mass = np.concatenate([c.species_mass for c in crystals])
-    other = np.abs(mass - standard) > ISOTOPE_TOLERANCE * standard
-    return np.asarray(
-        np.logical_or.reduceat(other, _first([len(c.species_mass) for c in crystals]))
-    )
-
-
 class _Batch:
     """What the checks look at, laid end to end for all crystals."""
 
@@ -158,12 +152,12 @@ class _Batch:
         weights: Shares,
         members: NDArray[np.float32] | None,
         instability: NDArray[np.float32] | None,
+        crystals: Crystals,
     ) -> None:
         self.graphs, self.header, self.weights, self.members = graphs, header, weights, members
         self.instability = instability
-        self.crystals = [g.crystal for g in graphs]
-        self.n_sites = np.array([c.n_sites for c in self.crystals])
-        self.first_site = np.cumsum(self.n_sites) - self.n_sites
+        self.crystals = crystals
+        self.n_sites, self.first_site = crystals.n_sites, crystals.first_site
         self.cutoff = graphs[0].cutoff
 
     def name(self, k: int) -> str:
@@ -172,7 +166,7 @@ class _Batch:
     @cached_property
     def radii(self) -> NDArray[np.float64]:
         """Covalent radius of each site in Å."""
-        return np.asarray(_RADII[np.concatenate([c.numbers for c in self.crystals])])
+        return np.asarray(_RADII[self.crystals.numbers])
 
     @cached_property
     def bonds(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -188,14 +182,7 @@ class _Batch:
 
     def crystals_with(self, species: Bools) -> Bools:
         """Crystals that hold one of some elements; `species` by atomic number, shape (119,)."""
-        numbers = np.concatenate([c.species_number for c in self.crystals])
-        first = _first([len(c.species_number) for c in self.crystals])
-        return np.asarray(np.logical_or.reduceat(species[numbers], first))
-
-
-def _first(sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Where each of several groups begins, one after the other."""
-    return np.cumsum([0, *sizes[:-1]])
+        return self.crystals.any_species(species[self.crystals.species_number])
 
 
 def _elements(several: frozenset[int]) -> Bools:
@@ -206,10 +193,9 @@ _IS_MAGNETIC, _IS_NONMETAL = _elements(MAGNETIC), _elements(NONMETALS)
 
 
 def _unseen(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
-    elements = batch.header.elements
-    if not elements:
+    if not batch.header.elements:
         return
-    unseen = ~_elements(frozenset(int(z) for z, count in elements.items() if count))
+    unseen = ~batch.header.seen
     for k in np.flatnonzero(batch.crystals_with(unseen)).tolist():
         present = sorted(set(batch.crystals[k].species_number.tolist()))
         names = ", ".join(chemical_symbols[z] for z in present if unseen[z])
@@ -226,10 +212,10 @@ def _alone(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     seen = batch.header.trust.get("alone")
     if seen is None:
         return
-    for k, crystal in enumerate(batch.crystals):
-        numbers = crystal.species_number
-        if (numbers == numbers[0]).all() and float(numbers[0]) not in seen:
-            name = chemical_symbols[int(numbers[0])]
+    for k in np.flatnonzero(batch.crystals.of_one_element).tolist():
+        number = int(batch.crystals[k].species_number[0])
+        if float(number) not in seen:
+            name = chemical_symbols[number]
             yield (
                 k,
                 OutOfDistributionWarning(
@@ -265,8 +251,8 @@ def _geometry(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     neighbors = np.bincount(batch.bonds[0], minlength=len(batch.radii))
     lonely = np.add.reduceat(neighbors == 0, batch.first_site, dtype=np.int64)
     gaps = widest_gaps(batch.crystals, batch.cutoff * (1 + _ROUNDING))
-    volumes = np.abs(np.linalg.det(np.stack([c.cell for c in batch.crystals])))
-    filling = 4 / 3 * np.pi * np.add.reduceat(batch.radii**3, batch.first_site) / volumes
+    filling = np.add.reduceat(batch.radii**3, batch.first_site) / batch.crystals.volumes
+    filling *= 4 / 3 * np.pi
     low, high = batch.header.trust.get("filling", (0.0, np.inf))
     unusual = (filling < (1 - _ROUNDING) * low) | (filling > (1 + _ROUNDING) * high)
     for k in np.flatnonzero((lonely > 0) | (gaps > 0) | unusual).tolist():
@@ -364,7 +350,7 @@ def _magnetism(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
 
 
 def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
-    for k in np.flatnonzero(has_isotopes(batch.crystals)).tolist():
+    for k in np.flatnonzero(batch.crystals.has_isotopes).tolist():
         yield (
             k,
             IsotopeWarning(
@@ -377,16 +363,14 @@ def _isotopes(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
 
 
 def _volume(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
-    species = [c.species_number for c in batch.crystals]
-    crystal = np.repeat(np.arange(len(species)), [len(s) for s in species])
-    number = np.concatenate(species)
-    fraction = np.concatenate([c.species_fraction for c in batch.crystals])
-    shares = np.zeros((len(species), 120))
-    np.add.at(shares, (crystal, number), fraction)
+    crystals = batch.crystals
+    place = np.repeat(120 * np.arange(len(crystals)), crystals.n_species) + crystals.species_number
+    amounts = np.bincount(place, crystals.species_fraction, 120 * len(crystals))
+    shares = amounts.reshape(-1, 120).astype(np.float64, copy=False)
     shares /= shares.sum(axis=1, keepdims=True)
     known = expected(shares[:, :N_ELEMENTS])
     known[(shares[:, N_ELEMENTS:] > 0).any(axis=1)] = np.nan
-    given = np.log([c.volume for c in batch.crystals] / batch.n_sites)
+    given = np.log(crystals.volumes / batch.n_sites)
     for k in np.flatnonzero(np.abs(given - known) > VOLUME_LIMIT).tolist():
         change = np.exp(given[k] - known[k]) - 1
         yield (

@@ -13,6 +13,8 @@ is joined fades out over `JOIN`: above, the spectrum knows better.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,16 +73,22 @@ def with_acoustic_limit(
     ndarray
         As `shares`; rows sum to one.
     """
-    low, _ = low_bins(grid)
+    numbers, _ = low_bins(grid)
+    low = slice(numbers[0], numbers[-1] + 1)
     say = np.where(known[:, None], np.exp(-((grid.wavenumbers[low] / JOIN) ** 2)), 0.0)
-    joined = shares.copy()
-    joined[..., low] = say * np.where(known[:, None], law, 0.0) + (1 - say) * shares[..., low]
-    joined /= joined.sum(axis=-1, keepdims=True)
+    change = say * (np.where(known[:, None], law, 0.0) - shares[..., low])
+    # Rows sum to one before: what the lowest bins gain is what the sums gain.
+    scale = 1.0 / (1.0 + change.sum(axis=-1, keepdims=True))
+    joined: NDArray[np.float32] = shares * scale.astype(shares.dtype)
+    joined[..., low] = (shares[..., low] + change) * scale
     return joined
 
 
+@lru_cache(maxsize=16)
 def low_bins(grid: FrequencyGrid) -> tuple[NDArray[np.int64], Array]:
     """Bins that the law reaches, shape (n_low,), and their ends in cm^-1, shape (n_low + 1,)."""
     x = grid.wavenumbers
     low = np.flatnonzero((x > 0) & (x < 3 * JOIN))
-    return low, np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)
+    ends = np.append(x[low] - grid.step / 2, x[low[-1]] + grid.step / 2)
+    low.flags.writeable = ends.flags.writeable = False
+    return low, ends

@@ -100,10 +100,14 @@ class Crystal(CheckedSites):
     ) -> None:
         arrays = (cell, scaled_positions, species_site, species_number, species_fraction)
         given = Sites(*arrays, species_mass, tuple(remarks))
-        ready = checked_sites(given, name) if checks else CheckedSites(*given[:6], name, given[6])
+        if not checks:
+            super().__init__(*given[:6], name, given[6])
+            if not name:
+                object.__setattr__(self, "name", self.formula)
+            return
+        ready = checked_sites(given, name)
         super().__init__(*ready._arrays(), name or ready.formula, ready.remarks)
-        if checks:
-            self.warn()
+        self.warn()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrays that come out of a pickle can be written to; made anew, the crystal's cannot.

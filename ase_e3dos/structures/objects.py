@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -228,7 +227,10 @@ def formula_of(atoms: Any) -> str:
     numbers = getattr(atoms, "numbers", None)
     if not isinstance(numbers, np.ndarray) or numbers.max(initial=0) >= len(chemical_symbols):
         return str(atoms.get_chemical_formula())
-    counts = {chemical_symbols[z]: n for z, n in Counter(numbers.tolist()).items()}
+    found: dict[int, int] = {}  # a Counter takes longer for so few
+    for z in numbers.tolist():
+        found[z] = found.get(z, 0) + 1
+    counts = {chemical_symbols[z]: n for z, n in found.items()}
     order = sorted(counts)
     if "C" in counts:  # carbon and hydrogen come first then, after Hill
         order.sort(key=lambda symbol: {"C": 0, "H": 1}.get(symbol, 2))

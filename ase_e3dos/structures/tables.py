@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,12 @@ def _is_frame(value: Any) -> bool:
 
 
 def _is_of(value: Any, package: str, name: str) -> bool:
-    kinds = type(value).__mro__
+    return _are_of(type(value).__mro__, package, name)
+
+
+@lru_cache(maxsize=256)
+def _are_of(kinds: tuple[type, ...], package: str, name: str) -> bool:
+    """Whether one of some classes has this name and comes from this package."""
     return any(k.__module__.partition(".")[0] == package and k.__name__ == name for k in kinds)
 
 

@@ -62,14 +62,15 @@ def sound_crystals(structures: Sequence[Any], names: Sequence[str]) -> list[Crys
     if not plain:
         return found
     cells = np.array([p.cell for _, p in plain], dtype=np.float64)
-    solid = np.abs(np.linalg.det(cells)) >= MIN_VOLUME
+    volumes = np.abs(np.linalg.det(cells))
+    solid = volumes >= MIN_VOLUME
     if not solid.all():
         plain = [p for p, good in zip(plain, solid.tolist(), strict=True) if good]
         if not plain:
             return found
-        cells = cells[solid]
+        cells, volumes = cells[solid], volumes[solid]
     n_sites = np.array([len(p.numbers) for _, p in plain])
-    inverse = np.linalg.inv(cells)
+    inverse: Floats = np.linalg.inv(cells).astype(np.float64, copy=False)
     bounds = np.concatenate([[0], np.cumsum(n_sites)])
     ends = list(pairwise(bounds.tolist()))
     scaled = np.concatenate([p.places for _, p in plain]).astype(np.float64, copy=False)
@@ -78,7 +79,7 @@ def sound_crystals(structures: Sequence[Any], names: Sequence[str]) -> list[Crys
             scaled[a:b] = scaled[a:b] @ to_scaled
     numbers = np.concatenate([p.numbers for _, p in plain]).astype(np.int64, copy=False)
     with np.errstate(all="ignore"):  # what is not finite is not sound
-        sound = _are_sound(cells, scaled, numbers, n_sites)
+        sound = _are_sound(cells, volumes, inverse, scaled, numbers, n_sites)
     masses = STANDARD_MASSES[np.clip(numbers, 0, len(STANDARD_MASSES) - 1)]
     for k in np.flatnonzero(sound).tolist():
         where, (a, b) = plain[k][0], ends[k]
@@ -112,20 +113,25 @@ def _plain(structure: Any) -> _Plain | None:
     return None
 
 
-def _are_sound(cells: Floats, scaled: Floats, numbers: Ints, n_sites: Ints) -> NDArray[np.bool_]:
+def _are_sound(
+    cells: Floats,
+    volume: Floats,
+    inverse: Floats,
+    scaled: Floats,
+    numbers: Ints,
+    n_sites: Ints,
+) -> NDArray[np.bool_]:
     """Which crystals pass all checks of `ase_e3dos.structures.checks`; `scaled` is wrapped."""
     first = np.cumsum(n_sites) - n_sites
-    a, b, c = cells[:, 0], cells[:, 1], cells[:, 2]
-    normals = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
-    volume = np.abs(np.einsum("ki,ki->k", a, normals[:, 0]))
     lengths = np.sqrt(np.einsum("kij,kij->ki", cells, cells))
-    heights = volume[:, None] / np.sqrt(np.einsum("kij,kij->ki", normals, normals))
+    # Columns of the inverse are normals of the faces, as long as one over the height.
+    steepest = np.einsum("kij,kij->kj", inverse, inverse).max(axis=1)
     room = volume / n_sites
     sound = (
         np.isfinite(cells).all(axis=(1, 2))
         & (np.abs(cells).max(axis=(1, 2)) <= MAX_LENGTH)
         & (volume >= np.maximum(MIN_VOLUME, MIN_RELATIVE_VOLUME * lengths.prod(axis=1)))
-        & (heights.min(axis=1) > 2 * MIN_DISTANCE)
+        & (steepest < (2 * MIN_DISTANCE) ** -2)
         & (room >= MIN_ROOM)
         & (room <= MAX_ROOM)
         & np.logical_and.reduceat(np.isfinite(scaled).all(axis=1), first)

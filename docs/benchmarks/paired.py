@@ -8,13 +8,15 @@ does disturbs both alike. Printed are medians in microseconds of processor time 
 median of the ratios of all rounds with the smallest and the largest. The checks of both checkouts'
 inner parts are those of this script: it compares commits whose parts have the same names.
 `--record CHANGE` adds them to changes.csv under this name, from which data_tables.py writes the
-table "What made it faster".
+table "What made it faster". `--output FILE` writes all as JSON, with the ratios to the notebook's
+pipeline of the same rounds (before_after.json, of which speed_table.py makes a table).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import statistics
 import subprocess
@@ -38,10 +40,19 @@ several = len(inspect.signature(read_crystals).parameters) > 1
 rest = (Predictor("default", "cpu"),) if several else ()
 def _crystals(given):
     return read_crystals(given, *rest)
+from ase.build import bulk
+from reference_pipeline import PeriodicNetwork, build_data
+reference = PeriodicNetwork().eval()
+def notebook():
+    with torch.inference_mode():
+        for a in some:
+            reference(build_data(a))
+salts = [bulk("NaCl", "rocksalt", a=5.6 + x / 1000) for x in range(20)]
 atoms, table = read_both(Path(sys.argv[1]), int(sys.argv[2]))
 crystals = list(_crystals(atoms))
 some = atoms[:: max(1, len(atoms) // 24)]
 tasks = {
+    "notebook: one at a time": notebook,
     "reading, ASE": lambda: list(_crystals(atoms)),
     "reading, table": lambda: list(_crystals(table)),
 }
@@ -64,8 +75,10 @@ for name in ("default", "paper"):
         f"{name}: ASE to heat capacities": lambda n=name: [
             s.heat_capacity(300.0) for s in predict(atoms, model=n)],
         f"{name}: one at a time": lambda n=name: [predict(a, model=n) for a in some],
+        f"{name}: one more salt": lambda n=name: [predict(a, model=n) for a in salts],
     }
-per_task = {t: len(some) if t.endswith("time") else len(atoms) for t in tasks}
+sizes = {"time": len(some), "salt": len(salts)}
+per_task = {t: sizes.get(t.split()[-1], len(atoms)) for t in tasks}
 print("|".join(tasks), flush=True)
 for line in sys.stdin:
     task = tasks[line.strip()]
@@ -73,6 +86,10 @@ for line in sys.stdin:
     task()
     print(1e6 * (time.process_time() - start) / per_task[line.strip()], flush=True)
 """
+
+
+#: The task that ratios are taken to.
+NOTEBOOK = "notebook: one at a time"
 
 
 class Checkout:
@@ -114,6 +131,46 @@ def record(change: str, task: str, before: float, after: float) -> None:
         writer.writerow([change, f"{task}, µs a crystal", f"{before:.0f}", f"{after:.0f}"])
 
 
+Pairs = list[tuple[float, float]]
+
+
+def with_hosts(found: dict[str, Pairs]) -> dict[str, Pairs]:
+    """All but the network of lists, round by round: what a GPU would leave to the host."""
+    for name in ("default", "paper"):
+        for given in ("ASE", "table"):
+            whole, network = (found.get(f"{name}: {t}") for t in (f"{given} to spectra", "network"))
+            if whole and network:
+                rest = [(a - c, b - d) for (a, b), (c, d) in zip(whole, network, strict=True)]
+                found[f"{name}: host, {given}"] = rest
+    return found
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+
+
+def summary(found: dict[str, Pairs]) -> dict[str, dict[str, object]]:
+    """Of each task: medians in microseconds, and the spread of ratios."""
+    notebook = found.get(NOTEBOOK)
+    tasks: dict[str, dict[str, object]] = {}
+    for task, pairs in found.items():
+        old, new = (statistics.median(times) for times in zip(*pairs, strict=True))
+        tasks[task] = {"before_us": old, "after_us": new}
+        tasks[task]["times as fast"] = spread([a / b for a, b in pairs])
+        if notebook and task.endswith(("to spectra", "one at a time")):
+            for k, tree in enumerate(("before", "after")):
+                both = zip(notebook, pairs, strict=True)
+                tasks[task][f"over the notebook, {tree}"] = spread([n[k] / p[k] for n, p in both])
+    return tasks
+
+
+def commit_of(folder: Path) -> str:
+    """Short name of the commit of a checkout."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main() -> None:
     """Print one line for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -127,13 +184,20 @@ def main() -> None:
     parser.add_argument(
         "--task", help="record this task alone, such as 'paper, one network: network'"
     )
+    parser.add_argument("-o", "--output", type=Path, help="write all as JSON")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     before, after = (
         Checkout(folder, options.crystals, options.n) for folder in (options.before, options.after)
     )
-    for task in (t for t in before.tasks if t.startswith(options.only)):
-        before.time(task), after.time(task)
-        pairs = [(before.time(task), after.time(task)) for _ in range(options.rounds)]
+    found: dict[str, Pairs] = {}
+    chosen = [t for t in before.tasks if t.startswith(options.only)]
+    for number in range(options.rounds + 1):  # the first is not counted
+        for task in chosen:
+            pair = before.time(task), after.time(task)
+            if number:
+                found.setdefault(task, []).append(pair)
+    for task, pairs in with_hosts(found).items():
         old, new = (statistics.median(times) for times in zip(*pairs, strict=True))
         ratios = sorted(a / b for a, b in pairs)
         print(
@@ -145,6 +209,13 @@ def main() -> None:
             record(options.record, task, old, new)
     before.child.kill()
     after.child.kill()
+    if options.output:
+        about = {
+            "before": commit_of(options.before), "after": commit_of(options.after),
+            "crystals": options.n, "rounds": options.rounds, "load_average": load,
+        }  # fmt: skip
+        record_of_all = {**about, "tasks": summary(found)}
+        options.output.write_text(json.dumps(record_of_all, indent=1) + "\n")
 
 
 if __name__ == "__main__":

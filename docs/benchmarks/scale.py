@@ -6,13 +6,15 @@ The rows of CRYSTALS are taken again and again, each time in a slightly larger c
 their own, so that no row is like another. They are screened from a Parquet file into shards, once
 as many as asked for and once a fifth of them, each in a fresh process; what DuckDB, polars, Arrow
 and Dask make of the larger output is read back. The figures for a million are an extrapolation, and
-are printed as such.
+are printed as such. `-o docs/benchmarks/scale.json` writes the record that speed_table.py makes the
+sentence on the page of.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -145,16 +147,22 @@ def main() -> None:
     parser.add_argument("crystals", type=Path)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--shard-size", type=int, default=10_000)
+    parser.add_argument("-o", "--output", type=Path, help="write the JSON to this file too")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
-        folder, found = Path(name), {}
+        folder = Path(name)
+        found: dict[str, Any] = {"load_average": load}
         for label, n in (("few", options.rows // 5), ("many", options.rows)):
             write_rows(options.crystals, n, folder / f"{label}.parquet")
             source, output = folder / f"{label}.parquet", folder / label
             found[label] = screened(source, output, options.shard_size)
         found["read back"] = read_back(folder / "many")
         found["extrapolated to a million rows"] = extrapolated(found["few"], found["many"])
-    print(json.dumps(found, indent=1))
+    text = json.dumps(found, indent=1)
+    print(text)
+    if options.output:
+        options.output.write_text(text + "\n")
 
 
 if __name__ == "__main__":

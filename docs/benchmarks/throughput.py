@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ from ase.build import bulk
 from clock import ROUNDS, best, spread, timed
 from inputs import read_both
 from reference_pipeline import PeriodicNetwork, build_data, join
+from speed_trials import recorded
 
 from ase_e3dos import predict
 from ase_e3dos.network.graph import CrystalGraph
@@ -144,6 +146,33 @@ def latency() -> dict[str, dict[str, float]]:
     }
 
 
+def one_crystal() -> dict[str, dict[str, float]]:
+    """Rock salt alone: where the time of one prediction goes, and what it cannot fall below.
+
+    Microseconds of processor time, each the median of the rounds. `recorded` is the network with
+    no Python between its operations, for this crystal alone; `weights` reads each of its weights
+    once.
+    """
+    predictor = Predictor("default", "cpu")
+    network = predictor.model.members[0]
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    batch = predictor.collated([predictor.graph(Crystal.quietly(salt))])
+    reference, graph = PeriodicNetwork().eval(), build_data(salt)
+    weights = list(network.parameters())
+    tasks: dict[str, Callable[[], Any]] = {
+        "default": lambda: predict(salt, "default", "cpu"),
+        "default, network": lambda: predictor.model.start(batch),
+        "default, network, recorded": recorded(predictor, [batch]),
+        "default, weights": lambda: [w.sum() for w in weights],
+        "reference": lambda: reference(build_data(salt)),
+        "reference, network": lambda: reference(graph),
+    }
+    with torch.inference_mode():
+        rounds = timed(tasks, rounds=100)
+    found = {name: 1e6 * statistics.median(r["cpu"] for r in rounds[name]) for name in tasks}
+    return {"cpu_us": found}
+
+
 def phonopy_seconds() -> dict[str, dict[str, dict[str, float]]]:
     """Finite displacements with EMT, as cheap a calculator as there is, for its metals.
 
@@ -202,6 +231,7 @@ def measure(path: Path, n: int, only: list[str]) -> dict[str, Any]:
             m: share_of_limit(Predictor(m, "cpu"), crystals) for m in ("paper", "default")
         },
         "latency_s": latency,
+        "one_crystal": one_crystal,
         "cell_size": lambda: scaling.cell_sizes("default"),
         "batch_size": lambda: scaling.batch_sizes("paper", crystals),
         "threads": lambda: scaling.threads("default", crystals),
