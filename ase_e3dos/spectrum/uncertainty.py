@@ -445,9 +445,11 @@ def _quantiles(
 #: all have the last one.
 _BOUNDS = ((0.0, 1.5), (0.0, 1.5), (-0.75, 0.25), (-4.0, 2.0))
 _BOUND_OF_CHEMISTRY = (-1.0, 1.5)
-#: Of the squares of exponents, against the mean logarithm of the likelihood: what a kind of
-#: chemistry with few crystals says of its own is worth little.
+#: Of the squares of exponents, against the mean logarithm of the likelihood.
 _PENALTY = 1e-3
+#: The same of chemistry times the number of crystals: the factor of a kind is near one, within
+#: exp(0.55) either way, before a crystal is seen.
+_PENALTY_OF_CHEMISTRY = 1.65
 
 
 def _fit_scale(r: Array, s: Array, logs: Array, w: Array, aside: NDArray[np.bool_]) -> Spread:
@@ -466,11 +468,14 @@ def _fit_scale(r: Array, s: Array, logs: Array, w: Array, aside: NDArray[np.bool
     y = r.ravel() / size
     share = np.broadcast_to(w.reshape(shape), r.shape).ravel()
     share = share / share.sum()
+    penalty = np.full(x.shape[1], _PENALTY)
+    penalty[2 + len(_BOUNDS) : 2 + logs.shape[1]] = _PENALTY_OF_CHEMISTRY / len(r)
+    penalty[0] = 0.0
 
     def loss(c: Array) -> tuple[float, Array]:
         relative = y * np.exp(-x @ c)
-        value = share @ (x @ c + relative) + _PENALTY * (c[1:] ** 2).sum()
-        gradient = x.T @ (share * (1 - relative)) + 2 * _PENALTY * np.r_[0.0, c[1:]]
+        value = share @ (x @ c + relative) + penalty @ c**2
+        gradient = x.T @ (share * (1 - relative)) + 2 * penalty * c
         return float(value), gradient
 
     of_chemistry = (_BOUND_OF_CHEMISTRY,) * (logs.shape[1] - len(_BOUNDS))

@@ -7,15 +7,13 @@ are those of the data files, by their Materials Project ids. What is compared wi
 
 DFT        the spectrum of the same structure by PBEsol: the phonon database, or the DFPT set
 potential  finite displacements with Nequix-OAM-1-PFT (PBE), from its file of labels
-measured   S(298.15 K), and C_P where it differs from C_V by less than the error bar (references in
-           the code); the zero-point of the scale is harmonic, so that measured entropies contain
-           a little expansion, and those of UC2 and ThC2 electrons besides
+measured   S(298.15 K), and C_P where it differs from C_V by less than the error bar, with the error
+           that is stated of them (references in the code)
 combined   what `model="combined"` says: a second opinion, no measurement
 
-A line is good where both values lie in their intervals, or where the prediction has a warning. The
-last line counts the others. Most of these
-crystals are in the training data by now: this is a check of what users meet, not of what networks
-extrapolate to.
+A line is good where both values lie in their intervals (within the error of a measurement), or
+where the prediction has a warning. The last line counts the others. Most of these crystals are in
+the training data by now: this is a check of what users meet, not of what networks extrapolate to.
 """
 
 from __future__ import annotations
@@ -44,12 +42,13 @@ NEQUIX, STRUCTURES = "mlip_nequix.parquet", "structures_mp.parquet"
 STABLE = 0.01
 
 NBS = "D. D. Wagman et al., J. Phys. Chem. Ref. Data 11, suppl. 2 (1982)"
-#: S(298.15 K) and C_P in J/(K mol of formula units), None where not given, and where from.
-MEASURED: dict[str, tuple[float, float | None, str]] = {
-    "diamond": (2.377, 6.113, NBS),
-    "h-BN": (14.81, 19.71, NBS),
-    "B4C": (27.11, None, NBS),
-    "polyethylene": (25.0, None, "NIST WebBook, 69, ethene homopolymer: 25 +- 2 for a monomer"),
+#: S(298.15 K) and C_P in J/(K mol of formula units), None where not given; the error stated of S;
+#: where from.
+MEASURED: dict[str, tuple[float, float | None, float, str]] = {
+    "diamond": (2.377, 6.113, 0.0, NBS),
+    "h-BN": (14.81, 19.71, 0.0, NBS),
+    "B4C": (27.11, None, 0.0, NBS),
+    "polyethylene": (25.0, None, 2.0, "E. S. Domalski, E. D. Hearing, NIST WebBook (SRD 69)"),
 }
 #: Kind of chemistry, name, id.
 CRYSTALS = (
@@ -114,6 +113,8 @@ class Line:
         S and C_V per formula unit in J/(K mol); NaN where there is none.
     source : str
         DFT, potential, measured or combined.
+    error : float
+        That is stated of a measured entropy.
     """
 
     kind: str
@@ -122,6 +123,7 @@ class Line:
     spectrum: PhononSpectrum
     reference: tuple[float, float]
     source: str
+    error: float = 0.0
 
     @property
     def units(self) -> int:
@@ -138,8 +140,13 @@ class Line:
     def inside(self) -> bool:
         """Whether every value that is known lies in its interval."""
         ends = [self.interval(q)[1:] for q in ("entropy", "heat_capacity")]
-        known = [(r, *e) for r, e in zip(self.reference, ends, strict=True) if np.isfinite(r)]
-        return all(low <= r <= high for r, low, high in known)
+        errors = (self.error, 0.0)
+        known = [
+            (r, e, *ends_of)
+            for r, e, ends_of in zip(self.reference, errors, ends, strict=True)
+            if np.isfinite(r)
+        ]
+        return all(low - e <= r <= high + e for r, e, low, high in known)
 
     @property
     def warned(self) -> list[str]:
@@ -203,14 +210,14 @@ def lines(data_dir: Path, model: str) -> list[Line]:
     found = []
     for (kind, name, k), spectrum in zip(CRYSTALS, predicted, strict=True):
         units = formula_units(spectrum.crystal)
-        reference, source = (np.nan, np.nan), ""
+        reference, source, error = (np.nan, np.nan), "", 0.0
         if k in known or (name not in MEASURED and k in second):
             other, source = known[k][1:] if k in known else (second[k], "combined")
             reference = (other.entropy(ROOM) / units, other.heat_capacity(ROOM) / units)
         elif name in MEASURED:
-            entropy, capacity, _ = MEASURED[name]
+            entropy, capacity, error, _ = MEASURED[name]
             reference, source = (entropy, np.nan if capacity is None else capacity), "measured"
-        found.append(Line(kind, name, k, spectrum, reference, source))
+        found.append(Line(kind, name, k, spectrum, reference, source, error))
     return found
 
 
