@@ -19,8 +19,8 @@ With them goes the list of elements that crystals of the DFT training sets have 
 where a crystal has others there is a warning.
 
 Other files name these weights by their digest, which the header is part of (`force-constants`,
-whose error bars are made beside `default`, and `combined`): those given by --follow get the new
-digest, and keep all else.
+whose error bars are made beside `default`, and `combined`, which names both): those given by
+--follow, in this order, get the new digests and keep all else.
 
 Neither validation set is touched. References have at most 1 % of imaginary modes. With --check
 nothing is fitted: the coverage on both validation sets is printed, by quantity, and the lowest of
@@ -53,7 +53,12 @@ from ase_e3dos.evaluation.predictions import (
     predictions,
 )
 from ase_e3dos.evaluation.reference import imaginary_shares, reference_spectra
-from ase_e3dos.network.weights import read_header, replace_header, weights_digest
+from ase_e3dos.network.weights import (
+    read_header,
+    replace_header,
+    save_weights,
+    weights_digest,
+)
 from ase_e3dos.prediction.bonds import seen_bonds
 from ase_e3dos.structures.chemistry import anion_class
 from ase_e3dos.structures.crystal import Crystal
@@ -119,19 +124,27 @@ def calibrate(found: list[Predictions], trained: list[Crystal], weights: Path) -
     print(f"{weights}: error bars from {source}")
 
 
-def follow(files: list[Path], old: str, new: str) -> None:
-    """Give files that name weights by their digest the new one."""
+def follow(files: list[Path], digests: dict[str, str]) -> None:
+    """Give files that name weights by their digest the new ones, in the order of the files.
+
+    What names the files themselves comes after them: their own digests change as well.
+    """
     for file in files:
-        header = read_header(file)
-        companion = {k: new if v == old else v for k, v in header.companion.items()}
+        header, before = read_header(file), weights_digest(file)
+        companion = {k: digests.get(v, v) for k, v in header.companion.items()}
         parts = {
-            prefix: {k: new if v == old else v for k, v in part.items()}
+            prefix: {k: digests.get(v, v) for k, v in part.items()}
             for prefix, part in header.parts.items()
         }
         if companion == header.companion and parts == header.parts:
-            raise E3DOSError(f"{file} does not name the weights {old[:12]}.")
-        replace_header(file, replace(header, companion=companion, parts=parts))
-        print(f"{file}: names the new digest")
+            raise E3DOSError(f"{file} names none of {', '.join(d[:12] for d in digests)}.")
+        header = replace(header, companion=companion, parts=parts)
+        if header.parts:
+            save_weights(file, header, [{}])  # of parts alone, and without tensors of its own
+        else:
+            replace_header(file, header)
+        digests = {**digests, before: weights_digest(file)}
+        print(f"{file}: names the new digests")
 
 
 def judges(data_dir: Path) -> dict[str, LabelledSet]:
@@ -199,7 +212,7 @@ def main() -> None:
     before = weights_digest(output)
     found = unseen(options.data_dir, options.first, output)
     calibrate(found, trained_on(options.data_dir), output)
-    follow(options.follow, before, weights_digest(output))
+    follow(options.follow, {before: weights_digest(output)})
 
 
 if __name__ == "__main__":
