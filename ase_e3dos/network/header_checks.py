@@ -66,6 +66,9 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         numbers = content.get("trust", {}).get(name, [])
         if not isinstance(numbers, list) or not all(map(_real, numbers)):
             return f"trust[{name!r}] is not a list of numbers"
+    bonds = content.get("trust", {}).get("bonds", [])
+    if not all(0 < n // 1000 < 119 and 0 < n % 1000 < 119 for n in bonds):
+        return "trust['bonds'] are not pairs of elements"
     others = content.get("other_settings", {}).values()
     for settings in (content["settings"], *others):
         if (fault := _settings_fault(settings)) is not None:

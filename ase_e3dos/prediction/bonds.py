@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from ase_e3dos.network.graph import CrystalGraph, build_graphs
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["NEAR", "NEAR_IN_TRAINING", "bonded", "codes_of", "elements_of_code", "seen_bonds"]
+__all__ = [
+    "NEAR",
+    "NEAR_IN_TRAINING",
+    "RADII",
+    "bonded",
+    "codes_of",
+    "elements_of_code",
+    "seen_bonds",
+]
 
 #: Distance over the sum of the covalent radii up to which two sites are next to each other. What
 #: training saw is counted a little further, so that no bond is new for being at the limit.
@@ -20,7 +28,8 @@ NEAR, NEAR_IN_TRAINING = 1.15, 1.2
 CUTOFF = 5.0
 _AT_ONCE = 200
 
-_RADII = np.append(
+#: Covalent radius (Å) by atomic number; those that ASE does not have are its last one.
+RADII = np.append(
     covalent_radii, np.full(max(0, 119 - len(covalent_radii)), covalent_radii[-1])
 ).astype(np.float64)
 
@@ -41,9 +50,18 @@ def codes_of(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.
     return np.asarray(1000 * np.minimum(first, second) + np.maximum(first, second))
 
 
-def elements_of_code(code: int) -> tuple[int, int]:
-    """The pair of atomic numbers that `codes_of` made a number of."""
-    return code // 1000, code % 1000
+def elements_of_code(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Atomic numbers of the pairs that `codes_of` made numbers of.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    smaller, larger : ndarray of int, shape (n,)
+    """
+    return codes // 1000, codes % 1000
 
 
 def bonded(
@@ -64,7 +82,7 @@ def bonded(
     -------
     ndarray of bool, shape (n,)
     """
-    return np.asarray((length > 0) & (length < near * (_RADII[first] + _RADII[second])))
+    return np.asarray((length > 0) & (length < near * (RADII[first] + RADII[second])))
 
 
 def seen_bonds(crystals: Iterable[Crystal]) -> list[float]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import (
@@ -26,7 +26,7 @@ from ase_e3dos.errors import (
     UnlikelyVolumeWarning,
     UnseenElementWarning,
 )
-from ase_e3dos.prediction.bonds import NEAR, bonded, codes_of, elements_of_code
+from ase_e3dos.prediction.bonds import NEAR, RADII, bonded, codes_of, elements_of_code
 from ase_e3dos.prediction.layers import widest_gaps
 from ase_e3dos.prediction.volumes import LIMIT as VOLUME_LIMIT
 from ase_e3dos.prediction.volumes import N_ELEMENTS, expected
@@ -58,11 +58,6 @@ IONIC = frozenset((1, 8, 9, 17, 35, 53))
 #: What lies beyond a limit by less than this part of it is at the limit: two cells of a crystal
 #: differ by rounding, and round lattice constants meet round limits.
 _ROUNDING = 1e-5
-
-#: Covalent radius (Å) by atomic number; those that ASE does not have are its last one.
-_RADII = np.append(
-    covalent_radii, np.full(max(0, 119 - len(covalent_radii)), covalent_radii[-1])
-).astype(np.float64)
 
 Bools = NDArray[np.bool_]
 Shares = NDArray[np.float64] | NDArray[np.float32]
@@ -178,7 +173,7 @@ class _Batch:
     @cached_property
     def radii(self) -> NDArray[np.float64]:
         """Covalent radius of each site in Å."""
-        return np.asarray(_RADII[np.concatenate([c.numbers for c in self.crystals])])
+        return np.asarray(RADII[np.concatenate([c.numbers for c in self.crystals])])
 
     @cached_property
     def bonds(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -254,13 +249,18 @@ def _new_bonds(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     z = np.concatenate([c.numbers for c in batch.crystals])
     center, neighbor, length = batch.bonds
     first, second = z[center], z[neighbor]
-    codes = codes_of(first, second)
-    new = np.flatnonzero(~np.isin(codes, np.array(seen, dtype=np.int64)))
+    known = np.zeros((len(RADII), len(RADII)), dtype=bool)
+    lower, higher = elements_of_code(np.array(seen, dtype=np.int64))
+    known[lower, higher] = known[higher, lower] = True
+    new = np.flatnonzero(~known[first, second])
     new = new[bonded(first[new], second[new], length[new], NEAR * (1 - _ROUNDING))]
     crystal = np.searchsorted(batch.first_site, center[new], side="right") - 1
     for k in np.unique(crystal).tolist():
-        pairs = [elements_of_code(c) for c in np.unique(codes[new[crystal == k]]).tolist()]
-        names = ", ".join(f"{chemical_symbols[a]}-{chemical_symbols[b]}" for a, b in pairs)
+        mine = new[crystal == k]
+        pairs = elements_of_code(np.unique(codes_of(first[mine], second[mine])))
+        names = ", ".join(
+            f"{chemical_symbols[a]}-{chemical_symbols[b]}" for a, b in zip(*pairs, strict=True)
+        )
         yield (
             k,
             OutOfDistributionWarning(
