@@ -37,6 +37,12 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
             ["docs/models/calibrate_force_constants.py", "--data-dir", str(data), "--weights",
              "ase_e3dos/models/force-constants.safetensors", "--check"]
         ],
+        "default-intervals": [
+            ["docs/models/calibrate_default.py", "--data-dir", str(data), "--weights",
+             "ase_e3dos/models/default.safetensors", "--check"]
+        ],
+        "named": [["docs/models/named_crystals.py", "--data-dir", str(data)]],
+        "stability": [["docs/models/stability_trials.py", "--data-dir", str(data)]],
         "accuracy": [["docs/benchmarks/accuracy_table.py", dfpt, "paper", "default", "combined"]],
         "data": [["docs/benchmarks/data_tables.py", "--data", dfpt]],
         "cards": [
@@ -68,6 +74,9 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
 PRINTED = {
     "matrices": "docs/models/force_constants.txt",
     "intervals": "docs/models/calibrate_force_constants.txt",
+    "default-intervals": "docs/models/calibrate_default.txt",
+    "named": "docs/models/named_crystals.txt",
+    "stability": "docs/models/stability_trials.txt",
     "screen": "docs/examples/output/paper_screen.txt",
     "far": "docs/examples/output/far_from_data.txt",
 }

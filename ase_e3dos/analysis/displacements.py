@@ -255,7 +255,8 @@ def u_iso_interval(
     value = u_iso(spectrum, temperature).reshape(len(std), len(t))
     relative = std.reshape(value.shape) / value
     known = np.array(sorted(spreads))
-    half = np.array([spreads[k].half_width(relative, level) for k in known])
+    covariates = spectrum.error_covariates
+    half = np.array([spreads[k].half_width(relative, level, covariates) for k in known])
     factor = np.exp(
         [[np.interp(x, known, half[:, i, k]) for k, x in enumerate(t)] for i in range(len(value))]
     )

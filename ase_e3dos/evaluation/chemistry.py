@@ -13,77 +13,12 @@ from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.evaluation.stable_errors import stable_crystals
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
+from ase_e3dos.structures.chemistry import anion_class
 from ase_e3dos.structures.crystal import Crystal
 
 Grouping = Literal["anion", "element"]
-#: Classes by anion, the most electronegative (on Pauling's scale) first: it is the one that counts.
-ANIONS = {
-    "F": "fluoride",
-    "O": "oxide",
-    "Cl": "chloride",
-    "N": "nitride",
-    "Br": "bromide",
-    "I": "iodide",
-    "S": "sulfide",
-    "Se": "selenide",
-    "C": "carbide",
-    "P": "phosphide",
-    "As": "arsenide",
-    "Te": "telluride",
-    "Sb": "antimonide",
-    "B": "boride",
-    "Bi": "bismuthide",
-    "Ge": "germanide",
-    "Si": "silicide",
-}
-#: Partners of oxygen that make complex anions (carbonates, sulfates, silicates and the like).
-OXYANION_CENTRES = frozenset(
-    ["B", "C", "N", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Te", "I"]
-)
-#: Å; nearer to an oxygen, such a partner is bonded to it.
-OXYANION_BOND = 2.0
 #: K.
 ROOM = 300.0
-
-
-def anion_class(crystal: Crystal) -> str:
-    """The class of a crystal by its most electronegative element.
-
-    Parameters
-    ----------
-    crystal : Crystal
-        The structure; mixed sites count with every element on them.
-
-    Returns
-    -------
-    str
-        "element" of one element; "hydrogen" where hydrogen is on a site; "oxyanion" where oxygen
-        is bonded to carbon, sulfur, phosphorus or the like (nearer than 2 Å); "fluoride", "oxide",
-        "nitride" and so on by the first of `ANIONS` in it, and "mixed anions" where a halogen or
-        oxygen has another halogen or chalcogen beside it; else "intermetallic".
-    """
-    from ase.data import chemical_symbols
-
-    symbols = {chemical_symbols[int(z)] for z in np.unique(crystal.species_number)}
-    if len(symbols) == 1:
-        return "element"
-    if "H" in symbols:
-        return "hydrogen"
-    if "O" in symbols and symbols & OXYANION_CENTRES and _has_oxyanion(crystal):
-        return "oxyanion"
-    if len(symbols & {"F", "O", "Cl", "Br", "I", "S", "Se", "Te"}) > 1:
-        return "mixed anions"
-    return next((name for anion, name in ANIONS.items() if anion in symbols), "intermetallic")
-
-
-def _has_oxyanion(crystal: Crystal) -> bool:
-    from ase.data import atomic_numbers
-    from ase.neighborlist import neighbor_list
-
-    z = crystal.numbers
-    centres = [atomic_numbers[s] for s in OXYANION_CENTRES]
-    i, j = neighbor_list("ij", crystal.to_atoms(), OXYANION_BOND)
-    return bool((np.isin(z[i], centres) & (z[j] == 8)).any())
 
 
 def elements_of(crystal: Crystal) -> list[str]:

@@ -46,18 +46,26 @@ class DisplacementErrors:
         (n_sites, n_temperatures).
     formulas : ndarray
         Of each site's crystal, shape (n_sites,).
+    covariates : ndarray
+        `error_covariates` of each site's crystal but for the number of its sites, shape
+        (n_sites, n_covariates).
     """
 
     temperatures: tuple[float, ...]
     residuals: Array
     stds: Array
     formulas: np.ndarray[tuple[Any, ...], np.dtype[np.str_]]
+    covariates: Array
 
     def of(self, formulas: np.ndarray[tuple[Any, ...], np.dtype[np.str_]]) -> DisplacementErrors:
         """The sites of some formulas."""
         keep = np.isin(self.formulas, formulas)
         return DisplacementErrors(
-            self.temperatures, self.residuals[keep], self.stds[keep], self.formulas[keep]
+            self.temperatures,
+            self.residuals[keep],
+            self.stds[keep],
+            self.formulas[keep],
+            self.covariates[keep],
         )
 
     def spreads(self, seed: int = 0) -> dict[float, Spread]:
@@ -75,8 +83,10 @@ class DisplacementErrors:
                 for f in np.unique(self.formulas)
             ]
         )
+        # The sites of a formula stay together; where it has several crystals, the first speaks.
+        of_formula = self.covariates[drawn[:, 0]]
         return {
-            t: fit_spread(self.residuals[drawn, k], self.stds[drawn, k])
+            t: fit_spread(self.residuals[drawn, k], self.stds[drawn, k], of_formula)
             for k, t in enumerate(self.temperatures)
         }
 
@@ -113,7 +123,7 @@ def displacement_errors(
     tensors = found.labelled.log_displacements
     if tensors is not None:
         t = t[np.isin(t, DISPLACEMENT_TEMPERATURES)]
-    residuals, stds, formulas = [], [], []
+    residuals, stds, formulas, covariates = [], [], [], []
     for k, (spectrum, formula) in enumerate(
         zip(found.spectra, found.labelled.formulas, strict=True)
     ):
@@ -124,10 +134,15 @@ def displacement_errors(
         residuals.append(np.log(value / reference))
         stds.append(spectrum.u_iso_std(t) / value)
         formulas += [formula] * len(value)
+        covariates += [spectrum.covariates_per_atom] * len(value)
     if not formulas:
         raise TrainingError(f"no crystal of {found.labelled.source!r} is stable.")
     return DisplacementErrors(
-        tuple(map(float, t)), np.concatenate(residuals), np.concatenate(stds), np.array(formulas)
+        tuple(map(float, t)),
+        np.concatenate(residuals),
+        np.concatenate(stds),
+        np.array(formulas),
+        np.array(covariates),
     )
 
 
@@ -178,9 +193,10 @@ def displacement_section(errors: DisplacementErrors, temperature: float) -> Sect
         spread = errors.of(halves[0]).spreads(seed)[temperature]
         other = errors.of(halves[1])
         for level in REPORTED_LEVELS:
-            half = spread.half_width(other.stds[:, k], level)
+            half = spread.half_width(other.stds[:, k], level, other.covariates)
             covered[level].append(float((np.abs(other.residuals[:, k]) <= half).mean()))
-        factors += np.exp(spread.half_width(other.stds[:, k], 0.9)).tolist()
+        wide = spread.half_width(other.stds[:, k], 0.9, other.covariates)
+        factors += np.exp(wide).tolist()
     return {
         "n_sites": float(len(size)),
         "n_formulas": float(len(names)),
@@ -192,3 +208,49 @@ def displacement_section(errors: DisplacementErrors, temperature: float) -> Sect
         "factor90": float(np.median(factors)),
         "rank": float(spearmanr(size, std).statistic),
     }
+
+
+def displacement_coverage(found: Predictions) -> dict[float, Section]:
+    """What the model's own intervals of U_iso cover, sites of one formula counting as one.
+
+    Parameters
+    ----------
+    found : Predictions
+        As for `displacement_errors`.
+
+    Returns
+    -------
+    dict
+        Temperature -> `cover50`, `cover68`, `cover90`, `cover95`; `factor90`, the median of the
+        factor between an end of the 90 % interval and U_iso; `rank`, Spearman's correlation of
+        error and half width over the formulas' means. Empty for a model without such intervals.
+    """
+    from scipy.stats import spearmanr
+
+    from ase_e3dos.analysis.displacements import QUANTITY
+
+    calibration = found.spectra[0].calibration if found.spectra else None
+    known = {} if calibration is None else calibration.spreads.get(QUANTITY, {})
+    errors = displacement_errors(found, REPORTED)
+    names, index = np.unique(errors.formulas, return_inverse=True)
+    sites = np.bincount(index)
+    rows: dict[float, Section] = {}
+    for k, t in enumerate(errors.temperatures):
+        if t not in known:
+            continue
+        size = np.abs(errors.residuals[:, k])
+        half = {
+            level: known[t].half_width(errors.stds[:, k], level, errors.covariates)
+            for level in REPORTED_LEVELS
+        }
+        error, width = (np.bincount(index, v) / sites for v in (size, half[0.9]))
+        rows[t] = {
+            "n_formulas": float(len(names)),
+            **{
+                f"cover{100 * level:.0f}": float((np.bincount(index, size <= h) / sites).mean())
+                for level, h in half.items()
+            },
+            "factor90": float(np.median(np.exp(width))),
+            "rank": float(spearmanr(error, width).statistic),
+        }
+    return rows

@@ -8,6 +8,7 @@ from ase_e3dos.evaluation.band_edges import band_edge_errors
 from ase_e3dos.evaluation.coverage import coverage
 from ase_e3dos.evaluation.displacement_errors import (
     REPORTED,
+    displacement_coverage,
     displacement_errors,
     displacement_section,
 )
@@ -58,4 +59,8 @@ def _displacements(found: Predictions) -> dict[str, Section]:
     errors = displacement_errors(found, REPORTED)
     if len(set(errors.formulas)) < FEWEST_FORMULAS:
         return {}
-    return {f"U_iso {t:g} K": displacement_section(errors, t) for t in REPORTED}
+    own = displacement_coverage(found)
+    return {
+        **{f"U_iso {t:g} K": displacement_section(errors, t) for t in REPORTED},
+        **{f"interval u_iso {t:g} K": section for t, section in own.items()},
+    }

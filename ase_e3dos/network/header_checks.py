@@ -24,8 +24,9 @@ _FLAGS = ("label_like", "distilled")
 #: Largest size of one dimension of a network; smaller limits of some settings.
 MOST_CHANNELS = 100_000
 _MOST = {"n_layers": 64, "n_gated": 64, "l_max": 8, "dropout": 1}
-#: Numbers in each list under "trust".
+#: Numbers in each list under "trust"; lists of any length there.
 _TRUST = {"filling": 2, "disagreement": 1}
+_TRUST_LISTS = ("alone", "bonds")
 
 
 def header_fault(content: Mapping[str, Any]) -> str | None:
@@ -61,6 +62,13 @@ def header_fault(content: Mapping[str, Any]) -> str | None:
         limits = content.get("trust", {}).get(name, [0] * length)
         if not isinstance(limits, list) or len(limits) != length or not all(map(_real, limits)):
             return f"trust[{name!r}] is not a list of {length} numbers"
+    for name in _TRUST_LISTS:
+        numbers = content.get("trust", {}).get(name, [])
+        if not isinstance(numbers, list) or not all(map(_real, numbers)):
+            return f"trust[{name!r}] is not a list of numbers"
+    bonds = content.get("trust", {}).get("bonds", [])
+    if not all(0 < n // 1000 < 119 and 0 < n % 1000 < 119 for n in bonds):
+        return "trust['bonds'] are not pairs of elements"
     others = content.get("other_settings", {}).values()
     for settings in (content["settings"], *others):
         if (fault := _settings_fault(settings)) is not None:

@@ -176,7 +176,7 @@ class RowBuilder:
             "entropy_per_cell": per_atom["entropy"] * per_cell,
             "free_energy_per_cell": per_atom["free_energy"] * per_cell,
         }
-        widths = self._half_widths(grid, n_sites)
+        widths = self._half_widths(grid, crystals)
         thermal["uncertainty"] = widths.get("heat_capacity")
         for name in ("entropy", "free_energy"):
             width = widths.get(name)
@@ -187,7 +187,7 @@ class RowBuilder:
             columns[name] = self._thermal_column(values, n_bad)
         return columns
 
-    def _half_widths(self, grid: FrequencyGrid, n_sites: Array) -> dict[str, Array]:
+    def _half_widths(self, grid: FrequencyGrid, crystals: list[Crystal]) -> dict[str, Array]:
         """Of each calibrated interval, per atom; (n_good, n_temperatures), or 1 of a frequency."""
         calibration = self.calibration
         if not self._members or calibration is None:
@@ -196,7 +196,9 @@ class RowBuilder:
         n_good, n_members, n_bins = members.shape
         flat = members.reshape(-1, n_bins)
         flat *= (3.0 / np.maximum(flat @ grid.trapezoid, 1e-300))[:, None]
-        covariates = error_covariates(grid, members, n_sites)
+        n_sites = [c.n_sites for c in crystals]
+        of_chemistry = crystals if calibration.depends_on_chemistry else None
+        covariates = error_covariates(grid, members, n_sites, of_chemistry)
         t = self.settings.temperatures
         found = {}
         thermal: tuple[Quantity, ...] = ("heat_capacity", "entropy", "free_energy")

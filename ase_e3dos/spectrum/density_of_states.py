@@ -13,7 +13,13 @@ from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.spectral_density import SpectralDensity
 from ase_e3dos.spectrum.thermal import Acoustic, Imaginary, Quantity, checked_temperatures
-from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL, SOUND, THERMAL, error_covariates
+from ase_e3dos.spectrum.uncertainty import (
+    COVARIATES,
+    INTERVAL_LEVEL,
+    SOUND,
+    THERMAL,
+    error_covariates,
+)
 
 
 class DensityOfStates(SpectralDensity):
@@ -212,15 +218,38 @@ class DensityOfStates(SpectralDensity):
 
     @property
     def error_covariates(self) -> Array | None:
-        """What errors depend on besides the spread, shape (4,); None without an ensemble."""
+        """What errors depend on besides the spread, shape (n,); None without an ensemble."""
         if self.members is None or len(self.members) < 2:
             return None
         known: Array | None = getattr(self, "_covariates", None)
         if known is None:  # the same for every quantity and temperature
-            known = error_covariates(self._grid, self.members, self._crystal.n_sites)
+            one = error_covariates(
+                self._grid, self.members[None], [self._crystal.n_sites], [self._crystal]
+            )
+            known = one[0]
             known.flags.writeable = False
             self._covariates = known
         return known
+
+    @property
+    def covariates_per_atom(self) -> Array:
+        """`error_covariates` but for the number of sites, which is one in its unit, shape (n,).
+
+        Error models are fitted with these: error bars per atom must be the same in every cell of
+        a crystal.
+
+        Raises
+        ------
+        SpectrumError
+            There is no ensemble behind the spectrum.
+        """
+        known = self.error_covariates
+        if known is None:
+            self.spread("mean_wavenumber")  # raises, and says what to do
+            raise AssertionError
+        covariates = known.copy()
+        covariates[COVARIATES.index("sites")] = 1.0
+        return covariates
 
     def interval(
         self, quantity: str, level: float = INTERVAL_LEVEL, temperature: ArrayLike = 300.0

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.analysis.displacements import QUANTITY
 from ase_e3dos.data.labelled_set import SLOWEST_SOUND
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.displacement_errors import displacement_errors
 from ase_e3dos.evaluation.predictions import Predictions
-from ase_e3dos.evaluation.quantities import member_spread, quantity_values
+from ase_e3dos.evaluation.quantities import member_spread
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import (
-    COVARIATES,
     SOUND,
     THERMAL,
     Calibration,
@@ -53,6 +53,8 @@ def fit_calibration(
     reference: Sequence[PhononSpectrum],
     temperatures: Sequence[float] = TEMPERATURES,
     source: str = "",
+    weights: ArrayLike | None = None,
+    aside: ArrayLike | None = None,
 ) -> CalibratedModel:
     """Fit the error model of an ensemble.
 
@@ -66,6 +68,8 @@ def fit_calibration(
         K, for heat capacity, entropy and free energy.
     source : str, optional
         What the crystals are, for the record.
+    weights, aside : array_like, shape (n,), optional
+        As for `ase_e3dos.spectrum.fit_spread`.
 
     Raises
     ------
@@ -83,16 +87,23 @@ def fit_calibration(
             f"{lonely[0]}: the prediction has no ensemble behind it, so there is nothing to "
             "calibrate. Train at least two members for each fold."
         )
+    counted = _Counted(
+        np.ones(len(predicted)) if weights is None else np.asarray(weights, dtype=float),
+        np.zeros(len(predicted), dtype=bool) if aside is None else np.asarray(aside, dtype=bool),
+    )
+    covariates = _covariates(predicted)
     spreads: dict[str, dict[float, Spread]] = {}
     for quantity in (*THERMAL, "mean_wavenumber"):
-        known = temperatures if quantity in THERMAL else (0.0,)
+        known = tuple(temperatures) if quantity in THERMAL else (0.0,)
+        residuals, stds = _residuals(predicted, reference, quantity, known)
         spreads[quantity] = {
-            t: _fit(predicted, reference, quantity, t if quantity in THERMAL else 300.0)
-            for t in known
+            t: fit_spread(residuals[:, k], stds[:, k], covariates, **vars(counted))
+            for k, t in enumerate(known)
         }
     if not predicted[0].label_like:
-        spreads["density"] = {0.0: _fit_density(predicted, reference)}
-    relative = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in predicted]
+        spreads["density"] = {0.0: _fit_density(predicted, reference, counted)}
+    own = [s for s, other in zip(predicted, counted.aside, strict=True) if not other]
+    relative = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in own]
     limit = float(np.quantile(relative, AGREEING_SHARE))
     return CalibratedModel(Calibration(spreads, source), limit)
 
@@ -121,33 +132,42 @@ def with_displacements_and_sound(model: CalibratedModel, found: Predictions) -> 
     return replace(model, calibration=replace(model.calibration, spreads=spreads))
 
 
-def _fit(
+@dataclass(frozen=True)
+class _Counted:
+    """How much crystals count, and those whose labels are of another method."""
+
+    weights: Array
+    aside: NDArray[np.bool_]
+
+
+def _residuals(
     predicted: Sequence[PhononSpectrum],
     reference: Sequence[PhononSpectrum],
     quantity: str,
-    temperature: float,
-) -> Spread:
-    residuals = [
-        quantity_values(p, quantity, temperature) - quantity_values(y, quantity, temperature)
-        for p, y in zip(predicted, reference, strict=True)
-    ]
-    spreads = [member_spread(p, quantity, temperature) for p in predicted]
-    return fit_spread(residuals, spreads, _covariates(predicted))
+    temperatures: tuple[float, ...],
+) -> tuple[Array, Array]:
+    """Errors of a quantity and its spreads over the members, per atom, (n, n_temperatures)."""
+    if quantity not in THERMAL:
+        residuals = [
+            [p.mean_wavenumber - y.mean_wavenumber]
+            for p, y in zip(predicted, reference, strict=True)
+        ]
+        return np.array(residuals), np.array([[p.spread(quantity)] for p in predicted])
+
+    def per_atom(spectra: Sequence[PhononSpectrum]) -> Array:
+        return np.array([getattr(s, quantity)(temperatures) / s.crystal.n_sites for s in spectra])
+
+    stds = [p.spread(quantity, temperature=temperatures) / p.crystal.n_sites for p in predicted]
+    return per_atom(predicted) - per_atom(reference), np.array(stds)
 
 
 def _covariates(predicted: Sequence[PhononSpectrum]) -> Array:
-    """`error_covariates` of spectra, shape (n, 4), but for the number of sites.
-
-    Error bars per atom must be the same in every cell of a crystal, so that the number of sites
-    is held at one in its unit and gets no exponent.
-    """
-    covariates = np.array([p.error_covariates for p in predicted], dtype=float)
-    covariates[:, COVARIATES.index("sites")] = 1.0
-    return covariates
+    """`covariates_per_atom` of spectra, shape (n, n_covariates)."""
+    return np.array([p.covariates_per_atom for p in predicted])
 
 
 def _fit_density(
-    predicted: Sequence[PhononSpectrum], reference: Sequence[PhononSpectrum]
+    predicted: Sequence[PhononSpectrum], reference: Sequence[PhononSpectrum], counted: _Counted
 ) -> Spread:
     """Error model of single bins, those that hold a percent of the highest density or more.
 
@@ -163,7 +183,7 @@ def _fit_density(
         truth = y.on_grid(p.wavenumbers) * constants().thz_to_cm
         residuals.append((p.density - truth)[bins])
         spreads.append(np.asarray(p.spread("density"))[bins])
-    return fit_spread(np.array(residuals), np.array(spreads))
+    return fit_spread(np.array(residuals), np.array(spreads), **vars(counted))
 
 
 def transferred(

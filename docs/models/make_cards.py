@@ -140,8 +140,9 @@ site spectra, change with strain (docs/theory), logarithms of displacement tenso
 velocities, cross entropy of stability. Sites are displaced at random by 0.02 to 0.04 Å in training.
 A fifth of the potential's formulas is kept out for the strain test.
 
-Error bars: conformal, fitted with a first network on crystals of formulas that were kept out of
-its training by a hash, never on a validation set. These crystals joined the training of later
+Error bars: conformal, with factors for kinds of chemistry, fitted with a first network on crystals
+of formulas that were kept out of its training by a hash, never on a validation set
+(`docs/models/calibrate_default.py`). These crystals joined the training of later
 stages, so that the network that ships errs less than the one that was calibrated; what its
 intervals cover on the validation sets stands below. They speak for the labels' functional (PBEsol)
 and for stable crystals. Watched during training, with nothing chosen by them: both validation sets.

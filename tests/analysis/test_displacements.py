@@ -174,7 +174,8 @@ def test_intervals_cover_formulas_that_they_were_not_fitted_on():
     shared = np.array([own[int(f[1:])] for f in formulas])
     std = rng.uniform(0.05, 0.2, (len(formulas), 1))
     residuals = 2 * std * (0.7 * shared + 0.7 * rng.normal(size=len(formulas)))[:, None]
-    errors = DisplacementErrors((300.0,), residuals, std, formulas)
+    covariates = np.ones((len(formulas), 4))
+    errors = DisplacementErrors((300.0,), residuals, std, formulas, covariates)
     found = displacement_section(errors, 300.0)
     assert found["spread90"] < 0.7
     assert found["cover90"] == pytest.approx(0.90, abs=0.03)

@@ -9,10 +9,11 @@ from ase.build import bulk, molecule
 from ase.spacegroup import crystal
 
 from ase_e3dos.data.labelled_set import read_labelled
-from ase_e3dos.evaluation.chemistry import anion_class, chemistry_sections
+from ase_e3dos.evaluation.chemistry import chemistry_sections
 from ase_e3dos.evaluation.predictions import predictions
 from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.prediction.pipeline import Predictor
+from ase_e3dos.structures.chemistry import anion_class
 from ase_e3dos.structures.crystal import Crystal
 
 

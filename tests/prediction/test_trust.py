@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111, make_supercell
 from ase.data import covalent_radii
+from ase.spacegroup import crystal
 
 from ase_e3dos import E3DOSPredictor, PhononSpectrum, predict
 from ase_e3dos.errors import (
@@ -26,6 +27,7 @@ from ase_e3dos.errors import (
 )
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
+from ase_e3dos.prediction.bonds import seen_bonds
 from ase_e3dos.prediction.trust import assess, assess_batch
 from ase_e3dos.spectrum import FrequencyGrid, named_grid
 from ase_e3dos.spectrum.thermal import lowest_temperature
@@ -39,7 +41,9 @@ def bump(center: float, width: float = 40.0) -> np.ndarray:
     return (weights / weights.sum()).astype(np.float32)
 
 
-def found(atoms: Atoms, weights: np.ndarray | None = None, members: Any = None) -> list[type]:
+def assessed(
+    atoms: Atoms, weights: np.ndarray | None = None, members: Any = None, trust: Any = None
+) -> tuple[E3DOSWarning, ...]:
     header = WeightsHeader(
         network="site",
         settings={},
@@ -48,10 +52,14 @@ def found(atoms: Atoms, weights: np.ndarray | None = None, members: Any = None) 
         encoder="mass_one_hot",
         encoder_version=1,
         elements={str(z): 9 for z in range(1, 84) if z != 43},
-        trust={"filling": [0.1, 2.0], "disagreement": [0.15]},
+        trust={"filling": [0.1, 2.0], "disagreement": [0.15], **(trust or {})},
     )
     graph = build_graph(Crystal.from_any(atoms), 5.0)
-    several = assess(graph, header, bump(200.0) if weights is None else weights, members)
+    return assess(graph, header, bump(200.0) if weights is None else weights, members)
+
+
+def found(atoms: Atoms, weights: np.ndarray | None = None, members: Any = None) -> list[type]:
+    several = assessed(atoms, weights, members)
     for warning in several:
         assert Crystal.from_any(atoms).name in str(warning)
         assert len(str(warning)) > 80  # what, why and how to mend it
@@ -95,6 +103,7 @@ def test_nothing_is_said_of_an_ordinary_crystal():
         (salt(), bump(4390.0), None, TruncatedWeightWarning),
         (bulk("Fe"), None, None, MagnetismWarning),
         (bulk("CoAl", "cesiumchloride", a=2.86), None, None, MagnetismWarning),
+        (bulk("FeS", "zincblende", a=5.2), None, None, MagnetismWarning),
         (heavy_salt(), None, None, IsotopeWarning),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -112,6 +121,22 @@ def test_the_limits_are_where_they_are_said_to_be():
     cell = [2.46, 2.46, 6.7, 90, 90, 120]
     graphite = Atoms("C4", scaled_positions=layers, cell=cell, pbc=True)
     assert found(graphite) == []
+
+
+def test_bonds_that_training_never_saw_are_warned_of_in_every_cell():
+    """Carbon beside beryllium, where training never had them next to each other."""
+    known = {"bonds": seen_bonds([Crystal.from_any(salt())])}
+    carbide = crystal(
+        ["C", "Be"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[4.34] * 3 + [90] * 3
+    )
+    for cell in (np.eye(3), [[1, 0, 0], [2, 1, 0], [0, 1, 1]], np.diag([1, 1, 2])):
+        atoms = make_supercell(carbide, cell)
+        assert found(atoms) == []
+        (warning,) = assessed(atoms, trust=known)
+        assert isinstance(warning, OutOfDistributionWarning)
+        assert "Be-C" in str(warning)
+    assert assessed(salt(), trust=known) == ()
+    assert assessed(salt(5.9), trust=known) == ()  # what was seen, strained
 
 
 def test_moments_on_atoms_do_not_vanish_in_silence(default_model: str):

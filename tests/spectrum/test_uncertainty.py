@@ -52,6 +52,66 @@ def test_covariates_say_where_the_ensemble_errs_together():
         spread.half_width(1.0, 0.9)
 
 
+def test_a_kind_of_chemistry_with_larger_errors_gets_wider_intervals():
+    """Where the spread cannot tell: coverage holds within the kind and among all others."""
+    rng = np.random.default_rng(8)
+    std = rng.lognormal(0, 0.5, 3000)
+    kind = rng.random(3000) < 0.15
+    covariates = np.exp(np.column_stack([np.zeros((3000, 4)), kind, rng.random(3000) < 0.3]))
+    r = rng.laplace(0, 1, 3000) * np.hypot(0.3, std) * np.where(kind, 2.5, 1.0)
+    spread = fit_spread(r[:1500], std[:1500], covariates[:1500])
+    assert np.exp(spread.exponents[4:]) == pytest.approx([2.5, 1.0], abs=0.25)
+    half = spread.half_width(std[1500:], 0.9, covariates[1500:])
+    inside = np.abs(r[1500:]) <= half
+    for group in (kind[1500:], ~kind[1500:]):
+        assert inside[group].mean() == pytest.approx(0.9, abs=0.04)
+    plain = fit_spread(r[:1500], std[:1500]).half_width(std[1500:], 0.9)
+    assert (np.abs(r[1500:]) <= plain)[kind[1500:]].mean() < 0.7
+    with pytest.raises(SpectrumError, match="6 covariates, and 4"):
+        spread.half_width(1.0, 0.9, np.ones(4))
+
+
+def test_a_kind_with_few_crystals_hardly_counts():
+    rng = np.random.default_rng(9)
+    few = np.arange(1000) < 3
+    covariates = np.exp(np.column_stack([np.zeros((1000, 4)), few]))
+    r = rng.laplace(0, 1, 1000)
+    r[few] = 5.0
+    spread = fit_spread(r, np.ones(1000), covariates)
+    assert 1.0 < np.exp(spread.exponents[4]) < 4.0  # five, by themselves
+
+
+def test_labels_of_another_method_say_where_errors_are_larger_and_not_how_large():
+    rng = np.random.default_rng(10)
+    kind = rng.random(2000) < 0.5
+    covariates = np.exp(np.column_stack([np.zeros((2000, 4)), kind]))
+    aside = np.arange(2000) >= 1000
+    kind_of_own = kind & ~aside
+    covariates[kind_of_own] = 1.0  # of its own kind there is none
+    r = rng.laplace(0, 1, 2000) * np.where(aside, 4.0 * np.where(kind, 3.0, 1.0), 1.0)
+    spread = fit_spread(r, np.ones(2000), covariates, aside=aside)
+    alone = fit_spread(r[~aside], np.ones(1000), covariates[~aside])
+    plain, of_kind = np.ones(5), np.exp([0.0, 0.0, 0.0, 0.0, 1.0])
+    width = spread.half_width(1.0, 0.9, plain)
+    assert width == pytest.approx(alone.half_width(1.0, 0.9, plain), rel=0.1)
+    assert spread.half_width(1.0, 0.9, of_kind) / width == pytest.approx(3.0, rel=0.15)
+    assert spread.n == 1000
+
+
+def test_weights_stand_for_repeated_crystals():
+    r, s = held_out(300, 11)
+    counts = np.where(np.arange(300) < 30, 10, 1)
+    weighted = fit_spread(r, s, weights=counts)
+    repeated = fit_spread(np.repeat(r, counts), np.repeat(s, counts))
+    for level in (0.5, 0.9):
+        assert weighted.half_width(1.0, level) == pytest.approx(
+            repeated.half_width(1.0, level), rel=0.1
+        )
+    assert weighted.half_width(1.0, 0.9) != pytest.approx(
+        fit_spread(r, s).half_width(1.0, 0.9), rel=1e-6
+    )
+
+
 def test_levels_that_the_data_cannot_support_are_refused():
     spread = fit_spread(*held_out(40, 3))
     with pytest.raises(SpectrumError, match="40 held-out"):
