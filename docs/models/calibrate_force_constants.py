@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import LabelledSet, read_labelled
 from ase_e3dos.evaluation.coverage import coverage
-from ase_e3dos.evaluation.displacement_errors import displacement_errors
-from ase_e3dos.evaluation.predictions import Predictions, predictions
+from ase_e3dos.evaluation.displacement_errors import displacement_coverage
+from ase_e3dos.evaluation.predictions import predictions
 from ase_e3dos.evaluation.reference import imaginary_shares, reference_spectra
 from ase_e3dos.network.weights import read_header, replace_header, weights_digest
 from ase_e3dos.plugins import get_registry
@@ -106,36 +106,19 @@ def check(sets: dict[str, LabelledSet], weights: Path) -> list[str]:
     predictor = Predictor(weights, "cpu")
     rows: dict[str, list[str]] = {}
     for name in (DFPT, PHONONDB):
-        found = predictions(predictor, sets[name].split("valid"))
+        valid = sets[name].split("valid")
+        found = predictions(predictor, valid.subset(imaginary_shares(valid) <= CALIBRATED))
         for row in coverage(found):
             at = f" {row.temperature:g} K" if row.temperature else ""
             cells = f"{row.covered[0.9]:.1%} | {row.rank_correlation:.2f}"
             rows.setdefault(row.quantity + at, []).append(cells)
-        for key, cells in displacements(found).items():
-            rows.setdefault(key, ["— | —"]).append(cells)
+        own = displacement_coverage(found) if found.labelled.kind == "site" else {}
+        for t, said in own.items():
+            cells = f"{said['cover90']:.1%} | {said['rank']:.2f}"
+            rows.setdefault(f"U_iso {t:g} K", ["— | —"]).append(cells)
     head = "| 90 % intervals | DFPT: covered | rank | phonondb: covered | rank |"
     table = [f"| {key} | {' | '.join(cells)} |" for key, cells in rows.items()]
     return [head, "| --- | --: | --: | --: | --: |", *table]
-
-
-def displacements(found: Predictions) -> dict[str, str]:
-    """Of U_iso, sites of one formula counting together as one; nothing without such labels."""
-    from scipy.stats import spearmanr
-
-    calibration = found.spectra[0].calibration
-    if found.labelled.kind != "site" or calibration is None:
-        return {}
-    stable = np.flatnonzero(imaginary_shares(found.labelled) <= CALIBRATED)
-    spectra = [found.spectra[k] for k in stable]
-    kept = Predictions(found.model, found.labelled.subset(stable), spectra)
-    errors, rows = displacement_errors(kept, (100.0, 300.0, 600.0)), {}
-    for k, t in enumerate(errors.temperatures):
-        half = calibration.spreads["u_iso"][t].half_width(errors.stds[:, k], 0.9)
-        size = np.abs(errors.residuals[:, k])
-        of_formulas = [(size <= half)[errors.formulas == f].mean() for f in set(errors.formulas)]
-        rank = spearmanr(size, half).statistic
-        rows[f"U_iso {t:g} K"] = f"{np.mean(of_formulas):.1%} | {rank:.2f}"
-    return rows
 
 
 def main() -> None:

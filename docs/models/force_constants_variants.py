@@ -4,7 +4,7 @@
     python docs/models/force_constants_variants.py --table
 
 Each trial takes the trunk of `default` (but `scratch`), is trained on dynamical matrices with the
-dipoles of its own charges for 1,000 steps, some minutes of one core, and is judged on the crystals
+dipoles of its own charges for 500 steps, some minutes of one core, and is judged on the crystals
 of phonondb's `valid`. A trial that ended is not run again; one that was stopped goes on. The record
 is docs/models/force-constants-variants.json, and --table prints it.
 
@@ -35,7 +35,7 @@ from ase_e3dos.training.force_labels import MatrixEntry
 from ase_e3dos.training.force_trainer import ForceConstantTrainer
 
 RECORD = Path(__file__).with_name("force-constants-variants.json")
-STAGE = {"steps": 1000, "matrices": 12, "points": 2, "own_dipoles": True, "near": 1}
+STAGE = {"steps": 500, "matrices": 12, "points": 2, "own_dipoles": True, "near": 1}
 
 
 @dataclass(frozen=True)
