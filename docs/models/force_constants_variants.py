@@ -63,9 +63,9 @@ VARIANTS = {
     "uncharged": Variant("no dipoles", {}, without="charges"),
     "reach": Variant("springs to 5 Å, not 6", {"settings.reach": 5.0}),
     "scratch": Variant("a trunk from scratch", {"start_from": None}),
-    "half": Variant("half of the crystals", {}, share=1 / 2),
     "quarter": Variant("a quarter of the crystals", {}, share=1 / 4),
-    "eighth": Variant("an eighth of the crystals", {}, share=1 / 8),
+    "sixteenth": Variant("a sixteenth", {}, share=1 / 16),
+    "least": Variant("one in 64", {}, share=1 / 64),
 }
 
 
