@@ -58,7 +58,8 @@ _REACH = {
 #: Elements whose spin states and magnetic order phonons depend on, and which no model is told of.
 MAGNETIC = frozenset(("Cr", "Mn", "Fe", "Co", "Ni"))
 
-#: What `chemistry_of` tells apart, in its order.
+#: What `chemistry_of` tells apart, in its order. Error bars in weights files go by their places:
+#: a new kind comes last.
 CHEMISTRY = (
     *("oxyanion", "mixed anions", "hydrogen", *ANIONS.values(), "intermetallic", "element"),
     *("two elements", "three elements", "B-B bonds", "C-C bonds", "other bonds of like atoms"),

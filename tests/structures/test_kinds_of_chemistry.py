@@ -80,3 +80,15 @@ def test_kinds_of_known_crystals():
     assert found[2] == {"element", "C-C bonds"}
     assert found[3] == {"oxyanion", "three elements"}
     assert found[5] == {"carbide", "two elements"}
+
+
+def test_kinds_keep_their_places():
+    """Error bars in weights files go by them, without names."""
+    first = "oxyanion, mixed anions, hydrogen, fluoride, oxide, chloride, nitride, bromide, iodide"
+    assert CHEMISTRY[:9] == tuple(first.split(", "))
+    last = ("element", "two elements", "three elements", "B-B bonds", "C-C bonds")
+    assert CHEMISTRY[21:26] == last
+    assert CHEMISTRY[26:28] == ("other bonds of like atoms", "Cr, Mn, Fe, Co, Ni")
+    middle = "sulfide, selenide, carbide, phosphide, arsenide, telluride, antimonide, boride"
+    assert CHEMISTRY[9:17] == tuple(middle.split(", "))
+    assert CHEMISTRY[17:21] == ("bismuthide", "germanide", "silicide", "intermetallic")
