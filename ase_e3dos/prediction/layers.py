@@ -97,7 +97,7 @@ def _planes(index: int) -> NDArray[np.float64]:
     """Miller indices up to `index` without a common divisor, one of each pair of opposites."""
     numbers = range(-index, index + 1)
     found = [hkl for hkl in product(numbers, numbers, numbers) if hkl > (0, 0, 0)]
-    return np.array([hkl for hkl in found if gcd(*hkl) == 1], dtype=np.float64)
+    return np.array([hkl for hkl in found if gcd(*hkl) == 1], dtype=np.float64).reshape(-1, 3)
 
 
 def _reduced(crystal: Crystal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -251,8 +251,8 @@ def _new_bonds(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
             k,
             OutOfDistributionWarning(
                 f"{batch.name(k)}: atoms are next to each other as in no crystal of the training "
-                f"data of this functional ({names}). Spectra of such crystals have larger errors "
-                "than their intervals say; check it with a calculation."
+                f"data of this functional ({names}). Intervals of such crystals hold less often "
+                "than they say; check it with a calculation."
             ),
         )
 

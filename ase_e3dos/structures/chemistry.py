@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
-from ase_e3dos.structures.contacts import close_pairs, heights_of
+from ase_e3dos.structures.contacts import close_pairs, compact, heights_of
 from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["ANIONS", "CHEMISTRY", "MAGNETIC", "anion_class", "chemistry_of", "like_bonds"]
@@ -50,11 +50,16 @@ _MIXED = frozenset({"F", "O", "Cl", "Br", "I", "S", "Se", "Te"})
 #: twice the covalent radius (a bond in a solid may be a tenth longer).
 LIKE_BONDS = ("B", "C", "N", "O", "Si", "P", "S", "Ge", "As", "Se", "Sb", "Te")
 LIKE_BOND = 1.2
+#: That length in Å by atomic number.
+_REACH = {
+    atomic_numbers[s]: 2 * LIKE_BOND * float(covalent_radii[atomic_numbers[s]]) for s in LIKE_BONDS
+}
 
 #: Elements whose spin states and magnetic order phonons depend on, and which no model is told of.
 MAGNETIC = frozenset(("Cr", "Mn", "Fe", "Co", "Ni"))
 
-#: What `chemistry_of` tells apart, in its order.
+#: What `chemistry_of` tells apart, in its order. Error bars in weights files go by their places:
+#: a new kind comes last.
 CHEMISTRY = (
     *("oxyanion", "mixed anions", "hydrogen", *ANIONS.values(), "intermetallic", "element"),
     *("two elements", "three elements", "B-B bonds", "C-C bonds", "other bonds of like atoms"),
@@ -91,10 +96,11 @@ def anion_class(crystal: Crystal) -> str:
 
 
 def _has_oxyanion(crystal: Crystal) -> bool:
-    z = crystal.numbers
-    i, j, _ = close_pairs(crystal.cell, crystal.scaled_positions, OXYANION_BOND)
-    centre, oxygen = _is_centre()[z], z == 8
-    return bool(((centre[i] & oxygen[j]) | (centre[j] & oxygen[i])).any())
+    cell, scaled = compact(crystal.cell, crystal.scaled_positions, crystal.name)
+    centre, oxygen = _is_centre()[crystal.numbers], crystal.numbers == 8
+    some = centre | oxygen
+    i, j, _ = close_pairs(cell, scaled[some], OXYANION_BOND)
+    return bool((centre[some][i] != centre[some][j]).any())
 
 
 @cache
@@ -116,21 +122,21 @@ def like_bonds(crystal: Crystal) -> frozenset[str]:
         Symbols; an element with one atom in the cell may be bonded to its own images.
     """
     z = crystal.numbers
-    present = [s for s in LIKE_BONDS if (z == atomic_numbers[s]).any()]
+    present = [number for number in set(z.tolist()) if number in _REACH]
     if not present:
         return frozenset()
-    reach = {s: 2 * LIKE_BOND * float(covalent_radii[atomic_numbers[s]]) for s in present}
-    some = np.isin(z, [atomic_numbers[s] for s in present])
-    furthest = max(reach.values())
-    i, j, length = close_pairs(crystal.cell, crystal.scaled_positions[some], furthest)
-    first, second = z[some][i], z[some][j]
-    image = _nearest_image(crystal.cell, furthest)
+    cell, scaled = compact(crystal.cell, crystal.scaled_positions, crystal.name)
+    image = _nearest_image(cell, max(_REACH[number] for number in present))
     return frozenset(
-        s
-        for s in present
-        if image < reach[s]
-        or ((first == atomic_numbers[s]) & (second == first) & (length < reach[s])).any()
+        chemical_symbols[number]
+        for number in present
+        if image < _REACH[number] or _touch(cell, scaled[z == number], _REACH[number])
     )
+
+
+def _touch(cell: NDArray[np.float64], scaled: NDArray[np.float64], reach: float) -> bool:
+    """Whether two of some sites are nearer to each other than `reach`."""
+    return len(scaled) > 1 and len(close_pairs(cell, scaled, reach)[0]) > 0
 
 
 def _nearest_image(cell: NDArray[np.float64], reach: float) -> float:

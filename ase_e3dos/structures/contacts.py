@@ -16,6 +16,7 @@ __all__ = [
     "MIN_VOLUME",
     "close_contact",
     "close_pairs",
+    "compact",
     "heights_of",
 ]
 
@@ -26,6 +27,7 @@ MIN_VOLUME = 1e-3
 """Å^3; with `MIN_RELATIVE_VOLUME`, of the product of the three lengths: less is no volume."""
 MIN_RELATIVE_VOLUME = 1e-9
 
+_FLAT = 1.5  # Å, below the heights of nearly all reduced cells
 _MANY, _CROWD = 1000, 60  # sites, and of these in a cube of MIN_DISTANCE at most
 
 Floats = NDArray[np.float64]
@@ -134,6 +136,34 @@ def close_pairs(
         Å.
     """
     return _close_pairs(cell, scaled_positions, heights_of(cell, "the structure"), reach)
+
+
+def compact(h: Floats, f: Floats, label: object) -> tuple[Floats, Floats]:
+    """The crystal in a cell that is not flat: the very same, or a reduced one.
+
+    Distances are searched among images up to the distance over the height of the cell, of which
+    a skewed cell would have too many.
+
+    Parameters
+    ----------
+    h : ndarray, shape (3, 3)
+        Lattice vectors in rows, Å.
+    f : ndarray, shape (n_sites, 3)
+        Scaled positions.
+    label : object
+        What messages call the structure.
+
+    Returns
+    -------
+    h, f : ndarray
+        As given, the sites in their order.
+
+    Raises
+    ------
+    CrystalError
+        The cell is too skewed to be reduced.
+    """
+    return _reduced(h, f, label) if min(heights_of(h, label)) < _FLAT else (h, f)
 
 
 def _close_pairs(

@@ -254,6 +254,11 @@ def test_a_slab_is_one_in_every_cell(atoms: Atoms, matrix: Any) -> None:
     assert text(skewed(atoms, matrix)) == text(atoms)
 
 
+def test_a_small_cell_however_skew_has_no_layers() -> None:
+    """Its reduced cell is shorter than the narrowest layer that counts."""
+    assert found(skewed(salt(), [[1, 0, 0], [30, 1, 0], [0, 20, 1]])) == []
+
+
 def test_limits_are_the_same_on_both_sides_of_rounding() -> None:
     """A gap, a bond and a filling exactly at their limits, in cells that round differently."""
     layers = Atoms("Al2", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[4, 4, 10], pbc=True)

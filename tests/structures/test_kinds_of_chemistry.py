@@ -28,10 +28,22 @@ def calcium_carbide() -> Atoms:
     return Atoms("CaC2", [[0, 0, 0], [0, 0, 2.595], [0, 0, 3.785]], cell=half, pbc=True)
 
 
+def calcite() -> Atoms:
+    """C-O 1.28 Å: a complex anion."""
+    return crystal(
+        ["Ca", "C", "O"],
+        [(0, 0, 0), (0, 0, 0.25), (0.257, 0, 0.25)],
+        spacegroup=167,
+        cellpar=[4.99, 4.99, 17.06, 90, 90, 120],
+        primitive_cell=True,
+    )
+
+
 CRYSTALS = {
     "pyrite": (pyrite(), {"S"}),
     "calcium carbide": (calcium_carbide(), {"C"}),
     "diamond": (bulk("C", "diamond", a=3.57), {"C"}),
+    "calcite": (calcite(), set()),
     "zincblende": (bulk("ZnS", "zincblende", a=5.41), set()),
     "rock salt": (bulk("TiC", "rocksalt", a=4.33), set()),
     # one atom a cell: its bonds are to its own images
@@ -47,7 +59,12 @@ def test_bonds_between_like_atoms(atoms, bonded):
 @pytest.mark.parametrize("atoms", [a for a, _ in CRYSTALS.values()], ids=list(CRYSTALS))
 @pytest.mark.parametrize(
     "cell",
-    [np.diag([2, 1, 1]), [[1, 1, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [5, 1, 0], [0, 3, 1]]],
+    [
+        np.diag([2, 1, 1]),
+        [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
+        [[1, 0, 0], [5, 1, 0], [0, 3, 1]],
+        [[1, 0, 0], [200, 1, 0], [0, 300, 1]],
+    ],
 )
 def test_kinds_do_not_depend_on_the_cell(atoms, cell):
     known, other = chemistry_of([Crystal.from_any(a) for a in (atoms, make_supercell(atoms, cell))])
@@ -61,4 +78,17 @@ def test_kinds_of_known_crystals():
     assert found[0] == {"sulfide", "two elements", "other bonds of like atoms", iron}
     assert found[1] == {"carbide", "two elements", "C-C bonds"}
     assert found[2] == {"element", "C-C bonds"}
-    assert found[4] == {"carbide", "two elements"}
+    assert found[3] == {"oxyanion", "three elements"}
+    assert found[5] == {"carbide", "two elements"}
+
+
+def test_kinds_keep_their_places():
+    """Error bars in weights files go by them, without names."""
+    first = "oxyanion, mixed anions, hydrogen, fluoride, oxide, chloride, nitride, bromide, iodide"
+    assert CHEMISTRY[:9] == tuple(first.split(", "))
+    last = ("element", "two elements", "three elements", "B-B bonds", "C-C bonds")
+    assert CHEMISTRY[21:26] == last
+    assert CHEMISTRY[26:28] == ("other bonds of like atoms", "Cr, Mn, Fe, Co, Ni")
+    middle = "sulfide, selenide, carbide, phosphide, arsenide, telluride, antimonide, boride"
+    assert CHEMISTRY[9:17] == tuple(middle.split(", "))
+    assert CHEMISTRY[17:21] == ("bismuthide", "germanide", "silicide", "intermetallic")
