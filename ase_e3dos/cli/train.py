@@ -155,8 +155,7 @@ def curves_command(
     check_figure(output, "-o")
     histories = find_histories(runs)
     with writing(output):
-        chosen = measures or ["R2", "MAE", "WD"]
-        learning_curves(histories, output, chosen, against)
+        learning_curves(histories, output, measures, against)
     typer.echo(f"{output}: {', '.join(histories)}")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ase_e3dos.data.published import Origin, origin
 from ase_e3dos.errors import DataError, need_pyarrow
-from ase_e3dos.network.dipoles import COULOMB, dipole_matrices
+from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.structures.crystal import Crystal
 
 __all__ = ["ForceSets", "LabelledMatrices", "labelled_matrices", "marked_ids"]
@@ -47,8 +47,6 @@ class LabelledMatrices:
         1/Å, Cartesian, without 2 pi, in the first zone; the first is its centre.
     total : ndarray of complex64, shape (n_q, 3 n, 3 n)
         eV/(Å^2 amu): what the supercell's force constants make, exact at these points.
-    dipoles : ndarray of complex64 or None
-        The dipole-dipole part of it; None without Born charges.
     born, dielectric : ndarray or None
         Shapes (n, 3, 3) and (3, 3), in e and without unit.
     near : ndarray, shape (n_near, 3)
@@ -62,7 +60,6 @@ class LabelledMatrices:
     crystal: Crystal
     q: Array
     total: NDArray[np.complex64]
-    dipoles: NDArray[np.complex64] | None
     born: Array | None
     dielectric: Array | None
     near: Array
@@ -222,11 +219,10 @@ def labelled_matrices(
     cells = (phonon.supercell, phonon.primitive, np.asarray(phonon.force_constants))
     plain = DynamicalMatrix(*cells)
     q = points @ np.linalg.inv(phonon.primitive.cell).T
-    total, polar, dipoles = [], None, None
+    total, polar = [], None
     if born is not None:
         charges: Any = {"born": born, "dielectric": dielectric, "factor": COULOMB}
         polar = DynamicalMatrixGL(*cells, nac_params=charges)
-        dipoles = _dipoles(phonon.primitive, q, born, dielectric)
     for point in points:
         plain.run(point)
         total.append(np.asarray(plain.dynamical_matrix).astype(np.complex64))
@@ -237,25 +233,11 @@ def labelled_matrices(
         Crystal.quietly(phonon.primitive, str(row["id"])),
         q,
         np.array(total),
-        dipoles,
         born,
         dielectric,
         close,
         close_total,
     )
-
-
-def _dipoles(primitive: Any, q: Array, born: Array, dielectric: Any) -> NDArray[np.complex64]:
-    """Dipole-dipole part of dynamical matrices, as the network adds it: not phonopy's width."""
-    import torch
-
-    sites, charges, screening = (
-        torch.from_numpy(np.array(v, dtype=np.float64))
-        for v in (primitive.positions, born, dielectric)
-    )
-    cell, root = np.asarray(primitive.cell), np.repeat(1 / np.sqrt(primitive.masses), 3)
-    found = dipole_matrices(torch.from_numpy(q), cell, sites, charges, screening).numpy()
-    return np.asarray(found * np.outer(root, root), dtype=np.complex64)
 
 
 def _near(

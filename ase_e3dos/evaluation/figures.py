@@ -76,7 +76,7 @@ MEASURES = {
 def learning_curves(
     runs: Mapping[str, Sequence[Mapping[str, float]]],
     path: str | Path | None = None,
-    measures: Sequence[str] = ("R2", "MAE", "WD"),
+    measures: Sequence[str] | None = None,
     against: str = "epoch",
 ) -> Figure:
     """Training loss and the errors on every validation set, all runs in one figure.
@@ -89,7 +89,8 @@ def learning_curves(
         Image to write.
     measures : sequence of str, optional
         Of each validation set, one column each; a row of panels for each set. "valid" is the
-        first set of the configuration, others go by their source.
+        first set of the configuration, others go by their source. R2, MAE and WD if not given,
+        for the sets that have them.
     against : str, optional
         "epoch", or "seconds" for the time spent in training.
 
@@ -107,8 +108,9 @@ def learning_curves(
         check_figure_name(path)
     columns = dict.fromkeys(k for rows in runs.values() for row in rows for k in row)
     there = {k.split("_", 1)[1] for k in columns if k.startswith("valid_")} - {"criterion"}
-    if there and (wrong := [m for m in measures if m not in there]):
+    if there and (wrong := [m for m in measures or () if m not in there]):
         raise DataError(f"no run knows {', '.join(wrong)}; there are {', '.join(sorted(there))}.")
+    measures = measures or ("R2", "MAE", "WD")
     ends = tuple(f"_{m}" for m in measures)
     sets = list(dict.fromkeys(k.rsplit("_", 1)[0] for k in columns if k.endswith(ends)))
     panels = [[(s, m) for m in measures] for s in sets] or [[("", "loss")]]

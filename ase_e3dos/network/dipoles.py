@@ -4,8 +4,8 @@ X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), equations 71 to 78, with the
 alone, as phonopy has it. The Gaussian's width decides what is dipoles and what is springs. phonopy
 takes 300 vectors whatever the cell; here they are 300 for the primitive cell, whatever cell the
 crystal is written in, and more in proportion where that has more than 16 sites, so that what the
-springs have to be is a property of the surroundings of a site. The sum of both parts, which phonopy
-is given, is nobody's convention.
+springs have to be is a property of the surroundings of a site. Springs are learned beside this
+width; phonopy is given the sum of both parts.
 
 What each atom feels when all move alike is taken off its own block, as there, but for the
 antisymmetric part of it, for that block is symmetric. phonopy's force constants make up for the
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["COULOMB", "DipoleSum", "dipole_matrices"]
+__all__ = ["COULOMB", "DipoleSum"]
 
 #: e^2 / (4 pi epsilon_0) in eV Å, as phonopy has it.
 COULOMB = 14.39965172592227
@@ -33,22 +33,11 @@ _N_VECTORS, _SITES, _LAST = 300, 16, 1e-10
 _LAST_SINGLE = 1e-5
 
 
-def dipole_matrices(
-    q: Tensor,
-    cell: NDArray[np.float64],
-    positions: Tensor,
-    born: Tensor,
-    dielectric: Tensor,
-    primitive_sites: int | None = None,
-) -> Tensor:
-    """Dipole-dipole part of the force constants in reciprocal space, not divided by masses.
+class DipoleSum:
+    """The reciprocal sum of one crystal, in float64 to where phonopy's ends, in float32 to 1e-5.
 
     Parameters
     ----------
-    q : torch.Tensor
-        Wave vectors in 1/Å, Cartesian, without 2 pi, in the first Brillouin zone, shape (n_q, 3).
-        At q = 0 the direction-dependent term is left out. In float64 the sum ends as phonopy's
-        does, in float32 where the terms are below 1e-5.
     cell : ndarray, shape (3, 3)
         Lattice vectors in rows, Å.
     positions : torch.Tensor
@@ -59,22 +48,6 @@ def dipole_matrices(
         Shape (3, 3).
     primitive_sites : int, optional
         Sites of the primitive cell; if not given, this one is.
-
-    Returns
-    -------
-    torch.Tensor
-        eV/Å^2, complex, shape (n_q, 3 n, 3 n).
-    """
-    return DipoleSum(cell, positions, born, dielectric, primitive_sites).at(q)
-
-
-class DipoleSum:
-    """The reciprocal sum of one crystal.
-
-    Parameters
-    ----------
-    cell, positions, born, dielectric, primitive_sites
-        As for `dipole_matrices`.
     """
 
     def __init__(
@@ -101,7 +74,19 @@ class DipoleSum:
         self.phases = torch.polar(torch.ones_like(phase), -phase).repeat_interleave(3, dim=1)
 
     def at(self, q: Tensor) -> Tensor:
-        """As `dipole_matrices`."""
+        """Dipole-dipole part of the force constants in reciprocal space, not divided by masses.
+
+        Parameters
+        ----------
+        q : torch.Tensor
+            Wave vectors in 1/Å, Cartesian, without 2 pi, in the first Brillouin zone, shape
+            (n_q, 3). At q = 0 the direction-dependent term is left out.
+
+        Returns
+        -------
+        torch.Tensor
+            eV/Å^2, complex, shape (n_q, 3 n, 3 n).
+        """
         own = self._at_zero
         own = torch.block_diag(*((own + own.transpose(1, 2)) / 2))
         corrected: Tensor = self._matrices(q.unsqueeze(1) + self.vectors) - own

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ase_e3dos.network.convolution import EdgeBasis
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
-from ase_e3dos.network.lattice_dynamics import vibrations
+from ase_e3dos.network.lattice_dynamics import check_sizes, vibrations
 from ase_e3dos.network.radial import BesselBasis
 from ase_e3dos.network.site import SiteSettings, SiteSpectra, SiteTrunk
 from ase_e3dos.network.springs import Springs
@@ -177,7 +177,13 @@ class ForceConstantNetwork(SiteTrunk):
         -------
         Springs
             Of all crystals.
+
+        Raises
+        ------
+        PredictionError
+            A cell is too large to be diagonalised.
         """
+        check_sizes(batch.n_sites)
         s = self.springs_settings
         features = self.site_features(batch, self.context(batch, source), basis)
         order = batch.site_order

@@ -15,7 +15,7 @@ from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.site import SiteSpectra
 from ase_e3dos.network.springs import ForceConstants, Springs, crystal_springs
 
-__all__ = ["MESH_LENGTH", "MOST_SITES", "half_mesh", "vibrations"]
+__all__ = ["MESH_LENGTH", "MOST_SITES", "check_sizes", "half_mesh", "vibrations"]
 
 #: sqrt(eV / (Å^2 amu)) in cm^-1, from the CODATA constants of 2018.
 WAVENUMBER = 521.470898
@@ -172,19 +172,29 @@ def vibrations(
     )
 
 
-def _points_at_once(n_sites: int) -> int:
-    """Wave vectors whose matrices fit into memory together.
+def check_sizes(n_sites: Tensor) -> None:
+    """Refuse cells that are too large before any work is done for them.
+
+    Parameters
+    ----------
+    n_sites : torch.Tensor
+        Sites of each crystal, shape (n_crystals,).
 
     Raises
     ------
     PredictionError
-        The cell is too large for any.
+        One has more sites than are diagonalised.
     """
-    if n_sites > MOST_SITES:
+    most = int(n_sites.max()) if len(n_sites) else 0
+    if most > MOST_SITES:
         raise PredictionError(
-            f"{n_sites} sites in a cell: dynamical matrices are diagonalised up to {MOST_SITES}. "
+            f"{most} sites in a cell: dynamical matrices are diagonalised up to {MOST_SITES}. "
             "Give the primitive cell, or take model='default' for the spectrum."
         )
+
+
+def _points_at_once(n_sites: int) -> int:
+    """Wave vectors whose matrices fit into memory together."""
     return max(1, _NUMBERS_AT_ONCE // (3 * n_sites) ** 2)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -273,6 +273,10 @@ class ForceConstants:
     @cached_property
     def _balanced(self) -> Tensor:
         return self.blocks - self.balance
+
+    def with_charges(self, born: Tensor, dielectric: Tensor) -> ForceConstants:
+        """The same springs beside other Born charges and another dielectric tensor."""
+        return replace(self, born=born, dielectric=dielectric)
 
     def double(self) -> ForceConstants:
         """The same in float64."""

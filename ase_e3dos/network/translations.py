@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 __all__ = ["primitive_sites"]
 
-#: Distance in Å by which a translated site may miss another.
-_TOLERANCE = 0.01
+#: Distance in Å by which a translated site may miss another: what is counted decides the width of
+#: the dipoles' Gaussian, and small displacements in a supercell must not.
+_TOLERANCE = 0.5
 
 
 def primitive_sites(

@@ -81,7 +81,10 @@ def force_constants_of(crystal: Crystal, model: str | Path, device: str = "auto"
         found = network.springs(on_device, predictor.model.source)
         (springs,) = crystal_springs(found, on_device)
         constants = springs.cpu().double().force_constants()
-    if not bool(constants.blocks.isfinite().all()):
+    if not all(
+        bool(t.isfinite().all())
+        for t in (constants.blocks, constants.balance, constants.born, constants.dielectric)
+    ):
         raise PredictionError(
             f"{crystal.name}: the network gives force constants that are not finite."
         )

@@ -50,8 +50,7 @@ MAGNETIC = frozenset(chemical_symbols.index(s) for s in MAGNETIC_ELEMENTS)
 #: Elements whose compounds are seldom metals: H, B to F, Si to Cl, Ge to Br, Te, I, noble gases.
 NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 53, 54, 85, 86))
 #: Elements whose compounds with magnetic ones keep their high spin and are not warned of: H, O and
-#: halogens. In sulfides, phosphides, carbides and the like spin states differ, and held-out
-#: intervals of 90 % cover but 60 %.
+#: halogens. In sulfides, phosphides, carbides and the like spin states differ (pyrite's is low).
 IONIC = frozenset((1, 8, 9, 17, 35, 53))
 
 #: What lies beyond a limit by less than this part of it is at the limit: two cells of a crystal
@@ -241,6 +240,10 @@ def _new_bonds(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     new = np.flatnonzero(~known[first, second])
     new = new[bonded(first[new], second[new], length[new], NEAR * (1 - _ROUNDING))]
     crystal = np.searchsorted(batch.first_site, center[new], side="right") - 1
+    # Cations of a compound may touch, and are not bonded for that.
+    metals = ~batch.crystals_with(_IS_NONMETAL)
+    cations = ~_IS_NONMETAL[first[new]] & ~_IS_NONMETAL[second[new]] & ~metals[crystal]
+    new, crystal = new[~cations], crystal[~cations]
     for k in np.unique(crystal).tolist():
         mine = new[crystal == k]
         pairs = elements_of_code(np.unique(codes_of(first[mine], second[mine])))

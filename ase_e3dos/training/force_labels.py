@@ -68,13 +68,6 @@ class MatrixEntry:
         return MassOneHot().encode(self.label.crystal)
 
     @cached_property
-    def target(self) -> Tensor:
-        """Short-range part in eV/(Å^2 amu), shape (n_q, 3 n, 3 n)."""
-        label = self.label
-        short = label.total if label.dipoles is None else label.total - label.dipoles
-        return torch.from_numpy(np.asarray(short))
-
-    @cached_property
     def wavenumbers(self) -> Array:
         """Of the label in cm^-1, shape (n_q, 3 n)."""
         values = np.linalg.eigvalsh(self.label.total.astype(np.complex128))

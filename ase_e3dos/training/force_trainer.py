@@ -243,16 +243,18 @@ class ForceConstantTrainer:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mean errors of matrices (cm^-1), Born charges (e) and dielectric tensors (relative)."""
         own = stage.own_dipoles
-        flags = torch.tensor([int(own or e.label.dipoles is not None) for e in entries])
+        flags = torch.tensor([int(own or e.label.born is not None) for e in entries])
         errors, charges, tensors = [], [], []
         found = _springs(self.network, entries, flags)
         for entry, (springs, root) in zip(entries, found, strict=True):
             label, masses = entry.label, root[:, None] * root
             at = rng.permutation(len(label.q))[: stage.points]
             constants = springs.force_constants()
-            matrices = constants.at(_tensor(label.q[at]), dipoles=own) * masses
-            target = entry.total if own else entry.target
-            error = matrix_loss(matrices, target[at], entry.modes[at])
+            if not own and label.born is not None and label.dielectric is not None:
+                constants = constants.with_charges(_tensor(label.born), _tensor(label.dielectric))
+            polar = own or label.born is not None
+            matrices = constants.at(_tensor(label.q[at]), dipoles=polar) * masses
+            error = matrix_loss(matrices, entry.total[at], entry.modes[at])
             if own and stage.near and len(label.near):
                 at = rng.permutation(len(label.near))[: stage.near]
                 matrices = constants.at(_tensor(label.near[at])) * masses

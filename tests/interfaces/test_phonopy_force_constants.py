@@ -184,3 +184,17 @@ def test_what_it_cannot_do_is_refused(model: str) -> None:
         E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), model=model, calculator="qe")
     with pytest.raises(PredictionError, match="spectra and no force constants"):
         force_constants_of(Crystal.from_any(bulk("Si")), "default")
+
+
+def test_small_displacements_in_a_supercell_change_modes_little() -> None:
+    """The width of the dipoles' Gaussian does not jump where a translation ceases to be exact."""
+    exact = bulk("MgO", "rocksalt", a=4.21).repeat(2)
+    moved, found = exact.copy(), []
+    moved.positions[0, 0] += 0.02
+    for atoms in (exact, moved):
+        crystal = Crystal.quietly(atoms)
+        root = np.repeat(1 / np.sqrt(crystal.masses), 3)
+        at_centre = force_constants_of(crystal, "force-constants").at(torch.zeros(1, 3).double())
+        values = np.linalg.eigvalsh(at_centre[0].numpy() * np.outer(root, root))
+        found.append(THZ * np.sign(values) * np.sqrt(np.abs(values)))
+    assert np.abs(found[0] - found[1]).max() < 0.1  # THz, of 20

@@ -118,11 +118,11 @@ def test_the_loss_is_the_error_of_frequencies() -> None:
     label = labelled_matrices(row, most=5)
     entry = MatrixEntry(label, build_graph(label.crystal, 6.0))
     at = np.arange(1, 5)
-    label = entry.target[at], entry.modes[at]
-    found = matrix_loss(entry.target[at] * 1.04, *label)
+    label = entry.total[at], entry.modes[at]
+    found = matrix_loss(entry.total[at] * 1.04, *label)
     expected = 0.02 * np.sqrt((entry.wavenumbers[at] ** 2).mean(1) + (1 / 0.02) ** 2)
     assert float(found) == pytest.approx(expected.mean(), rel=1e-3)
-    assert float(matrix_loss(entry.target[at], *label)) == pytest.approx(1.0)
+    assert float(matrix_loss(entry.total[at], *label)) == pytest.approx(1.0)
 
 
 def test_losses_of_frequencies_are_entropy_and_imaginary_modes() -> None:
