@@ -230,7 +230,7 @@ class ForceConstants:
         # A constant in b changes nothing: ones fix it; parts without any link keep what they have.
         laplacian = torch.diag(between.sum(1)) - between + between.sum() / n**2
         least = 1e-9 * laplacian.diagonal().mean() + 1e-30
-        shifted = laplacian + least * torch.eye(n).to(laplacian)
+        shifted = laplacian + torch.diag(least.expand(n))
         handed: Tensor = torch.linalg.solve(shifted, torques)
         differences = handed.unsqueeze(1) - handed.unsqueeze(0)
         return (links.unsqueeze(3) * differences).view_as(self.blocks).to(self.blocks)
@@ -275,7 +275,17 @@ class ForceConstants:
         return self.blocks - self.balance
 
     def with_charges(self, born: Tensor, dielectric: Tensor) -> ForceConstants:
-        """The same springs beside other Born charges and another dielectric tensor."""
+        """The same springs beside other Born charges and another dielectric tensor.
+
+        Parameters
+        ----------
+        born, dielectric : torch.Tensor
+            As in `CrystalSprings`.
+
+        Returns
+        -------
+        ForceConstants
+        """
         return replace(self, born=born, dielectric=dielectric)
 
     def double(self) -> ForceConstants:

@@ -212,7 +212,7 @@ def _write(file: Path, header: WeightsHeader, tensors: dict[str, Any]) -> None:
 
     content = asdict(header)
     metadata = {
-        "ase_e3dos": json.dumps(content, sort_keys=True),
+        "ase_e3dos": json.dumps(content, sort_keys=True, separators=(",", ":")),
         "sha256": _digest(content, tensors),
     }
     temporary = file.with_name(file.name + ".tmp")
