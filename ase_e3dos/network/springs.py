@@ -22,8 +22,8 @@ from ase_e3dos.network.translations import primitive_sites
 
 __all__ = ["CrystalSprings", "ForceConstants", "Springs", "crystal_springs"]
 
-#: Length in Å of the Gaussian by which links fall off (`ForceConstants.links`): nothing of them is
-#: left at the reach of the springs.
+#: Length in Å of the Gaussian by which links fall off (`ForceConstants.links`): at the reach of the
+#: springs they are some 1e-4 of those of atoms that touch.
 _LINK = 1.8
 
 
@@ -227,7 +227,8 @@ class ForceConstants:
         n, links = len(self.positions), self.links.double()
         torques = self.dipoles.net_torques.flatten(1).double()
         between = links.sum(0)
-        # A constant in b changes nothing: ones fix it; parts without any link keep what they have.
+        # A constant in b changes nothing: ones fix it. Parts with no link between them each keep
+        # the sum of their torques.
         laplacian = torch.diag(between.sum(1)) - between + between.sum() / n**2
         least = 1e-9 * laplacian.diagonal().mean() + 1e-30
         shifted = laplacian + torch.diag(least.expand(n))

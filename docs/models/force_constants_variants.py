@@ -21,12 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ase_e3dos.data.force_sets import ForceSets, LabelledMatrices, labelled_matrices, marked_ids
-from ase_e3dos.network.convolution import EdgeBasis
 from ase_e3dos.network.force_constants import ForceConstantNetwork
-from ase_e3dos.network.graph import GraphBatch, build_graph
+from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.springs import Springs
 from ase_e3dos.training.config import checked, overridden, read_fields
 from ase_e3dos.training.force_config import ForceConstantConfig
@@ -74,15 +72,9 @@ class Reduced(ForceConstantNetwork):
 
     without = ""
 
-    def springs(
-        self,
-        batch: GraphBatch,
-        source: int | Tensor = 0,
-        basis: list[EdgeBasis] | None = None,
-        dipoles: Tensor | None = None,
-    ) -> Springs:
+    def springs(self, *given: Any, **options: Any) -> Springs:
         """As of the whole network, with zeros in the place of some."""
-        found = super().springs(batch, source, basis, dipoles)
+        found = super().springs(*given, **options)
         if self.without == "pairs":
             return replace(found, pairs=0 * found.pairs)
         return replace(found, born=0 * found.born)
