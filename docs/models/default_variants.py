@@ -98,6 +98,7 @@ VARIANTS = {
             "hidden": 448,
         },
     ),
+    "hidden": Variant("twice as many hidden units", {"hidden": 448}),
     "tensors": Variant("features of l = 2 throughout", {"tensors": 32, "message_tensors": 10}),
     "deep": Variant("five layers", {"n_layers": 5}),
     "far": Variant("neighbours to 6.5 Å", {"cutoff": 6.5, "neighbors": 66.0, "n_radial": 10}),

@@ -1,6 +1,6 @@
 """Trials of the paper's recipe: what the text leaves open or the published code does otherwise.
 
-Two trials more are of ours: the ReLU that ends the network gives no gradient where it is zero. A
+Three trials more are of ours: the ReLU that ends the network gives no gradient where it is zero. A
 frequency that early steps make zero for every crystal can stay so, and costs all of its squared
 error; seeds differ in how many there are (`network_errors`). The trial "gradient" passes the
 gradient of these zeros in training; what the network predicts from its weights is unchanged.
@@ -49,6 +49,10 @@ CHANGES["together"] = (
         for name in ("embedding", "neighbors", "radial", "gradient")
         for key, value in CHANGES[name][1].items()
     },
+)
+CHANGES["narrow"] = (
+    "as the last, with the preset's 16 hidden units in the radial functions",
+    {k: v for k, v in CHANGES["together"][1].items() if k != "settings.radial_hidden"},
 )
 #: Columns of the table: measure, heading, format.
 COLUMNS = (
