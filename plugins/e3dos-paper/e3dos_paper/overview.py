@@ -14,6 +14,7 @@ from ase_e3dos import predict
 from ase_e3dos.data.labels import PAPER_GRID
 from ase_e3dos.encoders.mass_one_hot import MassOneHot
 from ase_e3dos.errors import E3DOSWarning
+from ase_e3dos.network.convolution import Convolution
 from ase_e3dos.network.graph import CrystalGraph, build_graph
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.weights import read_header
@@ -185,6 +186,7 @@ def network_layers(network: PaperNetwork) -> list[tuple[str, int]]:
     s = network.settings
     layers = [(f"embedding, {s.n_features} to {s.embedding} scalars", network.embedding.numel())]
     for radial, convolution in zip(network.radial, network.convolutions, strict=True):
+        assert isinstance(convolution, Convolution)
         n = sum(p.numel() for part in (radial, convolution) for p in part.parameters())
         layers.append((f"convolution to {_channels(convolution.channels_out)}", n))
         if len(layers) <= 2 * s.n_gated:
