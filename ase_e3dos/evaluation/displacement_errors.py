@@ -21,8 +21,9 @@ from ase_e3dos.evaluation.predictions import Predictions, Section
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.displacement_tensors import DISPLACEMENT_TEMPERATURES, tensors_from_logs
 from ase_e3dos.spectrum.grid import Array
+from ase_e3dos.spectrum.spread_fit import fit_spread
 from ase_e3dos.spectrum.thermal import IMAGINARY_TOLERANCE
-from ase_e3dos.spectrum.uncertainty import Spread, fit_spread
+from ase_e3dos.spectrum.uncertainty import Spread
 
 #: K; zero-point motion to the classical limit.
 TEMPERATURES = (0.0, 25.0, 50.0, 100.0, 200.0, 300.0, 600.0, 1000.0)

@@ -287,7 +287,7 @@ class DensityOfStates(SpectralDensity):
             raise SpectrumError(
                 f"The model {self.model or 'unnamed'!r} carries no calibration, so an interval "
                 "would promise what nobody checked. `spread` gives the standard deviation of the "
-                "members; `ase_e3dos.spectrum.uncertainty.fit_spread` calibrates it."
+                "members; `ase_e3dos.spectrum.fit_spread` calibrates it."
             )
         atoms = 1.0 if quantity == "mean_wavenumber" else self.n_modes / 3
         covariates = self.error_covariates

@@ -18,13 +18,8 @@ from ase_e3dos.evaluation.reference import reference_spectra
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
-from ase_e3dos.spectrum.uncertainty import (
-    SOUND,
-    THERMAL,
-    Calibration,
-    Spread,
-    fit_spread,
-)
+from ase_e3dos.spectrum.spread_fit import fit_spread
+from ase_e3dos.spectrum.uncertainty import SOUND, THERMAL, Calibration, Spread
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.

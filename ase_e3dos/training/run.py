@@ -18,7 +18,7 @@ from ase_e3dos.data.labelled_set import LabelledSet, append_sampled, read_labell
 from ase_e3dos.data.labels import DEFAULT_GRID, IMAGINARY_GRID, PAPER_GRID
 from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import TrainingError
-from ase_e3dos.network.ensemble import resolve_device
+from ase_e3dos.network.device import resolve_device
 from ase_e3dos.network.paper import PaperSettings
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights

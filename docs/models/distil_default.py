@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.reading import read_each
-from ase_e3dos.training.config import DataConfig, read_config
+from ase_e3dos.training.config import DataConfig, TrainingConfig, read_config
 from ase_e3dos.training.fit import Trainer
 from ase_e3dos.training.new_network import make_network
 from ase_e3dos.training.run import load_part
@@ -152,57 +153,100 @@ def label(crystals: list[Crystal], start: Path, folder: Path) -> None:
         except FileExistsError:
             continue
         some = crystals[first : first + PART]
-        bins, odds, sizes = [], [], []
+        bins, tensors, sound, odds, sizes = [], [], [], [], []
         for one, other in zip(constants.stream(some), network.stream(some), strict=True):
             spectra = [s for s in (one, other) if isinstance(s, PhononSpectrum)]
             sites = [s.site_density for s in spectra if s.site_density is not None]
             if len(sites) < 2 or sites[0].shape != sites[1].shape:  # refused by one of them
                 sizes.append(0)
                 odds.append(np.nan)
+                sound.append(np.nan)
                 continue
             by_site = [s / s.sum(axis=1, keepdims=True) for s in sites]
             bins.append((SHARE * by_site[0] + (1 - SHARE) * by_site[1]).astype(np.float16))
+            tensors.append(mean_log_displacements(spectra).astype(np.float16))
+            sound.append(mean_sound(spectra))
             sizes.append(len(by_site[0]))
             odds.append(float(spectra[1].instability or 0.0))
         unfinished = folder / f"{first:06d}.part.npz"
-        np.savez(unfinished, bins=np.concatenate(bins), odds=np.array(odds), sizes=np.array(sizes))
+        np.savez(
+            unfinished,
+            bins=np.concatenate(bins),
+            displacements=np.concatenate(tensors),
+            sound=np.array(sound),
+            odds=np.array(odds),
+            sizes=np.array(sizes),
+        )
         unfinished.replace(file)
 
 
-def labels(folder: Path, n: int) -> tuple[list[NDArray[np.float32] | None], NDArray[np.float64]]:
-    """Site spectra of each of n crystals, None where there are none, and odds of instability."""
-    rows: list[NDArray[np.float32] | None] = [None] * n
-    odds = np.full(n, np.nan)
+def mean_log_displacements(spectra: list[PhononSpectrum]) -> NDArray[np.float64]:
+    """Mean of the logarithms of the tensors of all that give them, else NaN: (n_sites, 3, 6)."""
+    known = [s.log_displacements for s in spectra if s.log_displacements is not None]
+    shape = (spectra[0].crystal.n_sites, 3, 6)
+    return np.mean(known, axis=0) if len(known) == len(spectra) else np.full(shape, np.nan)
+
+
+def mean_sound(spectra: list[PhononSpectrum]) -> float:
+    """Geometric mean of the sound velocities in km/s; NaN unless all give one."""
+    known = [s.sound_velocity or np.nan for s in spectra]
+    return float(np.exp(np.mean(np.log(known))))
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What the teachers say of n crystals.
+
+    Attributes
+    ----------
+    bins, log_displacements : list of ndarray or None
+        Of each crystal, shapes (n_sites, 480) and (n_sites, 3, 6); None where it is not known.
+    sound, odds : ndarray
+        Sound velocity in km/s and probability of instability, NaN where not known, shape (n,).
+    """
+
+    bins: list[NDArray[np.float32] | None]
+    log_displacements: list[NDArray[np.float32] | None]
+    sound: NDArray[np.float64]
+    odds: NDArray[np.float64]
+
+
+def labels(folder: Path, n: int) -> Taught:
+    """What is written of the n crystals."""
+    none: list[NDArray[np.float32] | None] = [None] * n
+    found = Taught(none, list(none), np.full(n, np.nan), np.full(n, np.nan))
     for file in sorted(folder.glob("??????.npz")):
         with np.load(file) as part:
             first, sizes = int(file.stem), part["sizes"]
-            odds[first : first + len(sizes)] = part["odds"]
-            split = np.split(part["bins"].astype(np.float32), np.cumsum(sizes)[:-1])
-            for k, bins in enumerate(split):
-                if len(bins):
-                    rows[first + k] = bins / bins.sum(axis=1, keepdims=True)
-    return rows, odds
+            found.odds[first : first + len(sizes)] = part["odds"]
+            found.sound[first : first + len(sizes)] = part["sound"]
+            ends = np.cumsum(sizes)[:-1]
+            bins = np.split(part["bins"].astype(np.float32), ends)
+            tensors = np.split(part["displacements"].astype(np.float32), ends)
+            for k, (some, each) in enumerate(zip(bins, tensors, strict=True), start=first):
+                if len(some):
+                    found.bins[k] = some / some.sum(axis=1, keepdims=True)
+                    found.log_displacements[k] = each if np.isfinite(each).all() else None
+    return found
 
 
 def taught(
-    crystals: list[Crystal],
-    bins: list[NDArray[np.float32] | None],
-    odds: NDArray[np.float64],
-    names: list[str],
-    strain: NDArray[np.float64],
+    crystals: list[Crystal], said: Taught, index: list[int], names: list[str], strain: list[float]
 ) -> LabelledSet:
-    """What the teachers said, as a set like those of DFT."""
+    """What the teachers said of some of the crystals, as a set like those of DFT."""
     imaginary = DEFAULT_GRID < -5.0
     kept: list[int] = []
     found: list[NDArray[np.float32]] = []
-    for k, sites in enumerate(bins):
+    for k in index:
+        sites = said.bins[k]
         if sites is None:
             continue
         share = sites[:, imaginary].sum(axis=1).mean()
-        if share > SUSPICIOUS_SHARE and odds[k] < SUSPICIOUS_ODDS:
+        if share > SUSPICIOUS_SHARE and said.odds[k] < SUSPICIOUS_ODDS:
             continue
         kept.append(k)
         found.append(sites)
+    unstable = np.where(said.odds[kept] > 0.5, 1.0, 0.0)
     return LabelledSet(
         kind="site",
         source=SOURCES[0],
@@ -213,40 +257,35 @@ def taught(
         bins=found,
         label=None,
         label_imaginary=None,
-        strain=strain[kept],
-        reference={"imaginary_fraction": np.where(odds[kept] > 0.5, 1.0, 0.0)},
+        strain=np.array([strain[k] for k in kept]),
+        reference={"imaginary_fraction": unstable},
         sha256="",
+        log_displacements=[None if said.odds[k] > 0.5 else said.log_displacements[k] for k in kept],
+        sound_velocity=np.where(unstable > 0, np.nan, said.sound[kept]),
     )
 
 
 def taught_sets(crystals: Pool, folder: Path) -> list[LabelledSet]:
     """Unlabelled crystals, JARVIS's, and pairs of the first at two strains."""
     every = crystals.crystals
-    bins, odds = labels(folder, len(every))
+    said = labels(folder, len(every))
     n, m = len(crystals.unlabelled), len(crystals.jarvis)
     pairs = []
     for k, original in enumerate(crystals.originals):
         both = (int(original), n + m + k)
-        if all(bins[i] is not None for i in both):
+        if all(said.bins[i] is not None for i in both):
             pairs += both
     names = [f"taught-{k}" for k in range(len(every))]
     for k, original in enumerate(crystals.originals):
         names[n + m + k] = names[original]
-    strain = np.concatenate([np.zeros(n + m), crystals.strains])
-
-    def some(index: list[int]) -> LabelledSet:
-        rows = [bins[i] for i in index]
-        return taught(
-            [every[i] for i in index], rows, odds[index], [names[i] for i in index], strain[index]
-        )
-
-    return [some(list(range(n))), some(list(range(n, n + m))), some(pairs)]
+    strain = [0.0] * (n + m) + crystals.strains.tolist()
+    parts = (list(range(n)), list(range(n, n + m)), pairs)
+    return [taught(every, said, index, names, strain) for index in parts]
 
 
-def train(data_dir: Path, sets: list[LabelledSet], start: Path, folder: Path) -> Trainer:
-    """The trainer at its end."""
+def labelled_sets(data_dir: Path) -> list[LabelledSet]:
+    """The preset's training sets without the formulas of both validation sets."""
     config = read_config("default")
-    encoder = get_registry().encoder(config.encoder)
     judged: set[Key] = set()
     for part in config.data[:2]:
         judged |= set(keys(load_part(part, data_dir).split("valid")))
@@ -254,6 +293,18 @@ def train(data_dir: Path, sets: list[LabelledSet], start: Path, folder: Path) ->
     for part in config.data:
         chosen = select(load_part(part, data_dir), part)
         labelled.append(chosen.subset(np.array([k not in judged for k in keys(chosen)])))
+    return labelled
+
+
+def with_graphs(labelled: LabelledSet, cutoff: float = 5.0) -> GraphSet:
+    """The set as training reads it."""
+    encoder = get_registry().encoder(read_config("default").encoder)
+    return GraphSet.build(labelled, cutoff, False, encoder, SOURCES.index(labelled.source))
+
+
+def student_config(**fields: Any) -> TrainingConfig:
+    """The preset with the sets of the teachers besides, and other fields where given."""
+    config = read_config("default")
     data = [
         p.model_copy(update={"per_batch": n}) for p, n in zip(config.data, PER_BATCH, strict=False)
     ]
@@ -262,15 +313,15 @@ def train(data_dir: Path, sets: list[LabelledSet], start: Path, folder: Path) ->
         for k, n in enumerate(PER_BATCH[len(data) :])
     ]
     schedule = {"epochs": EPOCHS, "steps_per_epoch": STEPS, "learning_rate": LEARNING_RATE}
-    config = config.model_copy(update={"data": data, **schedule})
-    training = [
-        GraphSet.build(s, 5.0, False, encoder, SOURCES.index(s.source)) for s in (*labelled, *sets)
-    ]
-    judges = [
-        GraphSet.build(s, 5.0, False, encoder, SOURCES.index(s.source))
-        for s in (select(load_part(p, data_dir), p) for p in config.validation)
-    ]
-    network = make_network(config, encoder)
+    return config.model_copy(update={"data": data, **schedule, **fields})
+
+
+def train(data_dir: Path, sets: list[LabelledSet], start: Path, folder: Path) -> Trainer:
+    """The trainer at its end."""
+    config = student_config()
+    training = [with_graphs(s) for s in (*labelled_sets(data_dir), *sets)]
+    judges = [with_graphs(select(load_part(p, data_dir), p)) for p in config.validation]
+    network = make_network(config, get_registry().encoder(config.encoder))
     network.load_state_dict(load_weights(start)[1][0])
     trainer = Trainer(config, network, training, judges, folder, "cpu", print)
     trainer.resume()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from e3dos_paper.pictures import save_picture
 from e3dos_paper.recipes import (
+    CHANGES,
     Trial,
     best_network,
     finished_trials,
@@ -51,8 +52,9 @@ def rounded(row: dict[str, float], digits: int = 5) -> dict[str, float]:
 
 
 def take_in(runs: Path, data_dir: str | None, history: str) -> None:
-    """Keep errors and two histories of finished networks."""
+    """Keep errors and two histories of finished networks beside what is known of others."""
     trials = finished_trials(runs)
+    former = {trial.name: trial for trial in read_trials(RECORD)}
     labelled = None
     for trial in trials:
         for seed, row in trial.rows.items():
@@ -65,16 +67,30 @@ def take_in(runs: Path, data_dir: str | None, history: str) -> None:
             row |= {"epochs": len(epochs), "best_epoch": best["epoch"] + 1}
             trial.rows[seed] = rounded(row)
             print(f"{trial.name}, seed {seed}: {trial.rows[seed]}", flush=True)
+    trials = merged(former, {trial.name: trial for trial in trials})
     write_trials(trials, RECORD)
     found = best_network(trials)
     assert found is not None
     names = dict.fromkeys([history, f"{found[0].name}/seed-{found[1]}"])
-    shutil.rmtree(HISTORIES, ignore_errors=True)
     for name in names:
-        rows = [rounded({k: e[k] for k in KEPT}) for e in read_history(runs / name)]
-        (HISTORIES / name).mkdir(parents=True)
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (HISTORIES / name / "history.jsonl").write_text(text, encoding="utf-8")
+        kept = HISTORIES / name / "history.jsonl"
+        if (runs / name).is_dir():
+            rows = [rounded({k: e[k] for k in KEPT}) for e in read_history(runs / name)]
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for path in HISTORIES.glob("*/seed-*"):
+        if str(path.relative_to(HISTORIES)) not in names:
+            shutil.rmtree(path)
+
+
+def merged(former: dict[str, Trial], found: dict[str, Trial]) -> list[Trial]:
+    """Trials of both, in the order of `CHANGES`; a network of both is taken from the second."""
+    trials = []
+    for name in (name for name in CHANGES if name in former or name in found):
+        mine = [each[name] for each in (former, found) if name in each]
+        rows = {seed: row for trial in mine for seed, row in trial.rows.items()}
+        trials.append(Trial(name, mine[-1].change, dict(sorted(rows.items()))))
+    return trials
 
 
 def networks(trials: list[Trial]) -> str:

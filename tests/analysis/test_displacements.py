@@ -13,7 +13,8 @@ from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.evaluation.displacement_errors import DisplacementErrors, displacement_section
 from ase_e3dos.export.cif import write_cif
 from ase_e3dos.phonon_spectrum import PhononSpectrum
-from ase_e3dos.spectrum.uncertainty import Calibration, fit_spread
+from ase_e3dos.spectrum.spread_fit import fit_spread
+from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.structures.crystal import Crystal
 
 HBAR2 = si.hbar**2 / si.atomic_mass / 1e-20 / si.e  # eV amu Å^2

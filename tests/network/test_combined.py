@@ -12,7 +12,8 @@ from ase.build import bulk, molecule
 
 from ase_e3dos import predict
 from ase_e3dos.errors import WeightsError
-from ase_e3dos.network.ensemble import Model, build_network
+from ase_e3dos.network.construction import build_network
+from ase_e3dos.network.ensemble import Model
 from ase_e3dos.network.weights import load_weights, read_header, save_weights
 from ase_e3dos.plugins import get_registry
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ase_e3dos.errors import DeviceError, PredictionError, WeightsError
 from ase_e3dos.network.alike import groups_of_alike
-from ase_e3dos.network.ensemble import Model, resolve_device
+from ase_e3dos.network.device import resolve_device
+from ase_e3dos.network.ensemble import Model
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.site import SiteNetwork, SiteSettings

@@ -23,7 +23,8 @@ from ase_e3dos.network.weights import (
     weights_digest,
 )
 from ase_e3dos.plugins import get_registry
-from ase_e3dos.spectrum.uncertainty import Calibration, fit_spread
+from ase_e3dos.spectrum.spread_fit import fit_spread
+from ase_e3dos.spectrum.uncertainty import Calibration
 from ase_e3dos.structures.masses import STANDARD_MASSES
 
 SALTS = [bulk("NaCl", "rocksalt", a=5.64), bulk("MgO", "rocksalt", a=4.21)]

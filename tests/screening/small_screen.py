@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 from ase.build import bulk
 
-from ase_e3dos.network.ensemble import build_network
+from ase_e3dos.network.construction import build_network
 from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
-from ase_e3dos.spectrum.uncertainty import CALIBRATED_LEVELS, Calibration, Spread
+from ase_e3dos.spectrum.spread_fit import CALIBRATED_LEVELS
+from ase_e3dos.spectrum.uncertainty import Calibration, Spread
 
 
 def make_weights(path: Path, members: int = 2, seed: int = 0, calibrated: bool = True) -> Path:

@@ -17,7 +17,7 @@ from ase_e3dos.data.labelled_set import LabelledSet
 from ase_e3dos.data.labels import PAPER_GRID
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.evaluation.metrics import format_errors, spectrum_errors
-from ase_e3dos.network.ensemble import resolve_device
+from ase_e3dos.network.device import resolve_device
 from ase_e3dos.network.precision import float32_on
 from ase_e3dos.training.checkpoint import History
 from ase_e3dos.training.config import DataConfig
