@@ -123,12 +123,14 @@ class Checkout:
         return float(self._line())
 
 
-def record(change: str, task: str, before: float, after: float) -> None:
-    """Add a row to changes.csv."""
+def record(change: str, task: str, times: tuple[float, float], n: int, commit: str) -> None:
+    """Add a row to changes.csv: medians before and after, of so many crystals."""
     path = Path(__file__).with_name("changes.csv")
     with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([change, f"{task}, µs a crystal", f"{before:.0f}", f"{after:.0f}"])
+        how = f"paired medians, {n} crystals"
+        cells = [f"{time:.0f}" for time in times]
+        writer.writerow([change, f"{task}, µs a crystal", *cells, how, commit])
 
 
 Pairs = list[tuple[float, float]]
@@ -206,7 +208,8 @@ def main() -> None:
             flush=True,
         )
         if options.record and options.task in (None, task):
-            record(options.record, task, old, new)
+            commit = commit_of(options.after)
+            record(options.record, task, (old, new), options.n, commit)
     before.child.kill()
     after.child.kill()
     if options.output:

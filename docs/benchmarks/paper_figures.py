@@ -4,8 +4,8 @@
     python docs/benchmarks/paper_figures.py --control runs/cnn
 
 Needs the plug-in plugins/e3dos-paper. Writes docs/figures/paper/*.png, and what the commands print
-into docs/examples/output/paper_*.txt. Steps are data, models, measured, materials and screening;
-all without any. The screening of 4,012 crystals is made in --screened where it is not there yet.
+into docs/examples/output/paper_*.txt. Steps are overview, data, models, measured, materials and
+screening; all without any. The 4,012 crystals are screened into --screened where they are not yet.
 Figure 4 is that of docs/examples/mg3sb2_bi2.py, S5 that of biaxial_strain.py, S7 and S9 those of
 imaginary_modes.py, S4 that of docs/models/paper_recipes.py. --control keeps the picture S16 and the
 errors of a folder that `e3dos paper control` wrote, and makes nothing else unless steps are named.
@@ -99,6 +99,7 @@ def main() -> None:
     data: Path = options.data_dir
     PICTURES.mkdir(parents=True, exist_ok=True)
     steps = {
+        "overview": lambda: run("overview", "overview", "-o", PICTURES),
         "data": lambda: run("data", "data", "--data", data / DFPT, "-o", PICTURES),
         "models": lambda: draw_models(data),
         "measured": lambda: run("measured", "measured", "--data", data / DFPT, "-o", PICTURES),

@@ -82,6 +82,16 @@ def without_numbers(text: str) -> list[list[str]]:
     return [re.sub(r"-?\d+(\.\d+)?", "#", line).split() for line in text.splitlines()]
 
 
+@pytest.mark.parametrize("script", ["data_tables", "speed_table"])
+def test_tables_are_what_scripts_write_from_records(script: str, tmp_path: Path) -> None:
+    """No number between the marks of a page was typed in."""
+    copy = shutil.copytree(DOCS / "benchmarks", tmp_path / "benchmarks")
+    subprocess.run([sys.executable, str(copy / f"{script}.py")], check=True, capture_output=True)
+    for page in ("index", "data-efficiency"):
+        ours = (DOCS / "benchmarks" / f"{page}.md").read_text(encoding="utf-8")
+        assert (copy / f"{page}.md").read_text(encoding="utf-8") == ours
+
+
 def test_every_figure_and_output_is_there() -> None:
     """Files that pages include; Sphinx says so too, but needs the docs extra."""
     missing = []

@@ -28,6 +28,21 @@ paper = typer.Typer(
 )
 
 
+@paper.command("overview", no_args_is_help=True)
+def overview_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the figure.")],
+    device: Device = "auto",
+) -> None:
+    """Draw figures 1 and S2, and print tables S1 and S3 beside what is here."""
+    from e3dos_paper.overview import figure_1, table_s1_text, table_s3_text
+
+    check_folder(output)
+    typer.echo(f"{table_s1_text()}\n\n{table_s3_text()}")
+    output.mkdir(parents=True, exist_ok=True)
+    figure_1(output / "figure-1.png", device)
+    typer.echo(f"figure: {output / 'figure-1.png'}")
+
+
 @paper.command("figures", no_args_is_help=True)
 def figures_command(
     data: Annotated[Path, typer.Option(help="Parquet file of labelled crystals.")],
@@ -113,9 +128,11 @@ def materials_command(
     typer.echo(table_text(found))
     output.mkdir(parents=True, exist_ok=True)
     labelled = read_labelled(folder / "dfpt_petretto.parquet")
-    judged = [evaluate(name, labelled, "valid", device).predictions for name in (model, "paper")]
+    names = list(dict.fromkeys((model, "paper", "combined")))
+    judged = [evaluate(name, labelled, "valid", device).predictions for name in names]
     valid = [predictions for predictions in judged if predictions is not None]
-    typer.echo(f"\n{validation_text(valid, known)}")
+    seen = [known, *(trained_on(name, folder) for name in names[1:])]
+    typer.echo(f"\n{validation_text(valid, seen)}")
     written = [output / f"figure-{name}.png" for name in ("5d", "5e", "s15")]
     figure_5d(found, written[0])
     figure_5e(found, written[1])

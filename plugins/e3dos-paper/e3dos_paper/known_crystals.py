@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 Key = tuple[tuple[int, int], ...]
+#: Force sets, and the file that marks which of them belong to validation formulas.
+_FORCES, _MARKS = "dft_phonondb_forces.parquet", "dft_phonondb.parquet"
+_FORCE_COLUMN = "forces_1e6"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class KnownCrystals:
     ----------
     files : iterable of Path
         Parquet files with the columns of labelled crystals; spectra are not read.
+    left_out : frozenset of str, optional
+        Ids that do not count in files of force sets, which have no marks of their own.
 
     Raises
     ------
@@ -64,12 +69,12 @@ class KnownCrystals:
         A file is missing.
     """
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self, files: Iterable[Path], left_out: frozenset[str] = frozenset()) -> None:
         self._by_composition: dict[Key, list[KnownCrystal]] = defaultdict(list)
         self._reduced: dict[tuple[str, str], Structure] = {}
         self.n = 0
         for path in files:
-            for entry in _entries(path):
+            for entry in _entries(path, left_out):
                 self._by_composition[_key(entry.numbers)].append(entry)
                 self.n += 1
 
@@ -111,19 +116,25 @@ def crystal_of(row: Mapping[str, Any]) -> Crystal:
 def trained_on(model: str, data_dir: Path) -> KnownCrystals:
     """The training entries of a model, by the files that its weights name.
 
+    Force sets have no marks of validation formulas; the spectra of the same database have, and
+    their ids are left out, as the preset `force-constants` does.
+
     Raises
     ------
     DataError
         One of the files is not in the folder.
     """
+    from ase_e3dos.data.force_sets import marked_ids
     from ase_e3dos.network.weights import read_header
     from ase_e3dos.plugins import get_registry
 
     header = read_header(get_registry().resolve_model(model).weights_path())
-    return KnownCrystals(data_dir / name for name in header.trained_on if name.endswith(".parquet"))
+    files = [name for name in header.trained_on if name.endswith(".parquet")]
+    left_out = marked_ids(data_dir / _MARKS) if _FORCES in files else frozenset()
+    return KnownCrystals((data_dir / name for name in files), left_out)
 
 
-def _entries(path: Path) -> Iterator[KnownCrystal]:
+def _entries(path: Path, left_out: frozenset[str]) -> Iterator[KnownCrystal]:
     need_pyarrow("a file of labelled crystals")
     import pyarrow.parquet as pq
 
@@ -134,7 +145,8 @@ def _entries(path: Path) -> Iterator[KnownCrystal]:
     rows = pq.read_table(path, columns=[name for name in wanted if name in there]).to_pydict()
     n = len(rows["id"])
     splits: list[Any] = rows.get("split", ["train"] * n)
-    held: list[Any] = rows.get("in_petretto_valid", [False] * n)
+    marked = [_FORCE_COLUMN in there and name in left_out for name in rows["id"]]
+    held: list[Any] = rows.get("in_petretto_valid", marked)
     for k in range(n):
         if splits[k] == "train" and not held[k]:
             yield KnownCrystal(

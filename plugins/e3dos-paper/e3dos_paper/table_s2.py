@@ -65,7 +65,8 @@ class Material:
     screened : bool
         Whether the crystal is the one that the paper screened.
     matches : list of KnownCrystal
-        Training entries of the same structure.
+        Entries of the same structure in the training data of the model beside `paper`, whose own
+        1,218 crystals have none of the table's structures.
     reference : tuple of (str, ndarray, ndarray) or None
         What it is, wavenumbers in cm^-1 and density in any scale of a DFT spectrum of a match.
     spectra : dict of str to PhononSpectrum
@@ -165,7 +166,8 @@ def figure_5e(found: Sequence[Material], path: str | Path | None = None) -> Figu
                 if model == "paper" and k == 1:  # it has no others
                     continue
                 style: Any = {"color": _COLORS.get(model, "C2"), "ms": 5, "ls": ""}
-                style["mfc"] = style["color"] if m.matches else "white"
+                seen = m.matches and model != "paper"  # `matches` are the other model's
+                style["mfc"] = style["color"] if seen else "white"
                 marker = "o" if m.screened else "s"
                 ax.plot(reference, m.specific_heats(model)[k], marker, **style)
             if reference > 1450:  # the others are too close to each other
@@ -179,7 +181,7 @@ def figure_5e(found: Sequence[Material], path: str | Path | None = None) -> Figu
         "default": {"marker": "o", "color": _COLORS["default"]},
         "paper": {"marker": "o", "color": _COLORS["paper"]},
         "the paper's own network": {"marker": "x", "color": "0.5"},
-        "filled: structure in the training data": {"marker": "o", "color": "0.3"},
+        "filled: structure in its training data": {"marker": "o", "color": "0.3"},
         "open: not": {"marker": "o", "color": "0.3", "mfc": "white"},
         "square: another polymorph": {"marker": "s", "color": "0.3", "mfc": "white"},
     }.items():
@@ -250,7 +252,7 @@ def table_text(found: Sequence[Material], model: str = "default") -> str:
         "Specific heats at 293.15 K in J/(kg K); whole: over all frequencies, 1000: over 0 to "
         "1000 cm^-1",
         f"{'':9} {model:>9} {model:>9} {'paper':>7} {'network of':>11} {'DFPT':>7} {'DFPT':>7}  "
-        "structure in the training data",
+        f"structure in the training data of {model} (of paper: none)",
         f"{'':9} {'whole':>9} {'1000':>9} {'1000':>7} {'the paper':>11} {'whole':>7} {'1000':>7}",
     ]
     for m in found:
@@ -264,12 +266,12 @@ def table_text(found: Sequence[Material], model: str = "default") -> str:
             f"{m.formula:9} {ours[1]:9.0f} {ours[0]:9.0f} {paper:7.0f} {network:11.0f} "
             f"{whole:7.0f} {inside:7.0f}  {said}"
         )
-    lines += ["", f"mean distance {'':20} {model:>9} {'paper':>7} {'network of the paper':>21}"]
+    lines += ["", f"mean distance {'':23} {model:>9} {'paper':>7} {'network of the paper':>21}"]
     screened = [m for m in found if m.screened]
     groups = {
         "all": screened,
-        "not in the training data": [m for m in screened if not m.matches],
-        "in the training data": [m for m in screened if m.matches],
+        f"new to {model}": [m for m in screened if not m.matches],
+        f"in the training of {model}": [m for m in screened if m.matches],
     }
     for name, group in groups.items():
         if not group:
@@ -281,39 +283,40 @@ def table_text(found: Sequence[Material], model: str = "default") -> str:
             theirs = np.array([TABLE_S2[m.formula][0] for m in group])
             ends = [np.abs(values - wanted).mean() for values in (ours_, paper_, theirs)]
             lines.append(
-                f"{name + f' ({len(group)}), {what}':34} {ends[0]:9.0f} {ends[1]:7.0f} "
+                f"{name + f' ({len(group)}), {what}':37} {ends[0]:9.0f} {ends[1]:7.0f} "
                 f"{ends[2]:21.0f}"
             )
     return "\n".join(lines)
 
 
-def validation_text(found: Sequence[Predictions], known: KnownCrystals) -> str:
-    """Validation errors of models, with and without compositions that the training holds.
+def validation_text(found: Sequence[Predictions], known: Sequence[KnownCrystals]) -> str:
+    """Validation errors of models, with and without compositions that their training holds.
 
     Parameters
     ----------
     found : sequence of Predictions
         One for each model, for the same crystals.
-    known : KnownCrystals
-        What the models were trained on.
+    known : sequence of KnownCrystals
+        What each was trained on.
     """
     labelled = found[0].labelled
-    new = np.array([not known.of_composition(crystal) for crystal in labelled.crystals])
-    matched = [
-        formula
-        for formula, crystal, is_new in zip(labelled.formulas, labelled.crystals, new, strict=True)
-        if not is_new and known.matches(crystal)
-    ]
-    lines = [
-        f"Validation crystals: {(~new).sum()} of {len(new)} have the composition of a training "
-        f"entry, {len(matched)} its structure ({', '.join(matched)})",
-    ]
-    for one in found:
+    lines = [f"The {len(labelled)} validation crystals, without those whose composition is that of",
+             "a training entry of the model (in brackets, whose structure is)"]  # fmt: skip
+    for one, seen in zip(found, known, strict=True):
+        new = np.array([not seen.of_composition(crystal) for crystal in labelled.crystals])
+        matched = [
+            formula
+            for formula, crystal, is_new in zip(
+                labelled.formulas, labelled.crystals, new, strict=True
+            )
+            if not is_new and seen.matches(crystal)
+        ]
         grid, predicted, reference = one.on_label_grid()
-        for name, rows in (("all", np.ones(len(new), dtype=bool)), ("without them", new)):
+        without = f"without {(~new).sum()} ({', '.join(matched) or 'none'})"
+        for name, rows in (("all", np.ones(len(new), dtype=bool)), (without, new)):
             e = spectrum_errors(predicted[rows], reference[rows], labelled.n_sites[rows], grid)
             lines.append(
-                f"  {one.model:8} {name:13} n={e['n']:.0f} R2={e['R2']:.3f} MAE={e['MAE']:.4f} "
+                f"  {one.model:8} {name:26} n={e['n']:.0f} R2={e['R2']:.3f} MAE={e['MAE']:.4f} "
                 f"wbar={e['wbar']:.1f} within10={e['within10']:.1%}"
             )
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from e3dos_paper.command_line import paper
 from e3dos_paper.data_figures import mean_spectrum
 from e3dos_paper.known_crystals import KnownCrystals
 from e3dos_paper.measured_spectra import MATERIALS, measured_crystals
+from e3dos_paper.overview import TABLE_S3, network_layers, shipped_network
 from e3dos_paper.table_s2 import confined
 from typer.testing import CliRunner
 
@@ -63,6 +64,36 @@ def test_known_crystals_are_those_of_one_structure(data_dir):
     assert known.matches(Crystal.from_any(bulk("Si"))) == []
     held = bulk("NaCl", "rocksalt", a=5.64)  # of the split valid
     assert known.matches(Crystal.from_any(held)) == []
+
+
+def test_force_sets_of_marked_formulas_are_not_known(data_dir, tmp_path):
+    """Force sets have no marks of their own; ids that another file marks do not count in them."""
+    table = pq.read_table(data_dir / "raw.parquet").select(
+        ["id", "numbers", "cell", "positions_frac", "split"]
+    )
+    rows = [row for row in table.to_pylist() if row["split"] == "train"]
+    forces = pa.Table.from_pylist([{**row, "forces_1e6": [0]} for row in rows])
+    pq.write_table(forces, tmp_path / "forces.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "spectra.parquet")
+    first = frozenset([rows[0]["id"]])
+    assert KnownCrystals([tmp_path / "forces.parquet"], first).n == len(rows) - 1
+    assert KnownCrystals([tmp_path / "spectra.parquet"], first).n == len(rows)
+
+
+def test_overview_has_the_sizes_of_the_paper(tmp_path):
+    """Figure S2's layers with all weights; tables S1 and S3 beside the paper's."""
+    network = shipped_network()
+    assert sum(n for _, n in network_layers(network)) == sum(
+        p.numel() for p in network.parameters()
+    )
+    result = CliRunner().invoke(paper, ["overview", "-o", str(tmp_path), "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "figure-1.png").stat().st_size > 5000
+    rows = [line.split("  ") for line in result.output.splitlines()]
+    shapes = [[cell.strip() for cell in row if cell.strip()][1:] for row in rows]
+    for shape in TABLE_S3:
+        text = ", ".join(map(str, shape))
+        assert [text, text] in shapes, text
 
 
 def test_heat_capacity_within_the_range_counts_all_modes():
