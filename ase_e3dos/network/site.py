@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ase_e3dos.network.alike import groups_of_alike
+from ase_e3dos.network.alike import Groups, groups_of_alike
 from ase_e3dos.network.convolution import (
     Convolution,
     Degrees,
@@ -49,6 +51,7 @@ class SiteSettings:
     displacements: int = 0
     sound: int = 0
     stability: int = 0
+    read_blocks: int = 0
 
 
 #: Displacement tensors are given at so many temperatures (100, 300 and 600 K).
@@ -187,6 +190,52 @@ class SiteLayer(nn.Module):
         """Changes of the scalars, and gates, from the invariants of sites and their crystals."""
         hidden = nn.functional.silu(self.first(described) + crystal)
         return cast(Tensor, self.second(self.dropout(hidden) if self.training else hidden))
+
+
+class ReadBlock(nn.Module):
+    """Update what is read of a site by what is read of all sites of its crystal.
+
+    Begins as the identity, so that a trained network can be given more of them.
+
+    Parameters
+    ----------
+    hidden : int
+        Values a site.
+    dropout : float
+        Share of the inner units that training leaves out.
+    """
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.crystal = nn.Linear(hidden, hidden, bias=False)
+        self.first = nn.Linear(hidden, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, mean: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
+        """Hidden values of the next block.
+
+        Parameters
+        ----------
+        hidden : torch.Tensor, shape (n, hidden)
+            Of sites, or of groups of alike ones.
+        mean : callable
+            Values of these (n, k) to their mean over the sites of each crystal, (n_crystals, k).
+        index : torch.Tensor, shape (n,)
+            Crystal of each.
+
+        Returns
+        -------
+        torch.Tensor, shape (n, hidden)
+        """
+        normed = self.norm(hidden)
+        crystal = self.crystal(mean(normed)).index_select(0, index)
+        inner = nn.functional.silu(self.first(normed) + crystal)
+        update: Tensor = self.second(self.dropout(inner) if self.training else inner)
+        return hidden + update
 
 
 class SiteTrunk(nn.Module):
@@ -338,6 +387,9 @@ class SiteNetwork(SiteTrunk):
         s = settings
         self.read_site = nn.Linear(s.scalars, s.hidden)
         self.read_crystal = nn.Linear(s.scalars + s.source_channels + 1, s.hidden)
+        self.read_blocks = nn.ModuleList(
+            ReadBlock(s.hidden, s.dropout) for _ in range(s.read_blocks)
+        )
         self.read_hidden = nn.Linear(s.hidden, s.heads * s.hidden)
         self.read_out = nn.Linear(s.hidden, s.heads * s.n_bins)
         self.dropout = nn.Dropout(s.dropout)
@@ -377,7 +429,7 @@ class SiteNetwork(SiteTrunk):
             Nodes in batch order; exp() of the logarithms sums to one over the bins.
         """
         site, context, features = self._described(batch, source, basis)
-        hidden = self._hidden(site, self._of_crystal(site, context, batch))
+        hidden = self._hidden(site, self._of_crystal(site, context, batch), batch)
         log_weights = torch.log_softmax(self._logits(hidden), dim=2)
         return SiteOutput(log_weights, *self._sides(hidden, features, batch))
 
@@ -399,12 +451,13 @@ class SiteNetwork(SiteTrunk):
         crystal = self._of_crystal(site, context, batch)
         groups = groups_of_alike(site, batch)
         if groups is None:
-            hidden = self._hidden(site, crystal)
+            hidden = self._hidden(site, crystal, batch)
             weights = torch.softmax(self._logits(hidden), dim=2)
             crystals = torch.stack([mean_over_sites(head, batch) for head in weights])
             sites = weights.mean(0).index_select(0, batch.site_order)
         else:
-            few = self._hidden(*(v.index_select(0, groups.chosen) for v in (site, crystal)))
+            few, told = (v.index_select(0, groups.chosen) for v in (site, crystal))
+            few = self._hidden(few, told, batch, groups)
             weights = torch.softmax(self._logits(few), dim=2)
             crystals = torch.stack([groups.mean_over_sites(head, batch) for head in weights])
             sites = weights.mean(0).index_select(0, groups.group[batch.site_order])
@@ -424,10 +477,23 @@ class SiteNetwork(SiteTrunk):
         crystal = self.read_crystal(torch.cat([mean_over_sites(site, batch), context], dim=1))
         return cast(Tensor, crystal.index_select(0, batch.crystal_index))
 
-    def _hidden(self, site: Tensor, crystal: Tensor) -> Tensor:
-        """What spectra and all else are read from, shape (n, hidden)."""
+    def _hidden(
+        self, site: Tensor, crystal: Tensor, batch: GraphBatch, groups: Groups | None = None
+    ) -> Tensor:
+        """What spectra and all else are read from, of nodes or groups of them: (n, hidden)."""
         hidden = nn.functional.silu(self.read_site(site) + crystal)
-        return cast(Tensor, self.dropout(hidden)) if self.training else hidden
+        if self.training:
+            hidden = self.dropout(hidden)
+        if not self.read_blocks:
+            return hidden
+        index = batch.crystal_index
+        mean = partial(mean_over_sites, batch=batch)
+        if groups is not None:
+            index = index.index_select(0, groups.chosen)
+            mean = partial(groups.mean_over_sites, batch=batch)
+        for block in self.read_blocks:
+            hidden = block(hidden, mean, index)
+        return hidden
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Of the bins by each head, shape (n_heads, n, n_bins)."""

@@ -102,11 +102,18 @@ VARIANTS = {
     "tensors": Variant("features of l = 2 throughout", {"tensors": 32, "message_tensors": 10}),
     "deep": Variant("five layers", {"n_layers": 5}),
     "far": Variant("neighbours to 6.5 Å", {"cutoff": 6.5, "neighbors": 66.0, "n_radial": 10}),
+    "blocks": Variant("three blocks where sites are read out", {"read_blocks": 3}),
     "kept": Variant("no dropout", {"dropout": 0.0}),
     "forces": Variant("trunk of force-constants", start="force-constants"),
     "further": Variant("what ships, trained further", fields=FURTHER, start="default"),
     "further-kept": Variant(
         "what ships, further without dropout", {"dropout": 0.0}, FURTHER, start="default"
+    ),
+    "further-blocks": Variant(
+        "what ships, further with three such blocks, no dropout",
+        {"dropout": 0.0, "read_blocks": 3},
+        FURTHER,
+        start="default",
     ),
     "further-labels": Variant(
         "what ships, further on labels alone", fields=FURTHER, taught=0.0, start="default"

@@ -29,7 +29,7 @@ BatchOf = Callable[..., GraphBatch]
 Spectra = Callable[..., Tensor]
 
 
-@pytest.fixture(params=["paper", "site", "site with tensors"])
+@pytest.fixture(params=["paper", "site", "site with tensors", "site with blocks"])
 def spectra(request: pytest.FixtureRequest, batch_of: BatchOf) -> Spectra:
     """Structures to per-crystal outputs of an untrained network, far from zero and smooth."""
     torch.manual_seed(3)
@@ -38,10 +38,16 @@ def spectra(request: pytest.FixtureRequest, batch_of: BatchOf) -> Spectra:
         return lambda *s: network.crystal_scalars(batch_of(*s))
     tensors = 6 if "tensors" in request.param else 0
     settings = SiteSettings(
-        n_bins=40, scalars=24, vectors=8, tensors=tensors, message_tensors=tensors, hidden=32
+        n_bins=40,
+        scalars=24,
+        vectors=8,
+        tensors=tensors,
+        message_tensors=tensors,
+        hidden=32,
+        read_blocks=2 if "blocks" in request.param else 0,
     )
     masses = torch.full((settings.n_features,), 60.0)
-    network = SiteNetwork(settings, masses)
+    network = with_trained_blocks(SiteNetwork(settings, masses))
 
     def site(*structures: Atoms) -> Tensor:
         batch = batch_of(*structures, self_edges=False)
@@ -50,6 +56,13 @@ def spectra(request: pytest.FixtureRequest, batch_of: BatchOf) -> Spectra:
         return total / batch.n_sites.unsqueeze(1)
 
     return site
+
+
+def with_trained_blocks(network: SiteNetwork) -> SiteNetwork:
+    """Its blocks, which begin as the identity, away from that."""
+    for block in network.read_blocks:
+        torch.nn.init.normal_(block.second.weight, std=0.2)
+    return network
 
 
 def assert_same(one: Tensor, other: Tensor) -> None:
@@ -323,14 +336,24 @@ def test_members_of_different_sizes_do_not_disturb_each_other(
         np.testing.assert_allclose(density[0], alone.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("read_blocks", [0, 2])
 def test_sites_that_are_alike_are_read_out_once_and_no_others(
-    batch_of: BatchOf, rocksalt: Atoms, low_symmetry: Atoms
+    batch_of: BatchOf, rocksalt: Atoms, low_symmetry: Atoms, read_blocks: int
 ) -> None:
     """Against the plain path; crystals in the batch do not lend each other their sites."""
     settings = SiteSettings(
-        n_bins=40, scalars=24, vectors=8, hidden=32, heads=2, displacements=4, sound=1, stability=1
+        n_bins=40,
+        scalars=24,
+        vectors=8,
+        hidden=32,
+        heads=2,
+        displacements=4,
+        sound=1,
+        stability=1,
+        read_blocks=read_blocks,
     )
     network = SiteNetwork(settings, torch.full((settings.n_features,), 60.0)).eval()
+    network = with_trained_blocks(network)
     turned = low_symmetry.copy()
     turned.rotate(40, (1, 2, 3), rotate_cell=True)
     batch = batch_of(
