@@ -4,7 +4,7 @@
     python docs/models/default_variants.py --table
 
 The output folder holds the spectra of the teachers as `distil_default.py --label-only` leaves them.
-The first trials train a network from scratch for 1,500 steps of 56 crystals, some minutes of one
+The first trials train a network from scratch for 1,500 steps of 64 crystals, some minutes of one
 core; the last ones train what ships for 1,500 steps more. All are judged on the DFPT validation
 set, on the stable crystals of phonondb's, and by the teachers' spectra: those of 500 crystals that
 no trial learns from, and of 500 that most learn from. Where the two agree, more spectra of this
@@ -168,7 +168,7 @@ class Data:
         hidden = set(unseen.ids)
         pairs = taught[2].subset(np.array([name not in hidden for name in taught[2].ids]))
         # A share takes the first ones: those seen are learned from by every trial with any.
-        self.sets = [*labelled_sets(data_dir), rest, taught[1], pairs]
+        self.sets = [*labelled_sets(data_dir), rest, taught[1], pairs, taught[3]]
         self.judges = [
             (dfpt, "dfpt"),
             (calm, "phonondb"),
