@@ -4,9 +4,9 @@
     python docs/models/default_variants.py --table
 
 The output folder holds the spectra of the teachers as `distil_default.py --label-only` leaves them.
-The first trials train a network from scratch for 1,500 steps of 64 crystals, some minutes of one
-core; the last ones train what ships for 1,500 steps more. All are judged on the DFPT validation
-set, on the stable crystals of phonondb's, and by the teachers' spectra: those of 500 crystals that
+The first trials train a network (of the preset, without its blocks) from scratch for 1,000 steps of
+64 crystals, some minutes of one core; the last ones train what ships for 1,000 steps more. All are
+judged on the DFPT validation set, on the stable crystals of phonondb's, and by the teachers' spectra: those of 500 crystals that
 no trial learns from, and of 500 that most learn from. Where the two agree, more spectra of this
 kind would not help; a larger network, or one of another form, could.
 
@@ -49,7 +49,7 @@ from ase_e3dos.training.selection import select
 
 RECORD = Path(__file__).with_name("default-variants.json")
 MODELS = Path(ase_e3dos.__file__).parent / "models"
-EPOCHS, LEARNING_RATE = 3, 0.002
+EPOCHS, LEARNING_RATE = 2, 0.002
 #: Crystals with the teachers' spectra that judge: as many that no trial learns from.
 JUDGES = 500
 #: Share of imaginary modes up to which a crystal of phonondb counts as stable.
@@ -211,7 +211,8 @@ def trial(variant: Variant, data: Data, folder: Path) -> dict[str, Any]:
     """Errors of a network that was trained for a trial, and its size."""
     schedule = {"epochs": EPOCHS, "steps_per_epoch": STEPS, "learning_rate": LEARNING_RATE}
     config = student_config(**(schedule | variant.fields))
-    config = config.model_copy(update={"settings": {**config.settings, **variant.settings}})
+    settings = {**config.settings, "read_blocks": 0, **variant.settings}
+    config = config.model_copy(update={"settings": settings})
     data.build(variant.settings.get("cutoff", 5.0))
     sets, parts = data.training, config.data
     shares = [variant.labelled] * 4 + [variant.taught] * (len(sets) - 4)

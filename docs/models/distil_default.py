@@ -76,7 +76,7 @@ PER_BATCH = (12, 6, 4, 6, 16, 6, 4, 10)
 EPOCHS, STEPS, LEARNING_RATE = 28, 500, 1.2e-3
 #: Sizes that differ from the preset's. With these spectra the network errs as much on crystals that
 #: it learns from as on others, so that nothing is left out.
-SETTINGS = {"dropout": 0.0, "read_blocks": 3}
+SETTINGS = {"dropout": 0.0}
 #: More imaginary modes than this, where the starting network gives lower odds than that.
 SUSPICIOUS_SHARE, SUSPICIOUS_ODDS = 0.03, 0.3
 PART = 200

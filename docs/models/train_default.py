@@ -239,9 +239,11 @@ def write(data_dir: Path, file: Path, state: dict[str, torch.Tensor], hidden: se
     """A weights file with its header."""
     config = read_config("default")
     encoder = get_registry().encoder(config.encoder)
+    blocks = {name.split(".")[1] for name in state if name.startswith("read_blocks.")}
+    sizes = {**config.settings, "read_blocks": len(blocks)}
     if not any(name.startswith("read_stability") for name in state):
-        sizes = {**config.settings, "stability": 0}  # of a first network without it
-        config = config.model_copy(update={"settings": sizes})
+        sizes["stability"] = 0  # of a first network without it
+    config = config.model_copy(update={"settings": sizes})
     network = make_network(config, encoder)
     network.load_state_dict(state)
     sets = []
