@@ -7,8 +7,8 @@ The output folder holds the spectra of the teachers as `distil_default.py --labe
 The first trials train a network (of the preset, without its blocks) from scratch for 1,000 steps of
 64 crystals, some minutes of one core; the last ones train what ships for 1,000 steps more. All are
 judged on the DFPT validation set, on the stable crystals of phonondb's, and by the teachers'
-spectra: those of 500 crystals that no trial learns from, and of 500 that most learn from. Where the
-two agree, more spectra of this kind would not help; a larger network, or one of another form, could.
+spectra: those of 500 crystals that no trial learns from, and of 500 that most learn from. Where
+these agree, more spectra of the kind would not help; a larger network or another form could.
 
 A trial that ended is not run again; one that was stopped goes on. The record is
 docs/models/default-variants.json, and --table prints it.
