@@ -47,7 +47,7 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
         "data": [["docs/benchmarks/data_tables.py", "--data", dfpt]],
         "cards": [
             ["docs/models/make_cards.py", "--data-dir", str(data), "default", "combined",
-             "force-constants", "paper"],
+             "force-constants", "paper", "imaginary"],
             ["docs/models/targets.py"],
             ["docs/models/curves.py"],
         ],
