@@ -36,6 +36,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.network:
         name, _, number = options.network.partition("/seed-")
+        if not number.isdigit():
+            parser.error(f"--network {options.network}: write it as neighbors/seed-1")
         seed = int(number)
     else:
         best = best_network(read_trials(RECORD))

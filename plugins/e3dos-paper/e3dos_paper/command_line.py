@@ -19,7 +19,7 @@ from ase_e3dos.cli.training_options import (
     fields_to_set,
     set_threads,
 )
-from ase_e3dos.errors import TrainingError
+from ase_e3dos.errors import PredictionError, TrainingError
 
 paper = typer.Typer(
     help="Figures, control network and experiments of the paper.",
@@ -117,6 +117,9 @@ def materials_command(
         validation_text,
     )
 
+    label = Path(model).stem  # of a weights file, too
+    if label == "paper":
+        raise PredictionError("`paper` is compared already: name the model that stands beside it.")
     check_folder(output)
     folder = data_directory(data_dir)
     known = trained_on(model, folder)
@@ -124,8 +127,8 @@ def materials_command(
     for name in (model, "paper"):
         predicted = predict([m.crystal for m in found], model=name, device=device)
         for material, spectrum in zip(found, predicted, strict=True):
-            material.spectra["paper" if name == "paper" else "default"] = spectrum
-    typer.echo(table_text(found))
+            material.spectra[Path(name).stem] = spectrum
+    typer.echo(table_text(found, label))
     output.mkdir(parents=True, exist_ok=True)
     labelled = read_labelled(folder / "dfpt_petretto.parquet")
     names = list(dict.fromkeys((model, "paper", "combined")))

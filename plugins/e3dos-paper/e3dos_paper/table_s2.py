@@ -177,9 +177,9 @@ def figure_5e(found: Sequence[Material], path: str | Path | None = None) -> Figu
         ax.set_title(title, fontsize=8)
         ax.set_xlabel("the paper's DFPT, J/(kg K)")
     axes[0].set_ylabel("predicted, J/(kg K)")
+    models = dict.fromkeys(model for m in found for model in m.spectra)
     for label, marker in {
-        "default": {"marker": "o", "color": _COLORS["default"]},
-        "paper": {"marker": "o", "color": _COLORS["paper"]},
+        **{model: {"marker": "o", "color": _COLORS.get(model, "C2")} for model in models},
         "the paper's own network": {"marker": "x", "color": "0.5"},
         "filled: structure in its training data": {"marker": "o", "color": "0.3"},
         "open: not": {"marker": "o", "color": "0.3", "mfc": "white"},

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from ase_e3dos import screen
 from ase_e3dos.data.labelled_set import read_labelled
-from ase_e3dos.errors import DataError
+from ase_e3dos.errors import DataError, PredictionError
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.structures.crystal import Crystal
 
@@ -94,6 +94,12 @@ def test_overview_has_the_sizes_of_the_paper(tmp_path):
     for shape in TABLE_S3:
         text = ", ".join(map(str, shape))
         assert [text, text] in shapes, text
+
+
+def test_materials_are_not_compared_with_paper_twice(tmp_path):
+    """The model beside `paper` is another one."""
+    result = CliRunner().invoke(paper, ["materials", "-m", "paper", "-o", str(tmp_path)])
+    assert isinstance(result.exception, PredictionError)
 
 
 def test_heat_capacity_within_the_range_counts_all_modes():
