@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ase_e3dos.errors import TrainingError
+from ase_e3dos.network.paper import PaperSettings
+from ase_e3dos.network.site import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.weights_header import digests_by_name, joint_citation
@@ -56,10 +58,14 @@ class StartingPoint:
                 f"{what} was trained with the encoder {self.header.encoder!r}, the configuration "
                 f"has {config.encoder!r}. Set encoder: {self.header.encoder}."
             )
-        free = {"dropout", "sources"}
+        free = {"dropout", "sources", "output_gradient"}
+        defaults = SiteSettings() if config.network == "site" else PaperSettings()
+        known = {**asdict(defaults), **self.settings}  # files of former versions lack new sizes
+        if settings.get("read_blocks", 0) > known.get("read_blocks", 0):
+            free.add("read_blocks")  # those added begin as the identity
         differing = [
             f"{k} is {v} there and {settings[k]} in the settings"
-            for k, v in self.settings.items()
+            for k, v in known.items()
             if k not in free and settings.get(k, v) != v
         ]
         if differing:
@@ -95,11 +101,15 @@ class StartingPoint:
         )
 
     def state_for(self, network: Any, sources: list[str]) -> dict[str, Any]:
-        """Tensors for a network with these sources; the rows of its embedding are rearranged."""
-        state = dict(self.state)
+        """Tensors for a network with these sources; the rows of its embedding are rearranged.
+
+        Blocks that the start lacks stay as they are in the network.
+        """
+        own = network.state_dict()
+        state = {k: v for k, v in own.items() if k.startswith("read_blocks.")} | self.state
         if "source.weight" in state:
             old = state["source.weight"]
-            rows = network.state_dict()["source.weight"].clone()
+            rows = own["source.weight"].clone()
             for number in range(len(rows)):
                 name = sources[number] if number < len(sources) else ""
                 known = self.header.sources

@@ -7,11 +7,13 @@ much. The mean of 0.8 of its spectra and 0.2 of those of the network to be taugh
 chosen by the DFPT validation set, where 0.7 to 0.9 differ little) labels
 
 1. crystals without labels of up to 20 sites, and of JARVIS's training set up to 16 sites, whose
-   formulas are in no validation set and not among the formulas that the strain test keeps out;
+   formulas are in neither validation set of DFPT and the phonon database, and not among those that
+   the strain test keeps out;
 2. 5,000 small ones of these at a strain of one to two and a half per cent besides;
 3. 20,000 crystals of up to six sites that are made from known ones by exchanging elements of a
    family (`FAMILIES`), at a volume that fits: simple crystals have the largest errors, and are few
-   among the others. No formula of a validation set, or that may not be labelled, is made.
+   among the others. No formula of these validation sets, or that may not be labelled, is made.
+   (Some of JARVIS's validation set are: do not judge `default` by that one.)
 
 Sound velocities and displacement tensors are the geometric means of both networks'.
 

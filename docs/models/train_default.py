@@ -19,10 +19,11 @@
    keeps the error bars of step 4: its errors are smaller, and whether the intervals hold is seen
    on the validation sets.
 
-Every step leaves a file in the output folder and is not done again. The shipped file is this
-script's with two differences: its steps 1 to 3 and 5 ran as separate scripts (`--state` and
-`--final` take what they left), and the potential's features came from a compiled kernel (see
-`trunk.py`).
+Every step leaves a file in the output folder and is not done again. What
+`distil_default.py` starts from, and so what ships, is this script's with three differences: its
+steps 1 to 3 and 5 ran as separate scripts (`--state` and `--final` take what they left), the
+potential's features came from a compiled kernel (see `trunk.py`), and the preset had no blocks
+where sites are read out.
 """
 
 from __future__ import annotations
@@ -229,7 +230,8 @@ def train_network(
     ]
     network = make_network(config, encoder)
     if start is not None:
-        network.load_state_dict(load_weights(start)[1][0])
+        # A start of former versions has no blocks; they begin as the identity.
+        network.load_state_dict(network.state_dict() | load_weights(start)[1][0])
     trainer = Trainer(config, network, training, judges, file.with_suffix(""), "cpu", print)
     trainer.resume()
     write(data_dir, file, trainer.run().state_dict(), hidden)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import DataError, TrainingError
 from ase_e3dos.evaluation.predictions import evaluate
-from ase_e3dos.network.weights import load_weights
+from ase_e3dos.network.weights import load_weights, save_weights
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.training import fit
@@ -448,6 +449,28 @@ def test_fine_tuning_starts_from_the_weights(data_dir, tiny_site, tmp_path):
         before.spectra([crystal])[0].density,
         atol=1e-5,
     )
+
+
+def test_a_start_without_blocks_can_be_given_some(data_dir, tiny_site, tmp_path):
+    """They begin as the identity; a file of a former version does not speak of them at all."""
+    config = TrainingConfig.model_validate(tiny_site | {"epochs": 1, "steps_per_epoch": 1})
+    trained = train(config, data_dir, None)
+    settings = {k: v for k, v in trained.header.settings.items() if k != "read_blocks"}
+    start = tmp_path / "former.safetensors"
+    save_weights(start, replace(trained.header, settings=settings), [trained.state])
+
+    def tuned(start, blocks):
+        fields = {"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-12, "weight_decay": 0.0}
+        fields |= {"start_from": str(start), "settings": {"read_blocks": blocks}}
+        return train(TrainingConfig.model_validate(tiny_site | fields), data_dir, None)
+
+    path = tuned(start, 2).save(tmp_path / "tuned.safetensors")
+    assert load_weights(path)[0].settings["read_blocks"] == 2
+    crystal = read_labelled(data_dir / "raw.parquet").crystals[0]
+    densities = [Predictor(file).spectra([crystal])[0].density for file in (start, path)]
+    np.testing.assert_allclose(*densities, atol=1e-5)
+    with pytest.raises(TrainingError, match="read_blocks is 2 there and 1"):
+        tuned(path, 1)
 
 
 def test_members_of_other_sizes_are_starts_too(data_dir, tiny_site, tmp_path):
