@@ -40,40 +40,35 @@ class Groups:
         One node of each group, shape (n_groups,), int64.
     group : torch.Tensor
         Of each node, shape (n_nodes,), int64.
-    sizes : torch.Tensor
-        Nodes in each group, shape (n_groups,), int64.
     first : torch.Tensor
         First group of each crystal, shape (n_crystals,), int64.
+    share : torch.Tensor
+        Of each group in the sites of its crystal, shape (n_groups,).
     """
 
     chosen: Tensor
     group: Tensor
-    sizes: Tensor
     first: Tensor
+    share: Tensor
 
-    def mean_over_sites(self, values: Tensor, batch: GraphBatch) -> Tensor:
+    def mean_over_sites(self, values: Tensor) -> Tensor:
         """Values of the groups (n_groups, k) to their mean over the sites of each crystal.
 
         Parameters
         ----------
         values : torch.Tensor, shape (n_groups, k)
             A row for each group.
-        batch : GraphBatch
-            Whose sites were grouped.
 
         Returns
         -------
         torch.Tensor, shape (n_crystals, k)
         """
-        share = self.sizes / batch.n_sites.repeat_interleave(
-            torch.diff(self.first, append=self.first.new_tensor([len(self.chosen)]))
-        )
         mean: Tensor = torch.nn.functional.embedding_bag(
             torch.arange(len(values), device=values.device),
             values,
             self.first,
             mode="sum",
-            per_sample_weights=share.to(values.dtype),
+            per_sample_weights=self.share.to(values.dtype),
         )
         return mean
 
@@ -116,8 +111,10 @@ def groups_of_alike(features: Tensor, batch: GraphBatch) -> Groups | None:
     group[order] = begins.cumsum(0) - 1
     chosen = order.index_select(0, starts)
     sizes = torch.diff(starts, append=starts.new_tensor([len(order)]))
-    of_crystal = torch.bincount(crystal.index_select(0, starts), minlength=batch.n_crystals)
-    return Groups(chosen, group, sizes, of_crystal.cumsum(0) - of_crystal)
+    owner = crystal.index_select(0, starts)
+    share = sizes / batch.n_sites.index_select(0, owner)
+    of_crystal = torch.bincount(owner, minlength=batch.n_crystals)
+    return Groups(chosen, group, of_crystal.cumsum(0) - of_crystal, share)
 
 
 @cache

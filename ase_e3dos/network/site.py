@@ -459,7 +459,7 @@ class SiteNetwork(SiteTrunk):
             few, told = (v.index_select(0, groups.chosen) for v in (site, crystal))
             few = self._hidden(few, told, batch, groups)
             weights = torch.softmax(self._logits(few), dim=2)
-            crystals = torch.stack([groups.mean_over_sites(head, batch) for head in weights])
+            crystals = torch.stack([groups.mean_over_sites(head) for head in weights])
             sites = weights.mean(0).index_select(0, groups.group[batch.site_order])
             hidden = few.index_select(0, groups.group)
         return SiteSpectra(crystals, sites, *self._sides(hidden, features, batch))
@@ -487,10 +487,10 @@ class SiteNetwork(SiteTrunk):
         if not self.read_blocks:
             return hidden
         index = batch.crystal_index
-        mean = partial(mean_over_sites, batch=batch)
+        mean: Callable[[Tensor], Tensor] = partial(mean_over_sites, batch=batch)
         if groups is not None:
             index = index.index_select(0, groups.chosen)
-            mean = partial(groups.mean_over_sites, batch=batch)
+            mean = groups.mean_over_sites
         for block in self.read_blocks:
             hidden = block(hidden, mean, index)
         return hidden
