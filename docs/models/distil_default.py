@@ -27,7 +27,8 @@ What ships was made by this script twice: from the network of `train_default.py`
 blocks and dropout, for 12,000 steps (commit 42d69eb); and from that (`--begin`) as it stands here.
 
 Labels lie in the output folder in parts of 200 crystals, and training resumes: a run that was
-stopped goes on. Several processes may label at once (`--label-only`).
+stopped goes on. Several processes may label at once (`--label-only`); a part that a stopped one had
+begun is labelled anew when its file *.begun is deleted.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ import ase_e3dos
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import LabelledSet
 from ase_e3dos.data.labels import DEFAULT_GRID
+from ase_e3dos.errors import E3DOSError
 from ase_e3dos.network.weights import load_weights
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.plugins import get_registry
@@ -204,7 +206,9 @@ def exchange(sources: list[Crystal], known: set[Key]) -> list[Crystal]:
     rng = np.random.default_rng(8)
     made: list[Crystal] = []
     seen: set[Any] = set()
-    while len(made) < EXCHANGED:
+    for _ in range(100 * EXCHANGED):
+        if len(made) == EXCHANGED:
+            return made
         source = small[int(rng.integers(len(small)))]
         atoms = source.to_atoms()
         own = np.unique(atoms.numbers)
@@ -233,7 +237,10 @@ def exchange(sources: list[Crystal], known: set[Key]) -> list[Crystal]:
         if composition not in known and twin not in seen:
             seen.add(twin)
             made.append(crystal)
-    return made
+    raise E3DOSError(
+        f"Only {len(made)} of {EXCHANGED} crystals can be made by exchange from these {len(small)} "
+        "small ones: lower EXCHANGED."
+    )
 
 
 def volume_weights() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -73,7 +73,9 @@ error bars (not calibrated); `uncertainty=False` runs the first alone."""
         change = "" if name == "preset" else f", with this change: {trials[name]['change']}"
         what = f"""
 The model is one network of it, of seed {seed}, without error bars{change}. It was chosen among
-{count} by its error on the validation set, which flatters it there."""
+{count} by its error on the validation set, which flatters it there. Silent points, frequencies at
+which it gives zero for every crystal there: {trials[name]["seeds"][seed]["silent"]:.0f} of 51
+(docs/benchmarks/paper.md says why), which cut spectra into pieces near 900 cm^-1."""
     where = """
 Training: `python docs/models/train_paper.py --data-dir DATA`; all trials are in
 docs/benchmarks/paper.md."""
