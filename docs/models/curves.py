@@ -2,10 +2,9 @@
 
     python docs/models/curves.py
 
-draws docs/figures/default_trials.png and prints the last row of each trial as a Markdown table. The
-record, docs/models/curves.csv, holds what each run printed of the DFPT validation set (152
-crystals, the measures of `e3dos evaluate`) with its step and the minutes since its start; the
-runs shared two cores with other work.
+draws docs/figures/default_trials.png and puts the last row of each trial into the table of
+default-training.md. The record, docs/models/curves.csv, holds what each run printed of the DFPT
+validation set (152 crystals, the measures of `e3dos evaluate`) with its step.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ import matplotlib.pyplot as plt
 DOCS = Path(__file__).resolve().parents[1]
 RECORD = DOCS / "models" / "curves.csv"
 FIGURE = DOCS / "figures" / "default_trials.png"
+PAGE = DOCS / "models" / "default-training.md"
 PANELS = {"R2": "R²", "WD": "Wasserstein (cm⁻¹)", "Cv_cell": "$C_V$ (J/K/mol of cells)"}
 COLUMNS = ("step", "R2", "MAE", "WD", "Cv_cell", "Cv_atom", "wbar")
 
 
 def main() -> None:
-    """Draw the figure and print the table."""
+    """Draw the figure and write the table."""
     with RECORD.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     trials = list(dict.fromkeys(row["trial"] for row in rows))
@@ -36,11 +36,16 @@ def main() -> None:
             ax.set(xlabel="step", ylabel=label)
     axes[0].legend(fontsize=7)
     figure.savefig(FIGURE, dpi=160)
-    print("| trial | " + " | ".join(COLUMNS) + " |")
-    print("| --- |" + " ---: |" * len(COLUMNS))
+    lines = ["| trial | " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * len(COLUMNS)]
     for trial in trials:
         last = [row for row in rows if row["trial"] == trial][-1]
-        print(f"| {trial} | " + " | ".join(last[c] for c in COLUMNS) + " |")
+        lines.append(f"| {trial} | " + " | ".join(last[c] for c in COLUMNS) + " |")
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split("<!-- trials: begin", 1)
+    after = rest.split("<!-- trials: end -->", 1)[1]
+    mark = "<!-- trials: begin (written by docs/models/curves.py) -->"
+    table = "\n\n".join([mark, "\n".join(lines), "<!-- trials: end -->"])
+    PAGE.write_text(before + table + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
