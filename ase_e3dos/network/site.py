@@ -28,7 +28,7 @@ from ase_e3dos.network.radial import BesselBasis
 
 @dataclass(frozen=True)
 class SiteSettings:
-    """Sizes of the default network; `read_blocks` counts its `ReadBlock`s."""
+    """Sizes of the default network; `read_blocks` is the number of its blocks (`ReadBlock`)."""
 
     n_features: int = 118
     n_bins: int = 480
