@@ -53,7 +53,7 @@ def expected(shares: Array) -> Array:
     shares : ndarray, shape (n, N_ELEMENTS)
         Fractions of the elements by atomic number.
     """
-    weights, unknown = _weights()
+    weights, unknown = regression()
     values = features(shares) @ weights
     values[(shares[:, unknown] > 0).any(axis=1)] = np.nan
     values[shares[:, ANIONS].sum(axis=1) < LEAST_ANIONS] = np.nan
@@ -63,7 +63,16 @@ def expected(shares: Array) -> Array:
 
 
 @cache
-def _weights() -> tuple[Array, NDArray[np.bool_]]:
+def regression() -> tuple[Array, NDArray[np.bool_]]:
+    """What docs/models/volumes.py fitted: weights of `features`, and which elements have none.
+
+    Returns
+    -------
+    weights : ndarray, shape ((1 + n_anions) N_ELEMENTS,)
+        The product of `features` with them is ln(volume per atom / Å^3).
+    unknown : ndarray of bool, shape (N_ELEMENTS,)
+        By atomic number.
+    """
     about = parse_json(_FILE.read_text(encoding="utf-8"))
     unknown = np.ones(N_ELEMENTS, dtype=bool)
     unknown[about["elements"]] = False

@@ -27,13 +27,12 @@ import numpy as np
 import torch
 from distil_default import (
     STEPS,
-    hidden_formulas,
     labelled_sets,
-    pool,
     student_config,
     taught_sets,
     with_graphs,
 )
+from taught_crystals import hidden_formulas, pool
 from train_default import PHONONDB
 
 import ase_e3dos
