@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ase_e3dos.network.convolution import EdgeBasis
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.graph import GraphBatch
-from ase_e3dos.network.site import SiteNetwork, SiteSettings, SiteSpectra
+from ase_e3dos.network.site import SiteNetwork, SiteSpectra
+from ase_e3dos.network.site_trunk import SiteSettings
 
 __all__ = ["CombinedNetwork", "CombinedSettings"]
 

@@ -14,7 +14,8 @@ from ase_e3dos.network.combined import CombinedNetwork, CombinedSettings
 from ase_e3dos.network.force_constants import ForceConstantNetwork, ForceConstantSettings
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.precision import float32_on
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 
 

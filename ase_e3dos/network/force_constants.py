@@ -25,7 +25,8 @@ from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.harmonics import quadrupoles
 from ase_e3dos.network.lattice_dynamics import check_sizes, vibrations
 from ase_e3dos.network.radial import BesselBasis
-from ase_e3dos.network.site import SiteSettings, SiteSpectra, SiteTrunk
+from ase_e3dos.network.site import SiteSpectra
+from ase_e3dos.network.site_trunk import SiteSettings, SiteTrunk
 from ase_e3dos.network.springs import Springs
 
 __all__ = ["ForceConstantNetwork", "ForceConstantSettings"]

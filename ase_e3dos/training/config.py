@@ -103,7 +103,7 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _known_settings(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         from ase_e3dos.network.paper import PaperSettings
-        from ase_e3dos.network.site import SiteSettings
+        from ase_e3dos.network.site_trunk import SiteSettings
 
         kind = info.data.get("network")
         if kind is None:  # an error of its own

@@ -9,7 +9,8 @@ import torch
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
 from ase_e3dos.network.precision import float32_on
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.structures.masses import STANDARD_MASSES
 from ase_e3dos.training.config import TrainingConfig
 

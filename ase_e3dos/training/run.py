@@ -20,7 +20,7 @@ from ase_e3dos.data.lock import only_process
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.device import resolve_device
 from ase_e3dos.network.paper import PaperSettings
-from ase_e3dos.network.site import SiteSettings
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, save_weights
 from ase_e3dos.structures.paths import expanded, is_folder
 from ase_e3dos.training.checkpoint import read_checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 from ase_e3dos.errors import TrainingError
 from ase_e3dos.network.paper import PaperSettings
-from ase_e3dos.network.site import SiteSettings
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import WeightsHeader, load_weights
 from ase_e3dos.training.config import TrainingConfig
 from ase_e3dos.training.weights_header import digests_by_name, joint_citation

@@ -10,7 +10,8 @@ import torch
 from hypothesis import strategies as st
 
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.structures.crystal import Crystal

@@ -35,6 +35,7 @@ TARGETS = {
     "network.convolution": (("default", "paper"), ["network/test_convolution.py"]),
     "network.graph": (("default", "paper"), ["network/test_graph.py"]),
     "network.site": (("default",), ["network/test_networks.py"]),
+    "network.site_trunk": (("default",), ["network/test_networks.py"]),
     "network.paper": (("paper",), ["network/test_networks.py"]),
     "spectrum.grid": (("default", "paper"), ["spectrum/test_grid.py"]),
     "spectrum.density": (("default",), ["spectrum/test_phonon_spectrum.py"]),

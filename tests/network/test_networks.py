@@ -20,7 +20,8 @@ from ase_e3dos.network.device import resolve_device
 from ase_e3dos.network.ensemble import Model
 from ase_e3dos.network.graph import GraphBatch
 from ase_e3dos.network.paper import PaperNetwork, PaperSettings
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.spectrum.displacement_tensors import tensors_from_logs
 from ase_e3dos.structures.crystal import Crystal

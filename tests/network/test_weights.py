@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 
 from ase_e3dos.errors import E3DOSError, WeightsError
 from ase_e3dos.network.ensemble import Model
-from ase_e3dos.network.site import SiteNetwork, SiteSettings
+from ase_e3dos.network.site import SiteNetwork
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import (
     GridHeader,
     WeightsHeader,

@@ -32,7 +32,7 @@ from mutations import damaged, damaged_json, dumps, odd
 from ase_e3dos.errors import E3DOSError
 from ase_e3dos.network import weights as weights_module
 from ase_e3dos.network.construction import build_network
-from ase_e3dos.network.site import SiteSettings
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.prediction.pipeline import Predictor

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ase.build import bulk
 
 from ase_e3dos.network.construction import build_network
-from ase_e3dos.network.site import SiteSettings
+from ase_e3dos.network.site_trunk import SiteSettings
 from ase_e3dos.network.weights import GridHeader, WeightsHeader, save_weights
 from ase_e3dos.spectrum.spread_fit import CALIBRATED_LEVELS
 from ase_e3dos.spectrum.uncertainty import Calibration, Spread
