@@ -233,7 +233,8 @@ class Convolution(nn.Module):
                 densities[key] = self._density(path, basis, gathered)
             density, k = densities[key], path.irrep_out
             weight = next(weights[k])
-            out[k] = density @ weight if k not in out else torch.addmm(out[k], density, weight)
+            # In place: no derivative needs the sum so far.
+            out[k] = out[k].addmm_(density, weight) if k in out else density @ weight
         n = len(batch.crystal_index)
         return {k: v.view(n, 2 * degree(k) + 1, -1) for k, v in out.items()}
 
