@@ -16,6 +16,7 @@ from ase_e3dos.spectrum.uncertainty import THERMAL
 
 REPORTED_LEVELS = (0.5, 0.68, 0.9, 0.95)
 TEMPERATURES = (100.0, 300.0, 600.0)
+_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Coverage:
     rank_of_cells : float
         The same for values of the cell, as `PhononSpectrum.interval` gives them: sizes of cells
         differ, and errors and widths grow with them.
+    rank_attainable : float
+        What `rank_correlation` is on average where errors are normal with these very widths: the
+        most that widths of this variety can reach, since an error is one draw of what they say.
     errors, half_widths : ndarray
         Absolute errors, and half widths of the 90 % intervals (or of the highest level below
         that the calibration supports), per atom, shape (n,).
@@ -46,6 +50,7 @@ class Coverage:
     width: float
     rank_correlation: float
     rank_of_cells: float
+    rank_attainable: float
     errors: Array
     half_widths: Array
 
@@ -57,6 +62,7 @@ class Coverage:
             "width90": self.width,
             "rank": self.rank_correlation,
             "rank_cell": self.rank_of_cells,
+            "rank_attainable": self.rank_attainable,
         }
 
 
@@ -117,9 +123,27 @@ def _coverage(
         float(np.median(2 * half[0.9])) if 0.9 in half else np.nan,
         _rank_correlation(error, widest),
         _rank_correlation(error * sizes, widest * sizes),
+        rank_attainable(widest),
         error,
         widest,
     )
+
+
+def rank_attainable(widths: Array) -> float:
+    """Spearman's correlation of widths and of the size of normal errors with them, on average.
+
+    Parameters
+    ----------
+    widths : ndarray, shape (n,)
+        Half widths of intervals of one level.
+
+    Returns
+    -------
+    float
+        Mean over `_DRAWS` draws of n errors, the same each time; NaN for equal widths.
+    """
+    draws = np.abs(np.random.default_rng(0).standard_normal((_DRAWS, len(widths))))
+    return float(np.mean([_rank_correlation(draw * widths, widths) for draw in draws]))
 
 
 def _rank_correlation(errors: Array, widths: Array) -> float:

@@ -11,7 +11,7 @@ from ase_e3dos.cli import build_app
 from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.errors import DataError, OutputError, TrainingError
 from ase_e3dos.evaluation.band_edges import band_edges
-from ase_e3dos.evaluation.coverage import coverage
+from ase_e3dos.evaluation.coverage import coverage, rank_attainable
 from ase_e3dos.evaluation.figures import learning_curves, read_history, write_figures
 from ase_e3dos.evaluation.predictions import Predictions, evaluate, predictions
 from ase_e3dos.evaluation.reference import reference_spectra
@@ -178,7 +178,14 @@ def test_calibrated_intervals_cover(data_dir):
         assert 0.8 <= row.covered[0.9] <= 1.0, row.quantity
         assert row.covered[0.5] < row.covered[0.95]
         assert row.width > 0
+        # Errors here are draws of what the widths say: they rank as well as such widths can.
+        assert row.rank_correlation == pytest.approx(row.rank_attainable, abs=0.25)
         assert row.rank_correlation > 0.2
+
+
+def test_widths_rank_errors_as_far_as_they_differ():
+    assert rank_attainable(np.logspace(0, 30, 50)) > 0.99
+    assert abs(rank_attainable(np.linspace(1.0, 1.001, 50))) < 0.05
 
 
 def test_an_error_model_serves_another_ensemble(data_dir):
