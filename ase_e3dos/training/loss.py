@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ase_e3dos.data.labels import (
@@ -15,6 +16,7 @@ from ase_e3dos.data.labels import (
     pair_sum_matrix,
     paper_label_matrix,
 )
+from ase_e3dos.spectrum.constants import constants
 
 
 def paper_loss(predicted: Tensor, label: Tensor) -> Tensor:
@@ -32,6 +34,13 @@ def paper_loss(predicted: Tensor, label: Tensor) -> Tensor:
     return nn.functional.mse_loss(predicted, label)
 
 
+#: Temperatures in K at which heat capacities of spectra are compared by their logarithms: at these
+#: the lowest modes decide, of which a spectrum as a whole has too few to matter to other terms.
+LOW_TEMPERATURES = (15.0, 25.0, 40.0)
+#: Share of the classical heat capacity below which a reference is not compared: noise.
+LEAST_HEAT_CAPACITY = 1e-4
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the terms of `SiteLoss`; lengths of the distances in units of 20 cm^-1."""
@@ -46,6 +55,7 @@ class LossWeights:
     displacement: float = 1.0
     sound: float = 1.0
     stability: float = 0.4
+    low_temperature: float = 0.0
 
 
 class SiteLoss(nn.Module):
@@ -54,7 +64,8 @@ class SiteLoss(nn.Module):
     For each crystal: Wasserstein-1 distance of the spectra (what the heat capacity and the
     average frequency depend on), sum of absolute differences and mean squared difference of
     the max-normalised labels (what the published measures are), difference of the imaginary
-    weight. Where site spectra are known, their Wasserstein distances too; where one crystal
+    weight; where asked for, of stable ones, logarithms of heat capacities at low temperatures.
+    Where site spectra are known, their Wasserstein distances too; where one crystal
     is known at several strains, the change of the logarithm of its average frequency. Where they
     are known and the network gives them, logarithms of displacement tensors and sound velocities,
     and whether modes are imaginary.
@@ -70,6 +81,8 @@ class SiteLoss(nn.Module):
         for name, start in (("label_stable", -5.0), ("label_unstable", None)):
             matrix = paper_label_matrix(grid, PAPER_GRID, start)
             self.register_buffer(name, torch.from_numpy(matrix))
+        heat = np.array([_heat_capacity(grid, t) for t in LOW_TEMPERATURES])
+        self.register_buffer("heat", torch.tensor(heat.T, dtype=torch.float32), persistent=False)
         self.register_buffer("jarvis", torch.from_numpy(pair_sum_matrix(grid, JARVIS_GRID)))
 
     def wasserstein(self, p: Tensor, q: Tensor) -> Tensor:
@@ -103,11 +116,23 @@ class SiteLoss(nn.Module):
         if label is None:
             label = self.paper_labels(q, stable)
             label = label / label.amax(1, keepdim=True).clamp_min(1e-6)
-        return (
+        found = (
             self.weights.wasserstein * self.wasserstein(p, q)
             + self._shape(predicted, label)
             + self.weights.imaginary * self._imaginary(p, q)
         )
+        if self.weights.low_temperature:
+            found = found + torch.where(stable, self.low_temperatures(p, q), 0.0)
+        return found
+
+    def low_temperatures(self, p: Tensor, q: Tensor) -> Tensor:
+        """Loss of heat capacities at low temperatures: rows of bin weights p, q, shape (n,)."""
+        heat = self.get_buffer("heat")
+        of_p, of_q = p @ heat, q @ heat
+        logs = of_p.clamp_min(LEAST_HEAT_CAPACITY).log(), of_q.clamp_min(LEAST_HEAT_CAPACITY).log()
+        each = nn.functional.smooth_l1_loss(*logs, beta=0.1, reduction="none")
+        known = (of_q > LEAST_HEAT_CAPACITY).to(each.dtype)
+        return self.weights.low_temperature * (each * known).mean(1)
 
     def sampled(self, p: Tensor, label: Tensor) -> Tensor:
         """Loss of crystals with 66-point spectra, on that range only."""
@@ -159,3 +184,9 @@ class SiteLoss(nn.Module):
         """Cross entropy of log odds against 0 or 1, both of shape (n,), shape (n,)."""
         each = nn.functional.binary_cross_entropy_with_logits(log_odds, unstable, reduction="none")
         return self.weights.stability * each
+
+
+def _heat_capacity(wavenumbers: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Einstein's, of modes at these wavenumbers in cm^-1, over k_B; of imaginary ones zero."""
+    x = np.clip(wavenumbers * constants().kelvin_per_cm / temperature, 1e-6, 80.0)
+    return np.asarray(np.where(wavenumbers > 0, x**2 * np.exp(-x) / np.expm1(-x) ** 2, 0.0))
