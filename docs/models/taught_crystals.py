@@ -23,11 +23,11 @@ from ase_e3dos.training.run import load_part
 from ase_e3dos.training.selection import candidates, select
 
 #: Largest crystals without labels and of JARVIS; largest and number of those strained.
-SITES, JARVIS_SITES, STRAINED_SITES, STRAINED = 20, 16, 6, 5000
+SITES, JARVIS_SITES, STRAINED_SITES, STRAINED = 20, 16, 6, (5000, 10_000)
 STRAINS = (0.01, 0.025)
 #: Crystals by exchange of elements: how many, of at most so many sites, from draws of a seed; the
 #: most that ln(volume) may change.
-EXCHANGED, EXCHANGED_SITES, MOST_CHANGE = 20_000, 6, 0.9
+EXCHANGED, EXCHANGED_SITES, MOST_CHANGE = 110_000, 8, 0.9
 #: Elements that take each other's place.
 FAMILIES = (
     ("Li", "Na", "K", "Rb", "Cs"),
@@ -45,6 +45,12 @@ FAMILIES = (
     ("N", "P", "As", "Sb", "Bi"),
     ("O", "S", "Se", "Te"),
     ("H", "F", "Cl", "Br", "I"),
+    ("Na", "Cu", "Ag"),
+    ("K", "Tl"),
+    ("Ca", "Cd"),
+    ("Sc", "Al", "Ga", "In"),
+    ("Ti", "Ge", "Sn"),
+    ("V", "As"),
 )
 
 
@@ -57,7 +63,8 @@ class Pool:
     unlabelled, jarvis, strained : list of Crystal
         The crystals.
     originals : ndarray of int
-        Entry of `unlabelled` that each strained one is a copy of, shape (n_strained,).
+        Which of the unlabelled and exchanged ones, in turn, each strained one is a copy of,
+        shape (n_strained,).
     strains : ndarray
         Of the copies, shape (n_strained,).
     exchanged : list of Crystal
@@ -111,21 +118,31 @@ def pool(data_dir: Path, hidden: set[Key]) -> Pool:
         for c in candidates(load_part(parts[2], data_dir), parts[2]).crystals
         if c.n_sites <= JARVIS_SITES and composition_key(c) not in known
     ]
-    rng = np.random.default_rng(3)
-    small = [k for k, c in enumerate(unlabelled) if c.n_sites <= STRAINED_SITES]
-    originals = rng.permutation(small)[:STRAINED]
-    strains = rng.choice([-1.0, 1.0], len(originals)) * rng.uniform(*STRAINS, len(originals))
-    copies = []
-    for k, strain in zip(originals, strains, strict=True):
-        atoms = unlabelled[k].to_atoms()
-        atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
-        copies.append(Crystal.quietly(atoms))
     # Not of JARVIS's and unlabelled ones: most of those are intermetallic.
     sources = [
         c for k in (0, 1, 3) for c in select(load_part(parts[k], data_dir), parts[k]).crystals
     ]
     exchanged = exchange(sources, known | refused)
+    copies, originals, strains = strained([*unlabelled, *exchanged], len(unlabelled))
     return Pool(unlabelled, jarvis, copies, originals, strains, exchanged)
+
+
+def strained(
+    crystals: list[Crystal], n_unlabelled: int
+) -> tuple[list[Crystal], NDArray[np.int64], NDArray[np.float64]]:
+    """Copies of small crystals at a strain, of which crystal each is, and the strains."""
+    rng = np.random.default_rng(3)
+    small = np.flatnonzero([c.n_sites <= STRAINED_SITES for c in crystals])
+    parts = (small[small < n_unlabelled], small[small >= n_unlabelled])
+    chosen = [rng.permutation(part)[:n] for part, n in zip(parts, STRAINED, strict=True)]
+    originals = np.concatenate(chosen)
+    strains = rng.choice([-1.0, 1.0], len(originals)) * rng.uniform(*STRAINS, len(originals))
+    copies = []
+    for k, strain in zip(originals, strains, strict=True):
+        atoms = crystals[k].to_atoms()
+        atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
+        copies.append(Crystal.quietly(atoms))
+    return copies, originals, strains
 
 
 def exchange(sources: list[Crystal], known: set[Key]) -> list[Crystal]:
