@@ -137,7 +137,7 @@ def main() -> None:
         parser.error("--data-dir is needed to train")
     torch.set_num_threads(1)
     crystals = pool(options.data_dir, hidden_formulas(options.data_dir))
-    data = Data(options.data_dir, taught_sets(crystals, options.output / "labels", HALVES[0]))
+    data = Data(options.data_dir, taught_sets(crystals, options.output / "labels"))
     for name in options.names or VARIANTS:
         if name not in record():
             errors = trial(VARIANTS[name], data, options.output / "variants" / name)

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from small_data import fold_configs
 from typer.testing import CliRunner
 
+from ase_e3dos import predict
+from ase_e3dos.analysis.descriptors import describe
 from ase_e3dos.cli import build_app
 from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.errors import DataError, OutputError, TrainingError
@@ -64,12 +67,19 @@ def test_band_edges_of_two_boxes(data_dir):
     crystal = read_labelled(data_dir / "raw.parquet").crystals[0]
     x = np.arange(0.0, 1000.0, 2.0)
     density = np.where((x > 50) & (x < 200) | (x > 400) & (x < 500), 1.0, 0.0)
-    edges = band_edges(PhononSpectrum(x, density, crystal=crystal))
-    assert edges.gap == pytest.approx(200, abs=15)
-    assert edges.width == pytest.approx(497.5, abs=3)
-    assert 400 < edges.last_peak < 500
-    one = band_edges(PhononSpectrum(x, np.where(x < 300, 1.0, 0.0), crystal=crystal))
-    assert one.gap == 0
+    two = PhononSpectrum(x, density, crystal=crystal)
+    one = PhononSpectrum(x, np.where(x < 300, 1.0, 0.0), crystal=crystal)
+    edges = band_edges([two, one])
+    assert edges["largest_gap"] == pytest.approx([200, 0], abs=15)
+    assert edges["upper_edge"] == pytest.approx([497.5, 297], abs=3)
+    assert 400 < edges["last_peak"][0] < 500
+
+
+def test_what_is_judged_of_a_prediction_is_what_it_is_described_by():
+    (spectrum,) = predict([bulk("NaCl", "rocksalt", a=5.64)])
+    described = describe(spectrum)
+    for name, values in band_edges([spectrum]).items():
+        assert values[0] == pytest.approx(described[name], abs=0.5), name
 
 
 def test_roc_area():
