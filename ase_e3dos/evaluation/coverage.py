@@ -15,7 +15,7 @@ from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.uncertainty import THERMAL
 
 REPORTED_LEVELS = (0.5, 0.68, 0.9, 0.95)
-TEMPERATURES = (100.0, 300.0, 600.0)
+TEMPERATURES = (20.0, 100.0, 300.0, 600.0)
 _DRAWS = 100
 
 
@@ -75,7 +75,7 @@ def coverage(found: Predictions) -> list[Coverage]:
     Returns
     -------
     list of Coverage
-        For heat capacity, entropy and free energy at 100, 300 and 600 K, and the average
+        For heat capacity, entropy and free energy at 20, 100, 300 and 600 K, and the average
         frequency; empty for a model without ensemble or calibration.
     """
     if not found.spectra or any(s.members is None or s.calibration is None for s in found.spectra):
@@ -98,17 +98,16 @@ def _coverage(
     at = temperature or 300.0
     spread = np.array([member_spread(s, quantity, at) for s in found.spectra])
     covariates = np.array([s.error_covariates for s in found.spectra], dtype=float)
-    error = np.abs(
-        [
-            quantity_values(p, quantity, at) - quantity_values(y, quantity, at)
-            for p, y in zip(found.spectra, reference, strict=True)
-        ]
+    predicted, true = (
+        np.array([quantity_values(s, quantity, at) for s in spectra])
+        for spectra in (found.spectra, reference)
     )
+    error = np.abs(predicted - true)
     # Few held-out crystals cannot support the highest levels.
     highest = min(s.levels[-1] for s in calibration.spreads[quantity].values())
     half = {
         level: calibration.half_width(
-            quantity, spread, level=level, temperature=at, covariates=covariates
+            quantity, spread, level=level, temperature=at, covariates=covariates, value=predicted
         )
         for level in REPORTED_LEVELS
         if level <= highest

@@ -210,14 +210,15 @@ class RowBuilder:
         if "mean_wavenumber" in calibration.spreads:
             values["mean_wavenumber"] = flat @ (grid.trapezoid * grid.wavenumbers) / 3.0
         for quantity, of_members in values.items():
-            std = of_members.reshape(n_good, n_members, -1).std(axis=1, ddof=1)
+            by_member = of_members.reshape(n_good, n_members, -1)
+            std, mean = by_member.std(axis=1, ddof=1), by_member.mean(axis=1)
             found[quantity] = np.column_stack(
                 [
                     calibration.half_width(
                         quantity, of_t, level=INTERVAL_LEVEL, temperature=kelvin,
-                        covariates=covariates,
+                        covariates=covariates, value=value,
                     )
-                    for of_t, kelvin in zip(std.T, t, strict=False)
+                    for of_t, value, kelvin in zip(std.T, mean.T, t, strict=False)
                 ]
             )  # fmt: skip
         return found

@@ -298,13 +298,13 @@ class DensityOfStates(SpectralDensity):
             # Calibrated on bins that hold a percent of the highest density; emptier ones get less.
             width = width * np.minimum(1.0, self.density / (0.01 * self.density.max()))
             return np.maximum(self.density - width, 0.0), self.density + width
+        value = self._values(quantity, self.density[None], several)[0]
         widths = [
             self.calibration.half_width(
-                quantity, s, level=level, temperature=float(t), covariates=covariates
+                quantity, s, level=level, temperature=float(t), covariates=covariates, value=v
             )
-            for s, t in zip(std / atoms, several, strict=True)
+            for s, t, v in zip(std / atoms, several, value / atoms, strict=True)
         ]
-        value = self._values(quantity, self.density[None], several)[0]
         low, high = value - atoms * np.array(widths), value + atoms * np.array(widths)
         if quantity in ("heat_capacity", "entropy"):
             low = np.maximum(low, 0.0)

@@ -27,6 +27,9 @@ from ase_e3dos.structures.json_text import parse_json
 
 #: Quantities that are calibrated per temperature; the others hold for all.
 THERMAL = ("heat_capacity", "entropy", "free_energy")
+#: Error models at temperatures where these quantities vary over orders of magnitude from crystal to
+#: crystal: of their errors as shares of the predicted values.
+RELATIVE = {"heat_capacity": "relative_heat_capacity", "entropy": "relative_entropy"}
 #: Name of the error model of the logarithm of the sound velocity.
 SOUND = "log_sound_velocity"
 #: Level of the intervals that are shown where none is asked for.
@@ -206,7 +209,8 @@ class Calibration:
     ----------
     spreads : dict
         quantity -> temperature (K; 0 for the quantities that have none) -> Spread.
-        Units per atom: J/(K mol), kJ/mol, cm^-1 (mean_wavenumber), states/THz (density).
+        Units per atom: J/(K mol), kJ/mol, cm^-1 (mean_wavenumber), states/THz (density); none for
+        those of `RELATIVE`.
     source : str
         What the crystals were.
     """
@@ -228,12 +232,13 @@ class Calibration:
         level: float = INTERVAL_LEVEL,
         temperature: float = 300.0,
         covariates: ArrayLike | None = None,
+        value: ArrayLike | None = None,
     ) -> Array:
         """Half width per atom.
 
-        Between calibrated temperatures it is interpolated. Below the lowest,
-        heat capacity and entropy errors shrink in proportion to T; above the
-        highest, free-energy errors grow in proportion to T.
+        Between calibrated temperatures it is interpolated. Below the lowest, errors of heat
+        capacity and entropy are shares of their values, where those were calibrated, and else
+        shrink in proportion to T; above the highest, free-energy errors grow in proportion to T.
 
         Parameters
         ----------
@@ -247,6 +252,9 @@ class Calibration:
             K; of no effect for mean_wavenumber and density.
         covariates : array_like, shape (..., n_covariates), optional
             `error_covariates` of the predictions; models that were fitted with them need them.
+        value : array_like, optional
+            The predicted values per atom, of the shape of `std`, for temperatures below the
+            lowest; shares of them are not known without.
 
         Returns
         -------
@@ -270,6 +278,14 @@ class Calibration:
         if len(widths) == 1 and known_t[0] == 0:
             return widths[0]
         t = float(temperature)
+        relative = self.spreads.get(RELATIVE.get(quantity, ""))
+        if t < known_t[0] and relative and value is not None:
+            values = np.asarray(value, dtype=np.float64)
+            shares = np.asarray(std, dtype=np.float64) / np.maximum(values, 1e-300)
+            at = sorted(relative)
+            low = [values * relative[k].half_width(shares, level, covariates) for k in at]
+            known_t, widths = np.array([*at, known_t[0]]), [*low, widths[0]]
+            t = max(t, float(at[0]))
         if t <= known_t[0]:
             return widths[0] * (t / known_t[0] if quantity != "free_energy" else 1.0)
         if t >= known_t[-1]:

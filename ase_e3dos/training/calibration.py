@@ -19,9 +19,11 @@ from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.spread_fit import fit_spread
-from ase_e3dos.spectrum.uncertainty import SOUND, THERMAL, Calibration, Spread
+from ase_e3dos.spectrum.uncertainty import RELATIVE, SOUND, THERMAL, Calibration, Spread
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
+#: Where errors of heat capacity and entropy are calibrated as shares of the values, K.
+LOW_TEMPERATURES = (10.0, 20.0, 35.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
 AGREEING_SHARE = 0.99
 _BINS_PER_CRYSTAL = 32
@@ -96,10 +98,18 @@ def fit_calibration(
             for k, t in enumerate(known)
         }
     if not predicted[0].label_like:
+        for quantity, relative in RELATIVE.items():
+            residuals, stds = _residuals(predicted, reference, quantity, LOW_TEMPERATURES)
+            values = _per_atom(predicted, quantity, LOW_TEMPERATURES)
+            shares = residuals / values, stds / values
+            spreads[relative] = {
+                t: fit_spread(*(x[:, k] for x in shares), covariates, **vars(counted))
+                for k, t in enumerate(LOW_TEMPERATURES)
+            }
         spreads["density"] = {0.0: _fit_density(predicted, reference, counted)}
     own = [s for s, other in zip(predicted, counted.aside, strict=True) if not other]
-    relative = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in own]
-    limit = float(np.quantile(relative, AGREEING_SHARE))
+    apart = [s.spread("mean_wavenumber") / max(abs(s.mean_wavenumber), 1.0) for s in own]
+    limit = float(np.quantile(apart, AGREEING_SHARE))
     return CalibratedModel(Calibration(spreads, source), limit)
 
 
@@ -149,11 +159,16 @@ def _residuals(
         ]
         return np.array(residuals), np.array([[p.spread(quantity)] for p in predicted])
 
-    def per_atom(spectra: Sequence[PhononSpectrum]) -> Array:
-        return np.array([getattr(s, quantity)(temperatures) / s.crystal.n_sites for s in spectra])
-
     stds = [p.spread(quantity, temperature=temperatures) / p.crystal.n_sites for p in predicted]
-    return per_atom(predicted) - per_atom(reference), np.array(stds)
+    values, true = (_per_atom(s, quantity, temperatures) for s in (predicted, reference))
+    return values - true, np.array(stds)
+
+
+def _per_atom(
+    spectra: Sequence[PhononSpectrum], quantity: str, temperatures: tuple[float, ...]
+) -> Array:
+    """A thermal property per atom, shape (n, n_temperatures)."""
+    return np.array([getattr(s, quantity)(temperatures) / s.crystal.n_sites for s in spectra])
 
 
 def _covariates(predicted: Sequence[PhononSpectrum]) -> Array:
@@ -223,6 +238,13 @@ def _relative_spread(spectra: Sequence[PhononSpectrum]) -> float:
 
 
 def _typical_spread(spectra: Sequence[PhononSpectrum], quantity: str, temperature: float) -> float:
+    if quantity == SOUND:
+        return float(np.median([s.relative_spread for s in spectra]))
+    for absolute, relative in RELATIVE.items():
+        if quantity == relative:
+            at = (temperature,)
+            stds = [member_spread(s, absolute, temperature) for s in spectra]
+            return float(np.median(stds / _per_atom(spectra, absolute, at)[:, 0]))
     if quantity == "density":
         atoms = [s.per_atom() for s in spectra]
         filled = [s.density > 0.01 * s.density.max() for s in atoms]

@@ -12,7 +12,8 @@ errors are per atom, and no covariate is the size of the cell. Files with more t
 named by --also: their formulas are left out.
 
 `combined` has two networks of its own, whose difference is what its intervals follow; of its parts,
-`default` has seen these crystals.
+`default` has seen these crystals. Its sound velocities are those of `default`, and so are their
+error bars: fit those first (`calibrate_default.py`).
 
 Tensors are left as they are. With --check the coverage on both validation sets is printed, of U_iso
 as well (`e3dos evaluate` prints the rest). Without it the script takes some three minutes.
@@ -33,14 +34,21 @@ from numpy.typing import NDArray
 
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.labelled_set import LabelledSet, read_labelled
+from ase_e3dos.errors import E3DOSError
 from ase_e3dos.evaluation.coverage import coverage
 from ase_e3dos.evaluation.displacement_errors import displacement_coverage
-from ase_e3dos.evaluation.predictions import predictions
+from ase_e3dos.evaluation.predictions import Predictions, open_predictor, predictions
 from ase_e3dos.evaluation.reference import imaginary_shares, reference_spectra
 from ase_e3dos.network.weights import read_header, replace_header, weights_digest
 from ase_e3dos.plugins import get_registry
 from ase_e3dos.prediction.pipeline import Predictor
-from ase_e3dos.training.calibration import fit_calibration, with_displacements_and_sound
+from ase_e3dos.spectrum.uncertainty import SOUND, Calibration
+from ase_e3dos.training.calibration import (
+    CalibratedModel,
+    fit_calibration,
+    transferred,
+    with_displacements_and_sound,
+)
 
 PHONONDB, DFPT, NEQUIX = "dft_phonondb.parquet", "dfpt_petretto.parquet", "mlip_nequix.parquet"
 #: Sites of the largest crystals that training saw, of each file; of the largest to predict here.
@@ -86,10 +94,32 @@ def calibrate(sets: dict[str, LabelledSet], others: list[LabelledSet], weights: 
     source = f"crystals that training did not see: {counts}"
     fitted = fit_calibration(predicted, reference, source=source)
     model = with_displacements_and_sound(fitted, found[PHONONDB])
+    if header.parts:
+        model = with_sound_of_default(model, found, weights.with_name("default.safetensors"))
     trust = {**header.trust, "disagreement": [model.disagreement]}
     fitted_errors = rounded(model.calibration.to_dict())
     replace_header(weights, replace(header, calibration=fitted_errors, trust=trust))
     print(f"{weights}: error bars from {counts}")
+
+
+def with_sound_of_default(
+    model: CalibratedModel, found: dict[str, Predictions], default: Path
+) -> CalibratedModel:
+    """The error model with that of the sound velocity as `default` has it, whose values they are.
+
+    It is calibrated on crystals that its network had not seen; the spread that it depends on is
+    measured in units of its median, which differs between the two models.
+    """
+    own = open_predictor(default, "cpu")
+    known = own.model.header.calibration
+    if known is None:
+        raise E3DOSError(f"{default} has no error bars: run calibrate_default.py first.")
+    sound = Calibration({SOUND: Calibration.from_dict(known).spreads[SOUND]})
+    spectra = [s for f in found.values() for s in f.spectra]
+    by_default = [s for f in found.values() for s in predictions(own, f.labelled).spectra]
+    moved = transferred(replace(model, calibration=sound), by_default, spectra).calibration
+    spreads = {**model.calibration.spreads, **moved.spreads}
+    return replace(model, calibration=replace(model.calibration, spreads=spreads))
 
 
 def rounded(value: Any) -> Any:

@@ -181,7 +181,7 @@ def test_calibrated_intervals_cover(data_dir):
         spectrum.calibration = Calibration.from_dict(model.calibration.to_dict())
     rows = coverage(Predictions("m", data, fresh))
     assert {(r.quantity, r.temperature) for r in rows} == {
-        *((q, t) for q in ("heat_capacity", "entropy", "free_energy") for t in (100, 300, 600)),
+        *((q, t) for q in ("heat_capacity", "entropy", "free_energy") for t in (20, 100, 300, 600)),
         ("mean_wavenumber", 0.0),
     }
     for row in rows:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,6 +160,23 @@ def test_half_widths_between_and_beyond_temperatures(calibration):
     assert width("free_energy", 0) == width("free_energy", 100)
     assert width("free_energy", 1200) == pytest.approx(2 * width("free_energy", 600))
     assert width("mean_wavenumber", 5) == width("mean_wavenumber", 500)
+
+
+def test_errors_at_low_temperatures_are_shares_of_the_values(calibration):
+    r, s = held_out(200, 5)
+    shares = {t: fit_spread(0.1 * r, 0.1 * s) for t in (10.0, 20.0)}
+    known = replace(calibration, spreads={**calibration.spreads, "relative_heat_capacity": shares})
+
+    def width(t, value):
+        return float(known.half_width("heat_capacity", 0.05 * value, temperature=t, value=value))
+
+    for t in (2.0, 10.0, 20.0):
+        assert width(t, 3.0) == pytest.approx(3000 * width(t, 0.001), rel=1e-9)
+    assert width(10.0, 3.0) == pytest.approx(3.0 * float(shares[10.0].half_width(0.05, 0.9)))
+    assert width(2.0, 3.0) == width(10.0, 3.0)
+    assert width(100.0 - 1e-6, 3.0) == pytest.approx(width(100.0, 3.0), rel=1e-4)
+    entropy = known.half_width("entropy", 0.1, temperature=5.0, value=1.0)
+    assert entropy == calibration.half_width("entropy", 0.1, temperature=5.0)  # not among them
 
 
 def test_intervals_of_a_spectrum(spectrum, calibration):
