@@ -3,7 +3,7 @@
     python docs/models/default_variants.py --data-dir DATA -o runs/distilled [NAME ...]
     python docs/models/default_variants.py --table
 
-The output folder holds the spectra of the teachers as `distil_default.py --label-only` leaves them.
+The output folder holds the spectra of the teachers as `distil_default.py label` leaves them.
 The first trials train a network (of the preset, without its blocks) from scratch for 1,000 steps of
 64 crystals, some minutes of one core; the last ones train what ships, with its blocks, for 1,000
 steps more. All are judged on the DFPT validation set, on the stable crystals of phonondb's, and by
