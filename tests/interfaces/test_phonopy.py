@@ -15,6 +15,7 @@ import numpy as np
 import phonopy
 import pytest
 import yaml
+from ase import Atoms
 from ase.build import bulk
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
@@ -29,6 +30,7 @@ from ase_e3dos.errors import (
     OutputError,
     PassedOverWarning,
     SpectrumError,
+    SymmetryWarning,
 )
 from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
 from ase_e3dos.phonon_spectrum import PhononSpectrum
@@ -109,6 +111,11 @@ def test_a_cell_in_bohr_is_one_in_angstrom():
     )
     phonon = E3DOSPhonopy(cell, calculator="qe", _predict=made_up, primitive_matrix="auto")
     assert phonon.spectrum.crystal.volume == pytest.approx(5.64**3 / 4, rel=1e-4)
+    names = list(inspect.signature(Phonopy).parameters)
+    before = [inspect.signature(Phonopy).parameters[n].default for n in names]
+    at = names.index("calculator")
+    placed = E3DOSPhonopy(cell, *before[1:at], "qe", _predict=made_up)
+    assert placed._unitcell_crystal.volume == pytest.approx(5.64**3 / 4, rel=1e-4)
     assert phonon.unitcell.volume == pytest.approx(a**3 / 4)
 
 
@@ -123,9 +130,60 @@ def test_mixed_sites_are_reduced_to_the_primitive_cell():
     assert phonon.masses.sum() == pytest.approx(crystal.masses.sum())
     with pytest.raises(NotPredictedError, match="species_mass"):
         phonon.masses = [23.0, 35.0]
-    # two kinds of sites with the same main element are not taken for one
-    ordered = [{"Na": 0.75, "K": 0.25}] * 2 + ["Na"] * 2 + ["Cl"] * 4
-    assert len(E3DOSPhonopy(Structure(Lattice.cubic(5.8), ordered, sites)).primitive) == 8
+
+
+def half_mixed() -> Structure:
+    """Two mixed sites and two of sodium, which phonopy holds for four of sodium."""
+    sites = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    sites += [[0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+    species = [{"Na": 0.75, "K": 0.25}] * 2 + ["Na"] * 2 + ["Cl"] * 4
+    return Structure(Lattice.cubic(5.8), species, sites)
+
+
+def with_one_protium() -> Atoms:
+    """LiH of which all hydrogen but one atom is deuterium."""
+    atoms = bulk("LiH", "rocksalt", a=4.08, cubic=True)
+    masses = np.where(atoms.numbers == 1, 2.014, 6.94)
+    masses[1] = 1.008
+    atoms.set_masses(masses)
+    return atoms
+
+
+FACES = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+@pytest.mark.parametrize("cell", [half_mixed(), with_one_protium()], ids=["mixed", "isotopes"])
+def test_unlike_sites_never_become_one(cell):
+    given = Crystal.from_any(cell)
+
+    def found(*args, **options):
+        phonon = E3DOSPhonopy(cell, *args, _predict=made_up, **options)
+        predicted = phonon.spectrum.crystal
+        assert predicted.n_sites == len(phonon.primitive) == 8
+        assert predicted.formula == given.formula
+        assert np.allclose(predicted.masses, given.masses)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SymmetryWarning)
+        found()
+        found(None, "P")
+        found(primitive_matrix="P")
+    for args, options in (((None, "auto"), {}), ((), {"primitive_matrix": "auto"})):
+        with pytest.warns(SymmetryWarning, match="'auto' makes sites") as said:
+            found(*args, **options)
+        assert said[0].filename == __file__
+    for matrix in ("F", FACES):
+        for args, options in (((np.eye(3), matrix), {}), ((), {"primitive_matrix": matrix})):
+            with pytest.raises(CrystalError, match="of another crystal"):
+                E3DOSPhonopy(cell, *args, **options)
+
+
+def test_alike_isotopes_are_reduced_to_the_primitive_cell():
+    atoms = bulk("LiH", "rocksalt", a=4.08, cubic=True)
+    atoms.set_masses(np.where(atoms.numbers == 1, 2.014, 6.94))
+    for options in ({"primitive_matrix": "auto"}, {"primitive_matrix": FACES}):
+        phonon = E3DOSPhonopy(atoms, _predict=made_up, **options)
+        assert sorted(phonon.spectrum.crystal.masses) == pytest.approx([2.014, 6.94], rel=1e-3)
 
 
 def test_total_dos(phonon, tmp_path, monkeypatch):
