@@ -26,6 +26,7 @@ from pymatgen.io.phonopy import get_ph_dos
 import ase_e3dos
 from ase_e3dos.errors import (
     CrystalError,
+    LowTemperatureWarning,
     NotPredictedError,
     OutputError,
     PassedOverWarning,
@@ -253,6 +254,9 @@ def test_thermal_properties(phonon, tmp_path):
     assert len(phonon.plot_thermal_properties().gca().lines) == 3
     with pytest.raises(NotPredictedError, match="band_indices"):
         phonon.run_thermal_properties(band_indices=[[0]])
+    with pytest.warns(LowTemperatureWarning) as said:
+        phonon.run_thermal_properties(temperatures=[2.0])
+    assert said[0].filename == __file__
 
 
 def test_what_phonopy_says_of_its_cells_is_passed_on():
@@ -408,19 +412,74 @@ def test_every_method_of_phonopy_works_or_says_why_not(phonon):
 
 
 def test_signatures_are_those_of_phonopy():
-    """Positional use carries over: our parameters begin with phonopy's, in its order."""
-    if int(phonopy.__version__[0]) < 4:
-        pytest.skip("phonopy 3 had other signatures")
-    if "is_projection" in inspect.signature(Phonopy.run_thermal_properties).parameters:
-        pytest.skip("this phonopy 4 has an argument that later ones dropped")
-    for name, member in vars(E3DOSPhonopy).items():
-        theirs = getattr(Phonopy, name, None)
-        if name.startswith("_") or isinstance(member, property) or not callable(theirs):
-            continue
-        if name in ("run_mesh", "init_mesh"):
-            continue  # mesh first, the rest has no effect
-        ours, known = (list(inspect.signature(f).parameters) for f in (member, theirs))
-        assert ours[: len(known)] == known, name
+    """Names, order and defaults of every method that both have, so that any call carries over."""
+    shared = [
+        name
+        for name, member in inspect.getmembers(Phonopy, inspect.isfunction)
+        if not name.startswith("_") and hasattr(E3DOSPhonopy, name)
+    ]
+    assert len(shared) > 25
+    for name in shared:
+        ours, theirs = (
+            [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]
+            for f in (getattr(E3DOSPhonopy, name), getattr(Phonopy, name))
+        )
+        if "is_projection" in [n for n, *_ in theirs] and name == "run_thermal_properties":
+            ours, theirs = sorted(ours, key=str), sorted(theirs, key=str)  # the next test has order
+            ours = [p for p in ours if p in theirs]
+        assert ours[: len(theirs)] == theirs, name
+
+
+def test_order_of_older_phonopy(phonon, monkeypatch):
+    """It had is_projection between band_indices and classical."""
+
+    def run_thermal_properties(
+        self, t_min=0, t_max=1000, t_step=10, temperatures=None, cutoff_frequency=None,
+        pretend_real=False, band_indices=None, is_projection=False, classical=False,
+    ): ...  # fmt: skip
+
+    def heat_capacity(*args, **options):
+        return phonon.run_thermal_properties(*args, **options).thermal_properties[3]
+
+    classical = heat_capacity(temperatures=[50.0], classical=True)
+    assert classical[0] > 1.1 * heat_capacity(temperatures=[50.0])[0]
+    monkeypatch.setattr(Phonopy, "run_thermal_properties", run_thermal_properties)
+    places = (0, 1000, 10, [50.0], None, False, None, False, True)
+    assert heat_capacity(*places) == pytest.approx(classical)
+    with pytest.raises(NotPredictedError, match="is_projection"):
+        phonon.run_thermal_properties(*places[:7], True)
+    with pytest.raises(TypeError, match="multiple values for argument 't_min'"):
+        phonon.run_thermal_properties(0, t_min=0)
+
+
+@pytest.mark.parametrize("method", ["run_mesh", "init_mesh", "run_thermal_properties"])
+def test_unknown_options_are_errors(phonon, method):
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected .*'tmax'"):
+        getattr(phonon, method)(tmax=300)
+    with pytest.raises(TypeError, match=r"too many positional arguments|takes from"):
+        getattr(phonon, method)(*[None] * 20)
+
+
+def test_init_mesh_serves_as_phonopys(salt_model):
+    """Thermal displacements on its iterated mesh; temperatures and moments on the stored one."""
+    theirs = salt_model.phonon
+    ours = E3DOSPhonopy(
+        theirs.unitcell, primitive_matrix="P", _predict=lambda c: salt_model.spectrum(16)
+    )
+    places = ([12, 12, 12], None, True, False, True, False, False)
+    for phonon in (ours, theirs):
+        assert phonon.init_mesh(*places, True) is None
+        phonon.run_thermal_displacements(temperatures=[300.0], freq_min=None)
+    found, expected = (p.get_thermal_displacements_dict() for p in (ours, theirs))
+    assert list(found) == list(expected)
+    assert np.allclose(*(d["thermal_displacements"] for d in (found, expected)), rtol=0.05)
+    moments = []
+    for phonon in (ours, theirs):
+        phonon.init_mesh(*places)
+        phonon.run_moment(order=2)
+        moments.append(phonon.moment.moment)
+    assert moments[0] == pytest.approx(moments[1], rel=0.01)
+    assert list(ours.get_mesh_dict()) == list(theirs.get_mesh_dict())
 
 
 def test_force_constants_are_there_but_are_no_numbers(phonon):
