@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ase_e3dos.interfaces.phonopy.densities import Densities
+from ase_e3dos.interfaces.phonopy.dos import DosMethods
 from ase_e3dos.interfaces.phonopy.thermal import Thermal
 from ase_e3dos.interfaces.phonopy.vibrations import Vibrations
 
 __all__ = ["E3DOSPhonopy"]
 
 
-class E3DOSPhonopy(Densities, Thermal, Vibrations):
+class E3DOSPhonopy(DosMethods, Thermal, Vibrations):
     """Phonon densities of states and thermal properties in the manner of `phonopy.Phonopy`.
 
     Nothing is displaced and no forces are needed: the spectrum of phonopy's
