@@ -185,7 +185,7 @@ class CompositionWarning(E3DOSWarning):
 
 
 class SymmetryWarning(E3DOSWarning):
-    """A file leaves the symmetry of its structure open: what was taken stands in the message."""
+    """A symmetry that a file leaves open or a crystal lacks: the message says what was taken."""
 
 
 class MeasurementWarning(E3DOSWarning):

@@ -15,6 +15,7 @@ import numpy as np
 import phonopy
 import pytest
 import yaml
+from ase import Atoms
 from ase.build import bulk
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
@@ -25,10 +26,12 @@ from pymatgen.io.phonopy import get_ph_dos
 import ase_e3dos
 from ase_e3dos.errors import (
     CrystalError,
+    LowTemperatureWarning,
     NotPredictedError,
     OutputError,
     PassedOverWarning,
     SpectrumError,
+    SymmetryWarning,
 )
 from ase_e3dos.interfaces.phonopy import E3DOSPhonopy
 from ase_e3dos.phonon_spectrum import PhononSpectrum
@@ -109,6 +112,11 @@ def test_a_cell_in_bohr_is_one_in_angstrom():
     )
     phonon = E3DOSPhonopy(cell, calculator="qe", _predict=made_up, primitive_matrix="auto")
     assert phonon.spectrum.crystal.volume == pytest.approx(5.64**3 / 4, rel=1e-4)
+    names = list(inspect.signature(Phonopy).parameters)
+    before = [inspect.signature(Phonopy).parameters[n].default for n in names]
+    at = names.index("calculator")
+    placed = E3DOSPhonopy(cell, *before[1:at], "qe", _predict=made_up)
+    assert placed._unitcell_crystal.volume == pytest.approx(5.64**3 / 4, rel=1e-4)
     assert phonon.unitcell.volume == pytest.approx(a**3 / 4)
 
 
@@ -123,9 +131,60 @@ def test_mixed_sites_are_reduced_to_the_primitive_cell():
     assert phonon.masses.sum() == pytest.approx(crystal.masses.sum())
     with pytest.raises(NotPredictedError, match="species_mass"):
         phonon.masses = [23.0, 35.0]
-    # two kinds of sites with the same main element are not taken for one
-    ordered = [{"Na": 0.75, "K": 0.25}] * 2 + ["Na"] * 2 + ["Cl"] * 4
-    assert len(E3DOSPhonopy(Structure(Lattice.cubic(5.8), ordered, sites)).primitive) == 8
+
+
+def half_mixed() -> Structure:
+    """Two mixed sites and two of sodium, which phonopy holds for four of sodium."""
+    sites = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    sites += [[0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+    species = [{"Na": 0.75, "K": 0.25}] * 2 + ["Na"] * 2 + ["Cl"] * 4
+    return Structure(Lattice.cubic(5.8), species, sites)
+
+
+def with_one_protium() -> Atoms:
+    """LiH of which all hydrogen but one atom is deuterium."""
+    atoms = bulk("LiH", "rocksalt", a=4.08, cubic=True)
+    masses = np.where(atoms.numbers == 1, 2.014, 6.94)
+    masses[1] = 1.008
+    atoms.set_masses(masses)
+    return atoms
+
+
+FACES = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+@pytest.mark.parametrize("cell", [half_mixed(), with_one_protium()], ids=["mixed", "isotopes"])
+def test_unlike_sites_never_become_one(cell):
+    given = Crystal.from_any(cell)
+
+    def found(*args, **options):
+        phonon = E3DOSPhonopy(cell, *args, _predict=made_up, **options)
+        predicted = phonon.spectrum.crystal
+        assert predicted.n_sites == len(phonon.primitive) == 8
+        assert predicted.formula == given.formula
+        assert np.allclose(predicted.masses, given.masses)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SymmetryWarning)
+        found()
+        found(None, "P")
+        found(primitive_matrix="P")
+    for args, options in (((None, "auto"), {}), ((), {"primitive_matrix": "auto"})):
+        with pytest.warns(SymmetryWarning, match="'auto' makes sites") as said:
+            found(*args, **options)
+        assert said[0].filename == __file__
+    for matrix in ("F", FACES):
+        for args, options in (((np.eye(3), matrix), {}), ((), {"primitive_matrix": matrix})):
+            with pytest.raises(CrystalError, match="of another crystal"):
+                E3DOSPhonopy(cell, *args, **options)
+
+
+def test_alike_isotopes_are_reduced_to_the_primitive_cell():
+    atoms = bulk("LiH", "rocksalt", a=4.08, cubic=True)
+    atoms.set_masses(np.where(atoms.numbers == 1, 2.014, 6.94))
+    for options in ({"primitive_matrix": "auto"}, {"primitive_matrix": FACES}):
+        phonon = E3DOSPhonopy(atoms, _predict=made_up, **options)
+        assert sorted(phonon.spectrum.crystal.masses) == pytest.approx([2.014, 6.94], rel=1e-3)
 
 
 def test_total_dos(phonon, tmp_path, monkeypatch):
@@ -195,6 +254,9 @@ def test_thermal_properties(phonon, tmp_path):
     assert len(phonon.plot_thermal_properties().gca().lines) == 3
     with pytest.raises(NotPredictedError, match="band_indices"):
         phonon.run_thermal_properties(band_indices=[[0]])
+    with pytest.warns(LowTemperatureWarning) as said:
+        phonon.run_thermal_properties(temperatures=[2.0])
+    assert said[0].filename == __file__
 
 
 def test_what_phonopy_says_of_its_cells_is_passed_on():
@@ -350,19 +412,74 @@ def test_every_method_of_phonopy_works_or_says_why_not(phonon):
 
 
 def test_signatures_are_those_of_phonopy():
-    """Positional use carries over: our parameters begin with phonopy's, in its order."""
-    if int(phonopy.__version__[0]) < 4:
-        pytest.skip("phonopy 3 had other signatures")
-    if "is_projection" in inspect.signature(Phonopy.run_thermal_properties).parameters:
-        pytest.skip("this phonopy 4 has an argument that later ones dropped")
-    for name, member in vars(E3DOSPhonopy).items():
-        theirs = getattr(Phonopy, name, None)
-        if name.startswith("_") or isinstance(member, property) or not callable(theirs):
-            continue
-        if name in ("run_mesh", "init_mesh"):
-            continue  # mesh first, the rest has no effect
-        ours, known = (list(inspect.signature(f).parameters) for f in (member, theirs))
-        assert ours[: len(known)] == known, name
+    """Names, order and defaults of every method that both have, so that any call carries over."""
+    shared = [
+        name
+        for name, member in inspect.getmembers(Phonopy, inspect.isfunction)
+        if not name.startswith("_") and hasattr(E3DOSPhonopy, name)
+    ]
+    assert len(shared) > 25
+    for name in shared:
+        ours, theirs = (
+            [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]
+            for f in (getattr(E3DOSPhonopy, name), getattr(Phonopy, name))
+        )
+        if "is_projection" in [n for n, *_ in theirs] and name == "run_thermal_properties":
+            ours, theirs = sorted(ours, key=str), sorted(theirs, key=str)  # the next test has order
+            ours = [p for p in ours if p in theirs]
+        assert ours[: len(theirs)] == theirs, name
+
+
+def test_order_of_older_phonopy(phonon, monkeypatch):
+    """It had is_projection between band_indices and classical."""
+
+    def run_thermal_properties(
+        self, t_min=0, t_max=1000, t_step=10, temperatures=None, cutoff_frequency=None,
+        pretend_real=False, band_indices=None, is_projection=False, classical=False,
+    ): ...  # fmt: skip
+
+    def heat_capacity(*args, **options):
+        return phonon.run_thermal_properties(*args, **options).thermal_properties[3]
+
+    classical = heat_capacity(temperatures=[50.0], classical=True)
+    assert classical[0] > 1.1 * heat_capacity(temperatures=[50.0])[0]
+    monkeypatch.setattr(Phonopy, "run_thermal_properties", run_thermal_properties)
+    places = (0, 1000, 10, [50.0], None, False, None, False, True)
+    assert heat_capacity(*places) == pytest.approx(classical)
+    with pytest.raises(NotPredictedError, match="is_projection"):
+        phonon.run_thermal_properties(*places[:7], True)
+    with pytest.raises(TypeError, match="multiple values for argument 't_min'"):
+        phonon.run_thermal_properties(0, t_min=0)
+
+
+@pytest.mark.parametrize("method", ["run_mesh", "init_mesh", "run_thermal_properties"])
+def test_unknown_options_are_errors(phonon, method):
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected .*'tmax'"):
+        getattr(phonon, method)(tmax=300)
+    with pytest.raises(TypeError, match=r"too many positional arguments|takes from"):
+        getattr(phonon, method)(*[None] * 20)
+
+
+def test_init_mesh_serves_as_phonopys(salt_model):
+    """Thermal displacements on its iterated mesh; temperatures and moments on the stored one."""
+    theirs = salt_model.phonon
+    ours = E3DOSPhonopy(
+        theirs.unitcell, primitive_matrix="P", _predict=lambda c: salt_model.spectrum(16)
+    )
+    places = ([12, 12, 12], None, True, False, True, False, False)
+    for phonon in (ours, theirs):
+        assert phonon.init_mesh(*places, True) is None
+        phonon.run_thermal_displacements(temperatures=[300.0], freq_min=None)
+    found, expected = (p.get_thermal_displacements_dict() for p in (ours, theirs))
+    assert list(found) == list(expected)
+    assert np.allclose(*(d["thermal_displacements"] for d in (found, expected)), rtol=0.05)
+    moments = []
+    for phonon in (ours, theirs):
+        phonon.init_mesh(*places)
+        phonon.run_moment(order=2)
+        moments.append(phonon.moment.moment)
+    assert moments[0] == pytest.approx(moments[1], rel=0.01)
+    assert list(ours.get_mesh_dict()) == list(theirs.get_mesh_dict())
 
 
 def test_force_constants_are_there_but_are_no_numbers(phonon):

@@ -144,6 +144,12 @@ def test_a_supercell_of_the_users_choice(model: str) -> None:
     assert len(phonon.supercell) == 64
     assert phonon.force_constants.shape == (2, 64, 3, 3)
     assert np.abs(phonon.force_constants.sum(1)).max() < 1e-6
+    # a primitive matrix by its place leaves the supercell to be chosen
+    placed, named = (
+        E3DOSPhonopy(bulk("NaCl", "rocksalt", a=5.64), *args, model=model, **options)
+        for args, options in (((None, "P"), {}), ((), {"primitive_matrix": "P"}))
+    )
+    assert len(placed.supercell) == len(named.supercell) > 64
 
 
 def test_between_the_points_of_the_supercell_that_is_chosen() -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
-
 import numpy as np
 import phonopy
 import pytest
-from ase.build import bulk
 
 from ase_e3dos import E3DOSPhonopy
 
@@ -87,17 +83,3 @@ def test_phonopy_reads_the_files_itself(salt, tmp_path):
     temperatures, heat = found[0], found[1]
     assert list(temperatures) == [0, 100, 200, 300]
     assert np.ravel(heat)[-1] == pytest.approx(salt.heat_capacity(300.0), rel=5e-3)
-
-
-def test_every_argument_of_the_installed_phonopy_is_taken():
-    """Calls that users wrote for Phonopy bind to the methods of E3DOSPhonopy."""
-    phonon = E3DOSPhonopy(bulk("Si"))
-    names = ("run_mesh", "run_total_dos", "run_projected_dos", "run_thermal_properties",
-             "auto_total_dos", "auto_projected_dos", "plot_total_dos", "write_total_dos",
-             "plot_thermal_properties", "write_yaml_thermal_properties")  # fmt: skip
-    for name in names:
-        theirs = inspect.signature(getattr(phonopy.Phonopy, name)).parameters
-        arguments = {n: p.default for n, p in theirs.items() if n != "self"}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            inspect.signature(getattr(phonon, name)).bind(**arguments)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import NotPredictedError, SpectrumError
-from ase_e3dos.export.phonopy.mesh import MOST_POINTS, SpectrumMesh, is_number, known_options
+from ase_e3dos.export.phonopy.mesh import SpectrumMesh
+from ase_e3dos.export.phonopy.options import MOST_POINTS, is_number, known_options
 from ase_e3dos.export.samples import ZERO_SHIFT, samples
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.density_of_states import DensityOfStates

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,10 @@ from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.modes import quantile_modes
 from ase_e3dos.spectrum.thermal import Acoustic
 
-__all__ = [
-    "MESH_WEIGHT",
-    "MOST_POINTS",
-    "N_MODES",
-    "SpectrumMesh",
-    "formula_units",
-    "is_number",
-    "known_options",
-]
+__all__ = ["MESH_WEIGHT", "N_MODES", "SpectrumMesh", "formula_units"]
 
 #: Modes on the mesh at least: thermal properties agree with the exact integrals to 0.1 %.
 N_MODES = 12000
-
-#: Frequency points or temperatures in one table.
-MOST_POINTS = 1_000_000
 
 #: Sum of the weights: finer than the share of any mode that a few kelvin can see.
 MESH_WEIGHT = 2**24
@@ -121,37 +109,3 @@ def formula_units(spectrum: DensityOfStates) -> int:
     """
     per_unit = spectrum.per_formula_unit().n_modes
     return max(1, round(spectrum.n_modes / per_unit))
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value that was given for one of phonopy's arguments is a finite number.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    bool
-    """
-    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
-
-
-def known_options(factory: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Options that the installed phonopy knows; those that it may lack are dropped, not typos.
-
-    Parameters
-    ----------
-    factory : callable
-        Class or function of phonopy that the options are for.
-    options : dict
-        By name.
-
-    Returns
-    -------
-    dict
-        Unknown ones stay, so that phonopy refuses them.
-    """
-    known = inspect.signature(factory).parameters
-    later = {"exclude_gamma_acoustic", "smearing_function", "lang"}
-    return {name: value for name, value in options.items() if name in known or name not in later}

@@ -10,13 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ase_e3dos.errors import SpectrumError
-from ase_e3dos.export.phonopy.mesh import (
-    MESH_WEIGHT,
-    MOST_POINTS,
-    SpectrumMesh,
-    is_number,
-    known_options,
-)
+from ase_e3dos.export.phonopy.mesh import MESH_WEIGHT, SpectrumMesh
+from ase_e3dos.export.phonopy.options import MOST_POINTS, is_number, known_options
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import (

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ase_e3dos.interfaces.phonopy.densities import Densities
+from ase_e3dos.interfaces.phonopy.dos import DosMethods
 from ase_e3dos.interfaces.phonopy.thermal import Thermal
 from ase_e3dos.interfaces.phonopy.vibrations import Vibrations
 
 __all__ = ["E3DOSPhonopy"]
 
 
-class E3DOSPhonopy(Densities, Thermal, Vibrations):
+class E3DOSPhonopy(DosMethods, Thermal, Vibrations):
     """Phonon densities of states and thermal properties in the manner of `phonopy.Phonopy`.
 
     Nothing is displaced and no forces are needed: the spectrum of phonopy's
     primitive cell is predicted when a result is first asked for. Results are
     per that cell, as the installed phonopy chooses it; units, signatures, files
-    and result objects are phonopy's. `run_qha` takes a list of these.
+    and result objects are phonopy's. `run_qha` takes a list of these. Where the
+    cell that phonopy chooses makes sites of different species, fractions or
+    masses (isotopes) one, the unit cell is kept.
 
     Parameters
     ----------
@@ -45,10 +47,15 @@ class E3DOSPhonopy(Densities, Thermal, Vibrations):
     Raises
     ------
     CrystalError
-        If the cell is not a crystal.
+        If the cell is not a crystal, or the `primitive_matrix` given makes unlike sites one.
     NotPredictedError
         By everything that a spectrum cannot give: bands, eigenvectors, force constants. Also
         where force constants are asked for in the units of another `calculator` than VASP's.
+
+    Warns
+    -----
+    SymmetryWarning
+        If the unit cell is kept although `primitive_matrix="auto"` was asked for.
 
     Examples
     --------

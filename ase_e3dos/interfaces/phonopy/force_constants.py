@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.errors import NotPredictedError
-from ase_e3dos.interfaces.phonopy.cells import phonopy_cells, primitive_crystal
+from ase_e3dos.interfaces.phonopy.cells import phonopy_arguments, phonopy_cells, primitive_crystal
 from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.prediction.force_constants import doubts, force_constants_of
@@ -68,12 +68,13 @@ def with_force_constants(
         As `predict` does of the same cell, with imaginary modes at the wave vectors that the
         supercell holds. Of masses nothing: those of any isotope are exact here.
     """
-    if options.get("calculator") not in (None, "vasp"):
+    calculator = phonopy_arguments(unitcell, supercell_matrix, *args, **options).get("calculator")
+    if calculator not in (None, "vasp"):
         raise NotPredictedError(
-            f"force constants in the units of calculator={options['calculator']!r} are not made. "
+            f"force constants in the units of calculator={calculator!r} are not made. "
             "Leave the argument out and give the cell in Å: they are in eV/Å^2."
         )
-    if supercell_matrix is None and not args:
+    if supercell_matrix is None:
         supercell_matrix = _supercell(Crystal.quietly(unitcell))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -100,7 +101,7 @@ def with_force_constants(
             "factor": COULOMB,
             "method": "gonze",
         }
-    return cast("Phonopy", phonon)
+    return phonon
 
 
 def _supercell(crystal: Crystal) -> NDArray[np.int64]:

@@ -197,17 +197,38 @@ class PredictedCell:
         """Quantiles of the spectrum in the form of phonopy's mesh, after `run_mesh`."""
         return self._mesh
 
-    def init_mesh(self, mesh: Any = 100.0, *args: Any, **options: Any) -> None:
-        """As `run_mesh`."""
-        self.run_mesh(mesh, *args, **options)
+    def init_mesh(
+        self,
+        mesh: float | ArrayLike = 100.0,
+        shift: ArrayLike | None = None,
+        is_time_reversal: bool = True,
+        is_mesh_symmetry: bool = True,
+        with_eigenvectors: bool = False,
+        with_group_velocities: bool = False,
+        is_gamma_center: bool = False,
+        use_iter_mesh: bool = False,
+    ) -> None:
+        """As `run_mesh`; `use_iter_mesh` is accepted as well."""
+        self.run_mesh()
 
-    def run_mesh(self, mesh: Any = 100.0, *_args: Any, **_options: Any) -> SpectrumMesh:
+    def run_mesh(
+        self,
+        mesh: float | ArrayLike = 100.0,
+        shift: ArrayLike | None = None,
+        is_time_reversal: bool = True,
+        is_mesh_symmetry: bool = True,
+        with_eigenvectors: bool = False,
+        with_group_velocities: bool = False,
+        is_gamma_center: bool = False,
+    ) -> SpectrumMesh:
         """Predict the spectrum; phonopy's arguments are accepted and have no effect.
 
         Parameters
         ----------
-        mesh : float or sequence of int, optional
+        mesh, shift, is_time_reversal, is_mesh_symmetry, is_gamma_center
             Accepted; there are no q-points.
+        with_eigenvectors, with_group_velocities : bool
+            Accepted; there are neither.
 
         Returns
         -------

@@ -12,6 +12,7 @@ from ase_e3dos.export.writing import writing
 from ase_e3dos.interfaces.phonopy import plots
 from ase_e3dos.interfaces.phonopy.predicted_cell import PredictedCell
 from ase_e3dos.interfaces.phonopy.refusals import not_predicted, ran
+from ase_e3dos.interfaces.phonopy.signatures import in_phonopys_order
 
 
 class Thermal(PredictedCell):
@@ -22,6 +23,7 @@ class Thermal(PredictedCell):
         """Phonopy's ThermalProperties after `run_thermal_properties`, else None."""
         return self._thermal_properties
 
+    @in_phonopys_order
     def run_thermal_properties(
         self,
         t_min: float = 0,
@@ -33,7 +35,7 @@ class Thermal(PredictedCell):
         band_indices: Any = None,
         classical: bool = False,
         exclude_gamma_acoustic: bool = False,
-        **options: Any,
+        is_projection: bool = False,
     ) -> Any:
         """Thermal properties by phonopy's own formulas, per mole of primitive cells.
 
@@ -53,8 +55,8 @@ class Thermal(PredictedCell):
             Whether to take classical statistics.
         exclude_gamma_acoustic : bool
             Accepted; a spectrum has no modes at Gamma.
-        **options
-            Further ones of `Phonopy.run_thermal_properties`.
+        is_projection : bool
+            Refused; older versions of phonopy have it.
 
         Returns
         -------
@@ -64,10 +66,11 @@ class Thermal(PredictedCell):
         Raises
         ------
         NotPredictedError
-            If `band_indices` are given: a spectrum has no bands.
+            If `band_indices` or `is_projection` are given: a spectrum has no bands.
         """
-        if band_indices is not None:
-            raise not_predicted("band_indices in Phonopy.run_thermal_properties", "Leave them out.")
+        for name, given in (("band_indices", band_indices), ("is_projection", is_projection)):
+            if given is not None and given is not False:
+                raise not_predicted(f"{name} in Phonopy.run_thermal_properties", "Leave it out.")
         self._thermal_properties = thermal_properties(
             self.spectrum,
             t_min=t_min,
@@ -78,7 +81,6 @@ class Thermal(PredictedCell):
             pretend_real=pretend_real,
             classical=classical,
             exclude_gamma_acoustic=exclude_gamma_acoustic,
-            **options,
         )
         return self._thermal_properties
 

@@ -136,8 +136,9 @@ class Vibrations(PredictedCell):
 
     def write_yaml_thermal_displacement_matrices(self) -> None:
         """Write thermal_displacement_matrices.yaml."""
+        result = self._matrices()
         with writing("thermal_displacement_matrices.yaml"):
-            self._matrices().write_yaml()
+            write_yaml(result, "thermal_displacement_matrices.yaml", self.spectrum)
 
     def write_thermal_displacement_matrix_to_cif(self, temperature_index: int) -> None:
         """Write tdispmat.cif with the matrices at one of the temperatures.
@@ -147,8 +148,9 @@ class Vibrations(PredictedCell):
         temperature_index : int
             Of the temperatures that were run.
         """
+        result = self._matrices()
         with writing("tdispmat.cif"):
-            self._matrices().write_cif(self._cells.primitive, temperature_index)
+            result.write_cif(self._cells.primitive, temperature_index)
 
     def _matrices(self) -> Any:
         return ran(self._thermal_displacement_matrices, "run_thermal_displacement_matrices")

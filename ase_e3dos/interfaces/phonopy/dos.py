@@ -20,7 +20,7 @@ from ase_e3dos.interfaces.phonopy.predicted_cell import PredictedCell
 from ase_e3dos.interfaces.phonopy.refusals import not_predicted, ran
 
 
-class Densities(PredictedCell):
+class DosMethods(PredictedCell):
     """Total and projected densities of states, in THz and states/THz per primitive cell."""
 
     @property
