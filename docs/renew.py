@@ -67,6 +67,8 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
         ],
         "thermochemistry": [["plugins/e3dos-thermochemistry/tools/make_pages.py"]],
         "far": [["docs/benchmarks/far_from_data.py"]],
+        "by-hand": [["docs/benchmarks/reference_by_hand.py", "emt"]],
+        "volumes": [["docs/benchmarks/relaxed_volumes.py", str(data), "--most", "150"]],
     }  # fmt: skip
 
 
@@ -79,6 +81,8 @@ PRINTED = {
     "stability": "docs/models/stability_trials.txt",
     "screen": "docs/examples/output/paper_screen.txt",
     "far": "docs/examples/output/far_from_data.txt",
+    "by-hand": "docs/benchmarks/reference_by_hand.txt",
+    "volumes": "docs/benchmarks/relaxed_volumes.txt",
 }
 
 
