@@ -53,7 +53,9 @@ class E3DOSPredictor(Calculator):
     temperature : float, optional
         Temperature in K of the scalar thermal properties.
     uncertainty : bool, optional
-        Run the whole ensemble and give error bars; False runs one network, several times faster.
+        Give error bars. False leaves them out: no other values and no less time with `default`,
+        whose members are heads of one network; of an ensemble of networks (`jarvis`) one answers,
+        several times faster and with slightly other values.
     relax : str or ase.calculators.calculator.Calculator, optional
         Relax a copy of the atoms (positions and cell) before each prediction, with a calculator
         or one of a name that ``e3dos plugins`` lists. Results are then of the relaxed cell,

@@ -42,7 +42,9 @@ def predict(
     device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
     uncertainty : bool, optional
-        Run the whole ensemble and give error bars; False runs one network, several times faster.
+        Give error bars. False leaves them out: no other values and no less time with `default`,
+        whose members are heads of one network; of an ensemble of networks (`jarvis`) one answers,
+        several times faster and with slightly other values.
     progress : bool, optional
         Show a progress bar, in notebooks as one of theirs.
     encoder : str, optional

@@ -188,8 +188,9 @@ def check(sets: dict[str, LabelledSet], weights: Path) -> str:
     )
     table = [f"| {key} | {' | '.join(cells)} |" for key, cells in rows.items()]
     by_chance = [
-        f"Exact 90 % intervals: lowest of the {len(index)} classes of {name.split('_')[1]}, in the "
-        "middle half of all draws, {:.0%} to {:.0%}.".format(*lowest_by_chance(index))
+        f"Exact 90 % intervals: lowest of the {len(index)} classes of "
+        f"{'DFPT' if name == DFPT else 'phonondb'}, in the middle half of all draws, "
+        "{:.0%} to {:.0%}.".format(*lowest_by_chance(index))
         for name, index in classes.items()
     ]
     return "\n".join([head + "|", "|---" + "|--:" * 8 + "|", *table, "", *by_chance])

@@ -2,8 +2,11 @@
 
     python docs/models/make_cards.py --data-dir DATA
 
-The cards go to ase_e3dos/models, beside the weights; every number in them is the output of the
-command above it, run on the weights that are there.
+The cards go to ase_e3dos/models, beside the weights. What stands below a command there is its
+output, run on the weights that are there (of the example mg3sb2_bi2, calibrate_force_constants.py
+and force_constants.py: as the files have it that these wrote), and the list of facts is read from
+the weights file. What the text above says of the training (numbers of crystals, shares, steps) is
+typed in here, and has to follow the training script when weights are replaced.
 """
 
 from __future__ import annotations

@@ -14,7 +14,11 @@ from pathlib import Path
 MODELS = Path(__file__).resolve().parents[2] / "ase_e3dos" / "models"
 PAGE = Path(__file__).with_name("default-training.md")
 DFPT, DATABASE, POTENTIAL = "dfpt_petretto", "dft_phonondb", "mlip_nequix"
-#: Row, what was asked for, the value in the card of version 0.1, set, section, measures, form.
+# Version 0.1 is typed in: the figures of its card, ase_e3dos/models/default.md of commit 5716a68,
+# and at 10 and 20 K those of docs/theory/low_temperatures.txt of the same commit. Its pairs at two
+# strains are those of another potential (mlip_site_phonons.parquet, 139 pairs). Where it has none
+# the card did not have the measure.
+#: Row, what was asked for, the value of version 0.1, set, section, measures, form.
 ROWS: list[tuple[str, str, str, str, str, tuple[str, ...], str]] = [
     ("R², DFPT", "0.87", "0.824", DFPT, "", ("R2",), "{:.3f}"),
     ("MAE, DFPT", "0.048", "0.059", DFPT, "", ("MAE",), "{:.3f}"),
@@ -22,7 +26,7 @@ ROWS: list[tuple[str, str, str, str, str, tuple[str, ...], str]] = [
     ("C_V(300 K), DFPT, per cell (J/(K mol))", "0.75", "1.05", DFPT, "", ("Cv_cell",), "{:.2f}"),
     ("the same per atom", "0.11", "0.149", DFPT, "", ("Cv_atom",), "{:.3f}"),
     ("average frequency, DFPT (cm⁻¹)", "5.2", "6.9", DFPT, "", ("wbar",), "{:.1f}"),
-    ("average frequency within 10 %, DFPT", "98 %", "96 %", DFPT, "", ("within10",), "{:.1%}"),
+    ("average frequency within 10 %, DFPT", "98 %", "97 %", DFPT, "", ("within10",), "{:.1%}"),
     (
         "entropy at 298 K, phonon database: median, 95th percentile",
         "1.2 %, 5 %",
@@ -71,7 +75,7 @@ ROWS: list[tuple[str, str, str, str, str, tuple[str, ...], str]] = [
     (
         "C_V and S at 20 K, DFPT: median",
         "5 %, 7 %",
-        "10 %, 16 %",
+        "11 %, 15 %",
         DFPT,
         "20 K",
         ("Cv_median", "S_median"),
@@ -98,15 +102,16 @@ ROWS: list[tuple[str, str, str, str, str, tuple[str, ...], str]] = [
     (
         "strain, stable pairs: correlation, slope, signs",
         "0.88, 0.85 to 1.1, 98 %",
-        "0.81, 0.89",
+        "0.81, 0.71, 0.99 (another potential's)",
         POTENTIAL,
         "strain",
         ("correlation", "slope", "sign"),
         "{:.2f}",
     ),
 ]
-#: Quantities whose 90 % intervals are asked about.
-ASKED = ("heat_capacity", "entropy", "free_energy", "mean_wavenumber", "U_iso")
+#: Quantities whose 90 % intervals are asked about: the model's own. Rows of the card named `U_iso`
+#: are of intervals that are fitted on half of the same validation set.
+ASKED = ("heat_capacity", "entropy", "free_energy", "mean_wavenumber", "u_iso")
 
 
 def sections(card: str) -> dict[str, dict[str, dict[str, float]]]:
@@ -129,7 +134,7 @@ def covered(section: dict[str, dict[str, float]]) -> str:
     values = [
         row["cover90"]
         for name, row in section.items()
-        if name.removeprefix("interval ").startswith(ASKED)
+        if name.startswith("interval ") and name.removeprefix("interval ").startswith(ASKED)
     ]
     return f"{min(values):.0%} to {max(values):.0%}"
 

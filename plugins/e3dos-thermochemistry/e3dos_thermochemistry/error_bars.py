@@ -6,9 +6,11 @@ together. An error model answers with their covariance; what a model may be is `
 
 "measured" (the default)
     The spectra's own calibrated intervals, independent between compositions, and with a
-    correlation of `SAME_COMPOSITION` between crystals of one composition. Measured on 410 crystals
-    whose formulas no training set holds: errors of two crystals of different composition have a
-    correlation of -0.02 to 0.06, and of about 0.3 where the compositions are one.
+    correlation of `SAME_COMPOSITION` between crystals of one composition. Measured on crystals
+    whose formulas no training set holds (docs/benchmarks/error_correlations.txt of the repository):
+    errors of crystals of different composition are all but uncorrelated; where the compositions
+    are one the correlation is 0.3 or more, by quantity and weights, and the least of it is taken,
+    since a correlation that is too high makes intervals of differences too narrow.
 "independent", "together"
     Bounds of it: no errors cancel or add beyond chance; all have one sign, so that they cancel
     between the two sides of an equation as far as they are alike.
