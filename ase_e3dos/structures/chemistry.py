@@ -55,6 +55,9 @@ _REACH = {
     atomic_numbers[s]: 2 * LIKE_BOND * float(covalent_radii[atomic_numbers[s]]) for s in LIKE_BONDS
 }
 
+#: Share of the sites from which an element decides a class: error bars do not jump for a trace.
+TRACE = 0.01
+
 #: Elements whose spin states and magnetic order phonons depend on, and which no model is told of.
 MAGNETIC = frozenset(("Cr", "Mn", "Fe", "Co", "Ni"))
 
@@ -73,7 +76,7 @@ def anion_class(crystal: Crystal) -> str:
     Parameters
     ----------
     crystal : Crystal
-        The structure; mixed sites count with every element on them.
+        The structure; mixed sites count with every element on them that is no trace.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def anion_class(crystal: Crystal) -> str:
         "nitride" and so on by the first of `ANIONS` in it, and "mixed anions" where a halogen or
         oxygen has another halogen or chalcogen beside it; else "intermetallic".
     """
-    symbols = {chemical_symbols[z] for z in set(crystal.species_number.tolist())}
+    symbols = _symbols(crystal)
     if len(symbols) == 1:
         return "element"
     if "H" in symbols:
@@ -93,6 +96,17 @@ def anion_class(crystal: Crystal) -> str:
     if len(symbols & _MIXED) > 1:
         return "mixed anions"
     return next((name for anion, name in ANIONS.items() if anion in symbols), "intermetallic")
+
+
+def _symbols(crystal: Crystal) -> set[str]:
+    """Elements of at least `TRACE` of the occupied sites."""
+    numbers, fractions = crystal.species_number, crystal.species_fraction
+    if len(numbers) == crystal.n_sites:  # no mixed sites: all of a large cell count
+        return {chemical_symbols[z] for z in set(numbers.tolist())}
+    amounts = np.bincount(numbers, fractions)
+    # Rounding must not tell two cells of one crystal apart.
+    least = TRACE * (1 - 1e-6) * amounts.sum()
+    return {chemical_symbols[z] for z in np.flatnonzero(amounts >= least).tolist()}
 
 
 def _has_oxyanion(crystal: Crystal) -> bool:
@@ -168,7 +182,7 @@ def chemistry_of(crystals: Sequence[Crystal]) -> NDArray[np.bool_]:
             {"B": "B-B bonds", "C": "C-C bonds"}.get(s, "other bonds of like atoms")
             for s in like_bonds(crystal)
         }
-        elements = {chemical_symbols[z] for z in set(crystal.species_number.tolist())}
+        elements = _symbols(crystal)
         names |= {2: {"two elements"}, 3: {"three elements"}}.get(len(elements), set())
         if elements & MAGNETIC:
             names.add("Cr, Mn, Fe, Co, Ni")
