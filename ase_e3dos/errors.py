@@ -200,5 +200,9 @@ class PluginWarning(E3DOSWarning):
     """A plug-in was skipped."""
 
 
+class EnergyWarning(E3DOSWarning):
+    """Energies of phases that are probably not per what they are said to be per."""
+
+
 class ScreeningWarning(E3DOSWarning):
     """A screening run waits for something from outside."""

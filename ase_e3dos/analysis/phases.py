@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ase_e3dos.analysis.crossings import Bounds, bounds_of, crossing_at
-from ase_e3dos.errors import LowTemperatureWarning, SpectrumError
+from ase_e3dos.errors import EnergyWarning, LowTemperatureWarning, SpectrumError
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
 from ase_e3dos.spectrum.thermal import checked_temperatures, thermal_property
@@ -35,6 +35,8 @@ SHARED = 0.85
 WIDENING = 5.5
 #: Least half width for phases that differ, kJ/mol of atoms up to 300 K and growing as T beyond.
 LEAST = 0.05
+#: eV per atom; polymorphs seldom differ by more.
+UNLIKELY_DIFFERENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,12 @@ def compare_phases(
     ------
     SpectrumError
         Fewer than two phases, different compositions, or numbers that do not fit.
+
+    Warns
+    -----
+    EnergyWarning
+        Energies per cell that differ by more than 0.5 eV per atom between cells of different
+        numbers of formula units.
     """
     crystals = [s.crystal for s in spectra]
     if len(spectra) < 2:
@@ -228,6 +236,16 @@ def compare_phases(
     factor = {"cell": 1 / cells, "atom": units, "formula": np.ones(len(units))}.get(per)
     if factor is None:
         raise SpectrumError(f"per={per!r} has to be 'cell', 'atom' or 'formula'.")
+    per_atom = given * factor / units
+    if per == "cell" and np.ptp(cells) > 1e-6 and np.ptp(per_atom) > UNLIKELY_DIFFERENCE:
+        said = ", ".join(f"{n:g} in {label}" for n, label in zip(cells, labels, strict=True))
+        warnings.warn(
+            f"The energies, taken per cell, differ by {np.ptp(per_atom):.2g} eV per atom, and the "
+            f"cells hold different numbers of formula units ({said}). If they are per formula "
+            "unit or per atom, say so: per='formula' or 'atom' (--per formula, --per atom).",
+            EnergyWarning,
+            stacklevel=2,
+        )
     energy = given * factor * constants().ev_to_kj_mol
     energy -= energy[0]
     views = [s.per_formula_unit() for s in spectra]

@@ -53,6 +53,14 @@ NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 
 #: halogens. In sulfides, phosphides, carbides and the like spin states differ (pyrite's is low).
 IONIC = frozenset((1, 8, 9, 17, 35, 53))
 
+#: cm^-1; on grids that end no higher, bonds of `_STRETCHES` have modes beyond the end, where they
+#: are shorter than so many Å: of hydrogen with B to O, and between B, C, N and O.
+STRETCHES_BEYOND = 1000.0
+_STRETCHES = {
+    **{1000 + other: 1.3 for other in (5, 6, 7, 8)},
+    **{1000 * a + b: 1.5 for a, b in ((5, 8), (6, 6), (6, 7), (6, 8), (7, 7), (7, 8))},
+}
+
 #: What lies beyond a limit by less than this part of it is at the limit: two cells of a crystal
 #: differ by rounding, and round lattice constants meet round limits.
 _ROUNDING = 1e-5
@@ -338,10 +346,18 @@ def _imaginary(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     odds = np.zeros(len(share)) if batch.instability is None else batch.instability
     for k in np.flatnonzero(imaginary | (odds > PROBABLY_UNSTABLE)).tolist():
         if imaginary[k]:
-            text = (
-                f"{100 * share[k]:.1f} % of the modes are imaginary: the structure is probably not "
-                "stable as given. Thermal properties leave these modes out; relax the structure, "
-                "or choose imaginary='pretend_real' or 'refuse'."
+            text = f"{100 * share[k]:.1f} % of the modes are imaginary"
+            if batch.instability is not None and odds[k] <= PROBABLY_UNSTABLE:
+                text += (
+                    f", but the probability that more than 1 % are is {100 * odds[k]:.2g} %: the "
+                    "structure may well be stable, and the imaginary modes an error in the lowest "
+                    "branch of the spectrum. Check it with a calculation."
+                )
+            else:
+                text += ": the structure is probably not stable as given. Relax it."
+            text += (
+                " Thermal properties leave these modes out (in Python, methods take "
+                "imaginary='pretend_real' or 'refuse' instead)."
             )
         else:
             text = (
@@ -350,6 +366,33 @@ def _imaginary(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
                 "say which. Relax the structure in a larger cell, or check it with a calculation."
             )
         yield k, ImaginaryWeightWarning(f"{batch.name(k)}: {text}")
+
+
+def _stretches(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
+    """Bonds whose stretching modes lie beyond a grid that ends where the paper's does."""
+    top = float(batch.header.grid.wavenumbers[-1])
+    if top > STRETCHES_BEYOND:
+        return
+    z, (center, neighbor, length) = batch.crystals.numbers, batch.bonds
+    short = np.flatnonzero(length < (1 - _ROUNDING) * max(_STRETCHES.values()))
+    pairs = codes_of(z[center[short]], z[neighbor[short]])
+    reach = np.array([_STRETCHES.get(code, 0.0) for code in pairs.tolist()])
+    kept = length[short] < (1 - _ROUNDING) * reach
+    short, pairs = short[kept], pairs[kept]
+    crystal = np.searchsorted(batch.first_site, center[short], side="right") - 1
+    for k in np.unique(crystal).tolist():
+        found = elements_of_code(np.unique(pairs[crystal == k]))
+        names = ", ".join(f"{chemical_symbols[b]}-{chemical_symbols[a]}"
+                          for a, b in zip(*found, strict=True))  # fmt: skip
+        yield (
+            k,
+            TruncatedWeightWarning(
+                f"{batch.name(k)}: bonds ({names}) are so short that their stretching modes lie "
+                f"beyond the model's grid ({top:g} cm^-1), which puts these modes too low: heat "
+                "capacity and entropy come out too high. Use a model with a wider grid "
+                "(model='default')."
+            ),
+        )
 
 
 def _edge(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
@@ -430,6 +473,7 @@ _CHECKS: tuple[Callable[[_Batch], Iterator[tuple[int, E3DOSWarning]]], ...] = (
     _volume,
     _disagreement,
     _imaginary,
+    _stretches,
     _edge,
     _magnetism,
     _isotopes,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from ase_e3dos.analysis.phases import compare_phases
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import EnergyWarning, SpectrumError
 from ase_e3dos.export.plots import plot_phases
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 from ase_e3dos.spectrum.constants import constants
@@ -160,3 +161,16 @@ def test_command(default_model, run_cli, tmp_path):
     code, _, err = run_cli("phases", alpha, beta, "--energies", "a,b")
     assert code == 2
     assert "--energies" in err
+
+
+def test_energies_that_are_hardly_per_cell_are_warned_of() -> None:
+    x = np.arange(5.0, 800.0, 10.0)
+    small = Atoms("MgO", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[3, 3, 3], pbc=True)
+    crystals = [Crystal.from_any(a) for a in (small, small * (2, 1, 1))]
+    spectra = [PhononSpectrum(x, np.exp(-(((x - 300) / 90) ** 2)), crystal=c) for c in crystals]
+    with pytest.warns(EnergyWarning, match="1 in A, 2 in B"):
+        compare_phases(spectra, [-7.61, -7.55], names=["A", "B"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EnergyWarning)
+        compare_phases(spectra, [-7.61, -7.55], per="formula")
+        compare_phases(spectra, [-7.61, -15.10])

@@ -344,3 +344,34 @@ def test_stability_is_not_stated_of_elements(default_model) -> None:
     assert not [w for w in copper.warnings if isinstance(w, ImaginaryWeightWarning)]
     assert salt_.instability is not None
     assert salt_.instability < 0.1
+
+
+@pytest.mark.parametrize(("length", "warned"), [(0.96, True), (1.29, True), (1.31, False)])
+def test_stretching_modes_beyond_a_short_grid_are_warned_of(length: float, warned: bool) -> None:
+    atoms = Atoms("MgOH", [[0, 0, 0], [2.2, 0, 0], [2.2 + length, 0, 0]], cell=[5, 3, 3], pbc=True)
+    graph = build_graph(Crystal.from_any(atoms), 5.0)
+    found = {}
+    for top, grid in ((1000, GridHeader(0.0, 20.0, 51)), (4395, GRID)):
+        header = WeightsHeader(network="site", settings={}, members=1, grid=grid,
+                               encoder="mass_one_hot", encoder_version=1)  # fmt: skip
+        shares = np.zeros(len(grid.wavenumbers), np.float32)
+        shares[len(shares) // 2] = 1.0
+        found[top] = [w for w in assess(graph, header, shares, None)
+                      if isinstance(w, TruncatedWeightWarning)]  # fmt: skip
+    assert bool(found[1000]) is warned
+    assert not found[4395]
+    if warned:
+        assert "O-H" in str(found[1000][0])
+
+
+def test_odds_of_stability_change_what_imaginary_modes_mean() -> None:
+    header = WeightsHeader(network="site", settings={}, members=1, grid=GRID,
+                           encoder="mass_one_hot", encoder_version=1)  # fmt: skip
+    graph = build_graph(Crystal.from_any(bulk("MgO", "rocksalt", a=4.21)), 5.0)
+    shares = (0.98 * bump(200.0) + 0.02 * bump(-60.0, 10.0)).astype(np.float32)
+    for odds, text in ((2e-6, "may well be stable"), (0.9, "probably not stable")):
+        (warnings_,) = assess_batch([graph], header, shares[None], None,
+                                    np.array([odds], np.float32))  # fmt: skip
+        (warning,) = (w for w in warnings_ if isinstance(w, ImaginaryWeightWarning))
+        assert text in str(warning)
+        assert ("probably not stable" in str(warning)) is (odds > 0.5)
