@@ -42,7 +42,8 @@ def predict(
     device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
     uncertainty : bool, optional
-        Run the whole ensemble and give error bars; False runs one network, several times faster.
+        Give error bars; False leaves them out, and runs one network of an ensemble of several,
+        which is faster and cannot warn that members disagree.
     progress : bool, optional
         Show a progress bar, in notebooks as one of theirs.
     encoder : str, optional
