@@ -41,10 +41,6 @@ class UnreadableFileError(E3DOSError, OSError):
     """A structure file is missing, empty, or readable by neither ASE nor pymatgen."""
 
 
-class GraphError(E3DOSError, ValueError):
-    """A crystal cannot be turned into a graph within the limits set."""
-
-
 class PredictionError(E3DOSError, RuntimeError):
     """The network gave no usable spectrum (all zero, or not finite)."""
 

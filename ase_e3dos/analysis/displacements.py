@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from ase_e3dos.analysis.acoustic import acoustic_split, nodes
 from ase_e3dos.errors import ImaginaryModesError, SpectrumError
 from ase_e3dos.spectrum.constants import constants
+from ase_e3dos.spectrum.density import normalised_rows
 from ase_e3dos.spectrum.displacement_tensors import (
     DISPLACEMENT_TEMPERATURES,
     tensors_from_logs,
@@ -164,7 +165,8 @@ def _correction(spectrum: DensityOfStates, densities: Array, temperatures: Array
     """Logarithm of the model's own U_iso over that of its site spectra, (n_sites, n_temperatures).
 
     Displacements weigh the lowest frequencies as 1/w^2, where binned spectra say least; what the
-    model says of displacements themselves is closer. Zero where it says nothing (NaN).
+    model says of displacements themselves is closer. Zero where it says nothing (NaN), as in files
+    of former versions on crystals with other masses.
     """
     logs = spectrum.log_displacements
     if logs is None:
@@ -174,6 +176,49 @@ def _correction(spectrum: DensityOfStates, densities: Array, temperatures: Array
     own = np.trace(tensors_from_logs(np.nan_to_num(logs)), axis1=-2, axis2=-1) / 3
     ratio = np.where(np.isnan(logs[..., 0]), 0.0, np.log(own / of_spectra))
     return _over_temperatures(ratio[..., None], temperatures)[..., 0]
+
+
+def logs_for_masses(
+    logs: ArrayLike,
+    wavenumbers: ArrayLike,
+    sites: tuple[ArrayLike, ArrayLike],
+    masses: tuple[Array, Array],
+) -> Array:
+    """Logarithms of displacement tensors for other masses and the same force constants.
+
+    What the model's own tensors are over those of its site spectra comes from the force constants
+    and stays, as the axes do. In the classical limit no displacement depends on masses, which is
+    exact; what moved spectra lack of it is of low frequencies and grows with T.
+
+    Parameters
+    ----------
+    logs : array_like, shape (n_sites, 3, 6)
+        For the first masses (`ase_e3dos.spectrum.displacement_tensors`).
+    wavenumbers : array_like, shape (n,)
+        Grid in cm^-1.
+    sites : tuple of two array_like, shape (n_sites, n)
+        Site spectra for either masses, in any unit.
+    masses : tuple of two ndarray, shape (n_sites,)
+        amu.
+
+    Returns
+    -------
+    ndarray, shape (n_sites, 3, 6)
+        For the second masses; as for the first where a site has no real modes.
+    """
+    grid = FrequencyGrid.of(wavenumbers)
+    known, classical = np.array(DISPLACEMENT_TEMPERATURES), 1e5
+    temperatures = np.append(known, classical)
+    before, after = (
+        _u_iso(grid, normalised_rows(grid, rows, 3.0, "a site's density"), m, temperatures, "debye")
+        for rows, m in zip(sites, masses, strict=True)
+    )
+    lacking = (before[:, -1:] - after[:, -1:]) * (known / classical)
+    before, after = before[:, :-1], np.maximum(after[:, :-1] + lacking, 0.5 * after[:, :-1])
+    moved = np.array(logs, dtype=np.float64)
+    real = (before > 0) & (after > 0)
+    moved[..., 0] += np.log(np.where(real, after, 1.0) / np.where(real, before, 1.0))
+    return moved
 
 
 def u_iso_std(spectrum: DensityOfStates, temperature: ArrayLike) -> Any:

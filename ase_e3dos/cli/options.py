@@ -81,7 +81,8 @@ Uncertainty = Annotated[
     bool,
     typer.Option(
         help="Error bars. Without them `default` gives the same values; of an ensemble of networks "
-        "one answers, several times faster and with slightly other values."
+        "one answers, several times faster, with slightly other values, and no warning "
+        "that they disagree."
     ),
 ]
 Relaxation = Annotated[

@@ -277,13 +277,3 @@ def stated(path: str | Path) -> dict[str, Any]:
 def _about(schema: Any) -> dict[str, Any]:
     about = (schema.metadata or {}).get(b"ase_e3dos")
     return dict(parse_json(about)) if about else {}
-
-
-def stated_licence(path: str | Path) -> str:
-    """The licence that a file's metadata state; "" where they state none."""
-    return str(stated(path).get("licence", ""))
-
-
-def stated_citation(path: str | Path) -> str:
-    """The article or other citation that a file's metadata state; "" where they state none."""
-    return str(stated(path).get("citation", ""))

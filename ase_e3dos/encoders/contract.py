@@ -98,7 +98,7 @@ def encode_batch(encoder: Encoder, crystals: Sequence[Crystal]) -> NDArray[np.fl
             return _checked(encoder, crystals, own(crystals))
         except (E3DOSError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             for crystal in crystals:  # which one?
                 _encoded(encoder, crystal)
             raise _failure(encoder, f"a batch of {len(crystals)} crystals", error) from error
@@ -111,11 +111,11 @@ def _encoded(encoder: Encoder, crystal: Crystal) -> NDArray[np.float32]:
         return _checked(encoder, [crystal], encoder.encode(crystal))
     except (E3DOSError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plug-in does not end the program
         raise _failure(encoder, crystal.name, error) from error
 
 
-def _failure(encoder: Encoder, where: str, error: Exception) -> EncoderError:
+def _failure(encoder: Encoder, where: str, error: BaseException) -> EncoderError:
     return EncoderError(
         f"the encoder {encoder.name!r} of {_distribution(encoder)} fails for {where} "
         f"({type(error).__name__}: {error}). Run ase_e3dos.testing.check_encoder on it, and tell "

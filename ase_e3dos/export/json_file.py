@@ -13,8 +13,21 @@ from ase_e3dos.structures.json_text import parse_json
 
 
 def write_json(spectrum: DensityOfStates, path: str | Path) -> None:
-    """All of the spectrum, for `PhononSpectrum.read`."""
-    Path(path).write_text(json.dumps(spectrum_to_dict(spectrum)) + "\n", encoding="utf-8")
+    """All of the spectrum, for `PhononSpectrum.read`.
+
+    Raises
+    ------
+    SpectrumError
+        A number in its `origin` is not finite, which JSON does not know.
+    """
+    try:
+        text = json.dumps(spectrum_to_dict(spectrum), allow_nan=False)
+    except ValueError as error:
+        raise SpectrumError(
+            f"The spectrum of {spectrum.crystal.name} holds a number that is not finite, which "
+            "JSON does not know. Look at its `origin`."
+        ) from error
+    Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:

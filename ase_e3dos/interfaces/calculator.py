@@ -32,6 +32,7 @@ from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.prediction.relaxed import stream
 from ase_e3dos.spectrum.thermal import checked_temperatures
 from ase_e3dos.structures.crystal import Crystal
+from ase_e3dos.structures.moments import has_moments
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -53,9 +54,14 @@ class E3DOSPredictor(Calculator):
     temperature : float, optional
         Temperature in K of the scalar thermal properties.
     uncertainty : bool, optional
+    <<<<<<< HEAD
         Give error bars. False leaves them out: no other values and no less time with `default`,
         whose members are heads of one network; of an ensemble of networks (`jarvis`) one answers,
         several times faster and with slightly other values.
+    =======
+        Give error bars; False leaves them out, and runs one network of an ensemble of several,
+        which is faster and cannot warn that members disagree.
+    >>>>>>> mend-results
     relax : str or ase.calculators.calculator.Calculator, optional
         Relax a copy of the atoms (positions and cell) before each prediction, with a calculator
         or one of a name that ``e3dos plugins`` lists. Results are then of the relaxed cell,
@@ -108,7 +114,7 @@ class E3DOSPredictor(Calculator):
         "relax": None,
         "fmax": FORCE,
     }
-    # Charges and moments do not enter the networks.
+    # Charges and moments do not enter the networks; that there are moments is warned of.
     ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 - ASE's interface
     discard_results_on_any_change = True
 
@@ -344,6 +350,8 @@ class E3DOSPredictor(Calculator):
             changes.append("masses")
         if not _same_occupancy(self.atoms, atoms):
             changes.append("occupancy")
+        if has_moments(self.atoms) != has_moments(atoms):  # of which there is a warning
+            changes.append("initial_magmoms")
         return changes
 
     def set(self, **kwargs: Any) -> dict[str, Any]:

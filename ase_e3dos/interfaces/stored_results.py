@@ -95,6 +95,9 @@ def stored_values(
     scalars |= _bounds(spectrum, temperature)
     scalars |= {"e3dos_temperature": temperature, "e3dos_model": spectrum.model}
     scalars |= {"e3dos_version": spectrum.version, "e3dos_weights": spectrum.weights}
+    if spectrum.warnings:  # on one line: extended XYZ has no others
+        said = "; ".join(f"{type(w).__name__}: {w}" for w in spectrum.warnings)
+        scalars["e3dos_warnings"] = " ".join(said.split())
     arrays = {f"e3dos_{name}": results[name] for name in _ARRAYS}
     relaxation = (spectrum.origin or {}).get("relaxation")
     if relaxation is not None:

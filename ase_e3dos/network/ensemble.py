@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -160,10 +160,14 @@ class Model:
         PredictionError
             A spectrum came out zero everywhere.
         """
-        return self.start(batch, uncertainty).densities(names)
+        found = self.start(batch, uncertainty).densities(names)
+        return found if uncertainty else replace(found, members=None)
 
     def start(self, batch: GraphBatch, uncertainty: bool = True) -> RunningBatch:
         """Begin to predict a batch; on a GPU this returns before the work is done.
+
+        Members are there without `uncertainty` too where they are heads of networks that run
+        anyway, so that warnings are the same.
 
         Nothing here waits for the device: the batch may lie in pinned memory, and the results
         are on their way to pinned memory when this returns.
@@ -191,7 +195,9 @@ class Model:
             else:
                 raw = torch.stack([network(graph, self.source) for network in networks])
                 spectra, rest = raw / raw.sum(2, keepdim=True), {"peaks": raw.amax(dim=2)}
-            members = spectra if uncertainty and len(spectra) > 1 else None
+            # Heads of the same networks cost nothing, and warnings are made of them.
+            same = uncertainty or (len(networks) == len(self.members) and not self._companion)
+            members = spectra if same and len(spectra) > 1 else None
             return RunningBatch.of(spectra.mean(0), members=members, **rest)
 
     def _site_spectra(

@@ -1,4 +1,4 @@
-"""Crystal -> CrystalGraph: periodic edges, and batches of graphs under an edge budget."""
+"""Crystal -> CrystalGraph: periodic edges, and batches of graphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.errors import GraphError
 from ase_e3dos.network.neighbors import CUTOFF_TOLERANCE, pairs_of
 from ase_e3dos.structures.crystal import Crystal
 
@@ -68,9 +67,7 @@ class CrystalGraph:
         return len(self.center)
 
 
-def build_graph(
-    crystal: Crystal, cutoff: float, *, self_edges: bool = False, max_edges: int | None = None
-) -> CrystalGraph:
+def build_graph(crystal: Crystal, cutoff: float, *, self_edges: bool = False) -> CrystalGraph:
     """Find all neighbours within the cut-off, periodic images included.
 
     Parameters
@@ -81,26 +78,13 @@ def build_graph(
         Radius in Å; a neighbour up to `CUTOFF_TOLERANCE` beyond it still counts.
     self_edges : bool, optional
         Add one edge of length zero from each site to itself (the paper's graphs have it).
-    max_edges : int, optional
-        Refuse a crystal with more edges than this.
 
     Returns
     -------
     CrystalGraph
         Lengths and vectors in float64.
-
-    Raises
-    ------
-    GraphError
-        The crystal has more than `max_edges` edges.
     """
-    graph = build_graphs([crystal], cutoff, self_edges=self_edges)[0]
-    if max_edges is not None and graph.n_edges > max_edges:
-        raise GraphError(
-            f"{crystal.name}: {graph.n_edges} edges within {cutoff} Å, over the limit of "
-            f"{max_edges}. Use the primitive cell, or raise the limit."
-        )
-    return graph
+    return build_graphs([crystal], cutoff, self_edges=self_edges)[0]
 
 
 def build_graphs(

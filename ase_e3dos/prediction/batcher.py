@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -283,6 +283,8 @@ class Batcher:
                     densities.instability,
                     crystals,
                 )
+                if not uncertainty:
+                    densities = replace(densities, members=None)
             except Exception as error:  # noqa: BLE001 - what it is stands in the failure
                 failure = _failure_of(error, graphs)
         if failure is None:

@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import E3DOSWarning, IsotopeWarning, PredictionError
+from ase_e3dos.network.device import resolve_device
 from ase_e3dos.network.force_constants import ForceConstantNetwork
 from ase_e3dos.network.precision import without_autocast
 from ase_e3dos.network.springs import ForceConstants, crystal_springs
+from ase_e3dos.network.weights import read_header
 from ase_e3dos.prediction.pipeline import load_predictor
 from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.structures.crystal import Crystal
@@ -30,7 +32,7 @@ def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
     model : str or Path
         Name of a model, or a weights file.
     device : str, optional
-        Where it is loaded.
+        Where it shall be loaded; only the file's header is read here.
 
     Returns
     -------
@@ -41,7 +43,11 @@ def gives_force_constants(model: str | Path, device: str = "auto") -> bool:
     UnknownModelError, WeightsError, DeviceError
         The model, its file or the device is not there or does not fit.
     """
-    return load_predictor(model, device).model.header.network == ForceConstantNetwork.kind
+    from ase_e3dos.plugins import get_registry
+
+    resolve_device(device)
+    header = read_header(get_registry().resolve_model(model).weights_path())
+    return header.network == ForceConstantNetwork.kind
 
 
 def force_constants_of(crystal: Crystal, model: str | Path, device: str = "auto") -> ForceConstants:

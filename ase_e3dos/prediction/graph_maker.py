@@ -67,8 +67,6 @@ class GraphMaker:
         ------
         DisorderError
             The crystal has mixed sites and the encoder does not take them.
-        GraphError
-            No graph can be made of it.
         """
         return self.graphs([crystal])[0]
 
@@ -86,7 +84,7 @@ class GraphMaker:
 
         Raises
         ------
-        DisorderError, GraphError
+        DisorderError
             As `graph`, for the first of them that it is true of.
         """
         if not _all_ordered(crystals):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ase_e3dos.analysis.displacements import logs_for_masses
 from ase_e3dos.spectrum.isotopes import moves_of, total_factor, with_masses
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.crystals import Crystals
@@ -66,10 +67,16 @@ def with_own_masses(
             standard = Crystals([crystals[k]]).standard_masses
             sound[k] -= 0.5 * np.log(crystals[k].masses.sum() / standard.sum())
     tensors = densities.log_displacements
-    if tensors is not None:
+    if tensors is not None and sites is not None and densities.sites is not None:
         tensors = tensors.copy()
         for k in others:
-            tensors[first[k] : first[k + 1], :, 0] = np.nan  # sizes follow the spectra
+            mine = slice(first[k], first[k + 1])
+            tensors[mine] = logs_for_masses(
+                tensors[mine],
+                wavenumbers,
+                (densities.sites[mine], sites[mine]),
+                (Crystals([crystals[k]]).standard_masses, crystals[k].masses),
+            )
     return replace(
         densities,
         crystals=total,

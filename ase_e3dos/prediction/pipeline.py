@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ase_e3dos.encoders import Encoder
 from ase_e3dos.errors import E3DOSError, WeightsError
 from ase_e3dos.network.graph import CrystalGraph, GraphBatch
 from ase_e3dos.network.weights import weights_digest
@@ -162,24 +161,6 @@ class Predictor:
         ]
 
     # ---- the steps by themselves -------------------------------------------------------------
-
-    def encoder_of(self, crystal: Crystal) -> Encoder:
-        """The encoder that a crystal gets.
-
-        Parameters
-        ----------
-        crystal : Crystal
-
-        Returns
-        -------
-        Encoder
-
-        Raises
-        ------
-        DisorderError
-            The crystal has mixed sites and the encoder does not take them.
-        """
-        return self._maker.encoder_of(crystal)
 
     def graph(self, crystal: Crystal) -> CrystalGraph:
         """The crystal's graph.

@@ -69,34 +69,6 @@ Bools = NDArray[np.bool_]
 Shares = NDArray[np.float64] | NDArray[np.float32]
 
 
-def assess(
-    graph: CrystalGraph,
-    header: WeightsHeader,
-    weights: Shares,
-    members: NDArray[np.float32] | None,
-) -> tuple[E3DOSWarning, ...]:
-    """Warnings about one prediction, most serious first: `assess_batch` for a batch of one.
-
-    Parameters
-    ----------
-    graph : CrystalGraph
-        The crystal's graph.
-    header : WeightsHeader
-        Of the weights that made the prediction.
-    weights : Shares
-        Share of the modes in each bin, shape (n_bins,).
-    members : ndarray of float32 or None
-        The same for each member of the ensemble, shape (n_members, n_bins), or None.
-
-    Returns
-    -------
-    tuple of E3DOSWarning
-        Empty where nothing is unusual. First of all what was said when the crystal was read.
-    """
-    several = None if members is None else members[:, None]
-    return assess_batch([graph], header, weights[None], several)[0]
-
-
 def assess_batch(
     graphs: Sequence[CrystalGraph],
     header: WeightsHeader,
@@ -125,7 +97,7 @@ def assess_batch(
     Returns
     -------
     list of tuple of E3DOSWarning
-        For each crystal, as `assess` gives them.
+        Empty where nothing is unusual. First of all what was said when the crystal was read.
     """
     if crystals is None:
         crystals = Crystals([g.crystal for g in graphs])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ase_e3dos.errors import SpectrumError
+from ase_e3dos.errors import SpectrumError, shortly
 from ase_e3dos.spectrum import thermal
 from ase_e3dos.spectrum.constants import constants
 from ase_e3dos.spectrum.grid import Array
@@ -20,6 +20,9 @@ from ase_e3dos.spectrum.uncertainty import (
     THERMAL,
     error_covariates,
 )
+
+#: Quantities that `DensityOfStates.interval` takes.
+INTERVALS = (*THERMAL, "mean_wavenumber", "density", "sound_velocity", "debye_temperature")
 
 
 class DensityOfStates(SpectralDensity):
@@ -276,6 +279,8 @@ class DensityOfStates(SpectralDensity):
         SpectrumError
             If there is no ensemble or no calibration behind the spectrum.
         """
+        if quantity not in INTERVALS:
+            raise _unknown(quantity)
         if quantity in ("sound_velocity", "debye_temperature"):
             return self._sound_interval(quantity, level)
         shape = np.shape(temperature) if quantity in THERMAL else ()
@@ -368,5 +373,13 @@ class DensityOfStates(SpectralDensity):
             return self._mean_wavenumbers(densities)[:, None]
         if quantity in thermal.QUANTITIES:
             return thermal.thermal_property(self._grid, densities, quantity, temperatures)
-        known = ", ".join((*thermal.QUANTITIES, "mean_wavenumber", "density"))
-        raise SpectrumError(f"No error bars are known for {quantity!r}: choose from {known}.")
+        raise _unknown(quantity)
+
+
+def _unknown(quantity: object) -> SpectrumError:
+    return SpectrumError(
+        f"No error bars are known for {shortly(quantity)}: `interval` takes "
+        f"{', '.join(INTERVALS)}, and `u_iso_interval(temperature)` gives those of displacements. "
+        "`spread` gives the standard deviation of the members, not calibrated, for thermal "
+        "properties (internal_energy too), mean_wavenumber and density."
+    )

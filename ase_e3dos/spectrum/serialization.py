@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ase_e3dos.errors import E3DOSError, SpectrumError
+from ase_e3dos import errors
+from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
 from ase_e3dos.spectrum.density import Densities
 from ase_e3dos.spectrum.density_of_states import DensityOfStates
 from ase_e3dos.spectrum.grid import FrequencyGrid
@@ -37,7 +38,8 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
     Returns
     -------
     dict
-        `units` states those of the arrays.
+        `units` states those of the arrays; `warnings` are dictionaries of category and message.
+        Numbers that are not finite are None.
     """
     cell = spectrum.per_cell()
     crystal = {name: getattr(cell.crystal, name).tolist() for name in _CRYSTAL}
@@ -59,12 +61,16 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
         "label_like": cell.label_like,
         "sound_velocity": cell.sound_velocity,
         "instability": cell.instability,
+        "warnings": [{"category": type(w).__name__, "message": str(w)} for w in cell.warnings],
         "origin": None if cell.origin is None else dict(cell.origin),
         "calibration": cell.calibration.to_dict() if cell.calibration else None,
     }
     for name in _ARRAYS:
         value = getattr(cell, name)
         data[name] = None if value is None else value.tolist()
+    if cell.log_displacements is not None and not np.isfinite(cell.log_displacements).all():
+        known = np.isfinite(cell.log_displacements)
+        data["log_displacements"] = np.where(known, cell.log_displacements, None).tolist()
     return data
 
 
@@ -116,6 +122,7 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             label_like=bool(data["label_like"]),
             weights=str(data.get("weights", "")),
             version=str(data.get("version", "")) or "of unknown version",
+            warnings=tuple(_warning(w) for w in data.get("warnings", ())),
             origin=None if origin is None else dict(origin),
         )
     except E3DOSError:
@@ -125,3 +132,11 @@ def spectrum_from_dict(data: Mapping[str, Any], kind: type[Spectrum]) -> Spectru
             f"The stored spectrum is damaged ({error!r}). Write it again with "
             "`PhononSpectrum.write`."
         ) from error
+
+
+def _warning(stored: Mapping[str, Any]) -> E3DOSWarning:
+    """A warning of its class, or of the base class where a plug-in's is not known."""
+    category = getattr(errors, str(stored["category"]), None)
+    if not (isinstance(category, type) and issubclass(category, E3DOSWarning)):
+        category = E3DOSWarning
+    return category(str(stored["message"]))

@@ -97,7 +97,7 @@ class SpectralDensity:
         self._sound_velocity, self._instability = sound_velocity, instability
         self.model, self.calibration, self.label_like = model, calibration, label_like
         self.weights, self.version = weights, version
-        #: What is unusual about the prediction, as `ase_e3dos.prediction.trust.assess` found it.
+        #: What is unusual about the prediction, as `ase_e3dos.prediction.trust` found it.
         self.warnings = warnings
         #: How structure and numbers came about where the model's name does not say it all: a
         #: relaxation, a calculator with supercell, displacement and mesh. Plain values, or None.
@@ -374,7 +374,7 @@ def _checked_displacements(given: ArrayLike | None, crystal: Crystal) -> Array |
 def _same_array(ours: Array | None, theirs: Array | None) -> bool:
     if ours is None or theirs is None:
         return ours is theirs
-    return np.array_equal(ours, theirs)
+    return np.array_equal(ours, theirs, equal_nan=True)
 
 
 def _same_crystal(ours: Crystal, theirs: Crystal) -> bool:

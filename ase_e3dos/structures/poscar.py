@@ -53,7 +53,7 @@ def poscar_sites(text: str, label: str) -> Sites:
         Its elements are not known.
     """
     try:
-        return _sites(text, label)
+        return _sites(text)
     except _PoscarError as error:
         raise UnreadableFileError(
             f"{label}: not a complete POSCAR: {error}. Correct it, or write it again."
@@ -120,7 +120,7 @@ class _Lines:
         return found
 
 
-def _sites(text: str, label: str) -> Sites:
+def _sites(text: str) -> Sites:
     lines = _Lines(text)
     scale = _scale(lines.next("the scale"), lines)
     cell = np.array([lines.numbers("a lattice vector", 3) for _ in range(3)])

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from distil_default import (
-    HALVES,
     STEPS,
     labelled_sets,
     student_config,

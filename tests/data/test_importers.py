@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from ase_e3dos.cli import build_app
 from ase_e3dos.data.composition import composition_key
 from ase_e3dos.data.importers import import_data, sort_out
-from ase_e3dos.data.labelled_file import LabelledEntry, problem, stated_citation
+from ase_e3dos.data.labelled_file import LabelledEntry, problem, stated
 from ase_e3dos.data.labelled_set import read_labelled
 from ase_e3dos.data.splits import prototype, split_names
 from ase_e3dos.errors import DataError
@@ -84,7 +84,7 @@ def test_petretto(tmp_path):
     assert data.reference["flag_large_asr_break"].all()
     about = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"ase_e3dos"])
     assert about["licence"] == "CC-BY-4.0"
-    assert "10.1038/sdata.2018.65" in stated_citation(tmp_path / "out.parquet")
+    assert "10.1038/sdata.2018.65" in stated(tmp_path / "out.parquet")["citation"]
     assert "files" in about
 
 

@@ -127,6 +127,13 @@ def test_an_encoder_that_fails_is_named_with_its_distribution_and_the_crystal():
         def encode(self, crystal):
             return Lithium().encode(crystal)
 
+    class Leaving(Lithium):
+        def encode_batch(self, crystals):
+            raise SystemExit(3)
+
+    with pytest.raises(EncoderError, match=r"'lithium' of .* fails for .*SystemExit: 3"):
+        encode_batch(Leaving(), [site([3])])
+
     class Infinite(AlloyMultiHot):
         def encode_batch(self, crystals):
             return np.repeat([[1.0], [np.inf], [1.0]], 118, axis=1)

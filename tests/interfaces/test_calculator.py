@@ -20,7 +20,13 @@ from ase.db import connect
 from ase.io import read, write
 
 from ase_e3dos import E3DOSPredictor, predict
-from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError, UnknownModelError
+from ase_e3dos.errors import (
+    E3DOSError,
+    E3DOSWarning,
+    MagnetismWarning,
+    SpectrumError,
+    UnknownModelError,
+)
 from ase_e3dos.interfaces.calculator import UNITS
 from ase_e3dos.network.weights import weights_digest
 from ase_e3dos.plugins import get_registry
@@ -142,17 +148,24 @@ def test_changed_atoms_are_predicted_anew(
     assert len(predictions) == 2
 
 
-def test_charges_moments_and_constraints_do_not_matter(
+@pytest.mark.filterwarnings("ignore::ase_e3dos.errors.MagnetismWarning")
+def test_of_charges_moments_and_constraints_only_a_warning_depends_on_moments(
     attached: Atoms, predictions: list[str]
 ) -> None:
     from ase.constraints import FixAtoms
 
     attached.calc.get_phonon_dos()
     attached.set_initial_charges([1, -1])
-    attached.set_initial_magnetic_moments([1, 0])
     attached.set_constraint(FixAtoms([0]))
     attached.calc.get_phonon_dos()
     assert len(predictions) == 1
+    for moments in ([1, 0], [1, 2]):
+        attached.set_initial_magnetic_moments(moments)
+        spectrum = attached.calc.get_phonon_dos()
+        assert [type(w) for w in spectrum.warnings] == [MagnetismWarning]
+        assert len(predictions) == 2
+    attached.set_initial_magnetic_moments(None)
+    assert not attached.calc.get_phonon_dos().warnings
 
 
 def test_changed_occupancy_in_place_is_noticed(rocksalt: Atoms, predictions: list[str]) -> None:
@@ -348,6 +361,22 @@ def test_stored_results_survive_a_database(computed: Atoms, tmp_path: Path, kind
     np.testing.assert_allclose(row.data["e3dos_phonon_dos"], spectrum.density)
     assert row.data["e3dos_units"]["phonon_dos"] == "states/THz per cell"
     assert row.toatoms().get_chemical_formula() == "ClNa"
+
+
+@pytest.mark.filterwarnings("ignore::ase_e3dos.errors.E3DOSWarning")
+def test_warnings_are_stored_with_the_results(tmp_path: Path) -> None:
+    atoms = bulk("LiH", "rocksalt", a=4.08)
+    atoms.set_masses([6.94, 2.014])
+    atoms.calc = E3DOSPredictor()
+    atoms.calc.store()
+    write(tmp_path / "a.extxyz", atoms)
+    assert read(tmp_path / "a.extxyz").info["e3dos_warnings"].startswith("IsotopeWarning: ")
+    with connect(tmp_path / "a.db") as db:
+        atoms.calc.store(db=db)
+        assert "IsotopeWarning" in db.get(id=1).e3dos_warnings
+    atoms.set_masses([6.94, 1.008])
+    atoms.calc.store()
+    assert "e3dos_warnings" not in atoms.info
 
 
 def test_storing_without_atoms_takes_the_attached_ones(attached: Atoms) -> None:

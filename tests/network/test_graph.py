@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from ase_e3dos.errors import CrystalError, GraphError
+from ase_e3dos.errors import CrystalError
 from ase_e3dos.network.graph import (
     CUTOFF_TOLERANCE,
     CrystalGraph,
@@ -156,12 +156,6 @@ def test_isolated_sites_have_no_edges_and_still_batch() -> None:
     batch = collate([graph], np.ones((1, 3), dtype=np.float32))
     assert batch.n_edges == 0
     assert batch.first_edge.tolist() == [0] * batch.neighbors[0].numel()
-
-
-def test_too_many_edges_are_refused_by_name(rocksalt: Atoms) -> None:
-    crystal = Crystal.from_any(rocksalt, name="salt.cif")
-    with pytest.raises(GraphError, match=r"salt\.cif: .* edges"):
-        build_graph(crystal, 5.0, max_edges=10)
 
 
 def graphs_of_several() -> list[CrystalGraph]:

@@ -28,7 +28,7 @@ from ase_e3dos.errors import (
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.prediction.bonds import seen_bonds
-from ase_e3dos.prediction.trust import assess, assess_batch
+from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.spectrum import FrequencyGrid, named_grid
 from ase_e3dos.spectrum.thermal import lowest_temperature
 from ase_e3dos.structures.crystal import Crystal
@@ -39,6 +39,12 @@ GRID = GridHeader(-395.0, 10.0, 480)
 def bump(center: float, width: float = 40.0) -> np.ndarray:
     weights = np.exp(-(((GRID.wavenumbers - center) / width) ** 2))
     return (weights / weights.sum()).astype(np.float32)
+
+
+def assess(graph: Any, header: WeightsHeader, weights: Any, members: Any) -> Any:
+    """Warnings about one crystal, as a batch of its own."""
+    several = None if members is None else members[:, None]
+    return assess_batch([graph], header, weights[None], several)[0]
 
 
 def assessed(
@@ -356,7 +362,7 @@ def test_stretching_modes_beyond_a_short_grid_are_warned_of(length: float, warne
                                encoder="mass_one_hot", encoder_version=1)  # fmt: skip
         shares = np.zeros(len(grid.wavenumbers), np.float32)
         shares[len(shares) // 2] = 1.0
-        found[top] = [w for w in assess(graph, header, shares, None)
+        found[top] = [w for w in assess_batch([graph], header, shares[None], None)[0]
                       if isinstance(w, TruncatedWeightWarning)]  # fmt: skip
     assert bool(found[1000]) is warned
     assert not found[4395]
@@ -375,3 +381,13 @@ def test_odds_of_stability_change_what_imaginary_modes_mean() -> None:
         (warning,) = (w for w in warnings_ if isinstance(w, ImaginaryWeightWarning))
         assert text in str(warning)
         assert ("probably not stable" in str(warning)) is (odds > 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::ase_e3dos.errors.E3DOSWarning")
+def test_warnings_are_the_same_without_error_bars(default_model, crystals_folder) -> None:
+    path = crystals_folder / "Si0.5Ge0.5.cif"
+    (full,) = predict(path, model=default_model)
+    (plain,) = predict(path, model=default_model, uncertainty=False)
+    assert "disagree" in " ".join(map(str, full.warnings))
+    assert [str(w) for w in plain.warnings] == [str(w) for w in full.warnings]
+    assert plain.members is None

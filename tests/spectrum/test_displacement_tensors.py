@@ -93,6 +93,11 @@ def test_tensors_and_velocity_are_written_and_read(tensors: np.ndarray, tmp_path
     assert again.instability == 0.25
     assert again.per_atom().debye_temperature == s.debye_temperature
     np.testing.assert_array_equal(again.log_displacements, logs)
+    logs[0, :, 0] = np.nan  # as former versions had it for other masses
+    unknown = PhononSpectrum(GRID, density, crystal=crystal, log_displacements=logs)
+    unknown.write(tmp_path / "nan.json")
+    assert "NaN" not in (tmp_path / "nan.json").read_text()
+    assert PhononSpectrum.read(tmp_path / "nan.json") == unknown
 
 
 def test_debye_temperature_of_silicon() -> None:

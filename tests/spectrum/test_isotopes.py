@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from ase_e3dos import predict
+from ase_e3dos import PhononSpectrum, predict
 from ase_e3dos.errors import IsotopeWarning
 from ase_e3dos.spectrum.isotopes import moves_of, stretch, total_factor, with_masses
 
@@ -138,6 +138,12 @@ def test_prediction_obeys_the_second_moment_rule(default_model):
     )
     assert slow.members is None or slow.members.shape == light.members.shape
     assert slow.mean_wavenumber < 0.9 * light.mean_wavenumber
+    text = json.dumps(slow.as_dict(), allow_nan=False)
+    again = PhononSpectrum.from_dict(json.loads(text))
+    assert again == slow
+    assert [(type(w), str(w)) for w in again.warnings] == [(IsotopeWarning, str(slow.warnings[0]))]
+    former = {k: v for k, v in json.loads(text).items() if k != "warnings"}
+    assert PhononSpectrum.from_dict(former).warnings == ()
 
 
 def test_command_scales_an_element_as_a_whole(default_model, run_cli, tmp_path, crystals_folder):
@@ -158,3 +164,34 @@ def test_command_scales_an_element_as_a_whole(default_model, run_cli, tmp_path, 
         code, _, err = run_cli(*arguments, "--mass", wrong)
         assert code == 2
         assert "mass in amu" in err
+
+
+def test_displacements_follow_masses_by_what_is_exact(default_model):
+    """All masses times R: U(T) becomes R^(-1/2) U(T R^(1/2)), and at high T it stays."""
+    t = np.array([0.0, 100.0, 300.0, 3000.0])
+    for atoms in (bulk("LiH", "rocksalt", a=4.08), bulk("GaAs", "zincblende", a=5.65)):
+        (light,) = predict([atoms], model=default_model)
+        for ratio, rel in ((1.01, 2e-3), (4.0, 0.06)):
+            heavy = atoms.copy()
+            heavy.set_masses(ratio * atoms.get_masses())
+            with pytest.warns(IsotopeWarning):
+                (slow,) = predict([heavy], model=default_model)
+            exact = light.u_iso(t * ratio**0.5) * ratio**-0.5
+            assert slow.u_iso(t) == pytest.approx(exact, rel=rel)
+            assert slow.u_iso(3000.0) == pytest.approx(exact[:, -1], rel=1e-3)
+            thirds = np.trace(slow.u_tensor(t), axis1=-2, axis2=-1) / 3
+            assert thirds == pytest.approx(slow.u_iso(t))
+
+
+def test_one_other_atom_hardly_moves_the_rest(default_model):
+    atoms = bulk("LiH", "rocksalt", a=4.08).repeat((2, 1, 1))
+    masses = atoms.get_masses()
+    masses[1] = 2.014
+    heavy = atoms.copy()
+    heavy.set_masses(masses)
+    (light,) = predict([atoms], model=default_model)
+    with pytest.warns(IsotopeWarning):
+        (slow,) = predict([heavy], model=default_model)
+    ratio = slow.u_iso(300.0) / light.u_iso(300.0)
+    assert 0.70 < ratio[1] < 0.85
+    assert np.delete(ratio, 1) == pytest.approx(1.0, abs=0.005)

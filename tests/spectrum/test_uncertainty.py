@@ -201,6 +201,19 @@ def test_intervals_of_a_spectrum(spectrum, calibration):
     assert (high[~filled] == 0).all()  # no error bars where no member has modes
 
 
+@pytest.mark.parametrize("quantity", ["foo", "internal_energy", "u_iso", "log_sound_velocity", []])
+def test_the_refusal_names_what_can_be_asked_for(spectrum, calibration, quantity):
+    spectrum.calibration = calibration
+    with pytest.raises(SpectrumError, match="u_iso_interval") as refused:
+        spectrum.interval(quantity)
+    offered = str(refused.value).split("takes ")[1].split(", and")[0].split(", ")
+    assert {"sound_velocity", "debye_temperature", "density"} < set(offered)
+    for name in offered[:-2]:  # the last two need a velocity
+        spectrum.interval(name)
+    with pytest.raises(SpectrumError, match="No error bars"):
+        spectrum.spread("u_iso")
+
+
 def test_intervals_stay_physical(spectrum, calibration):
     spectrum.calibration = calibration
     limit = 6 * constants().gas_constant

@@ -35,7 +35,7 @@ def chosen_contents(
     if len(symmetry.candidates) == 1:
         contents = filled(unit, symmetry.candidates[0][1], cell)
         doubts = _doubts(contents, stated, unit, cell)
-        return contents, doubts + _unlike_its_name(contents, unit, symmetry, cell), []
+        return contents, doubts + _unlike_its_name(contents, symmetry, cell), []
     tried: list[tuple[int, str, Contents, list[str]]] = []
     failure: SiteError | None = None
     for symbol, operations in symmetry.candidates:
@@ -101,7 +101,7 @@ def _doubts(
 
 
 def _unlike_its_name(
-    contents: Contents, unit: AtomSites, symmetry: Symmetry, cell: NDArray[np.float64]
+    contents: Contents, symmetry: Symmetry, cell: NDArray[np.float64]
 ) -> list[str]:
     """Whether operations were left out: fewer than those of the symbol, which is not obeyed."""
     operations = symmetry.candidates[0][1]
