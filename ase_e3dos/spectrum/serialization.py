@@ -69,8 +69,9 @@ def spectrum_to_dict(spectrum: DensityOfStates) -> dict[str, Any]:
         value = getattr(cell, name)
         data[name] = None if value is None else value.tolist()
     if cell.log_displacements is not None and not np.isfinite(cell.log_displacements).all():
-        known = np.isfinite(cell.log_displacements)
-        data["log_displacements"] = np.where(known, cell.log_displacements, None).tolist()
+        logs = cell.log_displacements.astype(object)
+        logs[~np.isfinite(cell.log_displacements)] = None  # JSON has no NaN
+        data["log_displacements"] = logs.tolist()
     return data
 
 

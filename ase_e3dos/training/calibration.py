@@ -99,11 +99,12 @@ def fit_calibration(
         }
     if not predicted[0].label_like:
         for quantity, relative in RELATIVE.items():
-            residuals, stds = _residuals(predicted, reference, quantity, LOW_TEMPERATURES)
             values = _per_atom(predicted, quantity, LOW_TEMPERATURES)
-            shares = residuals / values, stds / values
+            residuals, stds = (
+                x / values for x in _residuals(predicted, reference, quantity, LOW_TEMPERATURES)
+            )
             spreads[relative] = {
-                t: fit_spread(*(x[:, k] for x in shares), covariates, **vars(counted))
+                t: fit_spread(residuals[:, k], stds[:, k], covariates, **vars(counted))
                 for k, t in enumerate(LOW_TEMPERATURES)
             }
         spreads["density"] = {0.0: _fit_density(predicted, reference, counted)}
