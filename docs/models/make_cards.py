@@ -139,9 +139,11 @@ of up to 48 sites), the DFPT training set (Petretto et al. 2018, CC BY 4.0), the
 arXiv:2508.16067 and arXiv:2601.07742) at two strains, all without the formulas of both validation
 sets, and on spectra that teachers predict for 22,000 crystals without labels: heads on the features
 of that potential, the ensemble of seven networks of version 0.1, which is shipped as `jarvis`, and
-networks of this kind. In the last stage `force-constants` and the network itself (0.8 and 0.2 of
-the spectra) taught it 25,769 crystals without labels, 7,913 of JARVIS's, and 4,911 of the first at
-two strains. Loss: Wasserstein distance, absolute and max-normalised squared differences,
+networks of this kind. In the last stage, three times, `force-constants` and the network itself
+(0.8 and 0.2 of the spectra) taught it crystals without labels, of JARVIS's training set, and such
+as are made from small known ones by exchange of elements, 120,000 of them in the end, and 12,000
+pairs at two strains; the numbers of each are in docs/models/default-training.md. What ships is a
+mean of weights. Loss: Wasserstein distance, absolute and max-normalised squared differences,
 site spectra, change with strain (docs/theory), logarithms of displacement tensors and sound
 velocities, cross entropy of stability. Sites are displaced at random by 0.02 to 0.04 Å in training.
 A fifth of the potential's formulas is kept out for the strain test.

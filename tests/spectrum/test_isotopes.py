@@ -194,4 +194,5 @@ def test_one_other_atom_hardly_moves_the_rest(default_model):
         (slow,) = predict([heavy], model=default_model)
     ratio = slow.u_iso(300.0) / light.u_iso(300.0)
     assert 0.70 < ratio[1] < 0.85
-    assert np.delete(ratio, 1) == pytest.approx(1.0, abs=0.005)
+    # The neighbouring H by a per cent: who moves in a mode is known by the shares of its bin alone.
+    assert np.delete(ratio, 1) == pytest.approx(1.0, abs=0.015)
