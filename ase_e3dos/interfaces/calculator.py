@@ -54,14 +54,10 @@ class E3DOSPredictor(Calculator):
     temperature : float, optional
         Temperature in K of the scalar thermal properties.
     uncertainty : bool, optional
-    <<<<<<< HEAD
         Give error bars. False leaves them out: no other values and no less time with `default`,
         whose members are heads of one network; of an ensemble of networks (`jarvis`) one answers,
-        several times faster and with slightly other values.
-    =======
-        Give error bars; False leaves them out, and runs one network of an ensemble of several,
-        which is faster and cannot warn that members disagree.
-    >>>>>>> mend-results
+        several times faster, with slightly other values, and without warnings that members
+        disagree.
     relax : str or ase.calculators.calculator.Calculator, optional
         Relax a copy of the atoms (positions and cell) before each prediction, with a calculator
         or one of a name that ``e3dos plugins`` lists. Results are then of the relaxed cell,

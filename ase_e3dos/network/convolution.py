@@ -233,8 +233,12 @@ class Convolution(nn.Module):
                 densities[key] = self._density(path, basis, gathered)
             density, k = densities[key], path.irrep_out
             weight = next(weights[k])
-            # In place: no derivative needs the sum so far.
-            out[k] = out[k].addmm_(density, weight) if k in out else density @ weight
+            if k not in out:
+                out[k] = density @ weight
+            elif out[k].dtype == density.dtype == weight.dtype:
+                out[k].addmm_(density, weight)  # no derivative needs the sum so far
+            else:  # autocast, which leaves what is done in place alone
+                out[k] = torch.addmm(out[k], density, weight)
         n = len(batch.crystal_index)
         return {k: v.view(n, 2 * degree(k) + 1, -1) for k, v in out.items()}
 

@@ -42,14 +42,10 @@ def predict(
     device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1".
     uncertainty : bool, optional
-    <<<<<<< HEAD
         Give error bars. False leaves them out: no other values and no less time with `default`,
         whose members are heads of one network; of an ensemble of networks (`jarvis`) one answers,
-        several times faster and with slightly other values.
-    =======
-        Give error bars; False leaves them out, and runs one network of an ensemble of several,
-        which is faster and cannot warn that members disagree.
-    >>>>>>> mend-results
+        several times faster, with slightly other values, and without warnings that members
+        disagree.
     progress : bool, optional
         Show a progress bar, in notebooks as one of theirs.
     encoder : str, optional

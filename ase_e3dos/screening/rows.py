@@ -176,7 +176,7 @@ class RowBuilder:
             "entropy_per_cell": per_atom["entropy"] * per_cell,
             "free_energy_per_cell": per_atom["free_energy"] * per_cell,
         }
-        widths = self._half_widths(grid, crystals)
+        widths = self._half_widths(grid, crystals, per_atom)
         thermal["uncertainty"] = widths.get("heat_capacity")
         for name in ("entropy", "free_energy"):
             width = widths.get(name)
@@ -187,8 +187,13 @@ class RowBuilder:
             columns[name] = self._thermal_column(values, n_bad)
         return columns
 
-    def _half_widths(self, grid: FrequencyGrid, crystals: list[Crystal]) -> dict[str, Array]:
-        """Of each calibrated interval, per atom; (n_good, n_temperatures), or 1 of a frequency."""
+    def _half_widths(
+        self, grid: FrequencyGrid, crystals: list[Crystal], per_atom: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Of each calibrated interval, per atom; (n_good, n_temperatures), or 1 of a frequency.
+
+        `per_atom` has the predicted values, (n_good, n_temperatures) each.
+        """
         calibration = self.calibration
         if not self._members or calibration is None:
             return {}
@@ -210,15 +215,15 @@ class RowBuilder:
         if "mean_wavenumber" in calibration.spreads:
             values["mean_wavenumber"] = flat @ (grid.trapezoid * grid.wavenumbers) / 3.0
         for quantity, of_members in values.items():
-            by_member = of_members.reshape(n_good, n_members, -1)
-            std, mean = by_member.std(axis=1, ddof=1), by_member.mean(axis=1)
+            std = of_members.reshape(n_good, n_members, -1).std(axis=1, ddof=1)
+            predicted = per_atom.get(quantity, std)
             found[quantity] = np.column_stack(
                 [
                     calibration.half_width(
                         quantity, of_t, level=INTERVAL_LEVEL, temperature=kelvin,
                         covariates=covariates, value=value,
                     )
-                    for of_t, value, kelvin in zip(std.T, mean.T, t, strict=False)
+                    for of_t, value, kelvin in zip(std.T, predicted.T, t, strict=False)
                 ]
             )  # fmt: skip
         return found

@@ -28,6 +28,17 @@ from ase_e3dos.screening.workers import compute_chunk
 from ase_e3dos.structures.crystal import Crystal, read_crystals
 
 
+def test_rows_have_the_error_bars_of_low_temperatures(tmp_path: Path) -> None:
+    pairs = [("TlBr", bulk("TlBr", "cesiumchloride", a=3.99)), ("C", bulk("C", "diamond", a=3.56))]
+    temperatures = (10.0, 20.0, 35.0)
+    screen(pairs, tmp_path / "out", model="default", device="cpu", temperature=temperatures)
+    rows = rows_by_id(tmp_path / "out")
+    for (name, _), spectrum in zip(pairs, predict([a for _, a in pairs]), strict=True):
+        one = spectrum.per_atom()
+        half = one.interval("heat_capacity", 0.9, temperatures)[1] - one.heat_capacity(temperatures)
+        assert rows[name]["uncertainty"] == pytest.approx(half, rel=1e-4)
+
+
 def test_rows_hold_what_predict_says(weights: Path, tmp_path: Path) -> None:
     pairs = crystals(12)
     screen(pairs, tmp_path / "out", model=weights, device="cpu")
