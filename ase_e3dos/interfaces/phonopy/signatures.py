@@ -24,6 +24,12 @@ def in_phonopys_order(method: _Method) -> _Method:
     Returns
     -------
     function
+
+    Raises
+    ------
+    TypeError
+        When it is called: an argument stands both at its place and by its name, or phonopy's method
+        has no such place.
     """
 
     @wraps(method)
