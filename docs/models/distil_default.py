@@ -343,6 +343,7 @@ def main() -> None:
             label(crystals.crystals, start, output / "labels", options.backwards)
         else:
             sets = taught_sets(crystals, output / "labels")
+            report(f"crystals of the teachers, by set: {[len(s) for s in sets]}")
             train(data, sets, start, folders[options.seed], options.seed)
         return
     ends = [read_checkpoint(folder / CHECKPOINT, torch.device("cpu"))[0] for folder in folders]
