@@ -221,10 +221,7 @@ class Convolution(nn.Module):
             Irrep -> (n_nodes, 2 l + 1, channels).
         """
         weights = {irrep: iter(self._weights_of_paths(irrep)) for irrep in self.channels_out}
-        gathered = [
-            {k: features[k].flatten(1).index_select(0, index.view(-1)) for k in self.channels_in}
-            for index in batch.neighbors
-        ]
+        gathered = self._gathered(features, batch)
         densities: dict[tuple[Degrees, str], Tensor] = {}
         out: Features = {}
         for path in self.paths:
@@ -241,6 +238,13 @@ class Convolution(nn.Module):
                 out[k] = torch.addmm(out[k], density, weight)
         n = len(batch.crystal_index)
         return {k: v.view(n, 2 * degree(k) + 1, -1) for k, v in out.items()}
+
+    def _gathered(self, features: Features, batch: GraphBatch) -> list[Features]:
+        """Features of the neighbours in each block: (slots, (2 l + 1) channels)."""
+        return [
+            {k: features[k].flatten(1).index_select(0, index.view(-1)) for k in self.channels_in}
+            for index in batch.neighbors
+        ]
 
     def _weights_of_paths(self, irrep: str) -> tuple[Tensor, ...]:
         """Rows of the weights to one irrep: they belong to the paths in order.

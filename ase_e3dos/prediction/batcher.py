@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
 
 #: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
-EDGE_BUDGET = {"cpu": 16_000, "cuda": 400_000}
+EDGE_BUDGET = {"cpu": 24_000, "cuda": 400_000}
 
 #: Crystals and errors in one batch, however few edges they have.
 LARGEST_BATCH = 4096

@@ -107,6 +107,8 @@ class ShardStore:
     ) -> None:
         self.directory = directory
         self._settings = settings
+        # Before any row: at the end of a run that has no memory left it could not be read.
+        self._metadata = metadata(settings)
         self._shard_size = shard_size
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
@@ -335,7 +337,7 @@ class ShardStore:
         import pyarrow.parquet as pq
 
         if not table.schema.metadata:
-            table = table.replace_schema_metadata(metadata(self._settings))
+            table = table.replace_schema_metadata(self._metadata)
         content = pa.BufferOutputStream()
         pq.write_table(
             table, content, compression="zstd", row_group_size=self._shard_size,

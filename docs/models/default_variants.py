@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from attention import add_attention
 from distil_default import (
     STEPS,
     labelled_sets,
@@ -33,7 +34,7 @@ from distil_default import (
     with_graphs,
 )
 from taught_crystals import hidden_formulas, pool
-from train_default import PHONONDB
+from train_default import NEQUIX, PHONONDB
 
 import ase_e3dos
 from ase_e3dos.data.labelled_set import LabelledSet
@@ -70,6 +71,12 @@ class Variant:
         Shares of the crystals with labels of DFT or a potential, and of those with the teachers'.
     start : str
         Model whose weights it starts from as far as they fit; empty from scratch.
+    attention : bool
+        Whether its layers attend to neighbours (`attention.py`).
+    without : tuple of str
+        Files whose labels it does not learn from; phonondb has their places in a batch.
+    noise : float, optional
+        Noise of the positions in Å, where it differs.
     """
 
     words: str
@@ -78,11 +85,16 @@ class Variant:
     labelled: float = 1.0
     taught: float = 1.0
     start: str = ""
+    attention: bool = False
+    without: tuple[str, ...] = ()
+    noise: float | None = None
 
 
+JARVIS = "dft_jarvis.parquet"
 FURTHER = {"learning_rate": 0.0012}
 #: Of what ships; without them its other weights do not fit together.
 BLOCKS = {"read_blocks": 3}
+TENSORS = {"tensors": 32, "message_tensors": 10}
 VARIANTS = {
     "whole": Variant("from scratch, all labels and all spectra of the teachers"),
     "taught-4": Variant("a quarter of the teachers' spectra", taught=1 / 4),
@@ -101,11 +113,25 @@ VARIANTS = {
         },
     ),
     "hidden": Variant("twice as many hidden units", {"hidden": 448}),
-    "tensors": Variant("features of l = 2 throughout", {"tensors": 32, "message_tensors": 10}),
+    "tensors": Variant("features of l = 2 throughout", TENSORS),
     "deep": Variant("five layers", {"n_layers": 5}),
     "far": Variant("neighbours to 6.5 Å", {"cutoff": 6.5, "neighbors": 66.0, "n_radial": 10}),
+    "attention": Variant("attention over neighbours, four heads", attention=True),
     "blocks": Variant("three blocks where sites are read out", {"read_blocks": 3}),
     "kept": Variant("no dropout", {"dropout": 0.0}),
+    "no-noise": Variant("no noise of positions", noise=0.0),
+    "no-average": Variant("no averaging of weights", fields={"weight_average": 0.0}),
+    "no-squares": Variant(
+        "no squared error in the loss", fields={"loss": {"strain": 0.3, "squared": 0.0}}
+    ),
+    "no-jarvis": Variant("without JARVIS's labels", without=(JARVIS,)),
+    "no-potential": Variant("without the potential's labels", without=(NEQUIX,)),
+    "long": Variant("the first one, five times as long", fields={"epochs": 10}),
+    "long-labels": Variant("labels alone, five times as long", fields={"epochs": 10}, taught=0.0),
+    "long-tensors": Variant("l = 2, five times as long", TENSORS, {"epochs": 10}),
+    "long-attention": Variant(
+        "attention, five times as long", fields={"epochs": 10}, attention=True
+    ),
     "forces": Variant("trunk of force-constants", start="force-constants"),
     "further": Variant("what ships, trained further", BLOCKS, FURTHER, start="default"),
     "further-kept": Variant(
@@ -218,6 +244,15 @@ def trial(variant: Variant, data: Data, folder: Path) -> dict[str, Any]:
     if not variant.taught:
         sets, parts, shares = sets[:4], parts[:4], shares[:4]
         parts = [p.model_copy(update={"per_batch": 2 * p.per_batch}) for p in parts]
+    places = sum(p.per_batch for p in parts if p.path in variant.without)
+    noise = {} if variant.noise is None else {"positions_noise": variant.noise}
+    kept = [k for k, p in enumerate(parts) if p.path not in variant.without]
+    sets, shares = [sets[k] for k in kept], [shares[k] for k in kept]
+    parts = [parts[k] for k in kept]
+    parts = [
+        p.model_copy(update={"per_batch": p.per_batch + (places if k == 0 else 0), **noise})
+        for k, p in enumerate(parts)
+    ]
     config = config.model_copy(update={"data": parts})
     sets = [s if share == 1 else share_of(s, share) for s, share in zip(sets, shares, strict=True)]
     network = make_network(config, get_registry().encoder(config.encoder))
@@ -230,13 +265,18 @@ def trial(variant: Variant, data: Data, folder: Path) -> dict[str, Any]:
             if key in own and own[key].shape == value.shape
         }
         network.load_state_dict(own | fits)
+    if variant.attention:
+        add_attention(network)
     trainer = Trainer(config, network, sets, data.validation, folder, "cpu", print)
     trainer.resume()
     trainer.run()
     rows = trainer.history.rows
-    kept = ("R2", "MAE", "WD", "Cv_cell", "wbar", "within10")
+    n_labelled = sum(
+        len(s.labelled) for s, p in zip(sets, parts, strict=True) if not p.path.startswith("taught")
+    )
+    measures = ("R2", "MAE", "WD", "Cv_cell", "wbar", "within10")
     found = {
-        judge: {key: float(f"{rows[-1][f'{prefix}_{key}']:.5g}") for key in kept}
+        judge: {key: float(f"{rows[-1][f'{prefix}_{key}']:.5g}") for key in measures}
         for judge, prefix in zip(
             ("dfpt", "phonondb", "unseen", "seen"),
             ("valid", "phonondb", "unseen", "seen"),
@@ -244,8 +284,8 @@ def trial(variant: Variant, data: Data, folder: Path) -> dict[str, Any]:
         )
     }
     return {
-        "crystals": sum(len(s.labelled) for s in sets[:4]),
-        "taught": sum(len(s.labelled) for s in sets[4:]),
+        "crystals": n_labelled,
+        "taught": sum(len(s.labelled) for s in sets) - n_labelled,
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds_per_step": float(f"{np.median([r['seconds'] for r in rows]) / STEPS:.3g}"),
         **found,
