@@ -236,9 +236,10 @@ class Calibration:
     ) -> Array:
         """Half width per atom.
 
-        Between calibrated temperatures it is interpolated. Below the lowest, errors of heat
-        capacity and entropy are shares of their values, where those were calibrated, and else
-        shrink in proportion to T; above the highest, free-energy errors grow in proportion to T.
+        Between calibrated temperatures it is interpolated. Errors of heat capacity and entropy are
+        shares of their values up to the highest temperature for which those were calibrated;
+        where they were not, errors shrink in proportion to T below the lowest. Above the highest,
+        free-energy errors grow in proportion to T.
 
         Parameters
         ----------
@@ -253,8 +254,8 @@ class Calibration:
         covariates : array_like, shape (..., n_covariates), optional
             `error_covariates` of the predictions; models that were fitted with them need them.
         value : array_like, optional
-            The predicted values per atom, of the shape of `std`, for temperatures below the
-            lowest; shares of them are not known without.
+            The predicted values per atom, of the shape of `std`; shares of them are not known
+            without.
 
         Returns
         -------
@@ -279,13 +280,15 @@ class Calibration:
             return widths[0]
         t = float(temperature)
         relative = self.spreads.get(RELATIVE.get(quantity, ""))
-        if t < known_t[0] and relative and value is not None:
-            values = np.asarray(value, dtype=np.float64)
-            shares = np.asarray(std, dtype=np.float64) / np.maximum(values, 1e-300)
+        if relative and value is not None:
             at = sorted(relative)
-            low = [values * relative[k].half_width(shares, level, covariates) for k in at]
-            known_t, widths = np.array([*at, known_t[0]]), [*low, widths[0]]
-            t = max(t, float(at[0]))
+            above = int(np.searchsorted(known_t, at[-1], side="right"))
+            if above < len(known_t) and t < known_t[above]:
+                values = np.asarray(value, dtype=np.float64)
+                shares = np.asarray(std, dtype=np.float64) / np.maximum(values, 1e-300)
+                low = [values * relative[k].half_width(shares, level, covariates) for k in at]
+                known_t, widths = np.array([*at, known_t[above]]), [*low, widths[above]]
+                t = max(t, float(at[0]))
         if t <= known_t[0]:
             return widths[0] * (t / known_t[0] if quantity != "free_energy" else 1.0)
         if t >= known_t[-1]:

@@ -23,7 +23,7 @@ from ase_e3dos.spectrum.uncertainty import RELATIVE, SOUND, THERMAL, Calibration
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Where errors of heat capacity and entropy are calibrated as shares of the values, K.
-LOW_TEMPERATURES = (10.0, 20.0, 35.0)
+LOW_TEMPERATURES = (10.0, 20.0, 35.0, 50.0, 100.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
 AGREEING_SHARE = 0.99
 _BINS_PER_CRYSTAL = 32

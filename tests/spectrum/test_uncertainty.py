@@ -175,6 +175,10 @@ def test_errors_at_low_temperatures_are_shares_of_the_values(calibration):
     assert width(10.0, 3.0) == pytest.approx(3.0 * float(shares[10.0].half_width(0.05, 0.9)))
     assert width(2.0, 3.0) == width(10.0, 3.0)
     assert width(100.0 - 1e-6, 3.0) == pytest.approx(width(100.0, 3.0), rel=1e-4)
+    shares[100.0] = shares[20.0]  # before the absolute width of the same temperature
+    assert width(100.0, 3.0) == pytest.approx(3000 * width(100.0, 0.001), rel=1e-9)
+    above = [known.half_width("heat_capacity", 0.1, temperature=600.0, value=v) for v in (3, 9)]
+    assert above[0] == above[1] == calibration.half_width("heat_capacity", 0.1, temperature=600.0)
     entropy = known.half_width("entropy", 0.1, temperature=5.0, value=1.0)
     assert entropy == calibration.half_width("entropy", 0.1, temperature=5.0)  # not among them
 
