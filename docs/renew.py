@@ -1,12 +1,14 @@
 """Make every number, table and figure anew that depends on the weights of a model.
 
-    python docs/renew.py --data-dir DATA [--list] [STEP ...]
+    python docs/renew.py --data-dir DATA [--first FILE] [--list] [STEP ...]
 
-Run after their weights were replaced and calibrated (CONTRIBUTING.md), from an environment with the
-package, its extras, and `plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra
-`pages`); all steps take an hour of one core. A step that fails is named at the end, and the others
-run all the same. Then read the differences, the sentences beside the numbers above all. For new
-weights of `paper` the steps golden, accuracy, data, cards, theory, examples and paper are enough.
+Run after their weights were replaced (CONTRIBUTING.md), from an environment with the package, its
+extras, and `plugins/e3dos-paper` and `plugins/e3dos-thermochemistry` (with the extra `pages`); all
+steps take an hour of one core. With --first, the network that `calibrate_default.py` asks for,
+error bars of `default`, `force-constants` and `combined` are fitted anew before all else. A step
+that fails is named at the end, and the others run all the same. Then read the differences, the
+sentences beside the numbers above all. For new weights of `paper` the steps golden, accuracy, data,
+cards, theory, examples and paper are enough.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ EXAMPLES = (
 )  # fmt: skip
 
 
-def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
+def steps(data: Path, screened: Path, first: Path | None) -> dict[str, list[list[str]]]:
     """Name of each step -> its commands, as arguments of Python."""
     dfpt = str(data / "dfpt_petretto.parquet")
-    return {
+    return error_bars(data, first) | {
         "golden": [["tests/golden/spectra_of_models.py"]],
         "matrices": [["docs/models/force_constants.py", str(data)]],
         "intervals": [
@@ -76,6 +78,24 @@ def steps(data: Path, screened: Path) -> dict[str, list[list[str]]]:
     }  # fmt: skip
 
 
+def error_bars(data: Path, first: Path | None) -> dict[str, list[list[str]]]:
+    """The step that fits error bars, in the order in which one needs the other's."""
+    if first is None:
+        return {}
+    default, constants, combined = (
+        ["--data-dir", str(data), "--weights", f"ase_e3dos/models/{name}.safetensors"]
+        for name in ("default", "force-constants", "combined")
+    )
+    return {
+        "error-bars": [
+            ["docs/models/calibrate_default.py", *default, "--first", str(first)],
+            ["docs/models/calibrate_force_constants.py", *constants],
+            ["docs/models/combine.py"],
+            ["docs/models/calibrate_force_constants.py", *combined],
+        ]
+    }
+
+
 #: Steps that print what a page shows: the file it goes to.
 PRINTED = {
     "matrices": "docs/models/force_constants.txt",
@@ -95,11 +115,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--screened", type=Path, default=Path("paper_screen"))
+    parser.add_argument("--first", type=Path, help="network that error bars of default are of")
     parser.add_argument("--list", action="store_true", help="say what would run, and stop")
     parser.add_argument("steps", nargs="*")
     options = parser.parse_args()
     data, screened = options.data_dir.resolve(), options.screened.resolve()
-    every = steps(data, screened)
+    every = steps(data, screened, options.first and options.first.resolve())
     if unknown := set(options.steps) - set(every):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     failed = []

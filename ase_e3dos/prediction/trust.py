@@ -54,11 +54,17 @@ NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 
 IONIC = frozenset((1, 8, 9, 17, 35, 53))
 
 #: cm^-1; on grids that end no higher, bonds of `_STRETCHES` have modes beyond the end, where they
-#: are shorter than so many Å: of hydrogen with B to O, and between B, C, N and O.
+#: are shorter than so many Å: nearly all such crystals of the phonon database, and seven of ten
+#: silicates and beryllates.
 STRETCHES_BEYOND = 1000.0
 _STRETCHES = {
+    1001: 1.0,  # H-H
+    **{1000 + other: 1.9 for other in range(2, 119)},
+    **{1000 + other: 2.1 for other in (3, 12)},
     **{1000 + other: 1.3 for other in (5, 6, 7, 8)},
-    **{1000 * a + b: 1.5 for a, b in ((5, 8), (6, 6), (6, 7), (6, 8), (7, 7), (7, 8))},
+    **{1000 * a + b: 1.5 for a, b in ((5, 8), (5, 9), (6, 7), (6, 8), (7, 7), (7, 8), (8, 17))},
+    **{1000 * a + b: 1.65 for a, b in ((4, 7), (4, 8), (5, 7), (6, 6), (8, 14), (8, 15), (8, 16))},
+    **{1000 * a + b: 1.75 for a, b in ((5, 5), (5, 6), (7, 14), (7, 15))},
 }
 
 #: What lies beyond a limit by less than this part of it is at the limit: two cells of a crystal
@@ -359,9 +365,9 @@ def _stretches(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         yield (
             k,
             TruncatedWeightWarning(
-                f"{batch.name(k)}: bonds ({names}) are so short that their stretching modes lie "
-                f"beyond the model's grid ({top:g} cm^-1), which puts these modes too low: heat "
-                "capacity and entropy come out too high. Use a model with a wider grid "
+                f"{batch.name(k)}: bonds ({names}) are so short that their stretching modes lie, "
+                f"as a rule, beyond the model's grid ({top:g} cm^-1), which puts these too low: "
+                "heat capacity and entropy come out too high. Use a model with a wider grid "
                 "(model='default')."
             ),
         )

@@ -30,8 +30,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -237,12 +239,18 @@ def train_network(
     write(data_dir, file, trainer.run().state_dict(), hidden)
 
 
-def write(data_dir: Path, file: Path, state: dict[str, torch.Tensor], hidden: set[Key]) -> None:
-    """A weights file with its header."""
+def write(
+    data_dir: Path,
+    file: Path,
+    state: dict[str, torch.Tensor],
+    hidden: set[Key],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """A weights file with its header; settings where they differ from the preset's."""
     config = read_config("default")
     encoder = get_registry().encoder(config.encoder)
     blocks = {name.split(".")[1] for name in state if name.startswith("read_blocks.")}
-    sizes = {**config.settings, "read_blocks": len(blocks)}
+    sizes = {**config.settings, **(settings or {}), "read_blocks": len(blocks)}
     if not any(name.startswith("read_stability") for name in state):
         sizes["stability"] = 0  # of a first network without it
     config = config.model_copy(update={"settings": sizes})
