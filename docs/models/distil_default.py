@@ -1,8 +1,7 @@
 """Teach `default` what the network of force constants knows: its last stage of training.
 
     python docs/models/distil_default.py label --data-dir DATA --start default.safetensors
-    python docs/models/distil_default.py train --seed 0 --data-dir DATA --start default.safetensors
-    python docs/models/distil_default.py train --seed 1 --data-dir DATA --start default.safetensors
+    python docs/models/distil_default.py train --data-dir DATA --start default.safetensors
     python docs/models/distil_default.py join --data-dir DATA --start default.safetensors
 
 `force-constants` has smaller errors of the spectra than `default` has, and costs ten times as
@@ -25,15 +24,16 @@ displacement tensors the sizes are its own, which the force constants have too l
 theirs. Crystals that only the force constants call unstable are left out. Whether a labelled
 crystal is unstable is said by the network to be taught, which knows that better.
 
-Then that network (`--start`) learns these spectra together with all labels, twice in different
-order, and what ships is the mean of the weights of both and of the beginning. It keeps the error
-bars of the beginning, which `calibrate_default.py` fits anew.
+Then that network (`--start`) learns these spectra together with all labels; what ships is a mean of
+the weights at the end and at the beginning. It keeps the error bars of the beginning, which
+`calibrate_default.py` fits anew.
 
-What ships was made so three times: from the network of `train_default.py` with 34,000 crystals and
+What ships was made so four times: from the network of `train_default.py` with 34,000 crystals and
 4,900 strained ones for 12,000 steps (commit 42d69eb), from that with 20,000 of 2 besides for 14,000
-(commit 902a6be), and from that as it stands here, when 131,800 of the 159,359 crystals had been
-labelled: all of the exchanged but some, and of the others the small ones. The first ten epochs ran
-with the learning rates of twenty, and the second training stopped an epoch before its end.
+(commit 902a6be), from that with 131,800 of the crystals above, twice in different order for
+8,000 and 7,500 steps (commit d030bd9), and from that as it stands here: two more blocks where
+sites are read out, more pairs at two strains in each batch and a larger weight of their changes,
+87,000 crystals labelled anew with that network in the place of the former.
 
 Labels lie in the output folder in parts of 200 crystals, and training resumes: a run that was
 stopped goes on. Several processes may label at once, one of them from the end (`--backwards`); a
@@ -98,7 +98,7 @@ END = 0.75
 SUSPICIOUS_SHARE, SUSPICIOUS_ODDS = 0.03, 0.3
 PART = 200
 #: Trainings from the same beginning with the same crystals in another order, which are joined.
-SEEDS = (0, 1)
+SEEDS = (0,)
 #: What is written of sites: bins and tensors by the force constants and by the network, and of
 #: crystals.
 SITES_SAID = ("bins", "own", "displacements", "own_displacements")
