@@ -10,9 +10,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ase_e3dos.structures.contacts import heights_of
 from ase_e3dos.structures.crystal import Crystal
 
-__all__ = ["CUTOFF_TOLERANCE", "Pairs", "cell_heights", "pairs_of"]
+__all__ = ["CUTOFF_TOLERANCE", "Pairs", "pairs_of"]
 
 #: Edges up to cut-off + CUTOFF_TOLERANCE (Å) count: a shell of neighbours that lies exactly on
 #: the cut-off then enters as a whole, whatever rounding a rotation of the crystal brings.
@@ -71,7 +72,9 @@ def pairs_of(crystals: Sequence[Crystal], cutoff: float, self_edges: bool) -> li
 def _image_ranges(crystal: Crystal, cutoff: float) -> tuple[int, int, int]:
     """How many images along each vector hold all neighbours of the nearest images of all pairs."""
     reach = cutoff + 10 * CUTOFF_TOLERANCE
-    a, b, c = (int(reach / height + 0.5 + 1e-9) for height in cell_heights(crystal.cell))
+    a, b, c = (
+        int(reach / height + 0.5 + 1e-9) for height in heights_of(crystal.cell, "the structure")
+    )
     return a, b, c
 
 
@@ -186,11 +189,11 @@ def _pairs_of_large(crystal: Crystal, cutoff: float, self_edges: bool) -> Pairs:
 
 
 def _neighbors(crystal: Crystal, cutoff: float) -> tuple[Ints, Ints, Floats]:
-    heights = cell_heights(crystal.cell)
+    heights = heights_of(crystal.cell, "the structure")
     cell, positions = crystal.cell, crystal.positions
     if min(heights) <= 0.2 * cutoff:
         cell, positions = _compact(crystal)
-        heights = cell_heights(cell)
+        heights = heights_of(cell, "the structure")
     if _too_flat(heights, cutoff):
         from ase.neighborlist import primitive_neighbor_list
 
@@ -217,27 +220,6 @@ def _compact(crystal: Crystal) -> tuple[Floats, Floats]:
     cell = minkowski_reduce(crystal.cell)[0]
     scaled = crystal.positions @ np.linalg.inv(cell)
     return cell, (scaled - np.floor(scaled)) @ cell
-
-
-def cell_heights(cell: Floats) -> list[float]:
-    """Distances between opposite faces of the cell in Å (plain floats: five times faster).
-
-    Parameters
-    ----------
-    cell : ndarray, shape (3, 3)
-        Vectors in rows, Å.
-
-    Returns
-    -------
-    list of float
-        Three, in Å.
-    """
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
-    u = (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx)
-    v = (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax)
-    w = (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
-    volume = abs(ax * u[0] + ay * u[1] + az * u[2])
-    return [volume / math.hypot(*normal) for normal in (u, v, w)]
 
 
 def _too_flat(heights: list[float], cutoff: float) -> bool:

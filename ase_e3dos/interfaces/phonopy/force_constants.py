@@ -15,6 +15,7 @@ from ase_e3dos.interfaces.phonopy.cells import phonopy_arguments, phonopy_cells,
 from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
 from ase_e3dos.prediction.force_constants import doubts, force_constants_of
+from ase_e3dos.structures.contacts import heights_of
 from ase_e3dos.structures.crystal import Crystal
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def with_force_constants(
 
 
 def _supercell(crystal: Crystal) -> NDArray[np.int64]:
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.cell), axis=0)
+    heights = np.array(heights_of(crystal.cell, crystal.name))
     return np.diag(np.ceil(_SUPERCELL / heights - 1e-6).astype(np.int64))
 
 
