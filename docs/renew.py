@@ -121,6 +121,10 @@ def main() -> None:
     options = parser.parse_args()
     data, screened = options.data_dir.resolve(), options.screened.resolve()
     every = steps(data, screened, options.first and options.first.resolve())
+    if "error-bars" in options.steps and options.first is None:
+        parser.error("error-bars needs --first: the network that calibrate_default.py asks for")
+    if options.first and options.steps and "error-bars" not in options.steps:
+        parser.error("--first is for the step error-bars, which is not among those named")
     if unknown := set(options.steps) - set(every):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     failed = []
@@ -142,7 +146,10 @@ def main() -> None:
             if done.returncode:
                 failed.append(" ".join(command))
                 print(done.stderr[-2000:], flush=True)
-            elif name in PRINTED:
+                if name == "error-bars":
+                    sys.exit("failed: error bars, which all other steps rest on")
+                break  # later commands of a step need what earlier ones leave
+            if name in PRINTED:
                 (ROOT / PRINTED[name]).write_text(done.stdout, encoding="utf-8")
     if failed:
         sys.exit("failed: " + "; ".join(failed))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ase_e3dos.cli.options import Per
 from ase_e3dos.cli.output import print_json, print_notes, print_table, print_warnings
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
+from ase_e3dos.export.cards import with_error
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
 
 if TYPE_CHECKING:
@@ -169,9 +170,9 @@ def _intervals(spectrum: PhononSpectrum, temperature: float) -> dict[str, list[f
 
 
 def _with_bar(value: float, interval: list[float] | None) -> str:
-    """As many digits as mean something: two of the error bar, four without one."""
+    """As many digits as mean something: by the error bar, four without one."""
     if interval is None:
-        return f"{value:#.4g}".rstrip(".") if 1e-3 < abs(value) < 1e4 else f"{value:.0f}"
-    half = max(value - interval[0], interval[1] - value)
-    digits = 2 if half < 0.1 else 1 if half < 10 else 0
-    return f"{value:.{digits}f} ±{half:.{digits}f}"
+        if abs(value) < 1e4:
+            return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:#.4g}".rstrip(".")
+        return f"{value:.0f}"
+    return with_error(value, max(value - interval[0], interval[1] - value), " ±")

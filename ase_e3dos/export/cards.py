@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -71,8 +72,24 @@ def value(spectrum: DensityOfStates, quantity: str) -> str:
     half = _half_width(spectrum, quantity, number)
     if half is None:
         return f"{number:.4g}"
-    digits = 2 if half < 0.1 else 1 if half < 10 else 0
-    return f"{number:.{digits}f} ± {half:.{digits}f}"
+    return with_error(number, half)
+
+
+def with_error(value: float, half: float, sign: str = " ± ") -> str:
+    """A value and its error bar with the digits that mean something: never an error bar of zero.
+
+    Parameters
+    ----------
+    value, half : float
+        The value, and the half width of its interval.
+    sign : str, optional
+        What stands between them.
+    """
+    if 0 < half < 1e-5:
+        return f"{value:.2g}{sign}{half:.1g}"
+    below = math.ceil(-math.log10(half)) if 0 < half < 0.01 else 2
+    digits = below if half < 0.1 else 1 if half < 10 else 0
+    return f"{value:.{digits}f}{sign}{half:.{digits}f}"
 
 
 def _half_width(spectrum: DensityOfStates, quantity: str, number: float) -> float | None:

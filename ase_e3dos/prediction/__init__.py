@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ase_e3dos.errors import E3DOSError
+from ase_e3dos.errors import E3DOSError, PredictionError, shortly
 from ase_e3dos.phonon_spectrum import PhononSpectrum, Spectra
 from ase_e3dos.potentials.relaxation import FORCE
 from ase_e3dos.prediction.notices import warn_about
@@ -151,8 +151,8 @@ def predict_iter(
     Raises
     ------
     E3DOSError
-        At once: the model or device is not available. Later: a structure cannot be predicted,
-        unless `errors` is "yield".
+        At once: the model or device is not available, or `errors` is neither. Later: a structure
+        cannot be predicted, unless `errors` is "yield".
 
     Examples
     --------
@@ -161,6 +161,11 @@ def predict_iter(
     >>> [round(s.n_modes) for s in predict_iter(salts)]
     [6, 6, 6]
     """
+    if errors not in ("raise", "yield"):
+        raise PredictionError(
+            f"errors is {shortly(errors)}. Give 'raise', to end at the first structure that cannot "
+            "be predicted, or 'yield', to have its error in its place."
+        )
     predictor = load_predictor(model, device, encoder)
     crystals = _crystals(structures, predictor)
     found = stream(predictor, crystals, uncertainty, relax, fmax)

@@ -29,7 +29,7 @@ from ase_e3dos.structures.crystals import Crystals
 if TYPE_CHECKING:
     from ase_e3dos.network.ensemble import Densities, Model, RunningBatch
 
-#: Edges in one batch. On a CPU larger batches gain nothing; a GPU takes far larger ones.
+#: Edges in one batch: on a CPU what its caches hold; a GPU takes far more.
 EDGE_BUDGET = {"cpu": 24_000, "cuda": 400_000}
 
 #: Crystals and errors in one batch, however few edges they have.

@@ -18,6 +18,8 @@ N_ELEMENTS = 95
 ANIONS = (7, 8, 9, 15, 16, 17, 33, 34, 35, 52, 53, 1, 6)
 #: Elements of networks and molecules: of these alone one composition has many volumes.
 COVALENT = (1, *range(5, 10), *range(14, 18), *range(32, 36), 52, 53)
+#: Metals whose hydrides are metals themselves, denser than the salts that the data hold: d and f.
+HYDRIDE_METALS = (*range(21, 31), *range(39, 49), *range(57, 81), *range(89, N_ELEMENTS))
 #: Difference of ln(volume per atom) that is unlikely: nearly five standard deviations.
 LIMIT = 0.35
 
@@ -46,7 +48,8 @@ def features(shares: Array) -> Array:
 def expected(shares: Array) -> Array:
     """ln(volume per atom / Å^3), shape (n,); NaN where it is not judged.
 
-    That is for metals, for crystals without a metal, for elements, and with an element hardly seen.
+    That is for metals and their hydrides, for crystals without a metal, for elements, and with an
+    element hardly seen.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ def expected(shares: Array) -> Array:
     values[(shares[:, unknown] > 0).any(axis=1)] = np.nan
     values[shares[:, ANIONS].sum(axis=1) < LEAST_ANIONS] = np.nan
     values[shares.max(axis=1) > 0.9] = np.nan  # elements
+    hydrides = shares[:, ANIONS].sum(axis=1) - shares[:, 1] < 1e-6
+    values[hydrides & (shares[:, HYDRIDE_METALS] > 0).any(axis=1)] = np.nan
     values[shares[:, COVALENT].sum(axis=1) > 0.99] = np.nan  # silicon carbide, boron nitride
     return np.asarray(values)
 

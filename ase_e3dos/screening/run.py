@@ -11,7 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ase_e3dos.errors import ScreeningError, ScreeningWarning, need_pyarrow
+import numpy as np
+
+from ase_e3dos.errors import ScreeningError, ScreeningWarning, need_pyarrow, shortly
 from ase_e3dos.screening.entries import Done, Missing, with_unique_ids
 from ase_e3dos.screening.inputs import check_inputs, count_entries, iter_unread
 from ase_e3dos.screening.progress import Progress, Report, progress_report
@@ -24,6 +26,7 @@ from ase_e3dos.screening.workers import (
     ignore_structure_warnings,
     local_devices,
 )
+from ase_e3dos.spectrum.thermal import warn_of_low_temperatures
 from ase_e3dos.structures.reading import Unread
 
 T = TypeVar("T")
@@ -148,8 +151,10 @@ def screen(
     _ = settings.model_hash  # a model that is not there is said before an output is made
     check_inputs(inputs)
     for name, number in (("shard_size", shard_size), ("processes", processes)):
-        if number is not None and number < 1:
-            raise ScreeningError(f"{name} is {number}; give a whole number, at least 1.")
+        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+        if number is not None and not (whole and number >= 1):
+            raise ScreeningError(f"{name} is {shortly(number)}; give a whole number, at least 1.")
+    warn_of_low_temperatures(settings.frequency_grid, settings.temperatures, str(output))
     total = count_entries(inputs) if progress else None
     with (
         ShardStore(Path(output), settings, shard_size) as store,

@@ -8,7 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ase_e3dos.errors import ScreeningError
+from ase_e3dos.spectrum.grid import FrequencyGrid
 from ase_e3dos.spectrum.thermal import checked_temperatures
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class ScreenSettings:
         SpectrumError, ScreeningError
             A temperature is negative or not finite, or none is given.
         """
-        single = isinstance(temperature, (int, float))
+        single = np.ndim(temperature) == 0
         values = tuple(checked_temperatures(temperature).tolist())
         if not values:
             raise ScreeningError("no temperature is given. Give at least one, in kelvin.")
@@ -88,6 +91,12 @@ class ScreenSettings:
 
         grid = read_header(self._spec[1]).grid
         return grid.start, grid.step, grid.n
+
+    @property
+    def frequency_grid(self) -> FrequencyGrid:
+        """The points of `grid`."""
+        start, step, n = self.grid
+        return FrequencyGrid.of(start + step * np.arange(n))
 
     @cached_property
     def _spec(self) -> tuple[str, Path, str | None]:

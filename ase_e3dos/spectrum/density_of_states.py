@@ -323,6 +323,11 @@ class DensityOfStates(SpectralDensity):
         """Interval of the sound velocity or the Debye temperature: the error is of the log."""
         value = getattr(self, quantity)
         known = self.calibration is not None and SOUND in self.calibration.spreads
+        if value is None and known:
+            raise SpectrumError(
+                f"{self._crystal.name} is predicted with imaginary modes, and then has no sound "
+                "velocity. Relax the structure, or look at `imaginary_fraction`."
+            )
         if value is None or self.calibration is None or not known:
             raise SpectrumError(
                 f"The model {self.model or 'unnamed'!r} gives no calibrated sound velocity for "

@@ -23,7 +23,7 @@ from ase_e3dos.spectrum.uncertainty import RELATIVE, SOUND, THERMAL, Calibration
 
 TEMPERATURES = (50.0, 100.0, 200.0, 300.0, 450.0, 600.0, 1000.0)
 #: Where errors of heat capacity and entropy are calibrated as shares of the values, K.
-LOW_TEMPERATURES = (10.0, 20.0, 35.0, 50.0, 100.0)
+RELATIVE_TEMPERATURES = (10.0, 20.0, 35.0, 50.0, 100.0)
 #: Share of the crystals like the training data that pass without a warning of disagreement.
 AGREEING_SHARE = 0.99
 _BINS_PER_CRYSTAL = 32
@@ -99,13 +99,12 @@ def fit_calibration(
         }
     if not predicted[0].label_like:
         for quantity, relative in RELATIVE.items():
-            values = _per_atom(predicted, quantity, LOW_TEMPERATURES)
-            residuals, stds = (
-                x / values for x in _residuals(predicted, reference, quantity, LOW_TEMPERATURES)
-            )
+            at = RELATIVE_TEMPERATURES
+            values = _per_atom(predicted, quantity, at)
+            residuals, stds = (x / values for x in _residuals(predicted, reference, quantity, at))
             spreads[relative] = {
                 t: fit_spread(residuals[:, k], stds[:, k], covariates, **vars(counted))
-                for k, t in enumerate(LOW_TEMPERATURES)
+                for k, t in enumerate(at)
             }
         spreads["density"] = {0.0: _fit_density(predicted, reference, counted)}
     own = [s for s, other in zip(predicted, counted.aside, strict=True) if not other]

@@ -149,7 +149,7 @@ def batch_sizes(model: str, crystals: Sequence[Crystal]) -> list[dict[str, float
     predictor = Predictor(model, "cpu")
     usual = batcher.EDGE_BUDGET["cpu"]
     rows = []
-    for budget in (1, 1_000, 4_000, 16_000, 64_000):
+    for budget in (1, 1_000, 4_000, 16_000, 24_000, 64_000):
         batcher.EDGE_BUDGET["cpu"] = budget
         try:
             task = {"run": lambda: list(predictor.stream(crystals, False))}

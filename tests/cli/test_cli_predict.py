@@ -17,6 +17,7 @@ from ase.io import write
 from pymatgen.io.phonopy import get_ph_dos
 
 from ase_e3dos import predict
+from ase_e3dos.export.cards import with_error
 from ase_e3dos.phonon_spectrum import PhononSpectrum
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,6 +36,13 @@ def broken(tmp_path: Path) -> Path:
     path = tmp_path / "broken.cif"
     path.write_text("data_nothing\n_cell_length_a oops\n")
     return path
+
+
+@pytest.mark.parametrize("half", [3e-7, 2.4e-5, 0.0036, 0.052, 0.31, 4.2, 63.0])
+def test_error_bars_keep_their_first_digit(half: float) -> None:
+    number, error = (float(x) for x in with_error(2.1 * half, half).split(" ± "))
+    assert error == pytest.approx(half, rel=0.35)
+    assert abs(number - 2.1 * half) <= 0.5 * half
 
 
 def test_table_has_the_numbers_of_predict(run_cli: Run, salt: Path) -> None:

@@ -371,6 +371,8 @@ def test_a_stream_is_read_no_further_than_a_batch_ahead(
         next(stream)
     with pytest.raises(UnknownModelError):
         predict_iter([], "no such model")
+    with pytest.raises(PredictionError, match="'Raise'"):
+        predict_iter([], default_model, errors="Raise")
 
 
 def test_memory_that_runs_out_is_survived_or_named(default_model: str, stable: list[Atoms]) -> None:

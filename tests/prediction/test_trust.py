@@ -356,7 +356,8 @@ def test_stability_is_not_stated_of_elements(default_model) -> None:
 @pytest.mark.parametrize(
     ("bond", "length", "warned"),
     [("O-H", 0.96, True), ("O-H", 1.29, True), ("O-H", 1.31, False),
-     ("O-Si", 1.61, True), ("O-Ti", 1.61, False), ("B-N", 1.45, True), ("H-Pd", 1.7, True)],
+     ("O-Si", 1.61, True), ("O-Ti", 1.61, False), ("O-Si", 1.67, False),
+     ("B-N", 1.45, True), ("H-Pd", 1.7, True), ("H-Pd", 2.04, False), ("H-Ti", 1.93, True)],
 )  # fmt: skip
 def test_stretching_modes_beyond_a_short_grid_are_warned_of(
     bond: str, length: float, warned: bool

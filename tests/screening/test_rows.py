@@ -20,6 +20,7 @@ from small_screen import (
 )
 
 from ase_e3dos import predict, screen
+from ase_e3dos.errors import LowTemperatureWarning, ScreeningError
 from ase_e3dos.prediction.pipeline import Predictor
 from ase_e3dos.screening.inputs import iter_entries, iter_unread
 from ase_e3dos.screening.record_batches import record_batches
@@ -107,6 +108,12 @@ def test_several_temperatures_make_list_columns(weights: Path, tmp_path: Path) -
             assert len(row[column]) == 2
             assert row[column][1] == pytest.approx(single[name][column], rel=1e-6)
     assert metadata_of(tmp_path / "two")["temperatures_K"] == [100.0, 300.0]
+    with pytest.warns(LowTemperatureWarning):
+        screen(crystals(3), tmp_path / "low", model=weights, device="cpu", temperature=np.int64(5))
+    assert all(0 < r["entropy_per_cell"] < 5 for r in rows_by_id(tmp_path / "low").values())
+    for wrong in (2.5, True, "3", 0):
+        with pytest.raises(ScreeningError, match="shard_size"):
+            screen(crystals(3), tmp_path / "none", model=weights, shard_size=wrong)
 
 
 def test_an_uncalibrated_model_has_no_uncertainty(tmp_path: Path) -> None:
