@@ -207,9 +207,10 @@ def _alone(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
             yield (
                 k,
                 OutOfDistributionWarning(
-                    f"{batch.name(k)}: no crystal of {name} alone is among the training data, and "
-                    f"compounds say little of bonds between atoms of {name}. Do not rely on the "
-                    "spectrum or its error bars; check it with a calculation."
+                    f"{batch.name(k)}: no crystal of {name} alone is in the training data of the "
+                    f"method that the model speaks for, and compounds say little of bonds between "
+                    f"atoms of {name}. Do not rely on the spectrum or its error bars; check it "
+                    "with a calculation."
                 ),
             )
 

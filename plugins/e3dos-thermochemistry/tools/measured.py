@@ -36,6 +36,7 @@ from ase.build import bulk
 from e3dos_thermochemistry import Solid, thermal_expansion
 
 from ase_e3dos import PhononSpectrum, predict
+from ase_e3dos.errors import OutOfDistributionWarning
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
@@ -171,7 +172,8 @@ def main() -> None:
             kind = c.row["class"]
             lines.append(f"| **{kind}** |" + " |" * 10)
         texts = (f"{v:.1f}" if np.isfinite(v) else "" for v in (s_dft, c.entropy, cv, cv_dft, cp))
-        cells = [c.row["formula"], c.row["phase"], c.split, f"{s:.1f}{bar}", *texts]
+        warned = any(isinstance(w, OutOfDistributionWarning) for w in spectrum.warnings)
+        cells = [c.row["formula"] + " †" * warned, c.row["phase"], c.split, f"{s:.1f}{bar}", *texts]
         cells += [f"{c.capacity:.1f}", SOURCES[c.row["table"]]]
         lines.append("| " + " | ".join(cells) + " |")
         measured_alpha = c.expansion or np.nan
