@@ -1,4 +1,4 @@
-"""Empty layers of crystals: the same whatever cell a crystal is written in."""
+"""Empty layers of crystals, and what they part: the same whatever cell a crystal is written in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from ase_e3dos.network.graph import CrystalGraph
 from ase_e3dos.structures.crystal import Crystal
 from ase_e3dos.structures.crystals import Crystals
 
-__all__ = ["widest_gaps"]
+__all__ = ["periodic_directions", "widest_gaps"]
 
 #: Largest Miller index that is looked at in the cell as it is given; beyond it, in a reduced one.
 _LARGEST_INDEX = 4
@@ -55,6 +56,46 @@ def widest_gaps(crystals: Sequence[Crystal], at_least: float) -> NDArray[np.floa
             positions = [crystals[k].scaled_positions for k in several]
             widest[several] = _gaps(cells[several], positions, index, at_least)
     return widest
+
+
+def periodic_directions(graph: CrystalGraph) -> int:
+    """In how many directions what the edges connect goes on for ever.
+
+    Parameters
+    ----------
+    graph : CrystalGraph
+
+    Returns
+    -------
+    int
+        3 for a crystal, 2 for a slab or sheet, 1 for a chain, 0 for molecules: the most of any
+        connected part.
+    """
+    positions = graph.crystal.positions
+    apart = graph.vectors - positions[graph.neighbor] + positions[graph.center]
+    images = np.rint(apart @ np.linalg.inv(graph.crystal.cell)).astype(np.int64)
+    edges: dict[int, list[int]] = {}
+    for edge, center in enumerate(graph.center.tolist()):
+        edges.setdefault(center, []).append(edge)
+    place: dict[int, NDArray[np.int64]] = {}
+    most = 0
+    for start in range(graph.n_nodes):
+        if start in place:
+            continue
+        place[start], waiting = np.zeros(3, dtype=np.int64), [start]
+        # A way back to a site in another cell is a lattice vector of the connected part.
+        vectors: set[tuple[int, ...]] = set()
+        while waiting:
+            center = waiting.pop()
+            for edge in edges.get(center, ()):
+                neighbor, at = int(graph.neighbor[edge]), place[center] + images[edge]
+                if neighbor in place:
+                    vectors.add(tuple((at - place[neighbor]).tolist()))
+                else:
+                    place[neighbor] = at
+                    waiting.append(neighbor)
+        most = max(most, int(np.linalg.matrix_rank(np.array([(0, 0, 0), *vectors]))))
+    return most
 
 
 def _gaps(

@@ -27,7 +27,7 @@ from ase_e3dos.errors import (
     UnseenElementWarning,
 )
 from ase_e3dos.prediction.bonds import NEAR, RADII, bonded, codes_of, elements_of_code
-from ase_e3dos.prediction.layers import widest_gaps
+from ase_e3dos.prediction.layers import periodic_directions, widest_gaps
 from ase_e3dos.prediction.volumes import LIMIT as VOLUME_LIMIT
 from ase_e3dos.prediction.volumes import N_ELEMENTS, expected
 from ase_e3dos.structures.chemistry import MAGNETIC as MAGNETIC_ELEMENTS
@@ -156,6 +156,17 @@ class _Batch:
         return np.asarray(RADII[self.crystals.numbers])
 
     @cached_property
+    def lonely(self) -> NDArray[np.int64]:
+        """Sites of each crystal without a neighbour."""
+        neighbors = np.bincount(self.bonds[0], minlength=len(self.radii))
+        return np.add.reduceat(neighbors == 0, self.first_site, dtype=np.int64)
+
+    @cached_property
+    def gaps(self) -> NDArray[np.float64]:
+        """Width of the widest empty layer of each crystal in Å; 0 where the networks see across."""
+        return widest_gaps(self.crystals, self.cutoff * (1 + _ROUNDING))
+
+    @cached_property
     def bonds(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Both sites of each edge but the self-edges, counted through the batch, and its length."""
         lengths = np.concatenate([g.lengths for g in self.graphs])
@@ -268,11 +279,21 @@ def _crowded(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         )
 
 
+#: What an empty layer parts, by the number of directions in which it goes on.
+_PARTED = (
+    "This is a molecule in a box, and the training data are crystals: do not use the spectrum or "
+    "its error bars.",
+    "These are chains or wires, and nearly all training data are bulk crystals: do not rely on the "
+    "result.",
+    "This is a slab or a single sheet, and nearly all training data are bulk crystals: do not rely "
+    "on surface and bending modes. For the bulk, predict its own cell.",
+    "Nearly all training data are without such layers: do not rely on the result.",
+)
+
+
 def _geometry(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     """Lonely atoms, empty layers, an unusual filling: the first of these that a crystal has."""
-    neighbors = np.bincount(batch.bonds[0], minlength=len(batch.radii))
-    lonely = np.add.reduceat(neighbors == 0, batch.first_site, dtype=np.int64)
-    gaps = widest_gaps(batch.crystals, batch.cutoff * (1 + _ROUNDING))
+    lonely, gaps = batch.lonely, batch.gaps
     filling = np.add.reduceat(batch.radii**3, batch.first_site) / batch.crystals.volumes
     filling *= 4 / 3 * np.pi
     low, high = batch.header.trust.get("filling", (0.0, np.inf))
@@ -287,9 +308,8 @@ def _geometry(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
         elif gaps[k]:
             text = (
                 f"an empty layer of {gaps[k]:.1f} Å parts the cell, across which the networks see "
-                f"nothing (their cut-off is {batch.cutoff:g} Å). This is a slab or a single sheet, "
-                "and nearly all training data are bulk crystals: do not rely on surface and "
-                "bending modes. For the bulk, predict its own cell."
+                f"nothing (their cut-off is {batch.cutoff:g} Å). "
+                + _PARTED[periodic_directions(batch.graphs[k])]
             )
         else:
             what = "compressed" if filling[k] > high else "open"
@@ -314,8 +334,9 @@ def _disagreement(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
             k,
             OutOfDistributionWarning(
                 f"{batch.name(k)}: the members behind the error bars disagree on the average "
-                f"frequency by {100 * relative[k]:.0f} %, more than on nearly all crystals like "
-                "the training data. Use the intervals, and check with a calculation."
+                f"frequency by {100 * relative[k]:.2g} %; on nearly all crystals like the training "
+                f"data it is less than {100 * limit:.2g} %. Use the intervals, and check with a "
+                "calculation."
             ),
         )
 
@@ -327,7 +348,8 @@ def _imaginary(batch: _Batch) -> Iterator[tuple[int, E3DOSWarning]]:
     for k in np.flatnonzero(imaginary | (odds > PROBABLY_UNSTABLE)).tolist():
         if imaginary[k]:
             text = f"{100 * share[k]:.1f} % of the modes are imaginary"
-            if batch.instability is not None and odds[k] <= PROBABLY_UNSTABLE:
+            dense = not (batch.lonely[k] or batch.gaps[k])
+            if dense and batch.instability is not None and odds[k] <= PROBABLY_UNSTABLE:
                 text += (
                     f", but the probability that more than 1 % are is {100 * odds[k]:.2g} %: the "
                     "structure may well be stable, and the imaginary modes an error in the lowest "

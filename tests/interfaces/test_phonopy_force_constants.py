@@ -16,6 +16,7 @@ from phonopy import PhonopyGruneisen
 
 from ase_e3dos import E3DOSPhonopy, predict
 from ase_e3dos.errors import (
+    ConvergenceWarning,
     ImaginaryWeightWarning,
     NotPredictedError,
     PredictionError,
@@ -182,6 +183,15 @@ def test_warnings_are_those_of_predict_but_for_masses(model: str) -> None:
     assert not doubts(shaken, np.array([0.01, -0.01, 3.0, 150.0, 200.0, 200.0]), model)
     (found,) = doubts(shaken, np.array([-90.0, 0.0, 0.0, 150.0, 200.0, 200.0]), model)
     assert isinstance(found, ImaginaryWeightWarning)
+
+
+def test_a_small_supercell_is_said_to_be_small(model: str) -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    with pytest.warns(ConvergenceWarning, match=r"6\.5 Å apart"):
+        E3DOSPhonopy(salt, [2, 2, 2], model=model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        E3DOSPhonopy(salt, [3, 3, 3], model=model)
 
 
 def test_what_it_cannot_do_is_refused(model: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111, make_supercell
+from ase.build import bulk, fcc111, make_supercell, molecule, nanotube
 from ase.data import covalent_radii
 from ase.spacegroup import crystal
 
@@ -29,6 +29,7 @@ from ase_e3dos.errors import (
 from ase_e3dos.network.graph import build_graph
 from ase_e3dos.network.weights import GridHeader, WeightsHeader
 from ase_e3dos.prediction.bonds import seen_bonds
+from ase_e3dos.prediction.layers import periodic_directions
 from ase_e3dos.prediction.trust import assess_batch
 from ase_e3dos.spectrum import FrequencyGrid, named_grid
 from ase_e3dos.spectrum.thermal import lowest_temperature
@@ -259,6 +260,21 @@ def test_a_slab_is_one_in_every_cell(atoms: Atoms, matrix: Any) -> None:
 
     assert "an empty layer of" in text(atoms)
     assert text(skewed(atoms, matrix)) == text(atoms)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "directions", "said"),
+    [(molecule("C6H6", vacuum=6), 0, "molecule"), (nanotube(4, 0, vacuum=8), 1, "chains"),
+     (slab(), 2, "slab"), (salt(), 3, "")],
+    ids=["benzene", "nanotube", "slab", "salt"],
+)  # fmt: skip
+def test_what_empty_layers_part(atoms: Atoms, directions: int, said: str) -> None:
+    atoms.pbc = True
+    for matrix in (np.eye(3, dtype=int), [[1, 0, 0], [1, 2, 0], [0, 1, 1]]):
+        graph = build_graph(Crystal.from_any(skewed(atoms, matrix)), 5.0)
+        assert periodic_directions(graph) == directions
+        warned = [str(w) for w in assess(graph, HEADER, bump(200.0), None) if "layer" in str(w)]
+        assert (said in warned[0]) if said else not warned
 
 
 def test_a_small_cell_however_skew_has_no_layers() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from ase_e3dos.errors import NotPredictedError
+from ase_e3dos.errors import ConvergenceWarning, NotPredictedError
 from ase_e3dos.interfaces.phonopy.cells import phonopy_arguments, phonopy_cells, primitive_crystal
 from ase_e3dos.network.dipoles import COULOMB
 from ase_e3dos.network.lattice_dynamics import WAVENUMBER
@@ -30,6 +30,8 @@ __all__ = ["with_force_constants"]
 #: at 12 Å a soft mode of rutile was 46 cm^-1 off. In larger ones phonopy takes seconds to find the
 #: symmetry.
 _SUPERCELL = 14.0
+#: Below this distance of its faces, Å, a supercell that was asked for is said to be small.
+_SMALL = 9.0
 #: Charges in e below which there is nothing for a correction to do.
 _NEUTRAL = 0.02
 
@@ -68,6 +70,8 @@ def with_force_constants(
     E3DOSWarning
         As `predict` does of the same cell, with imaginary modes at the wave vectors that the
         supercell holds. Of masses nothing: those of any isotope are exact here.
+    ConvergenceWarning
+        Opposite faces of the supercell are less than 9 Å apart.
     """
     calculator = phonopy_arguments(unitcell, supercell_matrix, *args, **options).get("calculator")
     if calculator not in (None, "vasp"):
@@ -87,6 +91,16 @@ def with_force_constants(
             f"{crystal.name}: force constants of a cell with mixed sites; phonopy has one element "
             "a site. Give an ordered cell, such as a special quasi-random structure, or take "
             "model='default' for its spectrum."
+        )
+    least = min(heights_of(np.asarray(phonon.supercell.cell), crystal.name))
+    if least < _SMALL:
+        warnings.warn(
+            f"{crystal.name}: opposite faces of the supercell are {least:.1f} Å apart, less than "
+            "the force constants reach, so that modes between the wave vectors that fit into it "
+            "are wrong. Leave supercell_matrix out, or give a larger one: "
+            f"{np.diag(_supercell(crystal)).tolist()} has {_SUPERCELL:g} Å or more.",
+            ConvergenceWarning,
+            stacklevel=3,
         )
     primitive = primitive_crystal(phonon, crystal)
     constants = force_constants_of(primitive, model, device)
