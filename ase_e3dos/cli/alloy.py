@@ -21,6 +21,7 @@ from ase_e3dos.cli.options import (
     kelvin,
 )
 from ase_e3dos.cli.output import (
+    MIXED_SITES,
     check_figure,
     check_folder,
     print_notes,
@@ -244,6 +245,8 @@ def _show(report: AlloyReport) -> None:
         bars,
         "distance: Wasserstein, from the prediction at the same composition" if others else "",
     )
+    if bars and any(not e.spectrum.crystal.is_ordered for e in predictions):
+        print_notes(MIXED_SITES)
     print_warnings(report.warnings)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES",
+    "MIXED_SITES",
     "TABLES",
     "check_figure",
     "check_file",
@@ -48,6 +49,11 @@ __all__ = [
     "writing",
 ]
 
+#: What a table with error bars says where a crystal has mixed sites.
+MIXED_SITES = (
+    "mixed or vacant sites: ± is of ordered crystals, and does not know the error of treating "
+    "disorder as an average site"
+)
 #: Width of tables where no terminal says its own.
 _WIDTH = 130
 _ASCII = {
