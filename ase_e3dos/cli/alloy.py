@@ -102,7 +102,11 @@ def alloy(
     wanted = tuple(dict.fromkeys(compare or []))
     temperatures = kelvin(temperature)
     check_figure(plot)
-    check_folder(output)
+    check_folder(
+        output,
+        instead="table.csv and alloy.json are written into it; --plot FILE writes a figure, and "
+        "--json prints JSON (> FILE).",
+    )
     names, members = named_crystals(files)
     _check(names, wanted, calculator, plot)
     if len(members) == 1 and fractions:

@@ -138,7 +138,11 @@ def predict(
         check_file(plot, PAGES, "--plot")
     else:
         check_figure(plot, others=PAGES)
-    check_folder(output)
+    check_folder(
+        output,
+        instead="Of files, --plot FILE writes a figure or page, --csv with -o FOLDER tables, and "
+        "--json prints JSON (> FILE).",
+    )
     if as_csv and output is None:
         raise E3DOSError("--csv writes into the folder of --output: give -o FOLDER, too.")
     if overlay and plot is None:
