@@ -185,7 +185,7 @@ class SymmetryWarning(E3DOSWarning):
 
 
 class MeasurementWarning(E3DOSWarning):
-    """Points of a measured file were left out, because they are not measured values."""
+    """Points of a measured file were left out, or its unit or range hardly fits the prediction."""
 
 
 class PassedOverWarning(E3DOSWarning):

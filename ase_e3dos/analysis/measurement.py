@@ -41,6 +41,8 @@ _SETTING = r"[-+]?\d[\d.]*\s*(mev|thz|cm\^?\{?-1\}?)(?![a-z])"
 HIGHEST_WAVENUMBER = 10_000.0
 #: Share of the largest density that a point needs on either side to be counted in the band.
 BAND_LEAST = 0.05
+#: Share of the predicted modes below which a measured range is hardly the whole spectrum.
+COVERED_LEAST = 0.5
 #: Columns of numbers, whole or with a decimal comma, that something else than a comma separates.
 _DECIMAL_COMMAS = r"[-+]?\d+(,\d+)?([eE][-+]?\d+)?([;\s]+[-+]?\d+(,\d+)?([eE][-+]?\d+)?)+[;\s]*"
 
@@ -172,7 +174,8 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
         `DataFrame.to_csv` writes) is left out. Beside semicolons, tabs or blanks, commas inside
         numbers are decimal commas (1,5; 0,3).
     unit : {"meV", "THz", "cm-1"}, optional
-        Of the energy; found in the header if not given.
+        Of the energy; found in the header if not given. It counts where it contradicts the
+        header, with a `MeasurementWarning`.
 
     Returns
     -------
@@ -224,6 +227,13 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
                 f"{file}: its header {said}. Say --units meV, THz or cm-1 (unit= in Python)."
             )
         unit = found[0]
+    elif (stated := _units_in(_without_per_unit("\n".join(header)))) and unit not in stated:
+        warnings.warn(
+            f"{file}: its header says {' and '.join(stated)}, and its energies are read as {unit}, "
+            "which was given. Leave out --units (unit= in Python) unless the header is wrong.",
+            MeasurementWarning,
+            stacklevel=2,
+        )
     bars = table[:, 2] if width > 2 else None
     return Measurement.of(table[:, 0], table[:, 1], bars, unit=unit, name=file.name)
 
@@ -231,11 +241,17 @@ def read_measurement(path: str | PathLike[str], unit: str | None = None) -> Meas
 def units_named(header: str) -> list[str]:
     """Units that a header may mean for the energies."""
     text = re.sub(_SETTING, " ", header, flags=re.IGNORECASE)
-    for candidate in (re.sub(_PER_UNIT, " ", text, flags=re.IGNORECASE), text):
-        found = [u for u, p in _UNIT_PATTERNS.items() if re.search(p, candidate, re.IGNORECASE)]
-        if found:
-            return found
-    return []
+    return _units_in(_without_per_unit(header)) or _units_in(text)
+
+
+def _without_per_unit(header: str) -> str:
+    """A header without settings of the instrument and what intensities are per."""
+    text = re.sub(_SETTING, " ", header, flags=re.IGNORECASE)
+    return re.sub(_PER_UNIT, " ", text, flags=re.IGNORECASE)
+
+
+def _units_in(text: str) -> list[str]:
+    return [u for u, p in _UNIT_PATTERNS.items() if re.search(p, text, re.IGNORECASE)]
 
 
 def _has_index(lines: list[str]) -> bool:
@@ -356,6 +372,8 @@ def compare(
     Returns
     -------
     MeasurementComparison
+        With a `MeasurementWarning` where less than half of the predicted modes (`COVERED_LEAST`)
+        lies in the measured range.
 
     Raises
     ------
@@ -381,6 +399,15 @@ def compare(
     scale = area / measured_area
     p, q = model * w / area, np.maximum(raw, 0.0) * w / measured_area
     inside = (seen.wavenumbers >= x[0]) & (seen.wavenumbers <= x[-1])
+    covered = float(seen.weighted[inside].sum() / seen.weighted.sum())
+    if covered < COVERED_LEAST:
+        warnings.warn(
+            f"{measurement.name or 'the measurement'}: only {covered:.1%} of the predicted modes "
+            f"of {spectrum.crystal.name} lie in its range, {x[0]:.0f} to {x[-1]:.0f} cm^-1, and "
+            f"the comparison is of them alone. Check its unit ({measurement.unit}).",
+            MeasurementWarning,
+            stacklevel=2,
+        )
     within = None
     if seen.std is not None:
         std = np.interp(x, seen.wavenumbers, seen.std)
@@ -396,7 +423,7 @@ def compare(
         overlap=float(np.minimum(p, q).sum()),
         cosine=float((model * raw) @ w / np.sqrt((model**2 @ w) * (raw**2 @ w))),
         wasserstein=float(np.abs(np.cumsum(p - q)[:-1]) @ np.diff(x)),
-        covered=float(seen.weighted[inside].sum() / seen.weighted.sum()),
+        covered=covered,
         mean=means,
         width=spreads,
         cutoff=(_below(x, p, 0.99), _below(x, q, 0.99)),

@@ -21,6 +21,7 @@ from ase_e3dos.cli.options import (
     kelvin,
 )
 from ase_e3dos.cli.output import (
+    MIXED_SITES,
     check_figure,
     check_folder,
     print_notes,
@@ -101,7 +102,11 @@ def alloy(
     wanted = tuple(dict.fromkeys(compare or []))
     temperatures = kelvin(temperature)
     check_figure(plot)
-    check_folder(output)
+    check_folder(
+        output,
+        instead="table.csv and alloy.json are written into it; --plot FILE writes a figure, and "
+        "--json prints JSON (> FILE).",
+    )
     names, members = named_crystals(files)
     _check(names, wanted, calculator, plot)
     if len(members) == 1 and fractions:
@@ -244,6 +249,8 @@ def _show(report: AlloyReport) -> None:
         bars,
         "distance: Wasserstein, from the prediction at the same composition" if others else "",
     )
+    if bars and any(not e.spectrum.crystal.is_ordered for e in predictions):
+        print_notes(MIXED_SITES)
     print_warnings(report.warnings)
 
 

@@ -30,7 +30,8 @@ def compare_command(
         typer.Argument(metavar="MEASURED", help="Columns of energy, intensity and maybe error."),
     ],
     units: Annotated[
-        Units | None, typer.Option(help="Of the energies; from the file's header if not given.")
+        Units | None,
+        typer.Option(help="Of the energies of MEASURED; as its header says if not given."),
     ] = None,
     weighting: Annotated[
         str, typer.Option(help="neutron, xray, none, or an element whose sites alone are seen.")

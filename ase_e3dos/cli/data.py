@@ -38,6 +38,7 @@ def import_command(
     account = import_data(
         kind, paths, output, source=source, by=split, seed=seed,
         split_file=split_file, licence=licence, citation=citation,
+        report=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
     typer.echo(account.text())
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES",
+    "MIXED_SITES",
     "TABLES",
     "check_figure",
     "check_file",
@@ -48,6 +49,17 @@ __all__ = [
     "writing",
 ]
 
+#: What a table with error bars says where a crystal has mixed sites.
+MIXED_SITES = (
+    "mixed or vacant sites: ± is of ordered crystals, and does not know the error of treating "
+    "disorder as an average site"
+)
+#: Endings that nobody gives to a folder.
+_OF_FILES = {
+    *FIGURES, *TABLES, ".bz2", ".cif", ".dat", ".db", ".extxyz", ".gz", ".h5", ".hdf5", ".htm",
+    ".html", ".jsonl", ".md", ".pkl", ".poscar", ".safetensors", ".tex", ".traj", ".tsv", ".txt",
+    ".vasp", ".xlsx", ".xyz", ".xz", ".yaml", ".yml", ".zip",
+}  # fmt: skip
 #: Width of tables where no terminal says its own.
 _WIDTH = 130
 _ASCII = {
@@ -121,18 +133,37 @@ def check_file(
         _try_to_write(path.parent, option, path)
 
 
-def check_folder(path: Path | None, option: str = "-o") -> None:
-    """Refuse a folder that cannot be made or written to.
+def check_folder(
+    path: Path | None, option: str = "-o", *, instead: str = "", allowed: Collection[str] = ()
+) -> None:
+    """Refuse a folder that cannot be made or written to, or has the name of a file.
+
+    Parameters
+    ----------
+    path : Path or None
+    option : str
+    instead : str
+        Which options write files, for who names one.
+    allowed : collection of str
+        Endings of files that a new folder may have all the same.
 
     Raises
     ------
     OutputError
-        If something else of this name is there, or the place cannot be written to.
+        If something else of this name is there, the place cannot be written to, or no folder is
+        there and the name ends as those of files do.
     """
     if path is None:
         return
     with writing(path, option):
         check_name(path)
+    ending = path.suffix.lower()
+    if ending in _OF_FILES and ending not in allowed and not path.is_dir():
+        said = f" {instead}" if instead else ""
+        raise OutputError(
+            f"{option} {path}: this is the folder that files are written into, and {ending} is the "
+            f"ending of a file. Name a folder, such as {path.with_suffix('')}.{said}"
+        )
     there = next((p for p in (path, *path.absolute().parents) if p.exists()), Path("/"))
     if not there.is_dir():
         raise OutputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,7 +102,8 @@ def predict(
             "--output",
             "-o",
             help="Write total_dos.dat, thermal_properties.yaml and spectrum.json of each "
-            "structure into a folder of its own in this one.",
+            "structure into a folder of its own in this one. thermal_properties.yaml has the "
+            "temperatures of -T if these are several in even steps, else 0 to 1000 K by 10.",
         ),
     ] = None,
     as_csv: Annotated[
@@ -138,7 +140,11 @@ def predict(
         check_file(plot, PAGES, "--plot")
     else:
         check_figure(plot, others=PAGES)
-    check_folder(output)
+    check_folder(
+        output,
+        instead="Of files, --plot FILE writes a figure or page, --csv with -o FOLDER tables, and "
+        "--json prints JSON (> FILE).",
+    )
     if as_csv and output is None:
         raise E3DOSError("--csv writes into the folder of --output: give -o FOLDER, too.")
     if overlay and plot is None:
@@ -177,7 +183,7 @@ def predict(
     outcomes = list(_outcomes(predictor, files, uncertainty, relax, **force))
     spectra = [o.result for o in outcomes if not isinstance(o.result, E3DOSError)]
     if output is not None:
-        _write_files(outcomes, output, temperatures if as_csv else None, per)
+        _write_files(outcomes, output, temperatures, per, as_csv)
     if as_json:
         show_json(outcomes, temperatures, per)
     else:
@@ -248,31 +254,44 @@ def _show(caught: list[warnings.WarningMessage]) -> None:
 
 
 def _write_files(
-    outcomes: list[Outcome], folder: Path, temperatures: list[float] | None, per: Per
+    outcomes: list[Outcome], folder: Path, temperatures: list[float], per: Per, as_csv: bool
 ) -> None:
     """Files of each structure, and tables over the temperatures where they are asked for."""
     taken: set[str] = set()
+    even = _even(temperatures)
     for outcome in outcomes:
         if isinstance(outcome.result, E3DOSError):
             continue
         place = folder / _folder_name(outcome.result, outcome.source, taken)
         with writing(folder):
             place.mkdir(parents=True, exist_ok=True)
-            for name in ("total_dos.dat", "thermal_properties.yaml", "spectrum.json"):
+            for name in ("total_dos.dat", "spectrum.json"):
                 outcome.result.write(place / name)
+            outcome.result.write(place / "thermal_properties.yaml", **even)
             if outcome.result.origin is not None:  # relaxed: the structure that it is of
                 outcome.result.crystal.to_atoms().write(place / "relaxed.vasp", format="vasp")
             if outcome.result.site_density is not None:
                 outcome.result.write(place / "projected_dos.dat")
-            if temperatures is not None:
+            if as_csv:
                 outcome.result.write(place / "dos.csv")
                 view(outcome.result, per).write(place / "thermal.csv", temperatures=temperatures)
     spectra = [view(o.result, per) for o in outcomes if not isinstance(o.result, E3DOSError)]
-    if temperatures is not None and spectra:
+    if as_csv and spectra:
         from ase_e3dos.export.tables import write_thermal_csv
 
         with writing(folder):
             write_thermal_csv(spectra, folder / "thermal.csv", temperatures)
+
+
+def _even(temperatures: list[float]) -> dict[str, list[float]]:
+    """Temperatures of phonopy's file: those given, if they are several in even steps.
+
+    Phonopy's tools take derivatives over them; else the file has its own (0 to 1000 K).
+    """
+    at = sorted(temperatures)
+    steps = [b - a for a, b in pairwise(at)]
+    even = bool(steps) and max(steps) - min(steps) <= 1e-6 * max(steps)
+    return {"temperatures": at} if even else {}
 
 
 def _folder_name(spectrum: PhononSpectrum, source: str, taken: set[str]) -> str:

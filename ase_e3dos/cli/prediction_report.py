@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ase_e3dos.cli.options import Per
-from ase_e3dos.cli.output import print_json, print_notes, print_table, print_warnings
+from ase_e3dos.cli.output import MIXED_SITES, print_json, print_notes, print_table, print_warnings
 from ase_e3dos.errors import E3DOSError, E3DOSWarning, SpectrumError
 from ase_e3dos.export.cards import with_error
 from ase_e3dos.spectrum.uncertainty import INTERVAL_LEVEL
@@ -77,6 +77,8 @@ def show_table(outcomes: list[Outcome], temperatures: list[float], per: Per) -> 
         volumes += ", ..." if len(found) > 8 else ""
         print_notes(f"relaxed with {found[0]['calculator']}; volumes changed by {volumes}")
     print_notes(f"model {model}; C_V, S and F per mole of {mole}", bars_are)
+    if with_bars and any(not o.result.crystal.is_ordered for o in good):  # type: ignore[union-attr]
+        print_notes(MIXED_SITES)
     for outcome in good:
         print_warnings(outcome.warnings)
 

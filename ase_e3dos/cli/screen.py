@@ -62,7 +62,7 @@ def screen_command(
     from ase_e3dos.screening import screen
 
     temperatures = kelvin(temperature)
-    check_folder(output)
+    check_folder(output, allowed=[".parquet"])  # as folders of Parquet files are often called
     with resumable(output):
         summary = screen(
             inputs,

@@ -410,7 +410,7 @@ class E3DOSPredictor(Calculator):
         return Properties({})
 
     def band_structure(self) -> Any:
-        """Refuse: bands are not predicted.
+        """Refuse: bands are those of ``E3DOSPhonopy(atoms, model="force-constants")``.
 
         Raises
         ------
@@ -464,10 +464,20 @@ def _same_occupancy(one: Atoms, other: Atoms) -> bool:
 
 
 def _not_predicted(name: str) -> NotPredictedError:
+    bands = (
+        'E3DOSPhonopy(atoms, model="force-constants") of ase_e3dos, which predicts force constants '
+        "and has bands, eigenvectors and displacements"
+    )
+    if name == "band_structure":
+        hint = f"Use {bands}, or phonopy with a potential or DFT."
+    else:
+        hint = (
+            "Use a second calculator (a potential or DFT) for these. For bands of phonons take "
+            f"{bands}, or phonopy with that calculator."
+        )
     return NotPredictedError(
         f"{name} is not predicted: E3DOSPredictor gives spectra and what follows from them "
-        f"({', '.join(UNITS)}), no energies, forces or stresses. Use a second calculator (a "
-        "potential or DFT) for these; for forces and bands of phonons, use phonopy with it."
+        f"({', '.join(UNITS)}), no energies, forces, stresses or bands. {hint}"
     )
 
 

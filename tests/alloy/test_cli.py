@@ -72,6 +72,7 @@ def test_three_end_members_and_given_fractions(files, tmp_path):
 
 def test_one_disordered_structure(default_model):
     text = run(str(CRYSTALS / "Si0.5Ge0.5.cif"))
+    assert "± is of ordered crystals" in text
     assert "Si0.5Ge0.5" in text
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 
 from ase_e3dos.analysis.measurement import Measurement, compare, read_measurement
 from ase_e3dos.analysis.neutron import neutron_weighted, unit_in_cm
-from ase_e3dos.errors import SpectrumError, UnreadableFileError
+from ase_e3dos.errors import MeasurementWarning, SpectrumError, UnreadableFileError
 from ase_e3dos.export.plots import plot_comparison
 
 
@@ -90,6 +91,21 @@ def test_headers_as_people_write_them(tmp_path, header, unit):
     m = read_measurement(path)
     assert m.unit == unit
     assert m.wavenumbers[0] == pytest.approx(1.5 * unit_in_cm(unit))
+    other = "meV" if unit != "meV" else "THz"
+    with pytest.warns(MeasurementWarning, match=f"header says {unit}, .* read as {other}"):
+        assert read_measurement(path, other).unit == other
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_measurement(path, unit)
+        path.write_text(f"E, dos (1/meV)\n{ROWS}\n")
+        read_measurement(path, "THz")
+
+
+def test_a_range_that_holds_few_modes_is_warned_of(salt):
+    x, y = as_measured(salt)
+    few = x < 10
+    with pytest.warns(MeasurementWarning, match=r"only .*% of the predicted modes .*\(meV\)"):
+        compare(salt, Measurement.of(x[few], y[few]), weighting="xray")
 
 
 def test_a_setting_is_no_unit_and_an_index_no_energy(tmp_path):

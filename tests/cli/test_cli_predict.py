@@ -49,6 +49,7 @@ def test_table_has_the_numbers_of_predict(run_cli: Run, salt: Path) -> None:
     code, out, err = run_cli("predict", salt, "-T", 300, "-T", 77.5)
     (s,) = predict([salt])
     assert (code, err) == (0, "")
+    assert "± is of ordered crystals" not in out  # as it says of mixed sites
     row = next(line for line in out.splitlines() if "NaCl" in line)
     for value in (
         s.mean_wavenumber,
@@ -129,6 +130,13 @@ def test_files_are_read_back_by_their_owners(run_cli: Run, salt: Path, tmp_path:
     assert heat[at][0] == pytest.approx(s.heat_capacity(300.0), rel=0.01)
     assert entropy[at][0] == pytest.approx(s.entropy(300.0), rel=0.01)
     assert free_energy[at][0] == pytest.approx(s.free_energy(300.0), abs=0.05)
+    for given, (first, last, n) in {
+        ("-T", "100:400:100"): (100, 400, 4),
+        ("-T", 10, "-T", 100, "-T", 300): (0, 1000, 101),  # no even steps
+    }.items():
+        assert run_cli("predict", salt, "-o", out, *given)[0] == 0
+        at = read_thermal_properties_yaml([str(out / "salt" / "thermal_properties.yaml")])[0]
+        assert (at[0], at[-1], len(at)) == (first, last, n)
 
 
 def test_tables_say_what_they_are_per(run_cli: Run, salt: Path, tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_options_mean_the_same_in_every_command(name: str) -> None:
     "arguments",
     [
         ["predict", "-o", "/dev/null/x"],
+        ["predict", "-o", "{}/x.csv"],
+        ["report", "--plot", "{}/x.png"],
         ["predict", "--plot", "{}/none/x.png"],
         ["compare", "{}/gone.csv", "--plot", "{}/x.docx"],
         ["compare", "{}/gone.csv", "-o", "{}/salt.cif"],

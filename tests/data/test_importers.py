@@ -564,7 +564,8 @@ def test_the_papers_split(data_dir, tmp_path):
             import_data("petretto", [tmp_path / "mp-new.json"], out, by="paper", split_file=of_none)
 
 
-def test_commands(tmp_path):
+def test_commands(tmp_path, monkeypatch):
+    monkeypatch.setattr("ase_e3dos.data.importers.REPORT_EVERY", 0.0)
     record = [{"id": "a", **petretto_record(CELLS[0], "a")}]
     (tmp_path / "a.json").write_text(json.dumps(record[0]))
     out = str(tmp_path / "o.parquet")
@@ -574,7 +575,8 @@ def test_commands(tmp_path):
         ["data", "import", "petretto", str(tmp_path / "a.json"), "-o", out, "--citation", "mine"],
     )
     assert result.exit_code == 0, result.output
-    assert "1 entries" in result.output
+    assert "1 entries" in result.stdout
+    assert "1 read, 0 of them rejected; the last was a" in result.stderr
     result = runner.invoke(build_app(), ["data", "show", out])
     assert result.exit_code == 0, result.output
     assert "raw labels, source dfpt" in result.output

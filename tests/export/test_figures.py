@@ -8,7 +8,7 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import same_color, to_hex
 
 from ase_e3dos.errors import SpectrumError
 from ase_e3dos.export.curves import common_range, curve
@@ -90,6 +90,10 @@ def test_legend_names_the_band_once_and_covers_no_curve(calibrated, copper):
     (legend,) = figure.legends
     texts = [t.get_text() for t in legend.get_texts()]
     assert texts == ["NaCl", "Cu", "90 % interval"]
+    assert same_color(legend.legend_handles[-1].get_facecolor()[:3], "0.5")  # of two colours
+    (alone,) = plot_summary(calibrated).legends
+    band = plot_summary(calibrated).axes[0].collections[0].get_facecolor()[0]
+    assert same_color(alone.legend_handles[-1].get_facecolor(), band)
     box = legend.get_window_extent()
     assert not any(box.overlaps(ax.get_window_extent()) for ax in figure.axes)
 

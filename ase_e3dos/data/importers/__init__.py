@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 
 from ase_e3dos.data.importers.records import rejecting
 from ase_e3dos.data.labelled_file import (
@@ -23,6 +24,9 @@ from ase_e3dos.data.splits import SplitBy, empty_splits, split_names, unknown_id
 from ase_e3dos.errors import DataError
 from ase_e3dos.structures.paths import exists, expanded
 from ase_e3dos.version import __version__
+
+#: Seconds between two lines about the progress.
+REPORT_EVERY = 10.0
 
 Importer = Callable[[Sequence[Path]], Iterator[LabelledEntry | Reject]]
 
@@ -136,6 +140,7 @@ def import_data(
     split_file: str | Path | None = None,
     licence: str | None = None,
     citation: str | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Account:
     """Read data of one kind, check every entry, split them and write a Parquet file.
 
@@ -153,6 +158,8 @@ def import_data(
         As for `ase_e3dos.data.splits.split_names`.
     licence, citation : str, optional
         Of the data, for the file's metadata; by default those of the kind, where it has any.
+    report : callable, optional
+        Takes a line about the progress after every ten seconds.
 
     Raises
     ------
@@ -169,7 +176,8 @@ def import_data(
             raise DataError(f"{file}: no such file or folder.")
     check_output(output)
     read: Importer = import_module(f"{__name__}.{usual.module}").read
-    taken, rejects = one_kind(*sort_out(read(files)))
+    items = read(files)
+    taken, rejects = one_kind(*sort_out(items if report is None else _reported(items, report)))
     if not taken:
         account = Account(Path(output), 0, rejects, {})
         raise DataError(f"nothing usable was found.\n{account.text()}")
@@ -220,6 +228,19 @@ def one_kind(
         if kind != usual
     ]
     return [e for e, k in zip(taken, kinds, strict=True) if k == usual], [*rejects, *others]
+
+
+def _reported(
+    items: Iterator[LabelledEntry | Reject], report: Callable[[str], None]
+) -> Iterator[LabelledEntry | Reject]:
+    """The same, with a line every ten seconds: one run of phonopy may take seconds."""
+    last, n_rejected = monotonic(), 0
+    for n, item in enumerate(items, start=1):
+        n_rejected += isinstance(item, Reject)
+        if monotonic() - last >= REPORT_EVERY:
+            last = monotonic()
+            report(f"{n} read, {n_rejected} of them rejected; the last was {item.id}")
+        yield item
 
 
 def sort_out(items: Iterator[LabelledEntry | Reject]) -> tuple[list[LabelledEntry], list[Reject]]:

@@ -1,4 +1,4 @@
-"""Legends above figures: each name once, intervals last and in grey."""
+"""Legends above figures: each name once, intervals last."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ase_e3dos.export.plots.spectrum import is_curve
 from ase_e3dos.export.plots.styles import capped
 
 
@@ -17,6 +18,7 @@ class FigureLegend:
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
         self._bands: set[str] = set()
+        self._colours: set[tuple[float, ...]] = set()
 
     def collect(self, ax: Any, bands: Collection[str], only: Collection[str] | None = None) -> None:
         """Take the entries of axes.
@@ -25,21 +27,27 @@ class FigureLegend:
         ----------
         ax : matplotlib.axes.Axes
         bands : collection of str
-            Names of intervals. They are of all curves alike, so that their entries are grey.
+            Names of intervals. Their entries have the colour of the bands if that is one, and are
+            grey where curves, and so bands, have several.
         only : collection of str, optional
             Names to take beside them; all if not given.
         """
+        from matplotlib.colors import to_rgb
         from matplotlib.patches import Patch
 
+        self._colours |= {to_rgb(line.get_color()) for line in ax.lines if is_curve(line)}
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             if name in bands:
                 self._bands.add(name)
-                self._handles.setdefault(name, Patch(color="0.5", alpha=0.35, lw=0))
+                self._handles.setdefault(name, Patch(fc=handle.get_facecolor()[0], lw=0))
             elif only is None or name in only:
                 self._handles.setdefault(name, handle)
 
     def draw(self, figure: Any, columns: int) -> None:
         """Draw it above all panels, of which there are so many beside each other."""
+        if len(self._colours) > 1:
+            for name in self._bands:
+                self._handles[name].set(color="0.5", alpha=0.35)
         named = [name for name in self._handles if name not in self._bands]
         bands = [name for name in self._handles if name in self._bands]
         entries, names = capped([self._handles[n] for n in named], named)

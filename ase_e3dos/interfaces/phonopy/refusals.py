@@ -7,11 +7,13 @@ from typing import Any
 
 from ase_e3dos.errors import NotPredictedError, PassedOverWarning
 
+_FORCE_CONSTANTS = 'E3DOSPhonopy(..., model="force-constants")'
 HINTS = {
     "generate_displacements": "Delete this step: no displacements are needed.",
     "produce_force_constants": "Delete this step: no forces or force constants are needed.",
     "symmetrize_force_constants": "Delete this step: there are no force constants.",
-    "plot_band_structure_and_dos": "Draw the density alone with plot_total_dos.",
+    "plot_band_structure_and_dos": f"Make {_FORCE_CONSTANTS}, which predicts force constants and "
+    "has bands, or draw the density alone with plot_total_dos.",
 }
 #: Steps of a script with displaced supercells that give nothing which anything else needs.
 PASSED_OVER = frozenset(
@@ -81,5 +83,9 @@ def not_predicted(what: str, hint: str = "") -> NotPredictedError:
     """The error that names a method of phonopy and says what to do instead."""
     return NotPredictedError(
         f"{what}: a predicted density of states has no bands, eigenvectors or force constants. "
-        + (hint or "Use phonopy.Phonopy with finite displacements and a potential for these.")
+        + (
+            hint
+            or f"Make {_FORCE_CONSTANTS}, which predicts force constants and has them all, or use "
+            "phonopy.Phonopy with finite displacements and a potential or DFT."
+        )
     )
