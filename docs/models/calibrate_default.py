@@ -15,8 +15,9 @@ crystals that none of its training had:
    errors than others, not how large errors are (`aside` of `fit_spread`); they have a share of
    0.15 of all weight.
 
-With them goes the list of elements that crystals of the DFT training sets have next to each other:
-where a crystal has others there is a warning.
+With them go the lists of elements that crystals of the DFT training sets have next to each other,
+and alone: where a crystal has others there is a warning. (What JARVIS and the potential have alone
+does not count: spectra of theirs are of other functionals, and many far too soft.)
 
 Other files name these weights by their digest, which the header is part of (`force-constants`,
 whose error bars are made beside `default`, and `combined`, which names both): those given by
@@ -66,6 +67,7 @@ from ase_e3dos.training.calibration import fit_calibration, with_displacements_a
 from ase_e3dos.training.config import read_config
 from ase_e3dos.training.run import load_part
 from ase_e3dos.training.selection import candidates
+from ase_e3dos.training.weights_header import elements_alone
 
 #: Weight of the potential's crystals beside that of the two DFT sets (one each).
 POTENTIAL_WEIGHT = 0.3
@@ -117,7 +119,11 @@ def calibrate(found: list[Predictions], trained: list[Crystal], weights: Path) -
     model = with_displacements_and_sound(fitted, found[0])
     header = read_header(weights)
     known = rounded(model.calibration.to_dict())
-    trust = {**header.trust, "bonds": seen_bonds(trained)}
+    trust = {
+        **header.trust,
+        "bonds": seen_bonds(trained),
+        "alone": elements_alone(trained),
+    }
     replace_header(weights, replace(header, calibration=known, trust=trust))
     print(f"{weights}: error bars from {source}")
 

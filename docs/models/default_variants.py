@@ -96,7 +96,7 @@ class Variant:
 JARVIS = "dft_jarvis.parquet"
 FURTHER = {"learning_rate": 0.0012}
 #: Of what ships; without them its other weights do not fit together.
-BLOCKS = {"read_blocks": 5}
+BLOCKS = {"read_blocks": 3}
 TENSORS = {"tensors": 32, "message_tensors": 10}
 VARIANTS = {
     "whole": Variant("from scratch, all labels and all spectra of the teachers"),

@@ -58,7 +58,7 @@ from ase_e3dos.training.new_network import make_network
 from ase_e3dos.training.run import load_part
 from ase_e3dos.training.sampler import GraphSet
 from ase_e3dos.training.selection import candidates, select
-from ase_e3dos.training.weights_header import elements_alone, make_header
+from ase_e3dos.training.weights_header import make_header
 
 Key = tuple[tuple[int, int], ...]
 
@@ -245,13 +245,8 @@ def write(
     state: dict[str, torch.Tensor],
     hidden: set[Key],
     settings: Mapping[str, Any] | None = None,
-    elements: LabelledSet | None = None,
 ) -> None:
-    """A weights file with its header; settings where they differ from the preset's.
-
-    Elements that only JARVIS's set holds alone are not among those that the file says it knows: its
-    spectra of them are of another functional, and many are far too soft.
-    """
+    """A weights file with its header; settings where they differ from the preset's."""
     config = read_config("default")
     encoder = get_registry().encoder(config.encoder)
     blocks = {name.split(".")[1] for name in state if name.startswith("read_blocks.")}
@@ -267,12 +262,8 @@ def write(
         nothing = np.zeros(len(labelled), dtype=np.int64)
         sets.append(GraphSet(labelled, [], [], SOURCES.index(labelled.source), [], nothing))
     header = make_header(config, network, encoder, sets, SOURCES, DEFAULT_GRID)
-    known = [s.labelled for s in sets if s.labelled.source != SOURCES[1]]
-    known += [] if elements is None else [elements]
-    alone = elements_alone(c for labelled in known for c in labelled.crystals)
     header = replace(
         header,
-        trust={**header.trust, "alone": alone},
         description="site spectra, displacement tensors, sound velocities and stability; four "
         "heads on one trunk, taught by a pre-trained potential and the ensemble of version 0.1",
     )
