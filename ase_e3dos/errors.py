@@ -157,7 +157,7 @@ class UnlikelyVolumeWarning(E3DOSWarning):
 
 
 class ConvergenceWarning(E3DOSWarning):
-    """A calculated spectrum that is not converged, or not at the minimum of its potential."""
+    """Not converged: a calculated spectrum, its relaxation, or a supercell of force constants."""
 
 
 class MagnetismWarning(E3DOSWarning):

@@ -103,7 +103,7 @@ def predict(
             "-o",
             help="Write total_dos.dat, thermal_properties.yaml and spectrum.json of each "
             "structure into a folder of its own in this one. thermal_properties.yaml has the "
-            "temperatures of -T if these are several in even steps, else 0 to 1000 K by 10.",
+            "temperatures of -T if these are three or more in even steps, else 0 to 1000 K by 10.",
         ),
     ] = None,
     as_csv: Annotated[
@@ -284,13 +284,13 @@ def _write_files(
 
 
 def _even(temperatures: list[float]) -> dict[str, list[float]]:
-    """Temperatures of phonopy's file: those given, if they are several in even steps.
+    """Temperatures of phonopy's file: those given, if they are three or more in even steps.
 
     Phonopy's tools take derivatives over them; else the file has its own (0 to 1000 K).
     """
     at = sorted(temperatures)
     steps = [b - a for a, b in pairwise(at)]
-    even = bool(steps) and max(steps) - min(steps) <= 1e-6 * max(steps)
+    even = len(steps) > 1 and max(steps) - min(steps) <= 1e-6 * max(steps)
     return {"temperatures": at} if even else {}
 
 

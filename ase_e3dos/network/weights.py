@@ -80,7 +80,7 @@ class WeightsHeader:
         Whether one further network, last in the file, stands for the ensemble's mean.
     trust : dict of str to list of float
         Limits beyond which `ase_e3dos.prediction.trust` warns: "filling" (low, high),
-        "disagreement" (high,); "alone" (the elements that were seen in crystals of their own),
+        "disagreement" (high,); "alone" (the elements that the data of its method have crystals of),
         "bonds" (pairs of elements that were seen next to each other, `prediction.bonds`).
     trained_on : dict of str to str
         SHA-256 of each training file by its name.

@@ -67,7 +67,7 @@ def main() -> None:
     print(f"principal components   {explained[0]:.1f} and {explained[1]:.1f} % of the variance")
     print(f"warnings               {screened.n_warned or 'none'}")
     compare(screened)
-    print(f"\nreport                 {report}")
+    print(f"\nreport                 {Path(report).name}")
     if options.screenshot:
         screenshot(report, options.screenshot)
 

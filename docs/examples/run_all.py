@@ -21,4 +21,5 @@ for name in sys.argv[1:] or EXAMPLES:
     print(f"{name}: exit code {done.returncode}")
     if done.returncode:
         sys.exit(done.stderr)
-    (HERE / "output" / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
+    said = done.stdout.replace(f"{HERE.parents[1]}{os.sep}", "")  # paths from the repository's root
+    (HERE / "output" / f"{name}.txt").write_text(said, encoding="utf-8")

@@ -8,6 +8,7 @@ and puts the table into docs/models/default-training.md, between its marks.
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
@@ -157,6 +158,9 @@ def table() -> list[str]:
 
 def main() -> None:
     """Print the table and put it into the page."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     text = "\n".join(table())
     begin, end = (
         "<!-- targets: begin (printed by docs/models/targets.py) -->",

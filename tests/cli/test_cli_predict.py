@@ -133,6 +133,7 @@ def test_files_are_read_back_by_their_owners(run_cli: Run, salt: Path, tmp_path:
     for given, (first, last, n) in {
         ("-T", "100:400:100"): (100, 400, 4),
         ("-T", 10, "-T", 100, "-T", 300): (0, 1000, 101),  # no even steps
+        ("-T", 77, "-T", 300): (0, 1000, 101),  # nor anything to take derivatives of
     }.items():
         assert run_cli("predict", salt, "-o", out, *given)[0] == 0
         at = read_thermal_properties_yaml([str(out / "salt" / "thermal_properties.yaml")])[0]

@@ -576,7 +576,7 @@ def test_commands(tmp_path, monkeypatch):
     )
     assert result.exit_code == 0, result.output
     assert "1 entries" in result.stdout
-    assert "1 read, 0 of them rejected; the last was a" in result.stderr
+    assert "1 read, 0 of them rejected; the last was a" in result.output
     result = runner.invoke(build_app(), ["data", "show", out])
     assert result.exit_code == 0, result.output
     assert "raw labels, source dfpt" in result.output

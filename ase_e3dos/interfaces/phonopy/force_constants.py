@@ -30,7 +30,8 @@ __all__ = ["with_force_constants"]
 #: at 12 Å a soft mode of rutile was 46 cm^-1 off. In larger ones phonopy takes seconds to find the
 #: symmetry.
 _SUPERCELL = 14.0
-#: Below this distance of its faces, Å, a supercell that was asked for is said to be small.
+#: Below this distance of its faces, Å, a supercell that was asked for is said to be small: one and
+#: a half times as far as springs reach. (Soft modes may need more.)
 _SMALL = 9.0
 #: Charges in e below which there is nothing for a correction to do.
 _NEUTRAL = 0.02
@@ -95,9 +96,9 @@ def with_force_constants(
     least = min(heights_of(np.asarray(phonon.supercell.cell), crystal.name))
     if least < _SMALL:
         warnings.warn(
-            f"{crystal.name}: opposite faces of the supercell are {least:.1f} Å apart, less than "
-            "the force constants reach, so that modes between the wave vectors that fit into it "
-            "are wrong. Leave supercell_matrix out, or give a larger one: "
+            f"{crystal.name}: opposite faces of the supercell are {least:.1f} Å apart, so close "
+            "that force constants reach around it, and modes between the wave vectors that fit "
+            "into it are wrong. Leave supercell_matrix out, or give a larger one: "
             f"{np.diag(_supercell(crystal)).tolist()} has {_SUPERCELL:g} Å or more.",
             ConvergenceWarning,
             stacklevel=3,
