@@ -158,7 +158,7 @@ def check_folder(
     with writing(path, option):
         check_name(path)
     ending = path.suffix.lower()
-    if ending in _OF_FILES and ending not in allowed and not path.is_dir():
+    if ending in _OF_FILES and ending not in allowed and not path.exists():
         said = f" {instead}" if instead else ""
         raise OutputError(
             f"{option} {path}: this is the folder that files are written into, and {ending} is the "

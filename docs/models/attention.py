@@ -31,6 +31,8 @@ class AttentiveConvolution(Convolution):
 
     def __init__(self, like: Convolution, l_max: int) -> None:
         super().__init__(like.channels_in, like.channels_out, like.n_radial, l_max)
+        if any(n % HEADS for n in like.channels_in.values()):
+            raise ValueError(f"{HEADS} heads do not divide channels {like.channels_in}.")
         self.load_state_dict(like.state_dict())
         scalars = like.channels_in["0e"]
         self.query = nn.Linear(scalars, HEADS * KEY_CHANNELS)
@@ -39,7 +41,7 @@ class AttentiveConvolution(Convolution):
         nn.init.zeros_(self.query.bias)
 
     def forward(self, features: Features, basis: list[EdgeBasis], batch: GraphBatch) -> Features:
-        """Convolve; parameters and result as of `Convolution`, shares taken by the basis.
+        """Convolve; parameters and result as of `Convolution`.
 
         The features of a head's channels are multiplied by its shares: that is one convolution of
         all heads at once, since the sum over neighbours comes after.
