@@ -87,8 +87,10 @@ def with_error(value: float, half: float, sign: str = " ± ") -> str:
     """
     if 0 < half < 1e-5:
         return f"{value:.2g}{sign}{half:.1g}"
-    below = math.ceil(-math.log10(half)) if 0 < half < 0.01 else 2
-    digits = below if half < 0.1 else 1 if half < 10 else 0
+    if half >= 0.1:
+        digits = 1 if half < 10 else 0
+    else:
+        digits = max(2, math.ceil(-math.log10(half))) if half > 0 else 2
     return f"{value:.{digits}f}{sign}{half:.{digits}f}"
 
 

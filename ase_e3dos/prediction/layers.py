@@ -61,6 +61,10 @@ def widest_gaps(crystals: Sequence[Crystal], at_least: float) -> NDArray[np.floa
 def periodic_directions(graph: CrystalGraph) -> int:
     """In how many directions what the edges connect goes on for ever.
 
+    Edges that close a ring in another cell than it began add up to a lattice vector; the rank of
+    all such vectors is the dimension of the connected part (P. M. Larsen et al., Phys. Rev.
+    Materials 3, 034003 (2019)).
+
     Parameters
     ----------
     graph : CrystalGraph
@@ -71,31 +75,27 @@ def periodic_directions(graph: CrystalGraph) -> int:
         3 for a crystal, 2 for a slab or sheet, 1 for a chain, 0 for molecules: the most of any
         connected part.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    center, neighbor, n = graph.center, graph.neighbor, graph.n_nodes
     positions = graph.crystal.positions
-    apart = graph.vectors - positions[graph.neighbor] + positions[graph.center]
+    apart = graph.vectors - positions[neighbor] + positions[center]
     images = np.rint(apart @ np.linalg.inv(graph.crystal.cell)).astype(np.int64)
-    edges: dict[int, list[int]] = {}
-    for edge, center in enumerate(graph.center.tolist()):
-        edges.setdefault(center, []).append(edge)
-    place: dict[int, NDArray[np.int64]] = {}
-    most = 0
-    for start in range(graph.n_nodes):
-        if start in place:
-            continue
-        place[start], waiting = np.zeros(3, dtype=np.int64), [start]
-        # A way back to a site in another cell is a lattice vector of the connected part.
-        vectors: set[tuple[int, ...]] = set()
-        while waiting:
-            center = waiting.pop()
-            for edge in edges.get(center, ()):
-                neighbor, at = int(graph.neighbor[edge]), place[center] + images[edge]
-                if neighbor in place:
-                    vectors.add(tuple((at - place[neighbor]).tolist()))
-                else:
-                    place[neighbor] = at
-                    waiting.append(neighbor)
-        most = max(most, int(np.linalg.matrix_rank(np.array([(0, 0, 0), *vectors]))))
-    return most
+    one_edge = dict(zip(zip(center.tolist(), neighbor.tolist(), strict=True), images, strict=True))
+    links = csr_array((np.ones(len(center)), (center, neighbor)), shape=(n, n))
+    n_parts, part = connected_components(links, directed=False)
+    cells = np.zeros((n, 3), dtype=np.int64)  # where a tree of edges puts each site
+    for start in np.unique(part, return_index=True)[1].tolist():
+        order, before = breadth_first_order(links, start)
+        for site in order[1:].tolist():
+            cells[site] = cells[before[site]] + one_edge[int(before[site]), site]
+    vectors = images + cells[center] - cells[neighbor]
+    none = np.zeros((1, 3), dtype=np.int64)  # of a part without edges
+    ranks = (
+        np.linalg.matrix_rank(np.vstack([none, vectors[part[center] == k]])) for k in range(n_parts)
+    )
+    return max(int(rank) for rank in ranks)
 
 
 def _gaps(

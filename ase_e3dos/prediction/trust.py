@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ase_e3dos.errors import (
@@ -54,12 +54,12 @@ NONMETALS = frozenset((1, 2, *range(5, 11), *range(14, 19), *range(32, 37), 52, 
 IONIC = frozenset((1, 8, 9, 17, 35, 53))
 
 #: cm^-1; on grids that end no higher, bonds of `_STRETCHES` have modes beyond the end, where they
-#: are shorter than so many Å. Of crystals of the phonon database with such a bond, nine in ten
-#: have more than 0.5 % of their modes there; of silicates and beryllates, seven in ten.
+#: are shorter than so many Å: a rule with few exceptions in the phonon database, most of them
+#: silicates and beryllates.
 STRETCHES_BEYOND = 1000.0
 _STRETCHES = {
     # Hydrides of metals and semimetals, in covalent radii.
-    **{1000 + z: 1.15 * (covalent_radii[1] + covalent_radii[z]) for z in range(2, 104)},
+    **{1000 + z: 1.15 * float(RADII[1] + RADII[z]) for z in range(2, 104)},
     1001: 1.0,
     **{1000 + z: 2.1 for z in (3, 12)},
     **{1000 + z: 1.3 for z in (5, 6, 7, 8, 9)},

@@ -119,11 +119,7 @@ def calibrate(found: list[Predictions], trained: list[Crystal], weights: Path) -
     model = with_displacements_and_sound(fitted, found[0])
     header = read_header(weights)
     known = rounded(model.calibration.to_dict())
-    trust = {
-        **header.trust,
-        "bonds": seen_bonds(trained),
-        "alone": elements_alone(trained),
-    }
+    trust = {**header.trust, "bonds": seen_bonds(trained), "alone": elements_alone(trained)}
     replace_header(weights, replace(header, calibration=known, trust=trust))
     print(f"{weights}: error bars from {source}")
 
